@@ -1,0 +1,1 @@
+"""Pictures: plots, clips and live views in one colour-blind-safe style."""
