@@ -1,0 +1,81 @@
+"""The two views of an exercise: filled, as the solution shows it, and stripped, as the learner gets it.
+
+An author writes the solution between two marker lines inside a function:
+
+    def tie_loss(r1, r2):
+        # BEGIN SOLUTION
+        return ...
+        # END SOLUTION
+
+`fill` drops the marker lines; `strip` puts one line that raises `NotImplementedError` in place of the whole block.
+Both work on a cell or on a whole `exercises.py`.
+"""
+
+import re
+from dataclasses import dataclass
+
+STUB = "raise NotImplementedError            # your code"
+
+_MARKER = re.compile(r"^(?P<indent>[ \t]*)#\s*(?P<what>BEGIN|END) SOLUTION\s*$")
+_LOOSE_MARKER = re.compile(r"(begin|end)\s+solution", re.IGNORECASE)
+
+
+class SolutionError(ValueError):
+    """A marker stands where it cannot work. `line` counts from 1 in the text that was given."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Block:
+    """One solution: the marker lines' numbers (from 1), their indentation, and the lines between them."""
+
+    begin: int
+    end: int
+    indent: str
+    lines: tuple[str, ...]
+
+
+def blocks(source: str) -> list[Block]:
+    """All solution blocks of `source`, in order. Raises `SolutionError` for a marker without its partner."""
+    found: list[Block] = []
+    lines = source.split("\n")
+    opened: tuple[int, str] | None = None
+    for number, line in enumerate(lines, start=1):
+        marker = _MARKER.match(line)
+        if marker is None:
+            if _LOOSE_MARKER.search(line) and line.lstrip().startswith("#"):
+                raise SolutionError(number, f"`{line.strip()}` is not a marker: write exactly `# BEGIN SOLUTION` or `# END SOLUTION`")
+        elif marker["what"] == "BEGIN":
+            if opened:
+                raise SolutionError(number, f"a second BEGIN SOLUTION before the END of the one in line {opened[0]}")
+            if not marker["indent"]:
+                raise SolutionError(number, "BEGIN SOLUTION outside a function: the stub would raise when the cell runs")
+            opened = (number, marker["indent"])
+        else:
+            if not opened:
+                raise SolutionError(number, "END SOLUTION without a BEGIN SOLUTION before it")
+            found.append(Block(opened[0], number, opened[1], tuple(lines[opened[0]:number - 1])))
+            opened = None
+    if opened:
+        raise SolutionError(opened[0], "BEGIN SOLUTION without an END SOLUTION after it")
+    return found
+
+
+def fill(source: str) -> str:
+    """The solution view: `source` without its marker lines."""
+    markers = {number for block in blocks(source) for number in (block.begin, block.end)}
+    return "\n".join(line for number, line in enumerate(source.split("\n"), start=1) if number not in markers)
+
+
+def strip(source: str) -> str:
+    """The learner's view: each solution block replaced by one line that raises `NotImplementedError`."""
+    lines: list[str] = []
+    rest = source.split("\n")
+    done = 0
+    for block in blocks(source):
+        lines += [*rest[done:block.begin - 1], block.indent + STUB]
+        done = block.end
+    return "\n".join(lines + rest[done:])
