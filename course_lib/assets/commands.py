@@ -12,7 +12,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "assets", help="fetch and verify the data that the lessons use",
         description="Fetch what is missing or damaged, and check every file against the manifest.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these assets (default: all)")
-    parser.add_argument("--offline", action="store_true", help="check only; touch no network; exit 1 if one is not whole")
+    parser.add_argument("--offline", action="store_true", help="check only, without the network; exit 1 on a fault")
     parser.add_argument("--list", action="store_true", help="say what each one is, its licence and whom to credit")
     parser.set_defaults(run=run)
 

@@ -65,11 +65,16 @@ def manifest() -> dict[str, Asset]:
     file = root() / "assets" / "manifest.json"
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))["assets"]
-        assets = [Asset(**{**row, "lessons": tuple(row["lessons"]), "members": tuple(Member(**m) for m in row["members"])})
-                  for row in rows]
+        assets = [from_row(row) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AssetError(f"{file} cannot be read ({error}). Restore it: git checkout -- assets/manifest.json") from error
+        raise AssetError(f"{file} cannot be read ({error}). Restore it: git checkout assets/manifest.json") from error
     return {asset.name: asset for asset in assets}
+
+
+def from_row(row: dict) -> Asset:
+    """One entry of the manifest as an Asset. Raises KeyError or TypeError when a field is missing or unknown."""
+    members = tuple(Member(**member) for member in row["members"])
+    return Asset(**{**row, "lessons": tuple(row["lessons"]), "members": members})
 
 
 def fault(member: Member, file: Path) -> str | None:
