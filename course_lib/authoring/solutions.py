@@ -47,12 +47,13 @@ def blocks(source: str) -> list[Block]:
         marker = _MARKER.match(line)
         if marker is None:
             if _LOOSE_MARKER.search(line) and line.lstrip().startswith("#"):
-                raise SolutionError(number, f"`{line.strip()}` is not a marker: write exactly `# BEGIN SOLUTION` or `# END SOLUTION`")
+                exact = "write exactly `# BEGIN SOLUTION` or `# END SOLUTION`"
+                raise SolutionError(number, f"`{line.strip()}` is not a marker: {exact}")
         elif marker["what"] == "BEGIN":
             if opened:
                 raise SolutionError(number, f"a second BEGIN SOLUTION before the END of the one in line {opened[0]}")
             if not marker["indent"]:
-                raise SolutionError(number, "BEGIN SOLUTION outside a function: the stub would raise when the cell runs")
+                raise SolutionError(number, "BEGIN SOLUTION outside a function: the stub would raise as the cell runs")
             opened = (number, marker["indent"])
         else:
             if not opened:
