@@ -1,0 +1,59 @@
+"""Shared by all tests: a throw-away my_work, one thread per process, and a browser where there is one."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "COURSE_WORK" not in os.environ:
+    os.environ["COURSE_WORK"] = tempfile.mkdtemp(prefix="course-work-")
+
+
+def skip_unless_ci(sentence: str) -> None:
+    """Skip the running test with this sentence; where CI=true, where nothing may be missing, fail it instead."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium or Chrome. Without one the test is skipped; where CI=true it fails."""
+    from browser import find_chromium
+
+    found = find_chromium()
+    if found is None:
+        skip_unless_ci("no Chromium or Chrome found: install one, or set CHROMIUM to its path")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser_context(chromium: str) -> Iterator[Any]:
+    """A playwright context in headless Chromium, with a profile of its own that is thrown away."""
+    from browser import FLAGS, VIEWPORT
+    from playwright.sync_api import sync_playwright
+
+    profile = Path(tempfile.mkdtemp(prefix="chromium-"))
+    try:
+        with sync_playwright() as playwright:
+            context = playwright.chromium.launch_persistent_context(
+                profile, executable_path=chromium, headless=True, args=list(FLAGS), viewport=VIEWPORT)
+            yield context
+            context.close()
+    finally:
+        shutil.rmtree(profile, ignore_errors=True)
+
+
+@pytest.fixture
+def browser_page(browser_context: Any) -> Iterator[Any]:
+    """A fresh page; whatever the page reports on its console is printed when the test fails."""
+    page = browser_context.new_page()
+    page.on("console", lambda message: print(f"[console {message.type}] {message.text}"))
+    page.on("pageerror", lambda error: print(f"[page error] {error}"))
+    yield page
+    page.close()
