@@ -1,0 +1,59 @@
+"""The Bradley–Terry loss: from "A beat B" to a number for each of them.
+
+One loss for the whole course. For texts `r1` and `r2` are one score a text, (pairs,); for clips the rewards of the
+steps are first summed, (pairs, steps) -> (pairs,), by `segment_return`.
+
+Sources: R. A. Bradley and M. E. Terry (1952), Biometrika 39; P. Christiano et al. (2017), section 2.2.3, equation 1,
+for ties as mu = 0.5 and for the assumed error rate. Taught in lesson 03; used in lessons 04, 06, 09, 10, 11 and 12.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def segment_return(rewards: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Sum of the rewards along a clip: (pairs, steps) -> (pairs,).
+
+    `mask`, (pairs, steps), is 1 where a step counts and 0 where a shorter clip was padded.
+    """
+    return (rewards if mask is None else rewards * mask).sum(dim=-1)
+
+
+def preference_probability(r1: Tensor, r2: Tensor, error_rate: float = 0.0) -> Tensor:
+    """Probability that the first of each pair is preferred: sigmoid(r1 - r2), (pairs,) -> (pairs,).
+
+    With `error_rate` = 0.1 a judge is assumed to answer at random one time in ten, so that no verdict, however
+    surprising, is impossible: the probability stays between 0.05 and 0.95.
+    """
+    return (1 - error_rate) * torch.sigmoid(r1 - r2) + error_rate / 2
+
+
+def bradley_terry_loss(r1: Tensor, r2: Tensor, mu: Tensor, *, error_rate: float = 0.0,
+                       weight: Tensor | None = None) -> Tensor:
+    """Mean surprise at the verdicts, in nats: a scalar.
+
+    r1, r2: (pairs,) scores of the first and the second of each pair.
+    mu: (pairs,) 1 where the first was preferred, 0 where the second was, 0.5 for a tie. A pair that nobody could
+        judge ("skip") does not belong in here at all.
+    error_rate: share of verdicts assumed to be given at random (Christiano et al. 2017 assume 0.1).
+    weight: (pairs,) how much each verdict counts, for example the confidence of the judge; equal when None.
+
+    Raises ValueError when the shapes differ, or when `mu` leaves [0, 1].
+    """
+    if not r1.shape == r2.shape == mu.shape:
+        raise ValueError(f"r1, r2 and mu need one shape, got {tuple(r1.shape)}, {tuple(r2.shape)}, {tuple(mu.shape)}; "
+                         "sum clip rewards over their steps with segment_return first")
+    if mu.numel() and not (0 <= mu.min() and mu.max() <= 1):
+        raise ValueError("mu is a probability: 1 first preferred, 0 second preferred, 0.5 a tie; leave skips out")
+    logits = r1 - r2                                                              # (pairs,)
+    if error_rate == 0:
+        surprise = F.binary_cross_entropy_with_logits(logits, mu.to(logits.dtype), reduction="none")
+    else:
+        floor = torch.full_like(logits, math.log(error_rate / 2))
+        log_first = torch.logaddexp(math.log1p(-error_rate) + F.logsigmoid(logits), floor)
+        log_second = torch.logaddexp(math.log1p(-error_rate) + F.logsigmoid(-logits), floor)
+        surprise = -(mu * log_first + (1 - mu) * log_second)                      # (pairs,)
+    return surprise.mean() if weight is None else (weight * surprise).sum() / weight.sum()

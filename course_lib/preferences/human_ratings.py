@@ -1,0 +1,145 @@
+"""Short texts that real people rated, and the fixed way in which the course turns ratings into comparisons.
+
+About 23,700 tweets, and sentences from film reviews, product reviews and editorials. Each was rated by some 20 people
+from -4 (extremely negative) to 4 (extremely positive), and every single rating is kept: these people disagree.
+
+The protocol, the same in every lesson (03, 08, 09, 10, 12):
+
+1. A text belongs to train, validation or test for ever (70 / 10 / 20 percent), by a hash of its words: copies of a text
+   fall into the same part. Models learn from train, settings are chosen on validation, test only reports.
+2. A comparison draws two texts, and of each text one of its raters. Whoever rated higher wins. The two ratings come
+   from two people who saw one text each: nobody compared the two side by side, and this is noisier.
+3. Equal ratings are dropped from these pairs (lesson 03 looks at ties on their own).
+
+Source: C. J. Hutto and E. Gilbert (2014), "VADER: A parsimonious rule-based model for sentiment analysis of social media
+text", ICWSM-14. Taught in lesson 03, section 3.6.
+"""
+
+import ast
+import hashlib
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_lib import assets
+from course_lib.errors import CourseError
+
+DOMAINS = {"tweets": "tweets", "movies": "movieReviewSnippets", "products": "amazonReviewSnippets",
+           "editorials": "nytEditorialSnippets"}
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class RatedText:
+    """One text and what each of its raters thought of it."""
+
+    domain: str                     # one of DOMAINS
+    number: str                     # the text's number within its domain
+    text: str
+    ratings: tuple[int, ...]        # one a rater, -4 to 4; who gave which is unknown
+
+    @property
+    def mean(self) -> float:
+        """Mean of the ratings, in [-4, 4]."""
+        return sum(self.ratings) / len(self.ratings)
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Pairs of texts with the verdict of one sampled rater each. All tensors have the shape (pairs,)."""
+
+    first: Tensor                   # int64 index into the list of texts
+    second: Tensor                  # int64 index into the list of texts
+    mu: Tensor                      # float32, 1 the first won, 0 the second
+    first_rater: Tensor             # int64 which rating of the first text was drawn
+    second_rater: Tensor            # int64 which rating of the second text was drawn
+
+    def __len__(self) -> int:
+        return len(self.mu)
+
+
+@lru_cache(maxsize=1)
+def load_rated_texts() -> tuple[RatedText, ...]:
+    """All rated texts, in a fixed order. Fetches the data when it is missing.
+
+    Raises CourseError when the data cannot be had or cannot be read.
+    """
+    folder = assets.path("human-ratings")
+    return tuple(text for domain, stem in DOMAINS.items() for text in _read_domain(folder, domain, stem))
+
+
+def _read_domain(folder: Path, domain: str, stem: str) -> list[RatedText]:
+    ratings = {}
+    for line in (folder / f"{stem}_anonDataRatings.txt").read_text(encoding="utf-8-sig").splitlines():
+        fields = line.split("\t")
+        if len(fields) >= 4:
+            ratings[fields[0]] = tuple(ast.literal_eval(fields[3]))
+    texts = []
+    for line in (folder / f"{stem}_GroundTruth.txt").read_text(encoding="utf-8-sig", errors="replace").split("\n"):
+        number, _, raw = (line.rstrip("\r").split("\t") + ["", ""])[:3]
+        text = re.sub(r"\s+", " ", html.unescape(raw)).strip()
+        if text and ratings.get(number):
+            texts.append(RatedText(domain, number, text, ratings[number]))
+    if not texts:
+        raise CourseError(f"no rated text was found in the {domain} files; run `course assets` to fetch them again")
+    return texts
+
+
+def part_of(text: str) -> str:
+    """"train", "validation" or "test": fixed by the words of the text, so that copies never cross the line."""
+    words = re.sub(r"\W+", " ", text.lower()).strip()
+    bucket = int(hashlib.sha256(words.encode()).hexdigest(), 16) % 10
+    return "test" if bucket < 2 else "validation" if bucket == 2 else "train"
+
+
+def rated_texts(part: str, domain: str | None = None) -> list[RatedText]:
+    """The texts of one part, of one domain or (None) of all four.
+
+    Raises ValueError for a part or a domain that does not exist.
+    """
+    if part not in PARTS:
+        raise ValueError(f"part is one of {', '.join(PARTS)}, not {part!r}")
+    if domain is not None and domain not in DOMAINS:
+        raise ValueError(f"domain is one of {', '.join(DOMAINS)}, or None for all, not {domain!r}")
+    return [text for text in load_rated_texts() if domain in (None, text.domain) and part_of(text.text) == part]
+
+
+def sample_comparisons(texts: Sequence[RatedText], count: int, seed: int) -> Comparisons:
+    """Draw `count` comparisons among `texts`: two texts, one rater of each, equal ratings dropped and drawn again.
+
+    Raises ValueError when fewer than two texts are given, or when all ratings are equal.
+    """
+    if len({rating for text in texts for rating in text.ratings}) < 2 or len(texts) < 2:
+        raise ValueError("comparisons need at least two texts with different ratings")
+    rng = np.random.default_rng(seed)
+    raters = np.array([len(text.ratings) for text in texts])
+    starts = np.concatenate([[0], raters.cumsum()[:-1]])
+    ratings = np.concatenate([text.ratings for text in texts])
+    kept = np.empty((0, 4), dtype=np.int64)
+    while len(kept) < count:
+        first, second = rng.integers(len(texts), size=(2, 2 * count + 16))
+        first_rater, second_rater = rng.integers(raters[first]), rng.integers(raters[second])
+        decided = ratings[starts[first] + first_rater] != ratings[starts[second] + second_rater]
+        drawn = np.stack([first, second, first_rater, second_rater], axis=1)[decided & (first != second)]
+        kept = np.concatenate([kept, drawn])[:count]
+    first, second, first_rater, second_rater = (torch.from_numpy(column.copy()) for column in kept.T)
+    won = ratings[starts[kept[:, 0]] + kept[:, 2]] > ratings[starts[kept[:, 1]] + kept[:, 3]]
+    return Comparisons(first, second, torch.from_numpy(won).float(), first_rater, second_rater)
+
+
+TEST_PAIRS = 6_000
+VALIDATION_PAIRS = 4_000
+
+
+def evaluation_comparisons(part: str, domain: str | None = None) -> tuple[list[RatedText], Comparisons]:
+    """The fixed pairs on which every model of the course is compared: (texts, comparisons) of "validation" or "test"."""
+    texts = rated_texts(part, domain)
+    count, seed = {"validation": (VALIDATION_PAIRS, 1), "test": (TEST_PAIRS, 2)}[part]
+    return texts, sample_comparisons(texts, count, seed)
