@@ -32,7 +32,8 @@ def fit_crowd(first: Tensor, second: Tensor, mu: Tensor, judge: Tensor, *, items
     The labels alone cannot tell "all are right" from "all are contrary with the order turned round": the prior does.
     Raises ValueError when an index is out of range.
     """
-    if min(first.min(), second.min(), judge.min()) < 0 or max(first.max(), second.max()) >= items or judge.max() >= judges:
+    used = torch.stack([first, second])
+    if min(used.min(), judge.min()) < 0 or used.max() >= items or judge.max() >= judges:
         raise ValueError(f"indices must lie in 0..{items - 1} for items and 0..{judges - 1} for judges")
     strengths = torch.zeros(items, requires_grad=True)
     trust = torch.full((judges,), 2.0, requires_grad=True)                        # sigmoid(2) = 0.88

@@ -46,7 +46,7 @@ def bradley_terry_loss(r1: Tensor, r2: Tensor, mu: Tensor, *, error_rate: float 
     if not r1.shape == r2.shape == mu.shape:
         raise ValueError(f"r1, r2 and mu need one shape, got {tuple(r1.shape)}, {tuple(r2.shape)}, {tuple(mu.shape)}; "
                          "sum clip rewards over their steps with segment_return first")
-    if mu.numel() and not (0 <= mu.min() and mu.max() <= 1):
+    if mu.numel() and (mu.min() < 0 or mu.max() > 1):
         raise ValueError("mu is a probability: 1 first preferred, 0 second preferred, 0.5 a tie; leave skips out")
     logits = r1 - r2                                                              # (pairs,)
     if error_rate == 0:

@@ -1,7 +1,7 @@
 """When the model says 70%, is it right 7 times out of 10?
 
-Source: A. Niculescu-Mizil and R. Caruana (2005) for reliability diagrams; C. Guo et al. (2017), section 2, for the expected
-calibration error. Taught in lesson 03, section 3.9.
+Source: A. Niculescu-Mizil and R. Caruana (2005) for reliability diagrams; C. Guo et al. (2017), section 2, for the
+expected calibration error. Taught in lesson 03, section 3.9.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was promised and what came, by bin of promised probability. Tensors have the shape (bins that hold pairs,)."""
+    """What was promised and what came, by bin of promised probability. Tensors: (bins that hold pairs,)."""
 
     promised: Tensor                # mean predicted probability in the bin
     happened: Tensor                # share of verdicts that went that way
@@ -23,8 +23,8 @@ class Calibration:
 def calibration(probability: Tensor, mu: Tensor, bins: int = 10) -> Calibration:
     """Compare promised probabilities with what happened.
 
-    probability, mu: (pairs,). Every pair is counted from both sides (p and 1 - p), so that the order in which a pair was
-    written down cannot matter. Bins have equal width on [0, 1].
+    probability, mu: (pairs,). Every pair is counted from both sides (p and 1 - p), so that the order in which a pair
+    was written down cannot matter. Bins have equal width on [0, 1].
     """
     p, y = torch.cat([probability, 1 - probability]), torch.cat([mu, 1 - mu])     # (2 * pairs,)
     where = (p * bins).long().clamp(0, bins - 1)

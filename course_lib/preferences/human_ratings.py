@@ -11,8 +11,8 @@ The protocol, the same in every lesson (03, 08, 09, 10, 12):
    from two people who saw one text each: nobody compared the two side by side, and this is noisier.
 3. Equal ratings are dropped from these pairs (lesson 03 looks at ties on their own).
 
-Source: C. J. Hutto and E. Gilbert (2014), "VADER: A parsimonious rule-based model for sentiment analysis of social media
-text", ICWSM-14. Taught in lesson 03, section 3.6.
+Source: C. J. Hutto and E. Gilbert (2014), "VADER: A parsimonious rule-based model for sentiment analysis of social
+media text", ICWSM-14. Taught in lesson 03, section 3.6.
 """
 
 import ast
@@ -139,7 +139,7 @@ VALIDATION_PAIRS = 4_000
 
 
 def evaluation_comparisons(part: str, domain: str | None = None) -> tuple[list[RatedText], Comparisons]:
-    """The fixed pairs on which every model of the course is compared: (texts, comparisons) of "validation" or "test"."""
+    """The pairs on which every model of the course is compared: (texts, comparisons) of "validation" or "test"."""
     texts = rated_texts(part, domain)
     count, seed = {"validation": (VALIDATION_PAIRS, 1), "test": (TEST_PAIRS, 2)}[part]
     return texts, sample_comparisons(texts, count, seed)

@@ -48,7 +48,7 @@ class WordReward(nn.Module):
         return cls(sorted(word for word, count in counts.items() if count >= min_texts))
 
     def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-        """(ids, offsets, weights) as EmbeddingBag takes them: each known word of a text once, weight 1 / sqrt(count)."""
+        """(ids, offsets, weights) for EmbeddingBag: each known word of a text once, with weight 1 / sqrt(count)."""
         bags = [[self.index[word] for word in dict.fromkeys(words(text)) if word in self.index] for text in texts]
         sizes = torch.tensor([len(bag) for bag in bags])                          # (texts,)
         ids = torch.tensor([i for bag in bags for i in bag], dtype=torch.long)    # (known words,)
