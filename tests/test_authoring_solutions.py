@@ -54,3 +54,23 @@ def test_wrong_markers_are_named_with_their_line(source, line, says):
         with pytest.raises(SolutionError, match=says) as caught:
             view(source)
         assert caught.value.line == line
+
+
+BUG = '''def f(x):
+    # BEGIN SOLUTION
+    return x + 1
+    # INSTEAD
+    # if x:
+    #     return x - 1
+    # END SOLUTION'''
+
+
+def test_a_bug_exercise_gives_the_learner_the_faulty_lines():
+    assert fill(BUG) == "def f(x):\n    return x + 1"
+    assert strip(BUG) == "def f(x):\n    if x:\n        return x - 1"
+
+
+@pytest.mark.parametrize("after", ["", "    return 2\n"])
+def test_instead_needs_commented_lines(after):
+    with pytest.raises(SolutionError, match="behind"):
+        strip(f"def f():\n    # BEGIN SOLUTION\n    return 1\n    # INSTEAD\n{after}    # END SOLUTION")

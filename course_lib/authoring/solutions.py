@@ -9,6 +9,14 @@ An author writes the solution between two marker lines inside a function:
 
 `fill` drops the marker lines; `strip` puts one line that raises `NotImplementedError` in place of the whole block.
 Both work on a cell or on a whole `exercises.py`.
+
+A find-the-bug exercise gives the learner code that runs. Its lines follow `# INSTEAD`, each behind `# `:
+
+        # BEGIN SOLUTION
+        loss = F.binary_cross_entropy_with_logits(s1 - s2, mu)
+        # INSTEAD
+        # loss = F.binary_cross_entropy_with_logits(torch.sigmoid(s1 - s2), mu)
+        # END SOLUTION
 """
 
 import re
@@ -17,6 +25,7 @@ from dataclasses import dataclass
 STUB = "raise NotImplementedError            # your code"
 
 _MARKER = re.compile(r"^(?P<indent>[ \t]*)#\s*(?P<what>BEGIN|END) SOLUTION\s*$")
+_INSTEAD = re.compile(r"^[ \t]*# INSTEAD\s*$")
 _LOOSE_MARKER = re.compile(r"(begin|end)\s+solution", re.IGNORECASE)
 
 
@@ -35,7 +44,15 @@ class Block:
     begin: int
     end: int
     indent: str
-    lines: tuple[str, ...]
+    lines: tuple[str, ...]            # the solution
+    instead: tuple[str, ...]          # what the learner gets in its place, still behind `# `; () for the usual stub
+
+    @property
+    def stub(self) -> list[str]:
+        """The lines that stand in the learner's view."""
+        if not self.instead:
+            return [self.indent + STUB]
+        return [re.sub(r"^([ \t]*)# ?", r"\1", line, count=1) for line in self.instead]
 
 
 def blocks(source: str) -> list[Block]:
@@ -58,25 +75,43 @@ def blocks(source: str) -> list[Block]:
         else:
             if not opened:
                 raise SolutionError(number, "END SOLUTION without a BEGIN SOLUTION before it")
-            found.append(Block(opened[0], number, opened[1], tuple(lines[opened[0]:number - 1])))
+            found.append(_block(opened, number, lines[opened[0]:number - 1]))
             opened = None
     if opened:
         raise SolutionError(opened[0], "BEGIN SOLUTION without an END SOLUTION after it")
     return found
 
 
+def _block(opened: tuple[int, str], end: int, inside: list[str]) -> Block:
+    begin, indent = opened
+    cut = next((i for i, line in enumerate(inside) if _INSTEAD.match(line)), None)
+    if cut is None:
+        return Block(begin, end, indent, tuple(inside), ())
+    instead = inside[cut + 1:]
+    plain = [i for i, line in enumerate(instead) if not line.lstrip().startswith("#")]
+    if plain or not instead:
+        line = begin + cut + 2 + (plain[0] if plain else 0)
+        raise SolutionError(line, "after `# INSTEAD` stand the learner's lines, each behind `# `")
+    return Block(begin, end, indent, tuple(inside[:cut]), tuple(instead))
+
+
 def fill(source: str) -> str:
-    """The solution view: `source` without its marker lines."""
-    markers = {number for block in blocks(source) for number in (block.begin, block.end)}
-    return "\n".join(line for number, line in enumerate(source.split("\n"), start=1) if number not in markers)
-
-
-def strip(source: str) -> str:
-    """The learner's view: each solution block replaced by one line that raises `NotImplementedError`."""
+    """The solution view: `source` without its marker lines and without what the learner gets instead."""
     lines: list[str] = []
     rest = source.split("\n")
     done = 0
     for block in blocks(source):
-        lines += [*rest[done:block.begin - 1], block.indent + STUB]
+        lines += [*rest[done:block.begin - 1], *block.lines]
+        done = block.end
+    return "\n".join(lines + rest[done:])
+
+
+def strip(source: str) -> str:
+    """The learner's view: each solution block replaced by its stub (or by the faulty code after `# INSTEAD`)."""
+    lines: list[str] = []
+    rest = source.split("\n")
+    done = 0
+    for block in blocks(source):
+        lines += [*rest[done:block.begin - 1], *block.stub]
         done = block.end
     return "\n".join(lines + rest[done:])
