@@ -1,0 +1,63 @@
+"""The hint ladder: three steps, one for each failed attempt beyond the first, then the way to the solution.
+
+Asking is free: a hint is recorded so that the board can show it, and costs no points.
+"""
+
+from course_lib import paths
+from course_lib.exercises import store
+from course_lib.exercises.card import hint_card
+from course_lib.exercises.registry import Exercise, load
+from course_lib.exercises.screen import show
+
+STEPS = 3
+
+_failures: dict[str, int] = {}      # what this kernel saw, for when the progress file cannot be used
+_opened: dict[str, int] = {}
+
+
+def hint(id: str) -> None:
+    """Show the next hint of an exercise: `hint("03.2")`. After the third it shows the way to the solution.
+
+    Raises:
+        UnknownExercise: no such exercise; the message names near ones.
+    """
+    exercise = load(id)
+    step = min(opened(id) + 1, STEPS + 1)
+    _remember(id, step, "asked")
+    show(*hint_card(exercise, step, solution(exercise)))
+
+
+def after_failure(exercise: Exercise) -> int:
+    """Count one failed attempt; returns the steps that are open now: 0 to 3, and 4 for the way to the solution."""
+    _failures[exercise.id] = _failures.get(exercise.id, 0) + 1
+    try:
+        failures = max(store.standing(exercise.id).failures, _failures[exercise.id])
+    except store.CannotSave:
+        failures = _failures[exercise.id]
+    step = min(max(failures - 1, 0), STEPS + 1)
+    before = opened(exercise.id)
+    if step > before:
+        _remember(exercise.id, step, "failed")
+    return max(step, before)
+
+
+def opened(id: str) -> int:
+    """The highest step of the ladder that was opened so far."""
+    try:
+        return max(store.standing(id).hints, _opened.get(id, 0))
+    except store.CannotSave:
+        return _opened.get(id, 0)
+
+
+def solution(exercise: Exercise) -> str:
+    """The solution notebook, seen from the exercise notebook: `../solutions/03_bradley_terry.ipynb`."""
+    folder = next(iter(sorted((paths.root() / "lessons").glob(f"{exercise.lesson}_*"))), None)
+    return f"../solutions/{folder.name}.ipynb" if folder else "../solutions/"
+
+
+def _remember(id: str, step: int, how: str) -> None:
+    _opened[id] = max(step, _opened.get(id, 0))
+    try:
+        store.add_hint(id, step, how)
+    except store.CannotSave:
+        return

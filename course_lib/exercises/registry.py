@@ -1,0 +1,130 @@
+"""What an exercise is, and where its cases are found."""
+
+import difflib
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from course_lib.errors import CourseError
+
+KINDS = ("implement", "predict", "bug")
+
+
+class UnknownExercise(CourseError, LookupError):
+    """No exercise has this id; the message lists near ones."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question: `body` takes the learner's function, calls it, and raises `Fail` when the answer is wrong."""
+
+    name: str                                   # a finding in words: "equal scores cost log 2"
+    body: Callable[[Callable[..., Any]], None]
+    seconds: float                              # wall-clock limit of the whole case
+
+
+@dataclass
+class Exercise:
+    """One exercise of a lesson. Made by `exercise(...)` in the lesson's file of cases."""
+
+    id: str                     # "03.2": lesson 03, second exercise
+    title: str
+    function: str               # the name that the learner defines
+    points: float               # for all cases; a part of them earns its share
+    kind: str                   # implement | predict (what a run will give) | bug (find the silent one)
+    difficulty: int             # 1 to 3
+    importance: int             # 1 to 3
+    minutes: int                # for a learner who read the lesson
+    reference: str              # "package.module:name", the course's own answer, which `mine` falls back to
+    hints: tuple[str, str, str]     # gentle, plainer, almost the code
+    cases: list[Case] = field(default_factory=list)
+
+    def case(self, name: str, *, seconds: float = 5.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Add a case. `name` says in words what must hold; `seconds` is its wall-clock limit."""
+        if any(case.name == name for case in self.cases):
+            raise ValueError(f"exercise {self.id} has two cases named {name!r}")
+
+        def add(body: Callable[..., None]) -> Callable[..., None]:
+            self.cases.append(Case(name, body, seconds))
+            return body
+
+        return add
+
+    @property
+    def lesson(self) -> str:
+        """The lesson's number with two digits."""
+        return self.id[:2]
+
+    def load_reference(self) -> Callable[..., Any]:
+        """The course's own function."""
+        module, _, name = self.reference.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+_exercises: dict[str, Exercise] = {}
+_homes: dict[str, str] = {}         # exercise id -> module that defined it
+
+
+def exercise(
+    id: str, *, title: str, function: str, points: float, kind: str, difficulty: int, importance: int, minutes: int,
+    reference: str, hints: tuple[str, str, str],
+) -> Exercise:
+    """Define an exercise in `course_lib/exercises/cases/lesson_NN.py`; add cases with `.case("what must hold")`.
+
+    Raises:
+        ValueError: a field is not what the engine can use; the message says which.
+    """
+    problems = [text for wrong, text in (
+        (not re.fullmatch(r"\d\d\.\d+", id), "the id must look like 03.2"),
+        (kind not in KINDS, f"kind must be one of {', '.join(KINDS)}"),
+        (len(hints) != 3 or "" in hints, "the hint ladder has three steps"),
+        (not function.isidentifier(), "function must be a Python name"),
+        (points <= 0 or minutes <= 0, "points and minutes must be positive"),
+        (difficulty not in (1, 2, 3) or importance not in (1, 2, 3), "difficulty and importance go from 1 to 3"),
+        (":" not in reference, "reference must look like package.module:name"),
+    ) if wrong]
+    if problems:
+        raise ValueError(f"exercise {id!r}: {'; '.join(problems)}")
+    home = sys._getframe(1).f_globals.get("__name__", "")
+    if _homes.get(id, home) != home:
+        raise ValueError(f"exercise {id} is defined in {_homes[id]} and again in {home}")
+    made = Exercise(id, title, function, points, kind, difficulty, importance, minutes, reference, tuple(hints))
+    _exercises[id], _homes[id] = made, home
+    return made
+
+
+def lessons() -> list[str]:
+    """Numbers of the lessons that have a file of cases, in order."""
+    package = importlib.import_module("course_lib.exercises.cases")
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return sorted(name.removeprefix("lesson_") for name in names if name.startswith("lesson_"))
+
+
+def of_lesson(number: str) -> list[Exercise]:
+    """The exercises of one lesson, in order. `number` has two digits."""
+    importlib.import_module(f"course_lib.exercises.cases.lesson_{number}")
+    return sorted((item for item in _exercises.values() if item.lesson == number), key=lambda item: int(item.id[3:]))
+
+
+def load(id: str) -> Exercise:
+    """The exercise with this id; reads its lesson's file of cases first.
+
+    Raises:
+        UnknownExercise: no such exercise; the message names near ones.
+    """
+    known = lessons()
+    if isinstance(id, str) and id[:2] in known and id[2:3] == ".":
+        found = {item.id: item for item in of_lesson(id[:2])}
+        if id in found:
+            return found[id]
+    every = {item.id: item for number in known for item in of_lesson(number)}
+    near = difflib.get_close_matches(str(id), every, n=3, cutoff=0.5)
+    same_lesson = [key for key in every if key[:2] == str(id).zfill(4)[:2]]
+    advice = (f"Did you mean {' or '.join(f'{key!r} ({every[key].title})' for key in near)}?" if near
+              else f"That lesson has {', '.join(same_lesson)}." if same_lesson
+              else f"Lessons with exercises: {', '.join(known) or 'none yet'}.")
+    raise UnknownExercise(f"There is no exercise {id!r}. {advice}")

@@ -1,0 +1,62 @@
+"""Turn an exception of the learner's code into words, with the line of theirs where it came up."""
+
+import linecache
+import sysconfig
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+_COURSE = str(Path(__file__).resolve().parent.parent)
+_LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")})
+
+ADVICE = {
+    RecursionError: "Your function calls itself without an end: what stops it?",
+    SystemExit: "Your function called `exit()` or `quit()`, which would close the kernel: leave it out and `return`.",
+    MemoryError: "There was not enough memory: a shape may have grown by accident (print it).",
+}
+
+
+def in_words(error: BaseException) -> str:
+    """`ValueError: the message`, in at most a few lines."""
+    text = str(error).strip()
+    name = type(error).__name__
+    return (f"{name}: {text}" if text else name)[:600]
+
+
+def their_line(trace: TracebackType | None, cases: str = "") -> str:
+    """`cell In[5], line 4: return r1 + r2[5]` for the deepest line of the learner's code, or empty.
+
+    `cases` is the file of cases, which is not theirs either.
+    """
+    frames = [frame for frame in traceback.StackSummary.extract(traceback.walk_tb(trace), lookup_lines=False)
+              if not frame.filename.startswith((cases or _COURSE, _COURSE, *_LIBRARIES, "<frozen"))]
+    if not frames:
+        return ""
+    frame = frames[-1]
+    code = linecache.getline(frame.filename, frame.lineno or 0).strip()
+    return f"{_name(frame.filename)}, line {frame.lineno}" + (f": {code}" if code else "")
+
+
+def unwritten(error: NotImplementedError) -> bool:
+    """Whether this is the stub's own exception, not one of torch's for an operation that it lacks."""
+    if not str(error):
+        return True
+    last = traceback.extract_tb(error.__traceback__, limit=-1)
+    return bool(last) and (last[0].line or "").startswith("raise NotImplementedError")
+
+
+def unwritten_function(error: NotImplementedError) -> str:
+    """The name of the function that is not written yet."""
+    last = traceback.extract_tb(error.__traceback__, limit=-1)
+    return last[0].name if last else ""
+
+
+def _name(filename: str) -> str:
+    """The cell's number where IPython knows it, else the file's name."""
+    try:
+        from IPython import get_ipython
+
+        label, name = get_ipython().compile.format_code_name(filename)
+        return f"cell {name}" if label == "Cell" else Path(filename).name
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return "your code" if filename.startswith("<") or "ipykernel" in filename else Path(filename).name
