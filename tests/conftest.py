@@ -21,6 +21,14 @@ def skip_unless_ci(sentence: str) -> None:
     pytest.skip(sentence)
 
 
+@pytest.fixture
+def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A course of one small lesson in a temporary folder (see mini_course.py)."""
+    import mini_course
+
+    return mini_course.use(tmp_path, monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium or Chrome. Without one the test is skipped; where CI=true it fails."""

@@ -5,36 +5,59 @@ import sys
 
 from course_lib import paths
 from course_lib.authoring import notebook_file
+from course_lib.authoring.rules import faults
 from course_lib.authoring.source import Lesson, lessons
-from course_lib.authoring.views import views
+from course_lib.authoring.views import FOLDERS, views
+from course_lib.errors import CourseError
+
+CELL_SECONDS = 900
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `course build` to the command line."""
     parser = subparsers.add_parser("build", help="for authors: lessons/ into notebooks/, exercises/, solutions/")
     parser.add_argument("lessons", nargs="*", metavar="NN", help="lesson numbers; all lessons when none is given")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a notebook differs")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="write nothing; exit 1 when a notebook differs")
+    what.add_argument("--execute", action="store_true", help="also run notebooks and solutions and store their outputs")
+    parser.add_argument("--timeout", type=int, default=CELL_SECONDS, metavar="SECONDS",
+                        help=f"with --execute: the longest a cell may run (default {CELL_SECONDS})")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build or check; the exit code."""
+    """Build, check or execute; the exit code is 1 when any lesson is at fault."""
     chosen = lessons(arguments.lessons)
-    return sum(check(lesson) for lesson in chosen) and 1 if arguments.check else max(map(build, chosen), default=0)
+    sound = [lesson for lesson in chosen if _is_sound(lesson)]
+    bad = len(chosen) - len(sound)
+    if arguments.check:
+        bad += sum(not check(lesson) for lesson in sound)
+        if not arguments.lessons:
+            bad += sum(map(_say_orphan, orphans()))
+        if not bad:
+            print(f"{len(chosen)} lessons: every cell as in the source")
+        return int(bad > 0)
+    for lesson in sound:
+        build(lesson)
+    if arguments.execute:
+        bad += sum(not run_and_store(lesson, arguments.timeout) for lesson in sound)
+    return int(bad > 0)
 
 
-def build(lesson: Lesson) -> int:
+def build(lesson: Lesson) -> None:
     """Write one lesson's notebooks, with the outputs that still belong to their cells."""
     for folder, notebook in views(lesson).items():
         path = paths.root() / folder / f"{lesson.slug}.ipynb"
-        notebook_file.keep_outputs(notebook, notebook_file.read(path))
-        word = "built" if notebook_file.write(notebook, path) else "as it was:"
-        print(f"{word} {folder}/{path.name}, {len(notebook.cells)} cells")
-    return 0
+        if folder != "exercises":                     # the learner's stubs never hold an output
+            notebook_file.keep_outputs(notebook, notebook_file.read(path))
+        words = "built" if notebook_file.write(notebook, path) else "unchanged"
+        missing = notebook_file.without_outputs(notebook) if folder != "exercises" else 0
+        note = f", {missing} without stored outputs (course build --execute {lesson.number})" if missing else ""
+        print(f"{words:9} {folder}/{path.name}: {len(notebook.cells)} cells{note}")
 
 
-def check(lesson: Lesson) -> int:
-    """How many of the lesson's notebooks differ from what would be built."""
+def check(lesson: Lesson) -> bool:
+    """True when the lesson's notebooks hold the cells that would be built; prints each difference to stderr."""
     wrong = 0
     for folder, notebook in views(lesson).items():
         found = notebook_file.differences(notebook, notebook_file.read(paths.root() / folder / f"{lesson.slug}.ipynb"))
@@ -42,8 +65,43 @@ def check(lesson: Lesson) -> int:
             print(f"{folder}/{lesson.slug}.ipynb: {sentence}", file=sys.stderr)
         wrong += bool(found)
     if wrong:
-        print(f"Run `course build {lesson.number}` and commit what it writes.", file=sys.stderr)
-    return wrong
+        print(f"Lesson {lesson.number}: run `course build {lesson.number}` and commit what it writes.", file=sys.stderr)
+    return not wrong
+
+
+def run_and_store(lesson: Lesson, cell_seconds: int) -> bool:
+    """Execute the lesson's notebook and its solutions; True when both ran. A failure is printed, not stored."""
+    from course_lib.authoring.execute import execute
+
+    ran = True
+    for folder in ("notebooks", "solutions"):
+        try:
+            execute(paths.root() / folder / f"{lesson.slug}.ipynb", cell_seconds=cell_seconds)
+        except CourseError as error:
+            print(error, file=sys.stderr)
+            ran = False
+    return ran
+
+
+def orphans() -> list[str]:
+    """Built notebooks whose lesson is gone or has another name, as paths from the checkout's root."""
+    known = {lesson.slug for lesson in lessons()}
+    return [f"{folder}/{path.name}" for folder in FOLDERS
+            for path in sorted((paths.root() / folder).glob("*.ipynb")) if path.stem not in known]
+
+
+def _is_sound(lesson: Lesson) -> bool:
+    found = faults(lesson)
+    for fault in found:
+        print(fault, file=sys.stderr)
+    if found:
+        print(f"Lesson {lesson.number}: {len(found)} to mend; its notebooks were left as they are.", file=sys.stderr)
+    return not found
+
+
+def _say_orphan(path: str) -> bool:
+    print(f"{path} has no lesson: delete it (`git rm {path}`).", file=sys.stderr)
+    return True
 
 
 if __name__ == "__main__":

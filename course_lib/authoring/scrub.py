@@ -1,0 +1,130 @@
+"""Outputs as they are committed: no addresses, no paths of one machine, no timings of progress bars, no widget state.
+
+What stays is what a reader on the web can use: figures, numbers, printed text. Texts of others are left out.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from nbformat import NotebookNode, v4
+
+from course_lib import paths
+
+THIRD_PARTY = "Texts of others appear here when you run this cell."
+WIDGET = "Something to move or click appears here when you run this cell."
+
+_VIEW = "application/vnd.jupyter.widget-view+json"
+_EMBEDDED = re.compile(r"(data:[\w/+.;=-]+;base64,[A-Za-z0-9+/=]+)")
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,16}\b|\b0x7f[0-9a-f]{8,12}\b")
+_CELL_FILE = re.compile(r"(/[\w./-]*)?/ipykernel_\d+/\d+\.py")
+_BAR_TIMES = re.compile(r"\s*\[\d+:\d+(:\d+)?<[^\]\n]*\]")
+_BAR = re.compile(r"\d+%\|.*\| *\d+/\d+|^\d+it$")
+
+
+class ErrorOutput(ValueError):
+    """An output holds an error, which must not be stored; the text names it."""
+
+
+def outputs(cell: NotebookNode, widgets: Mapping[str, Mapping], work: Path) -> list[NotebookNode]:
+    """A cell's outputs as they may be stored.
+
+    Args:
+        cell: an executed code cell.
+        widgets: state of the notebook's widgets by model id, as nbclient collects it.
+        work: the temporary folder that stood for `my_work/` in this run.
+
+    Raises:
+        ErrorOutput: one of the outputs is an error, also inside a widget.
+    """
+    plain = [made for output in cell.outputs for made in _without_widgets(output, widgets)]
+    for output in plain:
+        if output.output_type == "error":
+            raise ErrorOutput(f"{output.ename}: {output.evalue}")
+    if "third-party-text" in cell.metadata.get("tags", ()):
+        return [_note(THIRD_PARTY)] if plain else []
+    clean = [_clean(output, work) for output in plain]
+    return [output for output in clean if output.output_type != "stream" or output.text.strip()]
+
+
+def _without_widgets(output: NotebookNode, widgets: Mapping[str, Mapping]) -> list[NotebookNode]:
+    view = output.get("data", {}).get(_VIEW)
+    if view is None:
+        return [output]
+    rest = {mime: value for mime, value in output.data.items() if mime != _VIEW}
+    if set(rest) - {"text/plain"}:                          # the widget brought its own picture or table
+        return [NotebookNode({**output, "data": NotebookNode(rest)})]
+    inside = _inside(view["model_id"], widgets, set())
+    if inside or _is_bar(rest.get("text/plain", "")):
+        return inside
+    return [_note(WIDGET)]
+
+
+def _inside(model: str, widgets: Mapping[str, Mapping], seen: set[str]) -> list[NotebookNode]:
+    """What the Output widgets below `model` show: the picture that a slider starts with."""
+    if model in seen:
+        return []
+    seen.add(model)
+    state = widgets.get(model, {})
+    found = [made for output in state.get("outputs", ()) for made in _without_widgets(NotebookNode(output), widgets)]
+    for child in state.get("children", ()):
+        found += _inside(str(child).removeprefix("IPY_MODEL_"), widgets, seen)
+    return found
+
+
+def _clean(output: NotebookNode, work: Path) -> NotebookNode:
+    made = NotebookNode(output)
+    made.pop("transient", None)
+    if made.output_type == "stream":
+        made.text = text(_last_states(made.text), work)
+    else:
+        made.data = NotebookNode({mime: _clean_value(mime, value, work) for mime, value in made.data.items()})
+    return made
+
+
+def _clean_value(mime: str, value: object, work: Path) -> object:
+    return text(value, work) if isinstance(value, str) and (mime.startswith("text/") or mime.endswith("xml")) else value
+
+
+def text(value: str, work: Path) -> str:
+    """`value` without memory addresses and without the paths of this machine; embedded pictures stay as they are."""
+    pieces = _EMBEDDED.split(value)
+    return "".join(piece if number % 2 else _text(piece, work) for number, piece in enumerate(pieces))
+
+
+def _text(value: str, work: Path) -> str:
+    value = _CELL_FILE.sub("this cell", value)
+    value = _ADDRESS.sub(lambda found: "at 0x..." if found[0].startswith("at") else "0x...", value)
+    for folder, name in _folders(work):
+        value = re.sub(re.escape(folder) + r"(?![\w.-])(?P<slash>/?)",
+                       lambda found, name=name: name + found["slash"] if name else "" if found["slash"] else ".", value)
+    return value
+
+
+def _folders(work: Path) -> list[tuple[str, str]]:
+    """Folders of this machine and what stands for them, the deepest first."""
+    known = {}
+    for folder, name in ((Path.home(), "~"), (Path(sys.prefix), ".venv"), (paths.root(), ""), (work, "my_work")):
+        for spelling in (folder.absolute(), folder.resolve()):
+            if len(spelling.parts) > 1:
+                known[str(spelling)] = name
+    return sorted(known.items(), key=lambda item: -len(item[0]))
+
+
+def _last_states(value: str) -> str:
+    """A stream as a terminal would show it at the end: each line's last state, bars without their times."""
+    lines = []
+    for line in value.split("\n"):
+        states = [state for state in line.split("\r") if state.strip()]
+        shown = states[-1] if states else line.strip("\r")
+        lines.append(_BAR_TIMES.sub("", shown) if _is_bar(shown) else shown)
+    return "\n".join(lines)
+
+
+def _is_bar(line: str) -> bool:
+    return bool(_BAR.search(_BAR_TIMES.sub("", line).strip()))
+
+
+def _note(words: str) -> NotebookNode:
+    return v4.new_output("display_data", data={"text/markdown": f"*{words}*", "text/plain": words})
