@@ -1,0 +1,35 @@
+# The course in two commands: `make lab` to learn, `make test` to check everything.
+# Without make (Windows, some Macs): python tools/bootstrap.py, then .venv/bin/course lab (.venv\Scripts\course lab).
+
+PYTHON ?= $(shell command -v python3 2>/dev/null || command -v python 2>/dev/null || echo python3)
+TORCH_INDEX ?=
+ARGS ?=
+BOOTSTRAP = $(PYTHON) tools/bootstrap.py $(if $(TORCH_INDEX),--torch-index "$(TORCH_INDEX)")
+
+.PHONY: help lab setup test test-all build
+
+help:
+	@echo "make lab         set up if needed, then open JupyterLab on your copies of the lessons"
+	@echo "                 make lab ARGS=\"--no-browser --port 8899\" passes options on"
+	@echo "                 make lab TORCH_INDEX=URL takes torch from another index (the small CPU build on Linux)"
+	@echo "make setup       set up only"
+	@echo "make test        set up if needed, then the whole suite: under 25 minutes"
+	@echo "make test-all    the suite and the slow proofs: under 75 minutes"
+	@echo "make build       for authors: lessons/ into notebooks/, exercises/ and solutions/"
+
+lab: setup
+	@.venv/bin/course lab $(ARGS)
+
+setup:
+	@$(BOOTSTRAP)
+
+test:
+	@$(BOOTSTRAP) --test
+	@.venv/bin/python tools/run_tests.py $(ARGS)
+
+test-all:
+	@$(BOOTSTRAP) --test
+	@.venv/bin/python tools/run_tests.py --all $(ARGS)
+
+build: setup
+	@.venv/bin/course build
