@@ -36,17 +36,19 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `course ARGV`; returns the exit code. Faults of known kinds become one sentence on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = parser(words).parse_args(words)
+    traceback = "--traceback" in words
+    words = [word for word in words if word != "--traceback"]
     try:
+        arguments = parser(words).parse_args(words)
         return arguments.run(arguments)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
     except Exception as error:
         sentence = in_words(error)
-        if arguments.traceback or sentence is None:
+        if traceback or sentence is None:
             raise
-        print(f"course {arguments.command}: {sentence}", file=sys.stderr)
+        print(f"course: {sentence}", file=sys.stderr)
         return 1
 
 

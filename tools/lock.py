@@ -80,8 +80,8 @@ def closure(requirements: list[str]) -> dict[str, str]:
         if package.version not in requirement.specifier:
             raise SystemExit(f"{requirement} is wanted, {package.version} is installed. Install the one that fits.")
         if OLDEST_PYTHON not in SpecifierSet(package.metadata["Requires-Python"] or ""):
-            raise SystemExit(f"{requirement.name} {package.version} needs Python {package.metadata['Requires-Python']}; "
-                             f"the course runs from {OLDEST_PYTHON} on. Install an earlier version of it.")
+            raise SystemExit(f"{requirement} is installed as {package.version}, which Python {OLDEST_PYTHON} cannot "
+                             "run. The course promises that one: install an earlier version of it.")
         found[package.metadata["Name"]] = package.version.split("+")[0]
         for needed in map(Requirement, package.requires or []):
             extras = requirement.extras or {""}

