@@ -8,6 +8,7 @@ from course_lib.exercises import own, report, store
 from course_lib.exercises.card import report_card
 from course_lib.exercises.fail import Fail
 from course_lib.exercises.hints import after_failure, solution
+from course_lib.exercises.notebook import in_solutions
 from course_lib.exercises.registry import load
 from course_lib.exercises.report import Report
 from course_lib.exercises.running import run
@@ -29,15 +30,18 @@ def check(id: str, fn: Callable[..., Any]) -> None:
         raise TypeError(f"check wants the function itself, without brackets: check({id!r}, {exercise.function}). "
                         f"It was given a value of type {type(fn).__name__}.")
     result = run(exercise, fn)
-    notes = [_save(result)]
-    step = after_failure(exercise) if result.status == report.FAILED else 0
-    if result.status == report.PASSED:
-        notes.append(own.save(exercise, fn))
+    if in_solutions():
+        step, notes = 0, ["This is the solution notebook: nothing is saved as yours."]
+    else:
+        notes = [_save(result)]
+        step = after_failure(exercise) if result.status == report.FAILED else 0
+        if result.status == report.PASSED:
+            notes.append(own.save(exercise, fn))
     show(*report_card(result, step, [note for note in notes if note], solution(exercise)))
     if result.status != report.PASSED and os.environ.get("COURSE_STRICT") == "1":
         miss = result.first_miss
         if miss.status == report.UNWRITTEN:
-            raise Fail(f"check({id!r}, ...)", mistake=f"{miss.where or exercise.function} is not written yet.")
+            raise Fail(f"check({id!r}, ...)", mistake=f"{miss.where} is not written yet.")
         raise Fail(miss.call, miss.expected, miss.got, miss.mistake)
 
 

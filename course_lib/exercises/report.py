@@ -17,7 +17,7 @@ class Outcome:
     expected: str = ""
     got: str = ""
     mistake: str = ""
-    where: str = ""             # the learner's line that raised
+    where: str = ""             # the learner's line that raised; of the stub, the name of the unwritten function
     printed: str = ""           # what the learner's code wrote to stdout and stderr, and its warnings
 
 

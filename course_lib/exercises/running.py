@@ -67,8 +67,7 @@ def _attempt(case: Case, guard: Guard, limit: Callable[[], Any]) -> Outcome:
     except NotImplementedError as error:
         if not unwritten(error):
             return _raised(case, guard, error)
-        name = unwritten_function(error)
-        return Outcome(case.name, r.UNWRITTEN, where=name)
+        return Outcome(case.name, r.UNWRITTEN, where=unwritten_function(error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -47,8 +47,7 @@ def unwritten(error: NotImplementedError) -> bool:
 
 def unwritten_function(error: NotImplementedError) -> str:
     """The name of the function that is not written yet."""
-    last = traceback.extract_tb(error.__traceback__, limit=-1)
-    return last[0].name if last else ""
+    return traceback.extract_tb(error.__traceback__, limit=-1)[0].name
 
 
 def _name(filename: str) -> str:
