@@ -21,19 +21,28 @@ def pair_accuracy(scores: Tensor, comparisons: Comparisons) -> float:
 
 
 def human_ceiling(texts: Sequence[RatedText], comparisons: Comparisons) -> float:
-    """How often the mean of all *other* raters agrees with the two raters of a pair: what a perfect score could reach.
+    """How often all *other* raters together agree with the verdicts: what a perfect score could reach."""
+    return leave_one_out_agreement(
+        [texts[i].ratings for i in comparisons.first.tolist()], comparisons.first_rater.tolist(),
+        [texts[i].ratings for i in comparisons.second.tolist()], comparisons.second_rater.tolist())
 
-    The two drawn ratings are left out of the means, else each rater would agree with a copy of themselves.
-    Texts with a single rater cannot be judged; the course's data has none.
+
+def leave_one_out_agreement(first_ratings: Sequence[Sequence[int]], first_rater: Sequence[int],
+                            second_ratings: Sequence[Sequence[int]], second_rater: Sequence[int]) -> float:
+    """Share of verdicts that the mean ratings of everyone else predict; equal means count as half right.
+
+    first_ratings, second_ratings: for each pair all ratings of its first and of its second text, at least two each.
+    first_rater, second_rater: whose ratings made the verdict; these two are left out of the means, else each rater
+        would agree with a copy of themselves.
     """
-    first = _mean_of_the_others(texts, comparisons.first, comparisons.first_rater)
-    second = _mean_of_the_others(texts, comparisons.second, comparisons.second_rater)
-    gap = first - second
-    return torch.where(gap == 0, 0.5, ((gap > 0) == (comparisons.mu > 0.5)).float()).mean().item()
+    agreed = 0.0
+    for first, i, second, j in zip(first_ratings, first_rater, second_ratings, second_rater, strict=True):
+        verdict = first[i] - second[j]
+        others = mean_of_the_others(first, i) - mean_of_the_others(second, j)
+        agreed += 0.5 if others == 0 else float((others > 0) == (verdict > 0))
+    return agreed / len(first_rater)
 
 
-def _mean_of_the_others(texts: Sequence[RatedText], index: Tensor, rater: Tensor) -> Tensor:
-    totals = torch.tensor([sum(text.ratings) for text in texts], dtype=torch.float64)
-    counts = torch.tensor([len(text.ratings) for text in texts], dtype=torch.float64)
-    own = torch.tensor([texts[i].ratings[k] for i, k in zip(index.tolist(), rater.tolist(), strict=True)])
-    return (totals[index] - own) / (counts[index] - 1)
+def mean_of_the_others(ratings: Sequence[int], rater: int) -> float:
+    """Mean of the ratings without the one of `rater`."""
+    return (sum(ratings) - ratings[rater]) / (len(ratings) - 1)

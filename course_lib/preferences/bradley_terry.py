@@ -31,7 +31,7 @@ def preference_probability(r1: Tensor, r2: Tensor, error_rate: float = 0.0) -> T
     return (1 - error_rate) * torch.sigmoid(r1 - r2) + error_rate / 2
 
 
-def bradley_terry_loss(r1: Tensor, r2: Tensor, mu: Tensor, *, error_rate: float = 0.0,
+def bradley_terry_loss(r1: Tensor, r2: Tensor, mu: Tensor, error_rate: float = 0.0, *,
                        weight: Tensor | None = None) -> Tensor:
     """Mean surprise at the verdicts, in nats: a scalar.
 
