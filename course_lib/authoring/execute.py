@@ -10,6 +10,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+import course_lib
 from course_lib import kernel
 from course_lib.authoring import notebook_file, scrub
 from course_lib.authoring.views import METADATA
@@ -46,9 +47,11 @@ def execute(path: Path, *, cell_seconds: int) -> None:
 
 
 def environment(work: Path) -> dict[str, str]:
-    """The variables a notebook runs with when it is executed for storing or for testing."""
+    """The variables a notebook runs with when it is executed for storing or for testing: on this very `course_lib`."""
     kept = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    return {**kept, "COURSE_STRICT": "1", "COURSE_WORK": str(work), "PYTHONHASHSEED": "0"}
+    package = str(Path(course_lib.__file__).resolve().parent.parent)
+    search = os.pathsep.join(filter(None, (package, kept.get("PYTHONPATH"))))
+    return {**kept, "COURSE_STRICT": "1", "COURSE_WORK": str(work), "PYTHONHASHSEED": "0", "PYTHONPATH": search}
 
 
 def _run(notebook: NotebookNode, path: Path, work: Path, cell_seconds: int) -> None:
@@ -56,8 +59,8 @@ def _run(notebook: NotebookNode, path: Path, work: Path, cell_seconds: int) -> N
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     client = NotebookClient(
-        notebook, timeout=cell_seconds, kernel_name=kernel.NAME, record_timing=False, store_widget_state=True,
-        resources={"metadata": {"path": str(path.parent)}})
+        notebook, timeout=cell_seconds, kernel_name=kernel.NAME, extra_arguments=["--log-level=40"],     # errors only
+        record_timing=False, store_widget_state=True, resources={"metadata": {"path": str(path.parent)}})
     at = [0]
 
     def on_start(cell: NotebookNode, cell_index: int) -> None:

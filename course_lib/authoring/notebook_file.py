@@ -18,7 +18,7 @@ def text(notebook: NotebookNode) -> str:
 def read(path: Path) -> NotebookNode | None:
     """The notebook in `path`; None where there is none or where it cannot be read as a notebook."""
     try:
-        with warnings.catch_warnings(action="ignore"):              # a doubled id gets a new one, and so is a difference
+        with warnings.catch_warnings(action="ignore"):     # a doubled id gets a new one: a difference
             return nbformat.reads(path.read_text(encoding="utf-8"), as_version=nbformat.NO_CONVERT)
     except FileNotFoundError:
         return None

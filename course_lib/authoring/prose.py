@@ -7,7 +7,11 @@ from pathlib import Path, PurePosixPath
 from course_lib import paths
 from course_lib.authoring.source import Cell, Fault
 
-OPENING = {"goals": r"\bgoals?\b", "the minutes it takes": r"\bminutes\b", "what it builds on": r"\bbuilds on\b"}
+OPENING = {
+    "goals": r"\bgoals?\b",
+    "the minutes it takes": r"\d+\s+minutes\b|\bminutes\b\W+\d+",
+    "what it builds on": r"\bbuilds on\b",
+}
 ENDING = {
     "what was learned": r"\blearn(ed|t)\b",
     "what failed": r"\bfail(s|ed|ure|ures)?\b",

@@ -3,6 +3,7 @@
 What stays is what a reader on the web can use: figures, numbers, printed text. Texts of others are left out.
 """
 
+import itertools
 import re
 import sys
 from collections.abc import Mapping
@@ -44,7 +45,7 @@ def outputs(cell: NotebookNode, widgets: Mapping[str, Mapping], work: Path) -> l
             raise ErrorOutput(f"{output.ename}: {output.evalue}")
     if "third-party-text" in cell.metadata.get("tags", ()):
         return [_note(THIRD_PARTY)] if plain else []
-    clean = [_clean(output, work) for output in plain]
+    clean = [_clean(output, work) for output in _joined(plain)]
     return [output for output in clean if output.output_type != "stream" or output.text.strip()]
 
 
@@ -71,6 +72,20 @@ def _inside(model: str, widgets: Mapping[str, Mapping], seen: set[str]) -> list[
     for child in state.get("children", ()):
         found += _inside(str(child).removeprefix("IPY_MODEL_"), widgets, seen)
     return found
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Neighbouring streams as one of each kind, errors first: which piece came when differs from run to run."""
+    made: list[NotebookNode] = []
+    for is_stream, group in itertools.groupby(outputs, lambda output: output.output_type == "stream"):
+        if not is_stream:
+            made += group
+            continue
+        texts: dict[str, str] = {"stderr": "", "stdout": ""}
+        for output in group:
+            texts[output.name] += output.text
+        made += [v4.new_output("stream", name=name, text=text) for name, text in texts.items() if text]
+    return made
 
 
 def _clean(output: NotebookNode, work: Path) -> NotebookNode:
