@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+from course_lib.exercises import card_text as words
 from course_lib.exercises import report as r
 from course_lib.exercises.card_style import STYLE
-from course_lib.exercises.card_text import HEADS, again, printed_title, report_text, solution_text, to_write
 from course_lib.exercises.registry import Exercise
 from course_lib.exercises.report import Outcome, Report
 
@@ -27,20 +27,19 @@ def report_card(result: Report, step: int, notes: Sequence[str], solution: str) 
         solution: the solution notebook, relative to the exercise notebook.
     """
     exercise, status = result.exercise, result.status
-    mark, word = HEADS[status]
-    points = f"{result.points:g} of {exercise.points:g} points"
-    parts = [_head(mark, f"{exercise.id} {exercise.title}", word, points)]
+    mark, word = words.HEADS[status]
+    parts = [_head(mark, f"{exercise.id} {exercise.title}", word, words.score(result))]
     if status == r.UNWRITTEN:
-        parts.append(_line(to_write(result)))
+        parts.append(_line(words.to_write(result)))
     if status == r.FAILED:
         miss = result.first_miss
-        parts += [_in_full(miss), _others(result, miss)]
+        parts += [_in_full(miss, words.keeps_secret(result, step)), _others(result, miss)]
     if result.printed.strip():
-        parts.append(_fold(printed_title(result), f"<pre>{escape(result.printed.rstrip())}</pre>"))
+        parts.append(_fold(words.printed_title(result), f"<pre>{escape(result.printed.rstrip())}</pre>"))
     if status == r.FAILED:
         parts += _ladder(exercise, step, solution)
     parts += [_line(note) for note in notes]
-    return _card(_SORTS[status], parts), report_text(result, step, notes, solution)
+    return _card(_SORTS[status], parts), words.report_text(result, step, notes, solution)
 
 
 def hint_card(exercise: Exercise, step: int, solution: str) -> tuple[str, str]:
@@ -49,7 +48,7 @@ def hint_card(exercise: Exercise, step: int, solution: str) -> tuple[str, str]:
     title = f"{exercise.id} {exercise.title}"
     if step > steps:
         parts = [_head("→", title, "all hints are open", ""), _solution(solution)]
-        return _card("course-calm", parts), f"→ {title}: all hints are open\n  {solution_text(solution)}"
+        return _card("course-calm", parts), f"→ {title}: all hints are open\n  {words.solution_text(solution)}"
     word = f"hint {step} of {steps}"
     parts = [_head("→", title, word, ""), _line(exercise.hints[step - 1])]
     return _card("course-calm", parts), f"→ {title}: {word}\n  {exercise.hints[step - 1]}"
@@ -74,14 +73,14 @@ def _line(text: str) -> str:
     return f'<p class="course-line">{prose(text)}</p>'
 
 
-def _in_full(miss: Outcome) -> str:
+def _in_full(miss: Outcome, secret: bool) -> str:
     """The first case that missed: what was called, expected, got, where, and the likely mistake."""
-    rows = (("You called", miss.call), ("Expected", miss.expected), ("Got", miss.got), ("In your code", miss.where))
-    facts = "".join(f"<dt>{name}</dt><dd><code>{escape(text)}</code></dd>" for name, text in rows if text)
+    case = f'<p class="course-case">{prose(miss.case)}</p>'
     if miss.status == r.UNWRITTEN:
-        return f'<p class="course-case">{prose(miss.case)}</p>' + _line(f"`{miss.where}` is not written yet.")
+        return case + _line(words.partly_unwritten(miss))
+    rows = "".join(f"<dt>{name}</dt><dd><code>{escape(text)}</code></dd>" for name, text in words.facts(miss, secret))
     mistake = f'<p class="course-mistake">{prose(miss.mistake)}</p>' if miss.mistake else ""
-    return f'<p class="course-case">{prose(miss.case)}</p><dl class="course-facts">{facts}</dl>{mistake}'
+    return f'{case}<dl class="course-facts">{rows}</dl>{mistake}'
 
 
 def _others(result: Report, miss: Outcome) -> str:
@@ -98,12 +97,12 @@ def _others(result: Report, miss: Outcome) -> str:
 def _ladder(exercise: Exercise, step: int, solution: str) -> list[str]:
     steps = len(exercise.hints)
     parts = [_fold(f"Hint {i + 1} of {steps}", _line(exercise.hints[i])) for i in range(min(step, steps))]
-    return [*parts, _solution(solution) if step > steps else _line(again(exercise, step))]
+    return [*parts, _solution(solution) if step > steps else _line(words.again(exercise, step))]
 
 
 def _solution(solution: str) -> str:
     link = f'<a href="{escape(solution, quote=True)}">{escape(solution.removeprefix("../"))}</a>'
-    text = prose(solution_text("\0"))
+    text = prose(words.solution_text("\0"))
     return f'<p class="course-line">{text.replace(chr(0), link)}</p>'
 
 

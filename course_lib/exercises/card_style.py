@@ -44,6 +44,8 @@ white-space:pre-wrap;overflow-wrap:anywhere}}
 .course-card .course-cases span[aria-hidden]{{display:inline-block;width:1.5em;text-indent:0}}
 .course-card details{{margin:.35em 0}}
 .course-card summary{{cursor:pointer;color:var(--cc-calm)}}
+.course-card details>:not(summary){{margin-left:1.1em}}
+.course-card.course-card a{{color:var(--cc-good);text-decoration:underline}}
 .course-card .course-hidden{{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);
 white-space:nowrap}}
 </style>"""

@@ -6,6 +6,7 @@ from typing import Any
 
 from course_lib.exercises import own, report, store
 from course_lib.exercises.card import report_card
+from course_lib.exercises.card_text import to_write
 from course_lib.exercises.fail import Fail
 from course_lib.exercises.hints import after_failure, solution
 from course_lib.exercises.notebook import in_solutions
@@ -41,7 +42,7 @@ def check(id: str, fn: Callable[..., Any]) -> None:
     if result.status != report.PASSED and os.environ.get("COURSE_STRICT") == "1":
         miss = result.first_miss
         if miss.status == report.UNWRITTEN:
-            raise Fail(f"check({id!r}, ...)", mistake=f"{miss.where} is not written yet.")
+            raise Fail(f"check({id!r}, ...)", mistake=to_write(result))
         raise Fail(miss.call, miss.expected, miss.got, miss.mistake)
 
 

@@ -18,6 +18,10 @@ from course_lib.exercises.fail import Fail
 MANY = 12        # items of a container that are looked through to name the one that changed
 
 
+class Unfinished(Exception):
+    """What the learner's function gave back still holds a `...` from its stub."""
+
+
 class Guard:
     """The learner's function as a case sees it: called with copies, remembered for the card.
 
@@ -40,6 +44,7 @@ class Guard:
 
         Raises:
             Fail: an argument was changed in place.
+        Unfinished: a `...` of the stub is still in what came back.
             Anything that the learner's function raises.
         """
         self._last = (args, kwargs)
@@ -48,6 +53,8 @@ class Guard:
         self.inside = True
         self.returned = self._fn(*copied_args, **copied_kwargs)
         self.inside = False
+        if unfinished(self.returned):
+            raise Unfinished
         self._look_for_changes(args, kwargs, copied_args, copied_kwargs)
         return self.returned
 
@@ -62,10 +69,18 @@ class Guard:
                  *((f"`{key}`", kwargs[key], copied_kwargs[key]) for key in kwargs)]
         for name, before, after in pairs:
             if not same(before, after):
-                raise Fail(self.last_call, f"the argument {name} left as it was", f"the argument {name} changed",
+                plain = name.replace("`", "")
+                raise Fail(self.last_call, f"argument {plain} as it was before", f"argument {plain} was changed",
                            f"Your function wrote into its argument {name}{_where(before, after)}, and whoever "
                            "called it still needs it. Make a new tensor or list instead: `x = x + 1`, not `x += 1`; "
                            "`x = x.clone()` before you fill `x[i]`; `log()`, not `log_()`.")
+
+
+def unfinished(value: Any) -> bool:
+    """Whether a value is `...` or a list, tuple or dict with `...` among its values."""
+    if isinstance(value, dict):
+        return any(item is ... for item in value.values())
+    return value is ... or (isinstance(value, list | tuple) and any(item is ... for item in value))
 
 
 def copy(value: Any, seen: dict[int, Any]) -> Any:

@@ -13,12 +13,12 @@ from typing import Any
 from course_lib.exercises import report as r
 from course_lib.exercises.describe import describe
 from course_lib.exercises.fail import Fail
-from course_lib.exercises.guard import Guard
+from course_lib.exercises.guard import Guard, Unfinished
 from course_lib.exercises.registry import Case, Exercise
 from course_lib.exercises.report import Outcome, Report
 from course_lib.exercises.surroundings import captured, undisturbed
 from course_lib.exercises.timelimit import TimeIsUp, time_limit
-from course_lib.exercises.trouble import ADVICE, in_words, their_line, unwritten, unwritten_function
+from course_lib.exercises.trouble import advice, in_words, their_line, unwritten, unwritten_function
 
 
 def run(exercise: Exercise, fn: Callable[..., Any]) -> Report:
@@ -68,6 +68,8 @@ def _attempt(case: Case, guard: Guard, limit: Callable[[], Any]) -> Outcome:
         if not unwritten(error):
             return _raised(case, guard, error)
         return Outcome(case.name, r.UNWRITTEN, where=unwritten_function(error))
+    except Unfinished:
+        return Outcome(case.name, r.UNWRITTEN)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -78,9 +80,7 @@ def _raised(case: Case, guard: Guard, error: BaseException) -> Outcome:
     """An exception: of the learner's code, or of the case when it could not use what came back."""
     where = their_line(error.__traceback__, _file(case))
     if guard.inside or not guard.calls:
-        advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "")
-        return Outcome(case.name, r.FAILED, guard.last_call, "an answer", in_words(error),
-                       advice or "Your code stopped with an exception.", where)
+        return Outcome(case.name, r.FAILED, guard.last_call, "an answer", in_words(error), advice(error), where)
     words = ("Your function gave None back: is a `return` missing?" if guard.returned is None
              else f"The check could not go on with what your function gave back ({in_words(error)}).")
     return Outcome(case.name, r.FAILED, guard.last_call, "a value that the check can use",

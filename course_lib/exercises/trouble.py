@@ -9,11 +9,19 @@ from types import TracebackType
 _COURSE = str(Path(__file__).resolve().parent.parent)
 _LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")})
 
-ADVICE = {
-    RecursionError: "Your function calls itself without an end: what stops it?",
-    SystemExit: "Your function called `exit()` or `quit()`, which would close the kernel: leave it out and `return`.",
-    MemoryError: "There was not enough memory: a shape may have grown by accident (print it).",
-}
+_ADVICE = (
+    (RecursionError, "Your function calls itself without an end: what stops it?"),
+    (SystemExit, "Your function called `exit()` or `quit()`, which would close the kernel: leave it out and `return`."),
+    (MemoryError, "There was not enough memory: a shape may have grown by accident (print it)."),
+    (UnboundLocalError, "A variable is used before it has a value: is it set in only one branch?"),
+    (NameError, "A name is used that nothing defines: a slip of the pen, or a cell above that was not run?"),
+    (IndexError, "An index reaches past the end: print the shape (or the length) and the index before that line."),
+    (KeyError, "A dict has no such key: print its keys before that line."),
+    (ZeroDivisionError, "Something was divided by 0: which count or sum can be 0 here?"),
+    (AttributeError, "A value is of another type than the line takes it for: print its `type(...)` first."),
+    (TypeError, "A value is of another type than the line takes it for, or the number of arguments does not fit."),
+    (RuntimeError, "torch could not do this operation: print the shapes and dtypes that go into that line."),
+)
 
 
 def in_words(error: BaseException) -> str:
@@ -21,6 +29,11 @@ def in_words(error: BaseException) -> str:
     text = str(error).strip()
     name = type(error).__name__
     return (f"{name}: {text}" if text else name)[:600]
+
+
+def advice(error: BaseException) -> str:
+    """What to look at after an exception of this kind."""
+    return next((text for kind, text in _ADVICE if isinstance(error, kind)), "")
 
 
 def their_line(trace: TracebackType | None, cases: str = "") -> str:
