@@ -1,0 +1,90 @@
+"""Right answers in other words and plausible wrong ones: how an author proves that a lesson's checks teach.
+
+`lessons/NN_slug/answers.py` lists them with two decorators:
+
+    @wrong("03.2", says="equally likely")           # a text that the likely-mistake line of the card must hold
+    def ignores_ties(r1, r2): ...
+
+    @right("03.2")
+    def with_a_loop(r1, r2): ...
+
+`course answers [NN]` runs them all and prints the matrix.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of `answers.py`; `says` is None for a right one."""
+
+    exercise: str
+    fn: Function
+    says: str | None
+
+    @property
+    def name(self) -> str:
+        """The function's own name, which says what it does or gets wrong."""
+        return self.fn.__name__
+
+
+_listed: list[Answer] = []
+
+
+def right(exercise: str) -> Callable[[Function], Function]:
+    """List a right answer, written in other words than the solution: it must pass."""
+    return _lister(exercise, None)
+
+
+def wrong(exercise: str, *, says: str) -> Callable[[Function], Function]:
+    """List a wrong answer: it must fail, and the first case it fails must say `says` in its likely-mistake line."""
+    if not says.strip():
+        raise ValueError(f"exercise {exercise}: `says` is the text that a wrong answer's message must hold")
+    return _lister(exercise, says)
+
+
+def _lister(exercise: str, says: str | None) -> Callable[[Function], Function]:
+    def add(fn: Function) -> Function:
+        _listed.append(Answer(exercise, fn, says))
+        return fn
+
+    return add
+
+
+def read(path: Path) -> list[Answer]:
+    """The answers that the file at `path` lists, in order."""
+    _listed.clear()
+    module = ModuleType(f"answers_{path.parent.name}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
+    return list(_listed)
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add `course answers`."""
+    parser = subparsers.add_parser("answers", help="for authors: right and wrong answers against every check")
+    parser.add_argument("lessons", nargs="*", metavar="NN", help="lessons (default: all that have exercises)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the matrix of the lessons; 1 when something in it is not as it must be."""
+    from course_lib.authoring import kill_matrix, source
+
+    faults = 0
+    for lesson in source.lessons(args.lessons):
+        if args.lessons or kill_matrix.wanted(lesson):
+            matrix = kill_matrix.of(lesson)
+            print(matrix.text())
+            faults += len(matrix.faults)
+    print(f"{faults} fault{'s' * (faults != 1)}." if faults else "Every answer gets what it should.")
+    return 1 if faults else 0
