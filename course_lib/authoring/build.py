@@ -54,11 +54,12 @@ def build(lesson: Lesson) -> None:
         missing = notebook_file.without_outputs(notebook) if folder != "exercises" else 0
         note = f", {missing} without stored outputs (course build --execute {lesson.number})" if missing else ""
         print(f"{words:9} {folder}/{path.name}: {len(notebook.cells)} cells{note}")
+    _say_missing(lesson)
 
 
 def check(lesson: Lesson) -> bool:
     """True when the lesson's notebooks hold the cells that would be built; prints each difference to stderr."""
-    wrong = 0
+    wrong = _say_missing(lesson)
     for folder, notebook in views(lesson).items():
         found = notebook_file.differences(notebook, notebook_file.read(paths.root() / folder / f"{lesson.slug}.ipynb"))
         for sentence in found:
@@ -97,6 +98,13 @@ def _is_sound(lesson: Lesson) -> bool:
     if found:
         print(f"Lesson {lesson.number}: {len(found)} to mend; its notebooks were left as they are.", file=sys.stderr)
     return not found
+
+
+def _say_missing(lesson: Lesson) -> int:
+    missing = [path.name for path in (lesson.lesson, lesson.exercises) if not path.exists()]
+    for name in missing:
+        print(f"lessons/{lesson.slug}/{name} is missing: a lesson has lesson.py and exercises.py", file=sys.stderr)
+    return len(missing)
 
 
 def _say_orphan(path: str) -> bool:
