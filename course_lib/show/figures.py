@@ -1,0 +1,57 @@
+"""Figures in a notebook: shown with a text for those who cannot see them, and with sliders where moving one teaches."""
+
+import base64
+import html
+import io
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+
+def figure_html(figure: Figure, alt: str) -> str:
+    """The figure as an HTML image with alternative text; the figure is closed."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": None})
+    plt.close(figure)
+    image = base64.b64encode(png.getvalue()).decode()
+    return f'<img alt="{html.escape(alt, quote=True)}" style="max-width:100%" src="data:image/png;base64,{image}">'
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure with a text for people who cannot see it, then close it.
+
+    `alt` says what the picture shows and what it finds, in one or two sentences.
+    """
+    from IPython.display import HTML, display
+
+    display(HTML(figure_html(figure, alt)))
+
+
+def explore(draw: Callable[..., Figure], alt: str, **sliders: tuple[float, float, float, float]) -> None:
+    """A figure with sliders under it; where no kernel runs (on the web, in print), the figure at the sliders' start.
+
+    draw: called with one number for each slider, returns a figure. Keep it under a tenth of a second.
+    sliders: name=(lowest, highest, step, start); an underscore in a name is shown as a space.
+
+        explore(draw_curve, "Steeper with a larger scale.", scale=(0.25, 4, 0.25, 1))
+    """
+    import ipywidgets as widgets
+    from IPython.display import display
+
+    controls = {
+        name: widgets.FloatSlider(value=start, min=low, max=high, step=step, description=name.replace("_", " "),
+                                  style={"description_width": "initial"}, layout=widgets.Layout(width="420px"))
+        for name, (low, high, step, start) in sliders.items()
+    }
+    still = figure_html(draw(**{name: control.value for name, control in controls.items()}), alt)
+    picture = widgets.HTML(still)
+
+    def redraw(_change: object) -> None:
+        picture.value = figure_html(draw(**{name: control.value for name, control in controls.items()}), alt)
+
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    box = widgets.VBox([picture, *controls.values()])
+    view = box._repr_mimebundle_() or {}
+    display({**view, "text/html": still, "text/plain": alt}, raw=True)
