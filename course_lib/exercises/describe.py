@@ -37,8 +37,18 @@ def brief(value: Any) -> str:
         return _values(value) if small else f"<{_kind(value)} of shape {shape(value)}>"
     if callable(value):
         return _name(value)
-    text = describe(value)
+    text = _literal(value) or describe(value)
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _literal(value: Any) -> str:
+    """A short list, tuple or dict as one would type it; empty for a long one and for anything else."""
+    if type(value) in (list, tuple) and len(value) <= FEW:
+        inside = ", ".join(brief(item) for item in value)
+        return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' * (len(value) == 1)})"
+    if type(value) is dict and len(value) <= FEW:
+        return f"{{{', '.join(f'{key!r}: {brief(item)}' for key, item in value.items())}}}"
+    return ""
 
 
 def shape(value: Any) -> tuple[int, ...]:

@@ -1,5 +1,7 @@
 """Recognise a wrong array that is the right one in disguise: sign turned, scaled, shifted, reversed."""
 
+import math
+
 import torch
 
 from course_lib.exercises.describe import number
@@ -15,7 +17,9 @@ def same_but(got: torch.Tensor, expected: torch.Tensor) -> str | None:
         return None
     if equal(-got):
         return "The numbers are right and the sign is turned round: is a minus missing, or one too many?"
-    if got.numel() < 2 or float(expected.max() - expected.min()) < 1e-6:
+    if got.numel() == 1:
+        return _multiple(float(got / expected))
+    if float(expected.max() - expected.min()) < 1e-6:
         return None
     if got.ndim == 1 and equal(got.flip(0)):
         return "The numbers are right, in reverse order."
@@ -26,4 +30,14 @@ def same_but(got: torch.Tensor, expected: torch.Tensor) -> str | None:
     shift = float((got - expected).mean())
     if equal(got - shift):
         return f"Every value is off by the same {number(shift)}: is something not added, or not subtracted?"
+    return None
+
+
+def _multiple(ratio: float) -> str | None:
+    """A sentence when one number is 2 to 10 times another, or that part of it."""
+    for n in range(2, 11):
+        for factor, words in ((n, f"{n} times"), (1 / n, f"1/{n} of")):
+            if math.isclose(ratio, factor, rel_tol=1e-4):
+                return (f"The value is {words} the expected one: is a factor wrong, or a sum taken in place of a mean "
+                        "(or a mean in place of a sum)?")
     return None
