@@ -29,6 +29,14 @@ def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return mini_course.use(tmp_path, monkeypatch)
 
 
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty my_work, and lesson 99 for the check engine (see engine_lesson.py)."""
+    import engine_lesson
+
+    return engine_lesson.use(tmp_path, monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium or Chrome. Without one the test is skipped; where CI=true it fails."""
@@ -59,9 +67,9 @@ def browser_context(chromium: str) -> Iterator[Any]:
 
 @pytest.fixture
 def browser_page(browser_context: Any) -> Iterator[Any]:
-    """A fresh page; whatever the page reports on its console is printed when the test fails."""
+    """A fresh page; the warnings and errors on its console are printed when the test fails."""
     page = browser_context.new_page()
-    page.on("console", lambda message: print(f"[console {message.type}] {message.text}"))
+    page.on("console", lambda message: message.type in ("warning", "error") and print(f"[console] {message.text}"))
     page.on("pageerror", lambda error: print(f"[page error] {error}"))
     yield page
     page.close()

@@ -21,6 +21,7 @@ def describe(value: Any) -> str:
         text = _describe(value)
     except Exception as error:      # a learner's class may have a __repr__ or __len__ that raises
         text = f"an object of type {type(value).__name__} that cannot be printed ({type(error).__name__})"
+    text = " ".join(text.split()) if "\n" in text else text
     return text if len(text) <= LONG else text[: LONG - 1] + "…"
 
 
@@ -96,10 +97,10 @@ def _array(value: torch.Tensor | np.ndarray) -> str:
 def _describe(value: Any) -> str:
     if isinstance(value, torch.Tensor | np.ndarray):
         return _array(value)
-    if value is None or isinstance(value, bool | int | float):
-        return number(value)
     if isinstance(value, np.generic):
         return f"{number(value)} ({type(value).__name__})"
+    if value is None or isinstance(value, bool | int | float):
+        return number(value)
     if isinstance(value, str):
         return repr(value[:LONG])
     if isinstance(value, list | tuple):

@@ -12,6 +12,11 @@ _STYLE = """<style>
 .course-card.course-card .course-board :is(th,td){text-align:left;padding:.15em .7em .15em 0;background:none;border:0;
 font-weight:400;color:inherit;max-width:none;white-space:normal}
 .course-card.course-card .course-board tr{background:none}
+.course-card .course-board{table-layout:fixed}
+.course-card.course-card .course-board th[scope=col]{color:var(--cc-calm)}
+.course-card .course-board :is(th,td):nth-child(2){width:7em}
+.course-card .course-board :is(th,td):nth-child(3){width:5em}
+.course-card .course-board :is(th,td):nth-child(n+4){width:3em}
 .course-card.course-card .course-board .course-number{text-align:right;white-space:nowrap}
 .course-card .course-lesson{display:inline-flex;align-items:center;gap:.8em;width:calc(100% - 2em)}
 .course-card .course-lesson>:first-child{flex:0 0 6em}.course-card .course-lesson>:last-child{flex:0 0 9em;

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 GRACE = 2.0         # seconds between the alarm and the watchdog's word, when there is an alarm
-AGAIN = 0.5         # seconds between alarms, in case a bare `except:` swallowed the first
+AGAIN = 0.05        # seconds between alarms, in case a bare `except:` swallowed the first
 
 
 class TimeIsUp(BaseException):

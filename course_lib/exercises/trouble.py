@@ -26,8 +26,7 @@ _ADVICE = (
 
 def in_words(error: BaseException) -> str:
     """`ValueError: the message`, in at most a few lines."""
-    text = str(error).strip()
-    name = type(error).__name__
+    text, name = _text(error), type(error).__name__
     return (f"{name}: {text}" if text else name)[:600]
 
 
@@ -52,7 +51,7 @@ def their_line(trace: TracebackType | None, cases: str = "") -> str:
 
 def unwritten(error: NotImplementedError) -> bool:
     """Whether this is the stub's own exception, not one of torch's for an operation that it lacks."""
-    if not str(error):
+    if not _text(error):
         return True
     last = traceback.extract_tb(error.__traceback__, limit=-1)
     return bool(last) and (last[0].line or "").startswith("raise NotImplementedError")
@@ -61,6 +60,13 @@ def unwritten(error: NotImplementedError) -> bool:
 def unwritten_function(error: NotImplementedError) -> str:
     """The name of the function that is not written yet."""
     return traceback.extract_tb(error.__traceback__, limit=-1)[0].name
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error).strip()
+    except Exception:           # the learner's own class of exception may not be printable
+        return ""
 
 
 def _name(filename: str) -> str:
