@@ -136,9 +136,12 @@ def write_notebook(path: Path, *cells: str) -> None:
 
 
 def wait_for_notebook(page: Any, seconds: float = 60) -> None:
-    """Wait until the notebook is drawn and its kernel is idle."""
+    """Wait until the notebook is drawn and its kernel is connected and idle, as the status bar says.
+
+    The indicator beside the kernel's name is no help: it says idle before there is a kernel.
+    """
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=1000 * seconds)
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=1000 * seconds)
+    page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=1000 * seconds)
 
 
 def run_cell(page: Any, number: int) -> None:

@@ -1,0 +1,122 @@
+"""The whole suite, stage by stage: `make test`, or `.venv/bin/python tools/run_tests.py --only units`.
+
+Each stage has a budget in seconds, printed with what it took; over budget is a warning, and a stage that takes four
+times its budget is stopped. A failing stage does not stop the others; the exit code is 1 when one failed.
+`--all` adds the slow proofs. The notebooks run in the CI budget, where checks and claims raise.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STOP_AFTER = 4      # budgets
+COURSE = (sys.executable, "-m", "course_lib.cli")
+PYTEST = (sys.executable, "-m", "pytest", "--color=auto", "-p", "no:cacheprovider")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of the suite."""
+
+    name: str
+    what: str
+    command: tuple[str, ...]
+    budget: int             # seconds on two cores
+    slow: bool = False      # runs with --all only
+
+
+STAGES = (
+    Stage("lint", "ruff over everything", (sys.executable, "-m", "ruff", "check", "--no-cache", "."), 20),
+    Stage("build", "the notebooks are what lessons/ says", (*COURSE, "build", "--check"), 30),
+    Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 120),
+    Stage("units", "unit tests", (*PYTEST, "-n", "2", "-m", "not slow and not browser", "tests",
+                                  "--ignore=tests/notebooks"), 240),
+    Stage("notebooks", "notebooks and solutions in the CI budget", (*PYTEST, "tests/notebooks"), 720),
+    Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, "-m", "browser and not slow", "tests"), 120),
+    Stage("slow", "the slow proofs", (*PYTEST, "-n", "2", "-m", "slow", "tests"), 3000, slow=True),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a stage."""
+
+    stage: Stage
+    verdict: str        # passed, FAILED, STOPPED
+    seconds: float
+
+
+def main() -> int:
+    """Run the stages asked for and print the closing table; 1 when one of them failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--all", action="store_true", help="also the slow proofs")
+    parser.add_argument("--only", nargs="+", metavar="STAGE", choices=[stage.name for stage in STAGES], default=[],
+                        help="only these stages: %(choices)s")
+    options = parser.parse_args()
+    stages = [stage for stage in STAGES
+              if (stage.name in options.only if options.only else options.all or not stage.slow)]
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="course-tests-") as work:
+        for stage in stages:
+            results.append(run(stage, Path(work) / stage.name))
+    print(table(results))
+    return int(any(result.verdict != "passed" for result in results))
+
+
+def run(stage: Stage, work: Path) -> Result:
+    """Run one stage with its output live, in a my_work of its own."""
+    print(f"\n=== {stage.name}: {stage.what} (budget {stage.budget} s)\n$ {shown(stage.command)}", flush=True)
+    environment = {**os.environ, "COURSE_STRICT": "1", "COURSE_BUDGET": "ci", "COURSE_WORK": str(work),
+                   "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    begun = time.monotonic()
+    process = subprocess.Popen(stage.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+                               start_new_session=os.name == "posix")
+    try:
+        code = process.wait(STOP_AFTER * stage.budget)
+        verdict = "passed" if code == 0 else "FAILED"
+    except subprocess.TimeoutExpired:
+        stop(process)
+        verdict = "STOPPED"
+    except KeyboardInterrupt:
+        stop(process)
+        raise
+    return Result(stage, verdict, time.monotonic() - begun)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """End a stage and whatever it started."""
+    if os.name == "posix":
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
+
+
+def table(results: list[Result]) -> str:
+    """The closing table: stage, verdict, seconds, budget, and a warning where it took longer."""
+    rows = [f"{'stage':<10} {'result':<8} {'seconds':>8} {'budget':>7}"]
+    for result in results:
+        over = "  over budget" if result.seconds > result.stage.budget else ""
+        row = f"{result.stage.name:<10} {result.verdict:<8} {result.seconds:>8.1f} {result.stage.budget:>7}"
+        rows.append(row + over)
+    total, budget = sum(result.seconds for result in results), sum(result.stage.budget for result in results)
+    bad = sum(result.verdict != "passed" for result in results)
+    rows.append(f"{'all':<10} {f'{bad} bad' if bad else 'passed':<8} {total:>8.1f} {budget:>7}")
+    return "\n=== the suite\n" + "\n".join(rows)
+
+
+def shown(command: tuple[str, ...]) -> str:
+    """The command as one could type it, without the long path of Python."""
+    words = ["python" if word == sys.executable else word for word in command]
+    return " ".join(f'"{word}"' if " " in word else word for word in words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
