@@ -1,0 +1,154 @@
+"""`course lab`: what it starts, what it mends first, and a real JupyterLab that serves the learner's folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from browser import free_port
+
+from course_lib import assets, kernel, lab, workspace
+from course_lib.errors import CourseError
+
+
+@pytest.fixture
+def course(mini):
+    """The mini course, built."""
+    assert mini("build") == 0
+    return mini
+
+
+@pytest.fixture
+def started(course, monkeypatch):
+    """What `course lab` would have become, without becoming it."""
+    calls = []
+    monkeypatch.setattr(lab, "become", lambda words, variables: calls.append((words, variables)) or 0)
+    monkeypatch.setattr(assets, "ensure", lambda names=None: None)
+    return calls
+
+
+def test_copies_are_made_and_options_go_on(course, started, capsys):
+    assert course("lab", "--no-browser", "--port", "8899", "--ServerApp.token=") == 0
+    words, variables = started[0]
+    assert words[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert words[-4:] == ["--no-browser", "--port", "8899", "--ServerApp.token="]
+    assert f"--ServerApp.root_dir={course.work.resolve()}" in words and "--LabApp.default_url=/lab" in words
+    assert variables["JUPYTER_CONFIG_PATH"].startswith(str(course.work.resolve()))
+    said = capsys.readouterr().out
+    assert "3 notebooks copied" in said and "press Ctrl+C here" in said and course.mine("notebooks").exists()
+
+
+def test_it_opens_the_first_lesson_where_there_is_one(course, started):
+    (course.root / "notebooks" / "00_start_here.ipynb").write_bytes(course.built("notebooks").read_bytes())
+    course("lab")
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in started[0][0]
+
+
+def test_a_newer_version_is_announced_and_nothing_is_touched(course, started, capsys):
+    course("lab")
+    course.edit(course.lesson, "x = 1", "x = 2")
+    course("build")
+    mine = course.mine("notebooks").read_bytes()
+    capsys.readouterr()
+    course("lab")
+    assert "1 of your notebooks have a newer version: `course update`" in capsys.readouterr().out
+    assert course.mine("notebooks").read_bytes() == mine and len(list(course.work.rglob("*.ipynb"))) == 3
+
+
+def test_missing_data_is_no_reason_not_to_start(course, started, monkeypatch, capsys):
+    def offline(names=None):
+        raise assets.AssetError("human-ratings could not be fetched: no network")
+    monkeypatch.setattr(assets, "ensure", offline)
+    assert course("lab") == 0 and len(started) == 1
+    assert "could not be fetched: no network" in capsys.readouterr().out
+
+
+def test_a_wrong_kernel_is_registered_anew(course, started, monkeypatch, capsys):
+    faults = ["no kernel named python3 is registered", None]
+    registered = []
+    monkeypatch.setattr(kernel, "fault", lambda: faults.pop(0))
+    monkeypatch.setattr(kernel, "register", lambda: registered.append(True))
+    assert course("lab") == 0 and registered == [True]
+    assert "Mending the kernel: no kernel named" in capsys.readouterr().out
+
+
+def test_a_kernel_that_cannot_be_mended_stops_with_a_sentence(course, started, monkeypatch, capsys):
+    monkeypatch.setattr(kernel, "fault", lambda: "the kernel python3 is /other/python")
+    monkeypatch.setattr(kernel, "register", lambda: None)
+    assert course("lab") == 1 and not started
+    assert "/other/python. `course doctor` says more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "says"), [
+    ("python", None), (sys.executable, None), ("/other/bin/python", "another Python"),
+])
+def test_the_kernel_must_be_this_python(tmp_path, monkeypatch, command, says):
+    folder = tmp_path / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    spec = {"argv": [command, "-m", "x"], "display_name": "x", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    fault = kernel.fault()
+    assert fault is None if says is None else says in fault
+
+
+def test_a_failed_registration_says_why(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(CourseError, match="could not be registered"):
+        kernel.register()
+
+
+def test_help_without_starting_anything(course, started, capsys):
+    assert course("lab", "--help") == 0 and not started
+    assert "--no-browser" in capsys.readouterr().out
+
+
+def get(address):
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        return answer.read().decode()
+
+
+def wait_for(address, process, seconds=60):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert process.poll() is None, process.stdout.read()
+        try:
+            return get(address)
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise AssertionError(f"{address} did not answer within {seconds} s")
+
+
+def test_a_real_jupyterlab_on_the_copies(course, tmp_path):
+    port = free_port()
+    script = "import course_lib.lab as lab, course_lib.assets as a; a.ensure = lambda: None; " \
+             "from course_lib.cli import main; import sys; sys.exit(main(['lab', *sys.argv[1:]]))"
+    home = {"HOME": str(tmp_path / "home"), "JUPYTER_ALLOW_INSECURE_WRITES": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "--no-browser", "--port", str(port), "--ServerApp.token=",
+         "--ServerApp.port_retries=0"], env={**os.environ, **home}, cwd=Path(lab.__file__).parents[1],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    base = f"http://127.0.0.1:{port}"
+    try:
+        content = json.loads(wait_for(f"{base}/api/contents/notebooks", process))
+        assert [item["name"] for item in content["content"]] == ["91_mini.ipynb"]
+        page = get(f"{base}/lab")
+        config = json.loads(page.split('id="jupyter-config-data" type="application/json">')[1].split("</script>")[0])
+        assert config["news"] == {"disabled": True}
+        settings = json.loads(get(f"{base}/lab/api/settings/@jupyterlab/apputils-extension:notification"))
+        assert settings["schema"]["properties"]["fetchNews"]["default"] == "false"
+        assert settings["schema"]["properties"]["checkForUpdates"]["default"] is False
+        spec = json.loads(get(f"{base}/api/kernelspecs"))["kernelspecs"]["python3"]["spec"]
+        assert spec["argv"][0] in ("python", sys.executable)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=30)[0]
+    assert "To stop it, press Ctrl+C" in said
+    assert {path.name for path in course.work.iterdir()} >= set(workspace.FOLDERS)
