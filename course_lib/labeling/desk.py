@@ -1,0 +1,147 @@
+"""The kernel's half of the labelling: takes one message of a front end, returns the state that it shall show.
+
+The widget, the plain buttons, the terminal and the scripted labeller all talk to a desk. A message is a dict with a
+`type`; the reply is one too, of plain values only, so that it fits any notebook front end. Taught in lesson 04.
+"""
+
+import base64
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+
+from course_lib.preferences import leases
+from course_lib.preferences.records import Counts, Item, Question
+from course_lib.preferences.store import PreferenceStore
+
+SCRIPTED = "scripted"                              # the labeller's name on rows that a function answered
+PREFETCH = 3                                       # questions that wait in the browser behind the one on screen
+LOCK_MS = 250                                      # so long a new question takes no answer: double clicks
+LEASE_SECONDS = 60
+
+Scripted = Callable[[Item, Item], str]             # (left, right) -> "left", "right", "equal" or "skip"
+
+
+class Desk:
+    """One person's labelling of one run, up to `target` questions.
+
+    `repeats` is the share of pairs that are asked a second time, sides swapped. `scale` asks for a confidence from 1
+    (left, surely) to 9 (right, surely), as Stiennon et al. (2020) did.
+    """
+
+    def __init__(self, store: PreferenceStore, run: str, labeler: str, target: int, title: str,
+                 repeats: float = 0.1, scale: bool = False, scripted: Scripted | None = None) -> None:
+        self.store, self.run, self.labeler, self.target = store, run, labeler, target
+        self.title, self.repeats, self.scale, self.scripted = title, repeats, scale, scripted
+        self.labelers = (labeler, SCRIPTED)
+        self.session = leases.session_name()
+
+    @property
+    def counts(self) -> Counts:
+        """What this person and the scripted labeller have answered in the run."""
+        return self.store.counts(self.run, self.labelers)
+
+    def handle(self, message: Mapping) -> dict:
+        """Carry out one message and return the new state. What is in `acks` is on the disk.
+
+        Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), scripted (let the function
+        answer the rest). `have` lists the questions that the front end holds.
+        """
+        kind, acks, gone, front, note = message["type"], [], [], [], ""
+        if kind == "answer":
+            note = self._answer(message)
+            acks, gone = [message["id"]], [message["question"]]
+        elif kind == "undo":
+            back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
+            acks = [message["id"]]
+            note = "" if back else "There is nothing to take back."
+            front = [back] if back and back not in message.get("have", ()) else []
+        elif kind == "more":
+            self.target = self.counts.done + 20
+        elif kind == "scripted":
+            note = f"The scripted labeller answered {self.answer_scripted()} pairs."
+        if kind == "renew":
+            leases.renew(self.store, self.session, LEASE_SECONDS)
+        else:
+            leases.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
+        return self._state(message.get("have", ()), front) | {"acks": acks, "gone": gone, "note": note}
+
+    def next(self, count: int = 1) -> list[Question]:
+        """Up to `count` questions to ask now, reserved for this session; none once the target is reached."""
+        done = self.counts.done
+        questions = leases.lease(self.store, self.run, self.labelers, self.session, count, LEASE_SECONDS)
+        repeats = [question for question in questions if question.repeat_of]
+        fresh = [question for question in questions if not question.repeat_of]
+        return repeats + fresh[:max(0, self.target - done)]
+
+    def answer_scripted(self, target: int | None = None) -> int:
+        """Let the `scripted` function answer up to the target; returns how many it answered. Rows say `scripted`."""
+        answered = 0
+        while self.counts.done < (target or self.target):
+            questions = [question for question in leases.lease(self.store, self.run, (SCRIPTED, self.labeler),
+                                                               self.session, 20) if not question.repeat_of]
+            for question in questions[:(target or self.target) - self.counts.done]:
+                verdict = ({"ranks": scripted_ranks(self.scripted, question.shown)} if question.ranking
+                           else {"choice": self.scripted(*question.shown)})
+                self.store.answer(question.question_id, **verdict, labeler=SCRIPTED, source="scripted",
+                                  session=self.session)
+                answered += 1
+            if not questions:
+                break
+        return answered
+
+    def summary(self) -> dict:
+        """What one wants to know at the end: counts, ties, sides, pace, agreement with oneself, the file."""
+        counts, twice = self.counts, leases.repeats(self.store, self.run, self.labelers)
+        times = [row[0] for row in self.store.connection.execute(
+            "SELECT MAX(response_ms) FROM live_labels WHERE run = ? AND labeler = ? AND response_ms IS NOT NULL"
+            " GROUP BY event_id", (self.run, self.labeler))]
+        return {"left": counts.left, "right": counts.right, "equal": counts.equal, "skip": counts.skip,
+                "rankings": counts.rankings, "repeats": twice, "same": sum(pair["same"] for pair in twice),
+                "seconds": round(statistics.median(times) / 1000, 1) if times else None, "file": str(self.store.path)}
+
+    def _answer(self, message: Mapping) -> str:
+        """File one answer; returns a sentence when there is something to say about it."""
+        filed = self.store.answer(
+            message["question"], message.get("choice"), ranks=message.get("ranks"), labeler=self.labeler,
+            event_id=message["id"], session=self.session, confidence=message.get("confidence"),
+            shown_at=message.get("shown_at"), answered_at=message.get("answered_at"),
+            response_ms=message.get("response_ms"), plays=message.get("plays"))
+        if filed == "set aside":
+            return "That pair had been answered before, in another window. The first answer counts."
+        twice = [pair for pair in leases.repeats(self.store, self.run, self.labelers)
+                 if pair["question_id"] == message["question"]]
+        if not twice:
+            return ""
+        verdict = "the same answer as before" if twice[0]["same"] else "a different answer than before"
+        return f"That was pair {twice[0]['pair']} again, with the sides swapped: {verdict}."
+
+    def _state(self, have: Iterable[int], front: Iterable[int]) -> dict:
+        counts = self.counts
+        questions = self.next(PREFETCH + 1)
+        held = set(have)
+        state = {"type": "state", "store": self.store.store_id, "run": self.run, "labeler": self.labeler,
+                 "title": self.title, "scale": self.scale, "lock_ms": LOCK_MS,
+                 "can_script": self.scripted is not None, "done": counts.done,
+                 "target": min(self.target, counts.total), "total": counts.total,
+                 "questions": [on_the_wire(question) for question in questions if question.question_id not in held],
+                 "front": [on_the_wire(self.store.question(name)) for name in front]}
+        if counts.done >= state["target"]:
+            state["summary"] = self.summary()
+        return state
+
+
+def scripted_ranks(better: Scripted, items: tuple[Item, ...]) -> list[int]:
+    """Ranks from comparisons: an item's rank is the number of others that beat it."""
+    return [sum(better(other, item) == "left" for other in items if other is not item) for item in items]
+
+
+def on_the_wire(question: Question) -> dict:
+    """The question as a front end reads it: text as text, a clip as a base64 PNG with its measures."""
+    return {"id": question.question_id, "prompt": question.prompt, "extra": question.repeat_of is not None,
+            "items": [_item_on_the_wire(item) for item in question.shown]}
+
+
+def _item_on_the_wire(item: Item) -> dict:
+    if item.kind == "text":
+        return {"kind": "text", "text": item.text}
+    measures = {name: item.info[name] for name in ("fps", "frames", "width", "height", "columns", "alt")}
+    return {"kind": "clip", "mime": item.mime, "data": base64.b64encode(item.media).decode(), **measures}
