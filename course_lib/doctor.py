@@ -5,14 +5,17 @@ import importlib.metadata
 import json
 import os
 import platform
+import shlex
 import shutil
 import sqlite3
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from course_lib.assets import manifest, verify
 from course_lib.assets.fetch import still_working
@@ -24,9 +27,19 @@ PYTHONS = ((3, 11), (3, 12), (3, 13))
 DISK_GB = (1.0, 3.0)         # free: less than the first is a fault, less than the second a warning
 MEMORY_GIB = 6.0             # what the largest of lessons 00 to 10 takes at its peak
 SET_UP = "run `make setup` (without make: python tools/bootstrap.py)"
-LABEXTENSIONS = {"anywidget": "anywidget", "ipywidgets": "@jupyter-widgets/jupyterlab-manager"}
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WIDTH = 100
+
+
+class Labextension(NamedTuple):
+    """A widget's front end: its folder among JupyterLab's extensions, and the package that puts it there."""
+
+    folder: str
+    package: str
+
+
+LABEXTENSIONS = {"anywidget": Labextension("anywidget", "anywidget"),
+                 "ipywidgets": Labextension("@jupyter-widgets/jupyterlab-manager", "jupyterlab_widgets")}
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ def python() -> Finding:
 def packages() -> Finding:
     """The installed versions against the lock: a missing package is a fault, another version a warning."""
     missing, other, pins = [], [], lock()
-    remedy = f"{sys.executable} -m pip install -r {root() / 'requirements.lock'}"
+    remedy = python_command("-m", "pip", "install", "-r", str(root() / "requirements.lock"))
     for name, wanted in pins.items():
         try:
             installed = importlib.metadata.version(name).split("+")[0]
@@ -156,7 +169,7 @@ def kernel() -> Finding:
     """Whether notebooks start this Python."""
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
-    remedy = f"{sys.executable} -m ipykernel install --sys-prefix --name python3"
+    remedy = python_command("-m", "ipykernel", "install", "--sys-prefix", "--name", "python3")
     try:
         program = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
@@ -168,14 +181,13 @@ def kernel() -> Finding:
 
 def widgets() -> Finding:
     """Whether JupyterLab has the front ends of the widgets that the lessons use."""
-    found = {name: Path(sys.prefix, "share", "jupyter", "labextensions", folder, "package.json")
-             for name, folder in LABEXTENSIONS.items()}
+    found = {name: Path(sys.prefix, "share", "jupyter", "labextensions", extension.folder, "package.json")
+             for name, extension in LABEXTENSIONS.items()}
     missing = [name for name, file in found.items() if not file.is_file()]
     if missing:
+        pins = [f"{LABEXTENSIONS[name].package}=={lock()[LABEXTENSIONS[name].package]}" for name in missing]
         return Finding("widgets", FAULT, f"JupyterLab has no front end for {', '.join(missing)}",
-                       f"{sys.executable} -m pip install --force-reinstall --no-deps "
-                       + " ".join(f"{name}=={lock()[name]}" for name in missing)
-                       + (f" jupyterlab_widgets=={lock()['jupyterlab_widgets']}" if "ipywidgets" in missing else ""))
+                       python_command("-m", "pip", "install", "--force-reinstall", "--no-deps", *pins))
     versions = [f"{name} {json.loads(file.read_text(encoding='utf-8'))['version']}" for name, file in found.items()]
     return Finding("widgets", OK, "JupyterLab front ends: " + ", ".join(versions))
 
@@ -224,6 +236,12 @@ def lock() -> dict[str, str]:
         raise CourseError(f"{file} is missing. Restore it: git checkout requirements.lock")
     pins = (line.split("==") for line in file.read_text(encoding="utf-8").splitlines() if "==" in line)
     return {name: version for name, version in pins}
+
+
+def python_command(*words: str) -> str:
+    """A command line for this Python, quoted so that it can be pasted into the terminal."""
+    command = [sys.executable, *words]
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
 def usable_cores() -> int:

