@@ -27,12 +27,13 @@ print("I hated every minute of it, said the reviewer")
 
 # %%
 import matplotlib.pyplot as plt
+from course_lib.show.figures import show
 from ipywidgets import interact
 @interact(a=(0, 3))
 def draw(a=1):
-    print("slope", a)
-    plt.plot([0, a])
-    plt.show()
+    figure, axes = plt.subplots()
+    axes.plot([0, a])
+    show(figure, "A line from 0 to a.")
 
 # %%
 from IPython.display import display
@@ -62,7 +63,7 @@ def test_outputs_as_readers_may_see_them(mini, capsys, monkeypatch):
     assert "this cell:4: UserWarning: mind the gap" in text(bar) and "True 1 False" in text(bar)
     assert not (mini.work / "mark").exists()
     assert text(others) == "Texts of others appear here when you run this cell."
-    assert text(slider).startswith("slope 1\n") and "image/png" in slider["outputs"][-1]["data"]
+    assert '<img alt="A line from 0 to a."' in "".join(slider["outputs"][0]["data"]["text/html"])
     assert text(button) == "Something to move or click appears here when you run this cell."
     stored = json.dumps([json.loads(path.read_text())["metadata"], [cell["outputs"] for cell in cells(path)]])
     for leak in ("hated", str(mini.root), str(Path.home()) + "/", "widget", "course-work-", "iopub"):
@@ -83,6 +84,7 @@ def test_outputs_as_readers_may_see_them(mini, capsys, monkeypatch):
     ("import time; time.sleep(30)", "it ran longer than 3 s (see --timeout)"),
     ("import os; os._exit(1)", "the kernel died"),
     ("import ipywidgets\nipywidgets.interact(lambda a: 1 / (a - a), a=(0, 1))\nx = 1", "an output holds an error: Z"),
+    ("import matplotlib.pyplot as plt\nplt.plot([1, 2])\nx = 1", "a picture without alt text"),
 ])
 def test_nothing_is_stored_when_a_cell_fails(mini, capsys, code, says):
     mini("build")

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 import course_lib
 from course_lib import kernel
-from course_lib.authoring import notebook_file, scrub
+from course_lib.authoring import notebook_file, prose, scrub
 from course_lib.authoring.views import METADATA
 from course_lib.errors import CourseError
 
@@ -51,7 +51,8 @@ def environment(work: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     package = str(Path(course_lib.__file__).resolve().parent.parent)
     search = os.pathsep.join(filter(None, (package, kept.get("PYTHONPATH"))))
-    return {**kept, "COURSE_STRICT": "1", "COURSE_WORK": str(work), "PYTHONHASHSEED": "0", "PYTHONPATH": search}
+    return {**kept, "COURSE_STRICT": "1", "COURSE_LABELER": "scripted", "COURSE_WORK": str(work),
+            "PYTHONHASHSEED": "0", "PYTHONPATH": search}
 
 
 def _run(notebook: NotebookNode, path: Path, work: Path, cell_seconds: int) -> None:
@@ -89,6 +90,8 @@ def _store(notebook: NotebookNode, path: Path, widgets: dict, work: Path) -> Non
             cell.outputs = scrub.outputs(cell, widgets, work)
         except scrub.ErrorOutput as error:
             raise _failed(path, notebook, index, f"an output holds an error: {error}") from None
+        if prose.has_wordless_picture(cell.outputs):
+            raise _failed(path, notebook, index, "a picture without alt text: use show(figure, alt)")
         if cell.source.strip():
             count += 1
             cell.execution_count = count

@@ -44,19 +44,20 @@ def in_source(cells: list[Cell]) -> list[Fault]:
 
 def in_notebook(cells: Iterable[Cell], notebook: NotebookNode) -> list[str]:
     """Secrets that stand anywhere in a built notebook: sources, outputs, metadata."""
-    everything = _bare("\n".join(_strings(notebook)))
+    everything = _bare("\n".join(strings(notebook)))
     return [line for _, _, line in secrets(cells) if line in everything]
 
 
-def _strings(node: object) -> Iterator[str]:
+def strings(node: object) -> Iterator[str]:
+    """Every text in a tree of lists and dictionaries, for example a notebook."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, dict):
         for value in node.values():
-            yield from _strings(value)
+            yield from strings(value)
     elif isinstance(node, list):
         for value in node:
-            yield from _strings(value)
+            yield from strings(value)
 
 
 def _bare(text: str) -> str:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from nbformat import NotebookNode
+
 from course_lib import paths
 from course_lib.authoring.source import Cell, Fault
 
@@ -70,6 +72,21 @@ def links(cell: Cell) -> list[Fault]:
             if path.suffix != ".ipynb" or not in_copies or not lesson.is_dir():
                 found.append(cell.fault(f"the link to {target} leads nowhere: link ../notebooks/NN_slug.ipynb", number))
     return found
+
+
+def has_wordless_picture(outputs: list[NotebookNode]) -> bool:
+    """Whether a cell's outputs hold a picture that says nothing to people who cannot see it.
+
+    A bare PNG has nowhere to put words: figures are shown with `course_lib.show.figures.show(figure, alt)`.
+    """
+    for output in outputs:
+        data = output.get("data", {})
+        words = "".join(data.get("text/html", ""))
+        if any(mime.startswith("image/") for mime in data) and not words:
+            return True
+        if any(not _HTML_ALT.search(tag) for tag in _HTML_IMAGE.findall(words)):
+            return True
+    return False
 
 
 def local_pictures(source: str) -> set[PurePosixPath]:
