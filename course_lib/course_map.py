@@ -1,0 +1,84 @@
+"""The lessons of the course in order, and which of them this version holds. Shown in lesson 00 and in the README."""
+
+from dataclasses import dataclass
+from html import escape
+
+from course_lib import paths
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One lesson on the map."""
+
+    slug: str
+    title: str
+    does: str                       # what the learner does and sees
+    essential: int                  # minutes of the essential path, essential exercises included
+    whole: int                      # minutes with every exercise
+
+    @property
+    def number(self) -> str:
+        """Two digits."""
+        return self.slug[:2]
+
+    @property
+    def here(self) -> bool:
+        """Whether this version of the course holds the lesson."""
+        return (paths.root() / "notebooks" / f"{self.slug}.ipynb").is_file()
+
+
+MAP = (
+    Entry("00_start_here", "Start here", "look round, label ten pairs, meet a reward model of your own taste", 45, 60),
+    Entry("01_rl_basics", "What is a reward?", "balance a pole by hand and by REINFORCE; watch a hand-written reward go wrong",
+          80, 130),
+    Entry("02_ppo", "PPO", "actor-critic, GAE, clipping; solve CartPole and LunarLander; see what each part buys", 90, 150),
+    Entry("03_bradley_terry", "From “A beat B” to a number", "fit a reward model to the verdicts of real people", 60, 115),
+    Entry("04_cartpole_from_preferences", "CartPole from your clicks", "label clips in a cell; an agent that sees no reward "
+          "learns to balance", 90, 150),
+    Entry("05_atari_ppo", "Pong from its score", "PPO on pixels, to a clear win, on a laptop", 80, 140),
+    Entry("06_atari_from_preferences", "Pong from preferences", "the same from clips you judge; Donkey Kong; where it fails",
+          90, 160),
+    Entry("07_tiny_gpt", "A tiny GPT", "attention, training, sampling, the KV cache", 90, 150),
+    Entry("08_sft_and_sentiment", "HappyGPT", "fine-tune, pay a language model for sentiment, watch it cheat", 80, 140),
+    Entry("09_reward_model", "Reward models for text", "human ratings, your own labels, rankings, annotators who disagree",
+          80, 140),
+    Entry("10_ppo_for_language_models", "PPO for language models", "tokens as actions, the KL leash, over-optimisation",
+          90, 160),
+)
+
+
+def hours(minutes: int) -> str:
+    """Minutes as hours: 885 -> "14.8 h"."""
+    return f"{minutes / 60:.1f} h"
+
+
+def show_map() -> None:
+    """Display the map: lessons of this version with links, the others marked as not here yet."""
+    from IPython.display import HTML, display
+
+    display(HTML(html_map()))
+
+
+def html_map() -> str:
+    """The map as an HTML table, the essential hours of the lessons at hand summed in its last row."""
+    rows = []
+    for entry in MAP:
+        name = escape(f"{entry.number} {entry.title}")
+        title = f'<a href="{entry.slug}.ipynb">{name}</a>' if entry.here else f"{name} <i>(not in this version yet)</i>"
+        rows.append(f"<tr><td>{title}</td><td>{escape(entry.does)}</td><td>{hours(entry.essential)}</td>"
+                    f"<td>{hours(entry.whole)}</td></tr>")
+    total = [hours(sum(getattr(entry, field) for entry in MAP)) for field in ("essential", "whole")]
+    style = "<style>.course-map td,.course-map th{text-align:left !important;white-space:normal}</style>"
+    return (f'{style}<table class="course-map"><thead><tr><th>lesson</th><th>what you do</th><th>essential</th>'
+            f'<th>with every exercise</th></tr></thead><tbody>{"".join(rows)}<tr><td><b>together</b></td><td></td>'
+            f"<td><b>{total[0]}</b></td><td><b>{total[1]}</b></td></tr></tbody></table>")
+
+
+def markdown_map() -> str:
+    """The map as the README's table; a test holds the README to it."""
+    rows = ["| lesson | what you do | essential | with every exercise |", "|---|---|---|---|"]
+    for entry in MAP:
+        title = f"[{entry.number} {entry.title}](notebooks/{entry.slug}.ipynb)" if entry.here else \
+            f"{entry.number} {entry.title} *(in preparation)*"
+        rows.append(f"| {title} | {entry.does} | {hours(entry.essential)} | {hours(entry.whole)} |")
+    return "\n".join(rows)

@@ -1,0 +1,104 @@
+"""What the answers to lesson 00's exercises must do, and the course's own answers to them."""
+
+from course_lib.exercises import Fail, close, exercise
+
+# ---------------------------------------------------------------------------------------------------------------- 00.1
+
+share = exercise(
+    "00.1", title="How often was the left one preferred?", function="preferred_share", points=1, kind="implement",
+    difficulty=1, importance=3, minutes=5, reference="course_lib.exercises.cases.lesson_00:preferred_share",
+    hints=("Decide first which answers count at all. Is \"skip\" a verdict?",
+           "Leave the skips out. Of what is left, \"left\" is one vote, \"right\" none, \"equal\" half a vote.",
+           "votes = {\"left\": 1.0, \"right\": 0.0, \"equal\": 0.5}; take the mean of votes[answer] over all answers that "
+           "are not \"skip\"."))
+
+
+def preferred_share(answers: list[str]) -> float:
+    """Share of verdicts for the left side; "equal" counts half, "skip" is no verdict."""
+    votes = {"left": 1.0, "right": 0.0, "equal": 0.5}
+    verdicts = [votes[answer] for answer in answers if answer != "skip"]
+    return sum(verdicts) / len(verdicts)
+
+
+@share.case("three of four for the left")
+def _(fn):
+    close(fn(["left", "right", "left", "left"]), 0.75, likely=[
+        (3.0, "This is a number of votes. A share is that number divided by how many verdicts there are."),
+        (0.25, "This is the share of the right side.")])
+
+
+@share.case("equal counts half for each side")
+def _(fn):
+    close(fn(["left", "equal"]), 0.75, likely=[
+        (1.0, "You left \"equal\" out. It is a verdict, for both sides alike: half a vote."),
+        (0.5, "You counted \"equal\" as a vote for the right. It is half a vote for each side.")])
+
+
+@share.case("skip is no verdict")
+def _(fn):
+    close(fn(["left", "skip", "skip", "right"]), 0.5, likely=[
+        (0.25, "The skips are still in the number you divide by. Somebody who could not tell gave no verdict."),
+        (0.75, "You counted a skip as half a vote. That is what \"equal\" means; \"skip\" means: leave this pair out.")])
+
+
+# ---------------------------------------------------------------------------------------------------------------- 00.2
+
+vacuum = exercise(
+    "00.2", title="The vacuum cleaner that is paid for dirt", function="prediction", points=1, kind="predict",
+    difficulty=1, importance=2, minutes=5, reference="course_lib.exercises.cases.lesson_00:prediction",
+    hints=("Do not ask what the maker wanted. Ask what pays.",
+           "One gram in the bag pays once. Is there a way to be paid for the same gram again?",
+           "Dropping costs nothing, picking up pays. Which of a, b, c, d is paid for ever?"))
+
+
+def prediction() -> str:
+    """What earns most."""
+    return "c"
+
+
+@vacuum.case("what earns the most reward")
+def _(fn):
+    got = fn()
+    said = str(got).strip().lower()
+    if said not in ("a", "b", "c", "d"):
+        raise Fail("prediction()", "'a', 'b', 'c' or 'd'", repr(got)[:60], "Answer with one of the four letters.")
+    why = {"a": "Cleaning once and stopping is paid once. Is there something that is paid again and again?",
+           "b": "Standing still saves nothing, because nothing costs anything, and it earns nothing.",
+           "d": "Hiding dirt under the carpet is not picking it up: it is not paid at all."}
+    if said in why:
+        raise Fail("prediction()", "another letter", repr(got)[:60], why[said])
+
+
+# ---------------------------------------------------------------------------------------------------------------- 00.3
+
+mean = exercise(
+    "00.3", title="Find the silent bug: a mean that is too small", function="mean_reward", points=1, kind="bug",
+    difficulty=1, importance=2, minutes=5, reference="course_lib.exercises.cases.lesson_00:mean_reward",
+    hints=("Call it with three equal rewards. What should come out, what does?",
+           "How many rewards does the loop add up, and how many does it divide by?",
+           "range(1, len(rewards)) begins with the second reward: Python counts from 0."))
+
+
+def mean_reward(rewards: list[float]) -> float:
+    """Mean of a list of rewards."""
+    return sum(rewards) / len(rewards)
+
+
+@mean.case("three equal rewards")
+def _(fn):
+    close(fn([2.0, 2.0, 2.0]), 2.0, likely=[
+        (4 / 3, "Two of the three rewards were added up, and the sum was divided by three."),
+        (3.0, "All three were added up, and the sum was divided by two."),
+        (6.0, "This is the sum: divide by the number of rewards.")])
+
+
+@mean.case("the first reward counts")
+def _(fn):
+    close(fn([9.0, 0.0, 0.0]), 3.0, likely=[
+        (0.0, "The first reward never entered the sum."),
+        (4.5, "The sum is right; it was divided by one reward too few.")])
+
+
+@mean.case("a single reward")
+def _(fn):
+    close(fn([5.0]), 5.0)
