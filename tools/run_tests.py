@@ -73,7 +73,8 @@ def main() -> int:
 def run(stage: Stage, work: Path) -> Result:
     """Run one stage with its output live, in a my_work of its own."""
     print(f"\n=== {stage.name}: {stage.what} (budget {stage.budget} s)\n$ {shown(stage.command)}", flush=True)
-    environment = {**os.environ, "COURSE_STRICT": "1", "COURSE_BUDGET": "ci", "COURSE_WORK": str(work),
+    environment = {**os.environ, "COURSE_STRICT": "1", "COURSE_BUDGET": "ci", "COURSE_LABELER": "scripted",
+                   "COURSE_WORK": str(work),
                    "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     begun = time.monotonic()
     process = subprocess.Popen(stage.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,

@@ -11,7 +11,7 @@ from course_lib.authoring import leaks, prose, registry, solutions
 from course_lib.authoring.source import Cell, Fault, Lesson, SourceError, read_cells
 
 MAX_LINES = 30
-ANYWHERE = frozenset({"third-party-text"})
+ANYWHERE = frozenset({"third-party-text", "this-machine"})
 IN_EXERCISES = frozenset({"solution-only"})
 
 _EXERCISE_TAG = re.compile(r"(exercise|check):(\d\d\.\d+)")
@@ -66,7 +66,7 @@ def _tags(cell: Cell, has_exercises: bool) -> list[Fault]:
         if tag in ANYWHERE:
             continue
         if tag not in IN_EXERCISES and not _EXERCISE_TAG.fullmatch(tag):
-            known = "exercise:NN.N, check:NN.N, solution-only, third-party-text"
+            known = "exercise:NN.N, check:NN.N, solution-only, third-party-text, this-machine"
             found.append(cell.fault(f"unknown tag {tag!r} (known: {known})"))
         elif not has_exercises:
             found.append(cell.fault(f"the tag {tag!r} belongs in exercises.py"))

@@ -13,7 +13,8 @@ from nbformat import NotebookNode, v4
 
 from course_lib import paths
 
-THIRD_PARTY = "Texts of others appear here when you run this cell."
+LEFT_OUT = {"third-party-text": "Texts of others appear here when you run this cell.",
+            "this-machine": "What holds for your machine appears here when you run this cell."}
 WIDGET = "Something to move or click appears here when you run this cell."
 
 _VIEW = "application/vnd.jupyter.widget-view+json"
@@ -43,8 +44,9 @@ def outputs(cell: NotebookNode, widgets: Mapping[str, Mapping], work: Path) -> l
     for output in plain:
         if output.output_type == "error":
             raise ErrorOutput(f"{output.ename}: {output.evalue}")
-    if "third-party-text" in cell.metadata.get("tags", ()):
-        return [_note(THIRD_PARTY)] if plain else []
+    for tag, words in LEFT_OUT.items():
+        if tag in cell.metadata.get("tags", ()):
+            return [_note(words)] if plain else []
     clean = [_clean(output, work) for output in _joined(plain)]
     return [output for output in clean if output.output_type != "stream" or output.text.strip()]
 

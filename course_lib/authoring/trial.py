@@ -71,7 +71,8 @@ def _run(cell: Cell, source: str, space: dict[str, Any]) -> str:
 def _aside() -> Iterator[None]:
     """Keep away from the author's own work: another `my_work`, short runs, no strict mode, no windows."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"COURSE_WORK": folder, "COURSE_BUDGET": "ci", "COURSE_STRICT": "0", "MPLBACKEND": "Agg"}
+        settings = {"COURSE_WORK": folder, "COURSE_BUDGET": "ci", "COURSE_STRICT": "0",
+                    "COURSE_LABELER": "scripted", "MPLBACKEND": "Agg"}
         before = {key: os.environ.get(key) for key in settings}
         os.environ.update(settings)
         try:
