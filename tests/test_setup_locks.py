@@ -1,0 +1,78 @@
+"""The locks hold exactly what pyproject.toml asks for, for every supported Python, and conda gets the same versions."""
+
+import importlib.metadata
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from course_lib.paths import root
+
+PROJECT = tomllib.loads((root() / "pyproject.toml").read_text(encoding="utf-8"))
+OTHER_PLATFORMS = {"colorama", "pywinpty", "appnope", "pywin32"}      # left to pip where they are needed
+
+
+def pins(name: str) -> dict[str, str]:
+    """The versions in a lock, by normal name; fails on a line that is not an exact pin."""
+    found = {}
+    for line in (root() / name).read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            package, equals, version = line.partition("==")
+            assert equals and package and version, f"{name}: {line!r} is not an exact pin"
+            found[canonicalize_name(package)] = version
+    return found
+
+
+CORE, TEST = pins("requirements.lock"), pins("requirements-test.lock")
+
+
+@pytest.mark.parametrize(("asked", "locked"), [
+    (PROJECT["project"]["dependencies"], CORE),
+    (PROJECT["build-system"]["requires"], CORE),
+    (PROJECT["project"]["optional-dependencies"]["test"], {**CORE, **TEST}),
+], ids=["dependencies", "build", "test"])
+def test_every_dependency_is_locked_at_a_version_that_fits(asked, locked):
+    for requirement in map(Requirement, asked):
+        assert locked[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+@pytest.mark.parametrize("locked", [CORE, {**CORE, **TEST}], ids=["core", "core and test"])
+def test_what_a_locked_package_needs_is_locked_too(locked):
+    for name in locked:
+        for requirement in map(Requirement, importlib.metadata.requires(name) or []):
+            needed = canonicalize_name(requirement.name)
+            if needed not in OTHER_PLATFORMS and (requirement.marker is None
+                                                  or requirement.marker.evaluate({"extra": ""})):
+                assert locked[needed] in requirement.specifier, f"{name} needs {requirement}"
+
+
+def test_no_package_is_in_both_locks():
+    assert not CORE.keys() & TEST.keys()
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.12.0", "3.13.0"])
+def test_every_supported_python_can_run_the_locked_versions(python):
+    assert python in SpecifierSet(PROJECT["project"]["requires-python"])
+    refusing = {}
+    for name, version in {**CORE, **TEST}.items():
+        package = importlib.metadata.metadata(name)
+        if package["Version"] == version and python not in SpecifierSet(package["Requires-Python"] or ""):
+            refusing[name] = package["Requires-Python"]
+    assert refusing == {}
+
+
+def test_no_build_of_torch_is_prescribed():
+    assert "+" not in "".join([*CORE.values(), *TEST.values()])
+    assert not any(name.startswith(("nvidia", "triton", "cuda")) for name in CORE)
+
+
+def test_conda_gets_the_same_versions():
+    environment = yaml.safe_load((root() / "environment.yml").read_text(encoding="utf-8"))
+    python, pip, section = environment["dependencies"]
+    assert python == f"python{PROJECT['project']['requires-python']}" and pip == "pip"
+    assert section["pip"][0] == "-e ."
+    versions = dict(line.split("==") for line in section["pip"][1:])
+    assert {canonicalize_name(name): version for name, version in versions.items()} == CORE

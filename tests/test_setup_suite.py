@@ -1,0 +1,101 @@
+"""The runner of the suite, the Makefile, and the script of the continuous integration."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from course_lib.paths import root
+
+
+@pytest.fixture
+def runner(monkeypatch):
+    """tools/run_tests.py, loaded afresh, with two stages of our own that the test may change."""
+    spec = importlib.util.spec_from_file_location("run_tests", root() / "tools" / "run_tests.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "run_tests", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def python(code: str) -> tuple[str, ...]:
+    """The command that runs this code."""
+    return (sys.executable, "-c", code)
+
+
+def test_a_failing_stage_does_not_stop_the_others_and_fails_the_whole(runner, monkeypatch, capfd):
+    monkeypatch.setattr(runner, "STAGES", (runner.Stage("first", "fails", python("raise SystemExit(5)"), 9),
+                                           runner.Stage("second", "works", python("print('at work')"), 9)))
+    monkeypatch.setattr(sys, "argv", ["run_tests.py"])
+    assert runner.main() == 1
+    said = capfd.readouterr().out
+    assert "at work" in said
+    table = said[said.index("=== the suite"):].splitlines()
+    assert [row.split()[:2] for row in table[2:]] == [["first", "FAILED"], ["second", "passed"], ["all", "1"]]
+
+
+def test_over_budget_is_a_warning_and_far_over_is_stopped(runner, monkeypatch, tmp_path):
+    quick = runner.Stage("quick", "a bit over", python("pass"), 1)
+    assert runner.run(quick, tmp_path).verdict == "passed"
+    late = runner.table([runner.Result(quick, "passed", 1.5)])
+    assert "over budget" in late and "BAD" not in late
+    monkeypatch.setattr(runner, "STOP_AFTER", 0.5)
+    stuck = runner.Stage("stuck", "never ends", python("import time; time.sleep(60)"), 1)
+    assert runner.run(stuck, tmp_path).verdict == "STOPPED"
+
+
+def test_every_stage_runs_strictly_in_the_ci_budget_and_in_a_work_folder_of_its_own(runner, tmp_path, capfd):
+    names = ("COURSE_STRICT", "COURSE_BUDGET", "COURSE_WORK", "OMP_NUM_THREADS")
+    code = f"import os; print([os.environ[name] for name in {names}])"
+    runner.run(runner.Stage("look", "prints", python(code), 9), tmp_path / "look")
+    assert str(["1", "ci", str(tmp_path / "look"), "1"]) in capfd.readouterr().out
+
+
+def test_slow_stages_run_with_all_only(runner, monkeypatch, capfd):
+    monkeypatch.setattr(runner, "STAGES", (runner.Stage("slow", "slow", python("print('crawling')"), 9, slow=True),))
+    monkeypatch.setattr(sys, "argv", ["run_tests.py"])
+    assert runner.main() == 0 and "crawling" not in capfd.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["run_tests.py", "--all"])
+    assert runner.main() == 0 and "crawling" in capfd.readouterr().out
+
+
+def test_the_budgets_keep_the_promise_of_the_readme(runner):
+    quick = sum(stage.budget for stage in runner.STAGES if not stage.slow)
+    everything = sum(stage.budget for stage in runner.STAGES)
+    assert quick <= 21 * 60 and everything <= 71 * 60      # 25 and 75 minutes with 4 for the set-up
+
+
+def make(*words: str) -> str:
+    """What make prints, called from a clean environment: the suite itself runs under make."""
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS", "TORCH_INDEX")}
+    return subprocess.run(["make", *words], cwd=root(), env=environment, capture_output=True, text=True,
+                          check=True).stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+@pytest.mark.parametrize(("words", "expected"), [
+    (["lab", "ARGS=--no-browser --port 8899"], ["tools/bootstrap.py", ".venv/bin/course lab --no-browser --port 8899"]),
+    (["lab", "TORCH_INDEX=URL"], ['tools/bootstrap.py --torch-index "URL"', ".venv/bin/course lab"]),
+    (["test"], ["tools/bootstrap.py --test", ".venv/bin/python tools/run_tests.py"]),
+    (["test-all"], ["tools/bootstrap.py --test", ".venv/bin/python tools/run_tests.py --all"]),
+    (["setup"], ["tools/bootstrap.py"]),
+])
+def test_make_does_what_it_says(words, expected):
+    lines = [" ".join(line.split()) for line in make("-n", *words).splitlines()]
+    assert len(lines) == len(expected)
+    assert all(line.endswith(end) for line, end in zip(lines, expected, strict=True))
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+def test_make_alone_prints_help():
+    said = make()
+    assert "make lab " in said and "make test " in said and "TORCH_INDEX=URL" in said
+
+
+def test_the_continuous_integration_calls_what_the_readme_calls():
+    script = (root() / ".ci" / "run").read_text(encoding="utf-8")
+    assert script.splitlines()[0] == "#!/usr/bin/env bash" and script.rstrip().splitlines()[-1] == "make test"
