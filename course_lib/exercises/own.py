@@ -30,19 +30,21 @@ def mine(id: str) -> Callable[..., Any]:
     """
     exercise = load(id)
     path = file(id)
-    if not path.exists():
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
         say(f"{id}: the course's function (yours has not passed its check yet)")
         return exercise.load_reference()
+    except (OSError, ValueError) as error:
+        return _fall_back(exercise, f"{path} cannot be read: {error}")
     try:
-        own, saved = _load(exercise, path)
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
+        own = _load(exercise, path, text)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:          # also the `exit()` of a file that was edited by hand
         where = their_line(error.__traceback__)
-        say(f"{id}: the course's function, because yours in {path} could not be loaded: {in_words(error)}"
-            + (f" ({where})" if where else "") + ". Run its check again to save it anew.")
-        return exercise.load_reference()
-    say(f"{id}: your own function, saved {saved}")
+        return _fall_back(exercise, f"{path} does not load: {in_words(error)}" + (f" ({where})" if where else ""))
+    say(f"{id}: your own function, saved {_moment(path, text)}")
     return own
 
 
@@ -69,13 +71,22 @@ def file(id: str) -> Path:
     return paths.my_work() / "answers" / f"{id}.py"
 
 
-def _load(exercise: Exercise, path: Path) -> tuple[Callable[..., Any], str]:
+def _fall_back(exercise: Exercise, why: str) -> Callable[..., Any]:
+    say(f"{exercise.id}: the course's function, because your own could not be used. {why}. "
+        "Run its check again to save yours anew.")
+    return exercise.load_reference()
+
+
+def _load(exercise: Exercise, path: Path, text: str) -> Callable[..., Any]:
     name = f"course_answer_{exercise.id.replace('.', '_')}"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module          # so that its classes can be pickled and its source found
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
-    found = getattr(module, exercise.function)
-    stamp = _SAVED.search(path.read_text(encoding="utf-8"))
-    changed = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-    return found, stamp[1] if stamp else changed
+    exec(compile(text, str(path), "exec"), module.__dict__)
+    return getattr(module, exercise.function)
+
+
+def _moment(path: Path, text: str) -> str:
+    """When the answer was saved, as its own head says: a copied file keeps that, not its time."""
+    stamp = _SAVED.search(text)
+    return stamp[1] if stamp else datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")

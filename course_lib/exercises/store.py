@@ -73,8 +73,11 @@ def standings() -> dict[str, Standing]:
     Raises:
         CannotSave: the file cannot be read.
     """
-    if not file().exists():
-        return {}
+    try:
+        if not file().exists():
+            return {}
+    except OSError as error:
+        raise CannotSave(f"{file()} cannot be read ({error.strerror})") from error
     with _usable() as connection:
         tried = connection.execute(
             "select exercise, sum(status <> 'unwritten'), sum(status not in ('unwritten', 'passed')), max(points), "
