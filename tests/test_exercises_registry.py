@@ -19,7 +19,8 @@ def test_an_exercise_is_loaded_by_its_id(work):
 
 
 @pytest.mark.parametrize(("id", "part"), [
-    ("9.1", "Did you mean '99.1' (Centre the scores)"), ("99.7", "'99.1'"), ("99,1", "'99.1'"), (99.1, "'99.1'"),
+    ("9.1", "'99.1' (Centre the scores)"), ("99.7", "Lesson 99 has 99.1, 99.2."), ("99,1", "mean '99.1' (Centre"),
+    (99.1, "mean '99.1' (Centre"), ("3.1", "mean '03.1'"), ("99", "'99.1'"),
     ("xx", "Lessons with exercises: "), ("", "Lessons with exercises: "), (None, "Lessons with exercises: "),
 ])
 def test_an_unknown_id_is_answered_with_near_ones(work, id, part):

@@ -121,10 +121,20 @@ def load(id: str) -> Exercise:
         found = {item.id: item for item in of_lesson(id[:2])}
         if id in found:
             return found[id]
-    every = {item.id: item for number in known for item in of_lesson(number)}
-    near = difflib.get_close_matches(str(id), every, n=3, cutoff=0.5)
-    same_lesson = [key for key in every if key[:2] == str(id).zfill(4)[:2]]
-    advice = (f"Did you mean {' or '.join(f'{key!r} ({every[key].title})' for key in near)}?" if near
-              else f"That lesson has {', '.join(same_lesson)}." if same_lesson
-              else f"Lessons with exercises: {', '.join(known) or 'none yet'}.")
-    raise UnknownExercise(f"There is no exercise {id!r}. {advice}")
+    raise UnknownExercise(f"There is no exercise {id!r}. {_advice(str(id))}")
+
+
+def _advice(id: str) -> str:
+    """Near ids, or what there is."""
+    every = {item.id: item for number in lessons() for item in of_lesson(number)}
+    near = difflib.get_close_matches(id, every, n=3, cutoff=0.5)
+    parts = re.fullmatch(r"(\d{1,2})\D(\d*)", id)
+    if parts:
+        lesson = parts[1].zfill(2)
+        near.sort(key=lambda key: key != f"{lesson}.{parts[2]}")
+        same = [key for key in every if key.startswith(lesson)]
+        if same and near[:1] != [f"{lesson}.{parts[2]}"]:
+            return f"Lesson {lesson} has {', '.join(same)}."
+    if near:
+        return f"Did you mean {' or '.join(f'{key!r} ({every[key].title})' for key in near)}?"
+    return f"Lessons with exercises: {', '.join(lessons()) or 'none yet'}."
