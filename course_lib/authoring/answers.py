@@ -86,5 +86,5 @@ def run(args: argparse.Namespace) -> int:
             matrix = kill_matrix.of(lesson)
             print(matrix.text())
             faults += len(matrix.faults)
-    print(f"{faults} fault{'s' * (faults != 1)}." if faults else "Every answer gets what it should.")
+    print(f"{kill_matrix.count(faults, 'fault')}." if faults else "Every answer gets what it should.")
     return 1 if faults else 0

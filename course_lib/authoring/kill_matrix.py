@@ -66,6 +66,11 @@ class Matrix:
         return "\n".join([*lines, ""])
 
 
+def count(number: int, what: str) -> str:
+    """`1 case`, `2 cases`."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def wanted(lesson: Lesson) -> bool:
     """Whether a lesson has exercises, and so must have a matrix."""
     return lesson.number in registry.lessons()
@@ -105,7 +110,7 @@ def _section(exercise: Exercise, answers: Sequence[Answer], solution: Trial, stu
         *(_judged("wrong", answer.name, exercise, answer.fn, answer.says) for answer in answers if answer.says),
     ]
     counts = {sort: sum(row.sort == sort for row in rows) for sort in ("right", "wrong")}
-    faults = [f"{exercise.id} lists {counts[sort]} {sort} answers, and needs at least {least}."
+    faults = [f"{exercise.id} lists {count(counts[sort], f'{sort} answer')}, and needs at least {least}."
               for sort, least in (("right", RIGHT), ("wrong", WRONG)) if counts[sort] < least]
     if not exercise.cases:
         faults.append(f"{exercise.id} has no cases: everything would pass it.")
@@ -152,7 +157,7 @@ def _evidence(miss: report.Outcome) -> str:
 def _section_lines(section: Section) -> list[str]:
     exercise, rows = section.exercise, section.rows
     width = max(len(row.name) for row in rows)
-    lines = [f"{exercise.id}  {exercise.title}  ({len(exercise.cases)} cases)"]
+    lines = [f"{exercise.id}  {exercise.title}  ({count(len(exercise.cases), 'case')})"]
     for row in rows:
         said = row.said if len(row.said) <= 70 else row.said[:69] + "…"
         verdict = "FAULT" if row.fault else "ok"

@@ -25,8 +25,8 @@ class Trial:
 def functions(lesson: Lesson, exercises: Sequence[Exercise], *, filled: bool) -> dict[str, Trial]:
     """What each exercise's function is after its tagged cell, by exercise id.
 
-    Cells before it are run too, but checks are not. Among stubs a cell that calls one raises, as it should: this is
-    passed over; in the filled view it is a problem of the exercises that follow.
+    Cells before it are run too, but checks are not. A cell that raises (among stubs, one that calls a stub) matters
+    only when the function is not there afterwards; whole notebooks are run elsewhere.
     """
     by_tag = {f"exercise:{exercise.id}": exercise for exercise in exercises}
     found = {exercise.id: Trial(None, f"no cell of {lesson.exercises} has the tag exercise:{exercise.id}")
@@ -45,7 +45,7 @@ def functions(lesson: Lesson, exercises: Sequence[Exercise], *, filled: bool) ->
                 fn = space.get(exercise.function)
                 missing = f"its cell does not define `{exercise.function}`"
                 found[exercise.id] = Trial(fn if callable(fn) else None, problem or broken or missing)
-            elif problem and filled:
+            else:
                 broken = broken or problem
     return found
 

@@ -1,0 +1,200 @@
+"""The kill matrix: it tells good answers files from bad ones, and every lesson's own is in order."""
+
+import os
+import re
+
+import pytest
+
+from course_lib.authoring import kill_matrix, source
+from course_lib.authoring.answers import wrong
+from course_lib.cli import main
+
+EXERCISES = '''# %% [markdown]
+# # Exercises
+# {{exercise 99.1}}
+
+# %%
+import torch
+
+from course_lib import check
+
+# %% tags=["exercise:99.1"]
+def centred(r):
+    """Minus the mean of the row."""
+    # BEGIN SOLUTION
+    return r - r.mean(-1, keepdim=True)
+    # END SOLUTION
+
+# %% tags=["check:99.1"]
+check("99.1", centred)
+
+# %%
+print(centred(torch.ones(1, 2)))
+
+# %% [markdown]
+# {{exercise 99.2}}
+
+# %% tags=["exercise:99.2"]
+def prediction():
+    """What the scores sum to."""
+    # BEGIN SOLUTION
+    return 0.0
+    # INSTEAD
+    # return ...
+    # END SOLUTION
+'''
+
+ANSWERS = '''import torch
+
+from course_lib.authoring.answers import right, wrong
+
+
+@right("99.1")
+def by_matrix(r):
+    n = r.shape[-1]
+    return r @ (torch.eye(n) - 1 / n)
+
+
+@right("99.1")
+def by_loop_in_float64(r):
+    return torch.stack([row - sum(row) / len(row) for row in r.double()])
+
+
+@wrong("99.1", says="nothing was subtracted")
+def unchanged(r):
+    return r
+
+
+@wrong("99.1", says="the smallest score")
+def minus_smallest(r):
+    return r - r.min(-1, keepdim=True).values
+
+
+@wrong("99.1", says="one mean over all rows")
+def one_mean(r):
+    return r - r.mean()
+
+
+@wrong("99.1", says="wrote into its argument")
+def in_place(r):
+    with torch.no_grad():
+        r -= r.mean(-1, keepdim=True)
+    return r
+
+
+@wrong("99.1", says="no `.detach()`")
+def detached(r):
+    return (r - r.mean(-1, keepdim=True)).detach()
+
+
+@right("99.2")
+def whole():
+    return 0
+
+
+@right("99.2")
+def as_tensor():
+    return torch.tensor(0.0)
+
+
+@wrong("99.2", says="Probabilities sum to 1")
+def one():
+    return 1
+
+
+@wrong("99.2", says="None back")
+def nothing():
+    return None
+
+
+@wrong("99.2", says="off by 7")
+def seven():
+    return 7.0
+
+
+@wrong("99.2", says="NaN")
+def not_a_number():
+    return float("nan")
+'''
+
+
+@pytest.fixture
+def lesson(work, tmp_path, monkeypatch):
+    """A course with lesson 99, whose sources a test may change."""
+    folder = tmp_path / "lessons" / "99_centring"
+    folder.mkdir(parents=True)
+    (folder / "exercises.py").write_text(EXERCISES)
+    (folder / "answers.py").write_text(ANSWERS)
+    monkeypatch.setenv("COURSE_ROOT", str(tmp_path))
+    return folder
+
+
+def answers(capsys, *more) -> tuple[int, str]:
+    """`course answers 99`: exit code and output."""
+    code = main(["answers", "99", *more])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def test_a_good_file_gives_a_clean_matrix(lesson, capsys, work):
+    environment = dict(os.environ)
+    code, out = answers(capsys)
+    assert code == 0, out
+    assert "Every answer gets what it should." in out and "FAULT" not in out
+    for row in (r"ok +solution +centred +✓✓✓✓", r"ok +reference +the_course_centred +✓✓✓✓", r"ok +stub +centred +·",
+                r"ok +right +by_loop_in_float64 +✓✓✓✓", r"ok +wrong +unchanged +✗✗✓✗ +These are the scores",
+                r"ok +wrong +one_mean +✓✗✓✓ +That is one mean", r"ok +wrong +detached +✓✓✓✗",
+                r"ok +stub +prediction +·"):
+        assert re.search(row, out), row
+    assert 'no wrong answer fails at "any number of rows"' not in out         # in_place does
+    assert dict(os.environ) == environment and not work.exists()              # nothing of the author's is touched
+
+
+@pytest.mark.parametrize(("old", "new", "says"), [
+    ("def one_mean(r):\n    return r - r.mean()", "def one_mean(r):\n    return r - r.mean(-1, keepdim=True)",
+     "99.1: the wrong answer `one_mean` passes every case"),
+    ('says="one mean over all rows"', 'says="give it the dimension"',
+     'fails at "each row has its own mean" but does not hear "give it the dimension". It hears: "That is one mean'),
+    ("1 / n)", "2 / n)", "99.1: the right answer `by_matrix` fails at \"the scores of one row sum to 0\""),
+    ('@right("99.2")\ndef whole', "def whole", "99.2 lists 1 right answer, and needs at least 2."),
+    ('@wrong("99.2", says="off by 7")\n', "", "99.2 lists 3 wrong answers, and needs at least 4."),
+])
+def test_each_fault_of_the_answers_is_explained(lesson, capsys, old, new, says):
+    assert old in ANSWERS
+    (lesson / "answers.py").write_text(ANSWERS.replace(old, new))
+    code, out = answers(capsys)
+    assert code == 1 and says in out and "1 fault." in out
+
+
+@pytest.mark.parametrize(("old", "new", "says"), [
+    ("    return r - r.mean(-1, keepdim=True)\n", "    return r\n", "99.1: the solution `centred` fails at"),
+    ("    # return ...\n", "    # return 0.0\n", "99.2: the stub `prediction` passes every case"),
+    ('tags=["exercise:99.2"]', "", "99.2: no cell of "),
+    ("def centred(r):", "def centered(r):", "99.1: its cell does not define `centred`"),
+    ("def centred(r):", "torch.oops\ndef centred(r):", "raises AttributeError: module 'torch' has no attribute 'oops'"),
+])
+def test_each_fault_of_the_exercises_is_explained(lesson, capsys, old, new, says):
+    assert old in EXERCISES
+    (lesson / "exercises.py").write_text(EXERCISES.replace(old, new))
+    code, out = answers(capsys)
+    assert code == 1 and says in out, out
+
+
+def test_what_is_missing_is_named(lesson, capsys):
+    (lesson / "answers.py").write_text(ANSWERS.replace('"99.2"', '"99.9"'))
+    code, out = answers(capsys)
+    assert code == 1 and "lists answers to 99.9, which the lesson does not have (it has 99.1, 99.2)" in out
+    (lesson / "answers.py").unlink()
+    code, out = answers(capsys)
+    assert code == 1 and "answers.py is missing" in out
+    with pytest.raises(ValueError, match="`says` is the text"):
+        wrong("99.1", says=" ")
+
+
+LESSONS = [lesson for lesson in source.lessons() if kill_matrix.wanted(lesson)]
+
+
+@pytest.mark.parametrize("real", LESSONS, ids=[lesson.number for lesson in LESSONS])
+def test_every_lessons_checks_teach(real, monkeypatch):
+    matrix = kill_matrix.of(real)
+    assert not matrix.faults, matrix.text()
