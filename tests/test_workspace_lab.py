@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from browser import free_port
+from browser import free_port, wait_for_notebook
 
 from course_lib import assets, kernel, lab, workspace
 from course_lib.errors import CourseError
@@ -126,29 +126,54 @@ def wait_for(address, process, seconds=60):
     raise AssertionError(f"{address} did not answer within {seconds} s")
 
 
-def test_a_real_jupyterlab_on_the_copies(course, tmp_path):
+@pytest.fixture
+def running(course, tmp_path):
+    """A JupyterLab that `course lab` became, and its address; afterwards what it said."""
     port = free_port()
-    script = "import course_lib.lab as lab, course_lib.assets as a; a.ensure = lambda: None; " \
-             "from course_lib.cli import main; import sys; sys.exit(main(['lab', *sys.argv[1:]]))"
-    home = {"HOME": str(tmp_path / "home"), "JUPYTER_ALLOW_INSECURE_WRITES": "1"}
+    (tmp_path / "home").mkdir()
+    script = "import course_lib.assets as a; a.ensure = lambda: None; import sys; " \
+             "from course_lib.cli import main; sys.exit(main(['lab', *sys.argv[1:]]))"
     process = subprocess.Popen(
         [sys.executable, "-c", script, "--no-browser", "--port", str(port), "--ServerApp.token=",
-         "--ServerApp.port_retries=0"], env={**os.environ, **home}, cwd=Path(lab.__file__).parents[1],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+         "--ServerApp.port_retries=0"], cwd=Path(lab.__file__).parents[1],
+        env={**os.environ, "HOME": str(tmp_path / "home")}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     base = f"http://127.0.0.1:{port}"
     try:
-        content = json.loads(wait_for(f"{base}/api/contents/notebooks", process))
-        assert [item["name"] for item in content["content"]] == ["91_mini.ipynb"]
-        page = get(f"{base}/lab")
-        config = json.loads(page.split('id="jupyter-config-data" type="application/json">')[1].split("</script>")[0])
-        assert config["news"] == {"disabled": True}
-        settings = json.loads(get(f"{base}/lab/api/settings/@jupyterlab/apputils-extension:notification"))
-        assert settings["schema"]["properties"]["fetchNews"]["default"] == "false"
-        assert settings["schema"]["properties"]["checkForUpdates"]["default"] is False
-        spec = json.loads(get(f"{base}/api/kernelspecs"))["kernelspecs"]["python3"]["spec"]
-        assert spec["argv"][0] in ("python", sys.executable)
+        wait_for(f"{base}/api/status", process)
+        yield base
     finally:
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=30)[0]
-    assert "To stop it, press Ctrl+C" in said
+    assert "To stop it, press Ctrl+C" in said, said
+
+
+def test_a_real_jupyterlab_on_the_copies(course, running):
+    content = json.loads(get(f"{running}/api/contents/notebooks"))
+    assert [item["name"] for item in content["content"]] == ["91_mini.ipynb"]
+    page = get(f"{running}/lab")
+    config = json.loads(page.split('id="jupyter-config-data" type="application/json">')[1].split("</script>")[0])
+    assert config["news"] == {"disabled": True}
+    settings = json.loads(get(f"{running}/lab/api/settings/@jupyterlab/apputils-extension:notification"))
+    assert settings["schema"]["properties"]["fetchNews"]["default"] == "false"
+    assert settings["schema"]["properties"]["checkForUpdates"]["default"] is False
+    spec = json.loads(get(f"{running}/api/kernelspecs"))["kernelspecs"]["python3"]["spec"]
+    assert spec["argv"][0] in ("python", sys.executable)
     assert {path.name for path in course.work.iterdir()} >= set(workspace.FOLDERS)
+
+
+@pytest.mark.browser
+def test_the_link_leads_to_the_learners_exercises_and_a_reset_can_be_reloaded(course, running, browser_page):
+    notebook = json.loads(course.mine("exercises").read_text())
+    cell = next(cell for cell in notebook["cells"] if "exercise:91.2" in cell["metadata"].get("tags", []))
+    cell["source"] = "def double(x):\n    return x + x + x"
+    course.mine("exercises").write_text(json.dumps(notebook))
+    browser_page.goto(f"{running}/lab/tree/notebooks/91_mini.ipynb?reset")
+    wait_for_notebook(browser_page)
+    assert "Jupyter news" not in browser_page.inner_text("body")
+    browser_page.get_by_role("link", name="here").click()
+    browser_page.get_by_text("return x + x + x").wait_for()
+    assert course("reset", "91.2") == 0
+    browser_page.get_by_role("menuitem", name="File").click()
+    browser_page.get_by_text("Reload Notebook from Disk").click()
+    browser_page.locator(".jp-Notebook", has_text="Twice as much").get_by_text("# your code").nth(1).wait_for()
+    assert browser_page.get_by_text("return x + x + x").count() == 0
