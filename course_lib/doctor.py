@@ -167,16 +167,13 @@ def work_folder() -> Finding:
 
 def kernel() -> Finding:
     """Whether notebooks start this Python."""
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    from course_lib import kernel
 
-    remedy = python_command("-m", "ipykernel", "install", "--sys-prefix", "--name", "python3")
-    try:
-        program = KernelSpecManager().get_kernel_spec("python3").argv[0]
-    except NoSuchKernel:
-        return Finding("kernel", FAULT, "no kernel called python3 is registered", remedy)
-    if os.path.isabs(program) and Path(program).parent != Path(sys.executable).parent:
-        return Finding("kernel", FAULT, f"python3 starts another Python, {program}", remedy)
-    return Finding("kernel", OK, f"python3 starts {sys.executable}")
+    fault = kernel.fault()
+    if fault:
+        remedy = python_command("-m", "ipykernel", "install", "--sys-prefix", "--name", kernel.NAME)
+        return Finding("kernel", FAULT, fault, f"{remedy} (`course lab` does it too)")
+    return Finding("kernel", OK, f"{kernel.NAME} starts {sys.executable}")
 
 
 def widgets() -> Finding:

@@ -33,5 +33,6 @@ def register() -> None:
 
 
 def _same(command: str) -> bool:
-    found = shutil.which(command)
-    return found is not None and Path(found).absolute() == Path(sys.executable).absolute()
+    """Whether the command is this Python, under this name or another in the same folder (`python`, `python3`)."""
+    found, here = Path(shutil.which(command) or "").absolute(), Path(sys.executable).absolute()
+    return found.parent == here.parent and found.resolve() == here.resolve()

@@ -11,7 +11,8 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 if "COURSE_WORK" not in os.environ:
-    os.environ["COURSE_WORK"] = tempfile.mkdtemp(prefix="course-work-")
+    throw_away = tempfile.TemporaryDirectory(prefix="course-work-")      # removed when the process ends
+    os.environ["COURSE_WORK"] = throw_away.name
 
 
 def skip_unless_ci(sentence: str) -> None:

@@ -12,7 +12,12 @@ from packaging.utils import canonicalize_name
 from course_lib.paths import root
 
 PROJECT = tomllib.loads((root() / "pyproject.toml").read_text(encoding="utf-8"))
-OTHER_PLATFORMS = {"colorama", "pywinpty", "appnope", "pywin32"}      # left to pip where they are needed
+OTHER_PLATFORMS = {"appnope", "colorama", "pywinpty"}      # left to pip where they are needed
+SYSTEMS = {
+    "Linux": {"platform_system": "Linux", "sys_platform": "linux", "os_name": "posix", "platform_machine": "x86_64"},
+    "macOS": {"platform_system": "Darwin", "sys_platform": "darwin", "os_name": "posix", "platform_machine": "arm64"},
+    "Windows": {"platform_system": "Windows", "sys_platform": "win32", "os_name": "nt", "platform_machine": "AMD64"},
+}
 
 
 def pins(name: str) -> dict[str, str]:
@@ -40,12 +45,14 @@ def test_every_dependency_is_locked_at_a_version_that_fits(asked, locked):
 
 
 @pytest.mark.parametrize("locked", [CORE, {**CORE, **TEST}], ids=["core", "core and test"])
-def test_what_a_locked_package_needs_is_locked_too(locked):
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_what_a_locked_package_needs_is_locked_too(locked, system, python):
+    there = {**SYSTEMS[system], "python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     for name in locked:
         for requirement in map(Requirement, importlib.metadata.requires(name) or []):
             needed = canonicalize_name(requirement.name)
-            if needed not in OTHER_PLATFORMS and (requirement.marker is None
-                                                  or requirement.marker.evaluate({"extra": ""})):
+            if needed not in OTHER_PLATFORMS and (requirement.marker is None or requirement.marker.evaluate(there)):
                 assert locked[needed] in requirement.specifier, f"{name} needs {requirement}"
 
 

@@ -1,0 +1,223 @@
+"""tools/bootstrap.py: what it says to an old Python, and whole set-ups of a small course from a small package index."""
+
+import ast
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from course_lib.paths import root
+
+SOURCE = root() / "tools" / "bootstrap.py"
+WHEELS = {"ipykernel": "print('kernel registered')", "torch": "version = '2.13.0'"}
+BACKEND = '''
+import os, zipfile
+def build_editable(folder, settings=None, metadata=None):
+    name = "small_course-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        wheel.writestr("small_course.pth", os.getcwd())
+        info = "small_course-1.0.dist-info/"
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: small-course\\nVersion: 1.0\\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "RECORD", "")
+    return name
+'''
+ASSETS = '''
+import os, time
+print("the data is here", flush=True)
+while os.path.exists("hang"):
+    time.sleep(0.05)
+'''
+
+
+@pytest.fixture
+def bootstrap(monkeypatch, tmp_path):
+    """The module, working on an empty folder."""
+    spec = importlib.util.spec_from_file_location("bootstrap", SOURCE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, place in {"ROOT": tmp_path, "VENV": tmp_path / ".venv"}.items():
+        monkeypatch.setattr(module, name, str(place))
+    monkeypatch.setattr(module, "STAMP", str(tmp_path / ".venv" / "stamp"))
+    monkeypatch.setattr(module, "UNFINISHED", str(tmp_path / ".venv" / "unfinished"))
+    shutil.copy(root() / "requirements.lock", tmp_path)
+    return module
+
+
+def test_an_old_python_can_read_it():
+    ast.parse(SOURCE.read_text(encoding="utf-8"), feature_version=(3, 7))      # the oldest that `ast` still knows
+
+
+def test_an_old_python_alone_is_told_what_to_install(bootstrap, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap, "version_of", lambda command: (3, 9, 18))
+    monkeypatch.setattr(bootstrap.platform, "python_version", lambda: "3.9.18")
+    assert bootstrap.main([]) == 1
+    said = capsys.readouterr().err
+    assert "Python 3.11, 3.12 or 3.13 is needed; this is Python 3.9.18" in said
+    assert "winget install" in said and "brew install" in said and "apt install" in said
+    assert not Path(bootstrap.VENV).exists()
+
+
+def test_a_fitting_python_on_path_is_taken_when_the_running_one_does_not_fit(bootstrap, monkeypatch):
+    versions = {"python3.11": None, "python3.12": (3, 12, 4), "python3": (3, 9, 1)}
+    monkeypatch.setattr(bootstrap, "version_of", lambda command: versions.get(command[0], (3, 14, 0)))
+    monkeypatch.setattr(bootstrap.subprocess, "call", lambda *_, **__: 0)
+    assert bootstrap.find_python() == ["python3.12"]
+
+
+def test_a_python_without_venv_is_told_the_package(bootstrap, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap.subprocess, "call", lambda *_, **__: 1)
+    assert bootstrap.main([]) == 1
+    assert f"apt install python3.{sys.version_info[1]}-venv" in capsys.readouterr().err
+
+
+def test_an_intel_mac_is_told_that_there_is_no_torch(bootstrap, monkeypatch):
+    monkeypatch.setattr(bootstrap.sys, "platform", "darwin")
+    monkeypatch.setattr(bootstrap.platform, "machine", lambda: "x86_64")
+    with pytest.raises(bootstrap.SetUpError, match="PyTorch has no packages"):
+        bootstrap.find_python()
+
+
+@pytest.mark.parametrize(("url", "free", "enough"), [("", 8e9, False), ("", 15e9, True), ("URL", 8e9, True),
+                                                     ("URL", 1e9, False)])
+def test_the_disk_is_checked_before_the_download(bootstrap, monkeypatch, url, free, enough):
+    monkeypatch.setattr(bootstrap.sys, "platform", "linux")
+    monkeypatch.setattr(bootstrap, "cpu_wheel_at_hand", lambda: False)
+    monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, free))
+    options = bootstrap.parse(["--torch-index", url])
+    if enough:
+        bootstrap.require_space(options)
+    else:
+        with pytest.raises(bootstrap.SetUpError, match=rf"and {free / 1e9:.1f} GB are free. Make room"):
+            bootstrap.require_space(options)
+
+
+@pytest.mark.parametrize(("platform", "url", "at_hand", "nvidia", "noted"), [
+    ("linux", "", False, False, True), ("linux", "URL", False, False, False), ("linux", "", True, False, False),
+    ("linux", "", False, True, False), ("darwin", "", False, False, False), ("win32", "", False, False, False)])
+def test_the_note_on_gigabytes_is_for_linux_with_no_gpu(bootstrap, monkeypatch, platform, url, at_hand, nvidia, noted):
+    monkeypatch.setattr(bootstrap.sys, "platform", platform)
+    monkeypatch.setattr(bootstrap, "cpu_wheel_at_hand", lambda: at_hand)
+    monkeypatch.setattr(bootstrap, "has_nvidia", lambda: nvidia)
+    assert bootstrap.needs_note(bootstrap.parse(["--torch-index", url])) is noted
+
+
+def test_torch_comes_from_its_own_index_when_one_is_named(bootstrap, monkeypatch):
+    calls = []
+    monkeypatch.setattr(bootstrap, "pip", lambda *words: calls.append(words))
+    bootstrap.install_packages(bootstrap.parse(["--torch-index", "URL", "--test"]))
+    torch, rest = calls
+    assert torch[:4] == ("install", "--no-deps", "--index-url", "URL") and torch[4].startswith("torch==")
+    assert [Path(word).name for word in rest] == ["install", "--requirement", "requirements.lock",
+                                                  "--requirement", "requirements-test.lock"]
+
+
+def write_wheel(index: Path, name: str, main: str) -> None:
+    """A package whose `python -m NAME` runs `main`."""
+    info = f"{name}-1.0.dist-info"
+    files = {f"{name}/__init__.py": "", f"{name}/__main__.py": main, f"{info}/RECORD": "",
+             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+             f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+    with zipfile.ZipFile(index / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(path, text)
+
+
+class SmallCourse:
+    """A checkout with the real bootstrap.py, a lock of two tiny packages, and a folder for a package index."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.index = place / "small course", place / "index"
+        for folder in (self.index, self.place / "tools", self.place / "course_lib", self.place / "backend"):
+            folder.mkdir(parents=True)
+        shutil.copy(SOURCE, self.place / "tools")
+        (self.place / "requirements.lock").write_text("ipykernel==1.0\ntorch==1.0\n")
+        (self.place / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+                                                   'backend-path = ["backend"]\n')
+        (self.place / "backend" / "backend.py").write_text(BACKEND)
+        (self.place / "course_lib" / "cli.py").write_text(ASSETS)
+        for name, main in WHEELS.items():
+            write_wheel(self.index, name, main)
+
+    def start(self, index: Path | None = None) -> subprocess.Popen:
+        environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index or self.index),
+                       "PIP_CONFIG_FILE": os.devnull}
+        return subprocess.Popen([sys.executable, self.place / "tools" / "bootstrap.py"], env=environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def set_up(self, index: Path | None = None) -> tuple[int, str]:
+        """Run it to its end: exit code, and all that it said."""
+        process = self.start(index)
+        said = process.communicate()[0]
+        return process.returncode, said
+
+
+    def installed(self) -> list[tuple[Path, int]]:
+        """Every file of the venv with its time of change, what Python compiles on the way left out."""
+        files = (file for file in (self.place / ".venv").rglob("*") if "__pycache__" not in file.parts)
+        return sorted((file, file.stat().st_mtime_ns) for file in files)
+
+
+@pytest.fixture
+def small_course(tmp_path):
+    return SmallCourse(tmp_path)
+
+
+def test_a_second_run_installs_nothing(small_course, tmp_path):
+    code, said = small_course.set_up()
+    assert code == 0, said
+    assert [said.count(f"[{step}/6]") for step in range(1, 7)] == [1] * 6 and "Ready." in said
+    python = small_course.place / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    where = subprocess.check_output([python, "-c", "import course_lib; print(*course_lib.__path__)"], text=True,
+                                    cwd=tmp_path)
+    assert where.strip() == str(small_course.place / "course_lib")
+
+    before = small_course.installed()
+    code, said = small_course.set_up(tmp_path / "nothing")      # without an index, pip could install nothing
+    assert (code, said.count("Set up already"), "[1/6]" in said) == (0, 1, False)
+    assert small_course.installed() == before and len(before) > 20
+
+
+@pytest.mark.slow
+def test_no_network_then_a_network_then_a_changed_lock(small_course, tmp_path):
+    code, said = small_course.set_up(tmp_path / "nothing")
+    assert code == 1 and "Installing stopped" in said and "run the same command again" in said
+    code, said = small_course.set_up()
+    assert code == 0 and "made anew, since the last set-up was stopped halfway" in said
+    write_wheel(small_course.index, "extra", "")
+    with (small_course.place / "requirements.lock").open("a") as lock:
+        lock.write("extra==1.0\n")
+    code, said = small_course.set_up()
+    assert code == 0 and "kept; bringing it up to date" in said and "Successfully installed extra-1.0" in said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="kills a group of processes")
+def test_a_killed_set_up_and_a_moved_folder_are_made_anew(small_course):
+    (small_course.place / "hang").touch()
+    process = small_course.start()
+    for line in process.stdout:
+        if "the data is here" in line:
+            break
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    (small_course.place / "hang").unlink()
+    code, said = small_course.set_up()
+    assert code == 0 and "made anew, since the last set-up was stopped halfway" in said
+
+    small_course.place = small_course.place.rename(small_course.place.with_name("elsewhere"))
+    code, said = small_course.set_up()
+    assert code == 0 and "made anew, since the folder was moved" in said
+
+    (small_course.place / ".venv" / "bin" / "python").unlink()
+    code, said = small_course.set_up()
+    assert code == 0 and "made anew, since it does not start" in said
