@@ -331,7 +331,7 @@ class Labeler {
         this.save = button("cl-main", () => this.saveRanking(), key("Enter"), "Save this order"),
         button("", () => this.stage.reset(), key("Backspace"), "Start over"), skip()),
     };
-    this.undoButton = button("cl-small", () => this.undo(), icon("undo"), "Undo ", key("Z"));
+    this.undoButton = button("cl-small", () => this.undo(), icon("undo"), "Undo ", key("U"));
     this.status = h("span", { class: "cl-status" });
     this.hint = h("span", { class: "cl-hint" }, "Click here, then use the keys.");
     this.live = h("div", { class: "cl-sr", role: "status", "aria-live": "polite" });
@@ -555,7 +555,7 @@ class Labeler {
     const lines = { pair: [["←", "left"], ["→", "right"], ["E", "equally good"], ["S", `skip: ${SKIP}`]],
       scale: [["1", "left, surely"], ["5", "equally good"], ["9", "right, surely"], ["S", "skip"]],
       ranking: [["1 … 5", "the next best is this one"], ["=", "tie with the one before"], ["Backspace", "start over"], ["Enter", "save"], ["S", "skip"]] };
-    const all = [...(lines[this.mode] ?? []), ["Z", "undo"], ["Space", "pause"], [", .", "one frame back, on"], ["H", "half speed"], ["Esc", "back to the notebook"]];
+    const all = [...(lines[this.mode] ?? []), ["U", "undo"], ["Space", "pause"], [", .", "one frame back, on"], ["H", "half speed"], ["Esc", "back to the notebook"]];
     this.help.replaceChildren(...all.map(([name, words]) => h("span", {}, key(name), ` ${words}`)));
     this.help.hidden = !this.help.hidden;
     this.helpButton.setAttribute("aria-expanded", String(!this.help.hidden));
@@ -586,7 +586,7 @@ class Labeler {
     else if (mode === "ranking" && name === "=") stage.tieLast();
     else if (mode === "ranking" && name === "backspace") stage.reset();
     else if (mode === "ranking" && name === "enter") this.saveRanking();
-    else if (name === "z") this.undo();
+    else if (name === "u" || name === "z") this.undo();
     else if (name === "?") this.toggleHelp();
     else if (name === " ") player.play(!player.playing);
     else if (name === ",") player.step(-1);

@@ -4,6 +4,7 @@ No keys, no stepping; both clips are one animated picture, so that they stay in 
 """
 
 import time
+import uuid
 
 import ipywidgets as widgets
 
@@ -25,7 +26,7 @@ class PlainLabeler(widgets.VBox):
         self.head, self.note = widgets.Label(), widgets.Label()
         self.stage, self.buttons = widgets.VBox(), widgets.HBox()
         self.back = widgets.Button(description="Undo")
-        self.back.on_click(lambda _: self._try({"type": "undo", "id": f"plain-{time.time_ns()}"}))
+        self.back.on_click(lambda _: self._try({"type": "undo", "id": uuid.uuid4().hex}))
         self.children = [self.head, self.stage, self.buttons, widgets.HBox([self.back, self.note])]
         self._try({"type": "hello"})
 
@@ -33,9 +34,14 @@ class PlainLabeler(widgets.VBox):
         """Take one answer: a choice, a place on the scale ("1" to "9"), or an order such as "312", best first."""
         if self.question is None or time.time() - self.shown_at < LOCK_MS / 1000:
             return                                 # a double click must not answer the pair that nobody has seen
+        try:
+            given = verdict(word, self.question)
+        except ValueError as error:
+            self.note.value = f"Not understood: {error}."
+            return
         now = time.time()
-        self._try({"type": "answer", "id": f"plain-{time.time_ns()}", "question": self.question.question_id,
-                   **verdict(word, self.question), "shown_at": self.shown_at, "answered_at": now,
+        self._try({"type": "answer", "id": uuid.uuid4().hex, "question": self.question.question_id, **given,
+                   "shown_at": self.shown_at, "answered_at": now,
                    "response_ms": round(1000 * (now - self.shown_at))})
 
     def _try(self, message: dict) -> None:

@@ -12,6 +12,7 @@ from course_lib.preferences.records import CHOICES, Question
 
 WIDTH = 88
 WORDS = {"l": "left", "r": "right", "e": "equal", "s": "skip"} | {word: word for word in CHOICES}
+SCALE = tuple("123456789")
 
 
 def answer(desk: Desk, ask: Callable[[str], str] = input, tell: Callable[[str], None] = print) -> int:
@@ -25,8 +26,9 @@ def answer(desk: Desk, ask: Callable[[str], str] = input, tell: Callable[[str], 
         if question.shown[0].kind != "text":
             raise CourseError(f"The run “{desk.run}” holds clips: label them in a notebook, with Labeler.")
         counts, shown_at = desk.counts, time.time()
-        tell(f"\n{desk.title}  ({counts.done + 1} of {min(desk.target, counts.total)})\n{text_of(question)}")
-        word = _ask(ask, question)
+        goal = min(desk.target, counts.total)
+        tell(f"\n{desk.title}  ({min(counts.done + 1, goal)} of {goal})\n{text_of(question)}")
+        word = _ask(ask, question, desk.scale)
         if word == "quit":
             break
         if word == "undo":
@@ -64,8 +66,11 @@ def printable(text: str) -> str:
     return "".join(character for character in text if character.isprintable() or character == "\n")
 
 
-def _ask(ask: Callable[[str], str], question: Question) -> str:
-    choices = "order, best first (312); s skip" if question.ranking else "l left, r right, e equal, s skip"
+def _ask(ask: Callable[[str], str], question: Question, scale: bool) -> str:
+    if question.ranking:
+        choices = "order, best first (312); s skip"
+    else:
+        choices = "1 left, surely, to 9 right, surely; s skip" if scale else "l left, r right, e equal, s skip"
     while True:
         try:
             word = ask(f"[{choices}; u undo, q quit] > ").strip().lower()
@@ -73,7 +78,7 @@ def _ask(ask: Callable[[str], str], question: Question) -> str:
             return "quit"
         if word in ("q", "quit", "u", "undo"):
             return "quit" if word[0] == "q" else "undo"
-        if question.ranking and word:
-            return WORDS.get(word, word)
-        if word in WORDS:
+        if word in ("s", "skip") or (word in WORDS and not scale and not question.ranking):
             return WORDS[word]
+        if (question.ranking and word) or (scale and word in SCALE):
+            return word

@@ -9,7 +9,6 @@ import json
 import os
 import random
 import socket
-import sqlite3
 import time
 from collections.abc import Sequence
 
@@ -49,7 +48,7 @@ def lease(store: PreferenceStore, run: str, labelers: Sequence[str], session: st
     now = time.time()
     answered = f"SELECT 1 FROM live_labels l WHERE l.question_id = q.question_id AND l.labeler IN ({_marks(labelers)})"
     with store.transaction() as connection:
-        _free_the_gone(connection)
+        free_the_gone(store)
         rows = connection.execute(
             f"SELECT question_id FROM questions q WHERE run = ? AND COALESCE(only_for, ?) = ?"
             f" AND NOT EXISTS({answered}) AND NOT EXISTS({DAMAGED})"
@@ -91,10 +90,15 @@ def add_due_repeat(store: PreferenceStore, run: str, labeler: str, share: float)
         original = random.SystemRandom().choice(candidates)
         pair = connection.execute("SELECT * FROM pairs WHERE question_id = ?", (original["question_id"],)).fetchone()
         question = store.question(original["question_id"])
-        key = hashlib.sha256(f"repeat of {original['question_key']} for {labeler}".encode()).hexdigest()
-        return store.insert_question(key, run, question.round, question.prompt, [pair["item_1"], pair["item_2"]],
-                                     list(reversed(json.loads(original["shown"]))),
-                                     repeat_of=question.question_id, only_for=labeler)
+        return store.insert_question(
+            repeat_key(original["question_key"], labeler), run, question.round, question.prompt,
+            [pair["item_1"], pair["item_2"]], json.loads(original["shown"])[::-1],
+            repeat_of=question.question_id, only_for=labeler)
+
+
+def repeat_key(question_key: str, labeler: str) -> str:
+    """The name of a repeated question: one for each person and question."""
+    return hashlib.sha256(f"repeat of {question_key} for {labeler}".encode()).hexdigest()
 
 
 def repeats(store: PreferenceStore, run: str, labelers: Sequence[str]) -> list[dict]:
@@ -120,10 +124,13 @@ def repeats(store: PreferenceStore, run: str, labelers: Sequence[str]) -> list[d
     return twice
 
 
-def _free_the_gone(connection: sqlite3.Connection) -> None:
-    holders = connection.execute("SELECT DISTINCT leased_by FROM questions WHERE leased_by IS NOT NULL").fetchall()
-    gone = [(row["leased_by"],) for row in holders if session_gone(row["leased_by"])]
-    connection.executemany("UPDATE questions SET leased_by = NULL, leased_until = NULL WHERE leased_by = ?", gone)
+def free_the_gone(store: PreferenceStore) -> int:
+    """Free what ended processes held; returns how many questions that were."""
+    with store.transaction() as connection:
+        holders = connection.execute("SELECT DISTINCT leased_by FROM questions WHERE leased_by IS NOT NULL").fetchall()
+        gone = [row["leased_by"] for row in holders if session_gone(row["leased_by"])]
+        return connection.execute("UPDATE questions SET leased_by = NULL, leased_until = NULL"
+                                  f" WHERE leased_by IN ({_marks(gone)})", gone).rowcount
 
 
 def _machine() -> str:

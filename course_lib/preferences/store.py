@@ -38,7 +38,7 @@ class PreferenceStore:
     """
 
     def __init__(self, path: str | os.PathLike | None = None) -> None:
-        self.path = Path(path) if path is not None else my_work() / "labels" / "preferences.sqlite"
+        self.path = Path(path) if path is not None else default_path()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._local = threading.local()
         migrate(self.connection)
@@ -278,6 +278,11 @@ class PreferenceStore:
 
     def _one(self, query: str, *values: object) -> sqlite3.Row | None:
         return self.connection.execute(query, values).fetchone()
+
+
+def default_path() -> Path:
+    """The learner's own label file."""
+    return my_work() / "labels" / "preferences.sqlite"
 
 
 def verdict(rank_1: int, rank_2: int, flip: int) -> str:

@@ -1,0 +1,48 @@
+"""Shared by the labelling tests: small clips, filled stores, clips that carry their own number."""
+
+from pathlib import Path
+
+import numpy as np
+
+from course_lib.preferences.store import PreferenceStore
+
+BLOCKS = 5                                          # a frame number in binary, as five black or white blocks
+
+
+def counter_clip(number: int, frames: int = 12, height: int = 60, width: int = 80) -> np.ndarray:
+    """(T, H, W, 3): each frame shows its own number in blocks in the upper half, and the clip's number in the lower."""
+    clip = np.zeros((frames, height, width, 3), np.uint8)
+    clip[..., 2] = 60
+    for frame in range(frames):
+        for row, value in ((0, frame), (1, number)):
+            for block in range(BLOCKS):
+                colour = (255, 255, 255) if value >> block & 1 else (0, 0, 0)
+                top, left = row * height // 2 + 4, 4 + block * (width // BLOCKS)
+                clip[frame, top:top + height // 2 - 8, left:left + width // BLOCKS - 6] = colour
+    return clip
+
+
+def clip_store(path: Path, pairs: int, run: str = "clips", **size: int) -> PreferenceStore:
+    """A store with this many pairs of clips: clip 2i and 2i + 1, so that no two pairs share a picture (up to 16)."""
+    store = PreferenceStore(path)
+    with store.transaction():
+        for pair in range(pairs):
+            ids = [store.add_clip(counter_clip(number % 32, **size), obs=np.full((12, 2), number, np.float32),
+                                  acts=np.zeros(12, np.int64), number=number) for number in (2 * pair, 2 * pair + 1)]
+            store.add_pair(*ids, run=run)
+    return store
+
+
+def text_store(path: Path, pairs: int, run: str = "texts", prompt: str = "") -> PreferenceStore:
+    """A store with this many pairs of texts: "text 0" against "text 1", "text 2" against "text 3", ..."""
+    store = PreferenceStore(path)
+    with store.transaction():
+        for pair in range(pairs):
+            store.add_pair(*[store.add_text(f"text {number}") for number in (2 * pair, 2 * pair + 1)], run=run,
+                           prompt=prompt)
+    return store
+
+
+def side_of(store: PreferenceStore, question_id: int, text: str) -> str:
+    """On which side of the question this text stands."""
+    return ("left", "right")[[item.text for item in store.question(question_id).shown].index(text)]
