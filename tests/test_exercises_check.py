@@ -198,6 +198,13 @@ def test_course_progress_prints_the_table(work):
     assert re.search(r"✓ 99\.1 +Centre the scores +2 of 2 +1", done.stdout)
 
 
+def test_a_terminal_that_knows_ascii_only_gets_the_words(work):
+    code = "check('99.1', lambda r: r)\nmine('99.1')\nexpect(True, 'It holds')\nhint('99.1')\nboard()"
+    done = python(code, work, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "? 99.1 Centre the scores: not yet" in done.stdout and "? It holds" in done.stdout
+
+
 def test_a_passing_check_costs_under_50_ms_beyond_the_learners_code(work, capsys):
     def trivial():
         return 0.0

@@ -30,8 +30,10 @@ text-align:left;overflow-wrap:anywhere}}
 .course-card p.course-line{{margin:.35em 0}}
 .course-card p.course-case{{margin:.6em 0 .2em;font-weight:600}}
 .course-card dl.course-facts{{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2em .9em;margin:.2em 0}}
-.course-card .course-facts dt{{grid-column:1;margin:0;color:var(--cc-calm);font-weight:400}}
-.course-card .course-facts dd{{grid-column:2;margin:0}}
+.course-card.course-card .course-facts dt{{grid-column:1;margin:0;color:var(--cc-calm);font-weight:400;
+white-space:nowrap}}
+.course-card.course-card .course-facts dd{{grid-column:2;margin:0}}
+.course-card.course-card .course-facts :is(dt,dd){{display:block;float:none;width:auto;padding:0}}
 .course-card.course-card.course-card code,.course-card.course-card.course-card pre{{background:var(--cc-code);
 color:inherit;padding:.05em .35em;border-radius:3px;font-family:var(--jp-code-font-family,monospace);font-size:.92em;
 white-space:pre-wrap;overflow-wrap:anywhere}}
@@ -44,7 +46,7 @@ white-space:pre-wrap;overflow-wrap:anywhere}}
 .course-card .course-cases span[aria-hidden]{{display:inline-block;width:1.5em;text-indent:0}}
 .course-card details{{margin:.35em 0}}
 .course-card summary{{cursor:pointer;color:var(--cc-calm)}}
-.course-card details>:not(summary){{margin-left:1.1em}}
+.course-card.course-card details>:not(summary){{margin-left:1.1em}}
 .course-card.course-card a{{color:var(--cc-good);text-decoration:underline}}
 .course-card .course-hidden{{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);
 white-space:nowrap}}

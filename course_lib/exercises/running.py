@@ -16,6 +16,7 @@ from course_lib.exercises.fail import Fail
 from course_lib.exercises.guard import Guard, Unfinished
 from course_lib.exercises.registry import Case, Exercise
 from course_lib.exercises.report import Outcome, Report
+from course_lib.exercises.screen import say
 from course_lib.exercises.surroundings import captured, undisturbed
 from course_lib.exercises.timelimit import TimeIsUp, time_limit
 from course_lib.exercises.trouble import advice, in_words, their_line, unwritten, unwritten_function
@@ -42,14 +43,10 @@ def run_case(exercise: Exercise, case: Case, fn: Callable[..., Any]) -> Outcome:
     """Run `fn` against one case."""
     guard = Guard(fn, exercise.function)
     screen = sys.stdout
-
-    def speak(text: str) -> None:
-        screen.write(text)
-        screen.flush()
-
     seed = zlib.crc32(f"{exercise.id} {case.name}".encode())
     with undisturbed(seed), captured() as output:
-        outcome = _attempt(case, guard, lambda: time_limit(case.seconds, speak, lambda: guard.last_call))
+        outcome = _attempt(case, guard, lambda: time_limit(
+            case.seconds, lambda text: say(text, screen), lambda: guard.last_call))
     return replace(outcome, printed=output.text())
 
 

@@ -8,7 +8,8 @@ from course_lib.exercises.screen import show
 from course_lib.exercises.store import Standing
 
 _STYLE = """<style>
-.course-card table.course-board{border-collapse:collapse;margin:.3em 0;font-size:inherit;width:100%;color:inherit}
+.course-card table.course-board{border-collapse:collapse;margin:.3em 0;font-size:inherit;width:calc(100% - 1.1em);
+color:inherit}
 .course-card.course-card .course-board :is(th,td){text-align:left;padding:.15em .7em .15em 0;background:none;border:0;
 font-weight:400;color:inherit;max-width:none;white-space:normal}
 .course-card.course-card .course-board tr{background:none}

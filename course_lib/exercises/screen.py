@@ -1,6 +1,7 @@
 """Put something in front of the learner: HTML with a plain text beside it in a notebook, plain text elsewhere."""
 
 import sys
+from typing import TextIO
 
 
 def show(html: str, text: str) -> None:
@@ -13,10 +14,11 @@ def show(html: str, text: str) -> None:
         say(text)
 
 
-def say(text: str) -> None:
-    """Print a line, also on a terminal that cannot show ✓."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, errors="replace").decode(encoding))
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a line to `stream` (default: stdout), also where it cannot show ✓."""
+    stream = stream or sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(text.encode(encoding, errors="replace").decode(encoding), file=stream, flush=True)
 
 
 def in_ipython() -> bool:

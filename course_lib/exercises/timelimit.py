@@ -28,7 +28,7 @@ def time_limit(seconds: float, speak: Callable[[str], None], call: Callable[[], 
     """Raise `TimeIsUp` in the block after `seconds` of wall clock, where that is possible; else speak.
 
     Args:
-        speak: prints one text; called from another thread.
+        speak: prints one line; called from another thread.
         call: gives the call that is running, as text.
     """
     alarm = can_interrupt()
@@ -37,7 +37,7 @@ def time_limit(seconds: float, speak: Callable[[str], None], call: Callable[[], 
         speak(f"⏳ {call() or 'The check'} has been running for more than {seconds:g} seconds"
               + (" inside one long operation that cannot be stopped from here" if alarm else "")
               + ". To stop it, choose Kernel > Interrupt in the menu or press the stop button (■) above the notebook; "
-                "then look for a loop that never ends or a very large tensor.\n")
+                "then look for a loop that never ends or a very large tensor.")
 
     watchdog = threading.Timer(seconds + GRACE if alarm else seconds, warn)
     watchdog.daemon = True
