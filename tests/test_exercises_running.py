@@ -2,31 +2,22 @@
 
 import math
 import random
-import signal
 import sys
-import threading
-import time
 import warnings
-from collections import namedtuple
-from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 from engine_lesson import one_mean, right, stub
 
-from course_lib.exercises import registry, timelimit
-from course_lib.exercises import report as r
-from course_lib.exercises.fail import Fail
-from course_lib.exercises.guard import Guard, copy, same
+from course_lib.exercises import registry
 from course_lib.exercises.running import run, run_case
 
 
 @pytest.fixture
 def centred(work):
-    """Exercise 99.1, with time limits short enough for tests."""
-    exercise = registry.load("99.1")
-    return replace(exercise, cases=[replace(case, seconds=0.3) for case in exercise.cases])
+    """Exercise 99.1."""
+    return registry.load("99.1")
 
 
 def test_a_right_answer_earns_all_points(centred):
@@ -209,189 +200,3 @@ def test_random_states_and_switches_are_seeded_and_put_back(centred):
 def test_gradients_flow_though_the_learner_switched_them_off(centred):
     with torch.no_grad():
         assert run(centred, right).status == "passed"
-
-
-# ------------------------------------------------------------------------------------------------ arguments are theirs
-
-Pair = namedtuple("Pair", "left right")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A dataclass of tensors."""
-
-    obs: torch.Tensor
-    extra: dict
-
-
-def edit_tensor(x):
-    x -= 1
-
-
-def edit_view(x):
-    x[0].mul_(0)
-
-
-def edit_array(x):
-    x[1] = 9
-
-
-def edit_list(x):
-    x.append(1)
-
-
-def edit_inner(x):
-    x["a"][0][0] = 5
-
-
-def edit_named(x):
-    x.left.add_(1)
-
-
-def edit_batch(x):
-    x.obs.zero_()
-
-
-def edit_resize(x):
-    x.resize_(7)
-
-
-@pytest.mark.parametrize(("value", "edit"), [
-    (torch.ones(3), edit_tensor), (torch.ones(2, 2), edit_view), (np.ones(3), edit_array), ([0], edit_list),
-    ({"a": [torch.ones(2)]}, edit_inner), (Pair(torch.ones(2), 1), edit_named),
-    (Batch(torch.ones(2), {}), edit_batch), (torch.ones(3, requires_grad=True), edit_tensor),
-    (torch.ones(2), edit_resize),
-    (torch.tensor([1.0, math.nan]), edit_tensor), ({1, 2}, set.clear), ({"k": 1}, dict.clear),
-])
-def test_writing_into_an_argument_is_reported_and_does_not_reach_the_case(value, edit):
-    before = copy(value, {})
-
-    def answer(first, rewards):
-        edit(rewards)
-        return 0
-
-    with pytest.raises(Fail) as caught:
-        Guard(answer, "gae")(0.99, value)
-    assert "wrote into its argument `rewards`" in caught.value.mistake
-    assert caught.value.call.startswith("gae(0.99, ")
-    assert same(before, value)
-
-
-@pytest.mark.parametrize("value", [
-    torch.tensor([math.nan, math.inf]), np.array([math.nan, 1.0]), [1, "a", None, (2.0, {3})], {"a": torch.ones(2)},
-    Batch(torch.zeros(0), {"x": np.array(["a", None], dtype=object)}), Pair(1, math.nan), True, None, "text", 3.5,
-    torch.nn.Linear(2, 2), random.Random(), lambda: 1, torch.zeros(2, dtype=torch.bool), range(3),
-])
-def test_reading_an_argument_is_not_reported(value):
-    assert Guard(lambda x: 7, "f")(value) == 7
-    assert Guard(lambda *, x: 7, "f")(x=value) == 7
-
-
-def test_one_changed_place_is_named():
-    def fill(advantages):
-        advantages[2] = 1.0
-
-    with pytest.raises(Fail, match=r"argument `advantages` \(at \[2\]\)"):
-        Guard(fill, "f")(torch.zeros(4))
-
-
-def test_gradients_reach_the_cases_own_tensor_and_its_twin_is_copied_once():
-    x = torch.tensor([2.0], requires_grad=True)
-    guard = Guard(lambda a, b: (a * b if a is b else a * 0).sum(), "f")
-    guard(x, x).backward()
-    assert x.grad.item() == 4.0
-
-
-# ------------------------------------------------------------------------------------------------ time
-
-def loops(x):
-    while True:
-        x = x + 1
-
-
-def loops_and_catches(x):
-    while True:
-        try:
-            x = x + 1
-        except:                                         # noqa: E722  as learners do
-            x = x - 1
-
-
-def sleeps(x):
-    time.sleep(60)
-
-
-@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
-@pytest.mark.parametrize(("fn", "line"), [(loops, "x = x + 1"), (sleeps, "time.sleep(60)")])
-def test_an_endless_call_is_stopped_with_its_line_and_the_rest_is_not_tried(centred, fn, line):
-    handler = signal.getsignal(signal.SIGALRM)
-    result = run(centred, fn)
-    miss = result.first_miss
-    assert miss.status == "stopped" and result.status == "failed"
-    assert "within 0.3 seconds" in miss.expected and line in miss.where or "while True" in miss.where
-    assert [outcome.status for outcome in result.outcomes[1:]] == 3 * [r.SKIPPED]
-    assert signal.getsignal(signal.SIGALRM) == handler and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-
-
-@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
-def test_an_alarm_that_a_bare_except_swallows_rings_again(centred, monkeypatch):
-    monkeypatch.setattr(timelimit, "AGAIN", 0.003)      # the next ones find the loop outside its `try`
-    assert run(centred, loops_and_catches).first_miss.status == "stopped"
-
-
-def test_what_cannot_be_stopped_is_named_by_the_watchdog(centred, monkeypatch, capsys):
-    monkeypatch.setattr(timelimit, "can_interrupt", lambda: False)          # as on Windows
-    heard = threading.Event()
-    monkeypatch.setattr(sys, "stdout", Ears(heard))
-
-    def waits_for_the_watchdog(x):
-        assert heard.wait(20)
-        return right(x)
-
-    result = run(replace(centred, cases=centred.cases[:1]), waits_for_the_watchdog)
-    said = sys.stdout.text
-    assert result.status == "passed"                    # late is not wrong where nothing could stop it
-    assert "centred([[1, 2, 6]]) has been running for more than 0.3 seconds" in said
-    assert "Kernel > Interrupt" in said and "stop button" in said
-
-
-def test_in_another_thread_the_watchdog_speaks_and_the_case_runs(centred, monkeypatch):
-    heard, results = threading.Event(), []
-    monkeypatch.setattr(sys, "stdout", Ears(heard))
-
-    def slow(x):
-        assert heard.wait(20)
-        return right(x)
-
-    thread = threading.Thread(target=lambda: results.append(run(replace(centred, cases=centred.cases[:1]), slow)))
-    thread.start()
-    thread.join(30)
-    assert results[0].status == "passed" and "Interrupt" in sys.stdout.text
-
-
-class Ears:
-    """A stdout that sets an event when something is written."""
-
-    encoding = "utf-8"
-
-    def __init__(self, heard: threading.Event) -> None:
-        self.text, self._heard = "", heard
-
-    def write(self, text: str) -> None:
-        """Hear it."""
-        self.text += text
-        self._heard.set()
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-
-def test_an_interrupt_passes_through_and_everything_is_put_back(centred):
-    def interrupted(x):
-        raise KeyboardInterrupt
-
-    out, state = sys.stdout, torch.get_rng_state()
-    with pytest.raises(KeyboardInterrupt):
-        run(centred, interrupted)
-    assert sys.stdout is out and torch.equal(torch.get_rng_state(), state)
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0) if hasattr(signal, "getitimer") else True

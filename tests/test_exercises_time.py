@@ -1,0 +1,116 @@
+"""Time limits: what can be stopped is stopped with its line, what cannot is named, an interrupt passes through."""
+
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from engine_lesson import right
+
+from course_lib.exercises import registry, timelimit
+from course_lib.exercises import report as r
+from course_lib.exercises.running import run
+
+
+@pytest.fixture
+def centred(work):
+    """Exercise 99.1, with time limits short enough for tests."""
+    exercise = registry.load("99.1")
+    return replace(exercise, cases=[replace(case, seconds=0.3) for case in exercise.cases])
+
+
+def loops(x):
+    while True:
+        x = x + 1
+
+
+def loops_and_catches(x):
+    while True:
+        try:
+            x = x + 1
+        except:                                         # noqa: E722  as learners do
+            x = x - 1
+
+
+def sleeps(x):
+    time.sleep(60)
+
+
+@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+@pytest.mark.parametrize(("fn", "line"), [(loops, "x = x + 1"), (sleeps, "time.sleep(60)")])
+def test_an_endless_call_is_stopped_with_its_line_and_the_rest_is_not_tried(centred, fn, line):
+    handler = signal.getsignal(signal.SIGALRM)
+    result = run(centred, fn)
+    miss = result.first_miss
+    assert miss.status == "stopped" and result.status == "failed"
+    assert "within 0.3 seconds" in miss.expected
+    assert line in miss.where or "while True" in miss.where
+    assert [outcome.status for outcome in result.outcomes[1:]] == 3 * [r.SKIPPED]
+    assert signal.getsignal(signal.SIGALRM) == handler and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+def test_an_alarm_that_a_bare_except_swallows_rings_again(centred, monkeypatch):
+    monkeypatch.setattr(timelimit, "AGAIN", 0.003)      # the next ones find the loop outside its `try`
+    assert run(centred, loops_and_catches).first_miss.status == "stopped"
+
+
+def test_what_cannot_be_stopped_is_named_by_the_watchdog(centred, monkeypatch, capsys):
+    monkeypatch.setattr(timelimit, "can_interrupt", lambda: False)          # as on Windows
+    heard = threading.Event()
+    monkeypatch.setattr(sys, "stdout", Ears(heard))
+
+    def waits_for_the_watchdog(x):
+        assert heard.wait(20)
+        return right(x)
+
+    result = run(replace(centred, cases=centred.cases[:1]), waits_for_the_watchdog)
+    said = sys.stdout.text
+    assert result.status == "passed"                    # late is not wrong where nothing could stop it
+    assert "centred([[1, 2, 6]]) has been running for more than 0.3 seconds" in said
+    assert "Kernel > Interrupt" in said and "stop button" in said
+
+
+def test_in_another_thread_the_watchdog_speaks_and_the_case_runs(centred, monkeypatch):
+    heard, results = threading.Event(), []
+    monkeypatch.setattr(sys, "stdout", Ears(heard))
+
+    def slow(x):
+        assert heard.wait(20)
+        return right(x)
+
+    thread = threading.Thread(target=lambda: results.append(run(replace(centred, cases=centred.cases[:1]), slow)))
+    thread.start()
+    thread.join(30)
+    assert results[0].status == "passed" and "Interrupt" in sys.stdout.text
+
+
+class Ears:
+    """A stdout that sets an event when something is written."""
+
+    encoding = "utf-8"
+
+    def __init__(self, heard: threading.Event) -> None:
+        self.text, self._heard = "", heard
+
+    def write(self, text: str) -> None:
+        """Hear it."""
+        self.text += text
+        self._heard.set()
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+def test_an_interrupt_passes_through_and_everything_is_put_back(centred):
+    def interrupted(x):
+        raise KeyboardInterrupt
+
+    out, state = sys.stdout, torch.get_rng_state()
+    with pytest.raises(KeyboardInterrupt):
+        run(centred, interrupted)
+    assert sys.stdout is out and torch.equal(torch.get_rng_state(), state)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0) if hasattr(signal, "getitimer") else True
