@@ -131,6 +131,15 @@ def test_a_cell_without_its_tag_is_known_by_its_id(course):
     assert len(set(ids)) == len(ids)
 
 
+def test_a_check_cell_that_the_learner_edited_stays(course):
+    notebook = read(course.mine("exercises"))
+    check = next(cell for cell in notebook["cells"] if "check:91.2" in tags(cell))
+    check["source"] = 'check("91.2", double)\nprint("again")'
+    write(course.mine("exercises"), notebook)
+    assert course("reset", "91.2") == 0
+    assert check in read(course.mine("exercises"))["cells"]
+
+
 def test_an_old_format_without_ids_stays_one(course):
     notebook = read(course.mine("exercises"))
     notebook["nbformat_minor"] = 4
