@@ -1,0 +1,134 @@
+"""Pong from its score and from preferences, seed by seed, as issue D's table asks; see JOBS for what each job is.
+
+    python benchmarks/pong.py pixels-true --seeds 0-4
+
+One JSON line a seed goes to benchmarks/results/pong_<job>.jsonl. Seeds that have a line are skipped, so that a stopped
+run goes on where it was. CPU-seconds are those of the training process, from its first game to its last update: games,
+clips, scripted labels, fitting and learning; playing the 20 fresh games afterwards is not among them. One thread.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+import torch
+from pong_record import append, circumstances, lines
+
+from course_lib.atari.evaluate import STEP_LIMIT, fresh_games, training_return
+from course_lib.atari.from_preferences import SENSES, PongFromPreferences, PreferenceConfig
+from course_lib.atari.from_score import pong_from_score
+from course_lib.atari.judge import PointsJudge
+from course_lib.atari.reward_models import RewardEnsemble
+from course_lib.atari.segments import Preference
+from course_lib.atari.shipped import FROM_PREFERENCES, FROM_SCORE, save_shipped
+
+ENOUGH = 19.0                           # runs on the true score stop when their last 20 games average this
+CURVE_EVERY = 25                        # updates between two points of the curve in the results
+Report = Callable[[int, float, float], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the table."""
+
+    target: float                       # mean true return of 20 fresh sampled games
+    cpu_minutes: float                  # within this many CPU-minutes
+    preferences: PreferenceConfig | None = None     # None: from the true score
+    wrong: float = 0.0                  # share of scripted verdicts drawn at random
+
+
+FRAMES_400 = PreferenceConfig()
+FRAMES_160 = PreferenceConfig(labels=160, first_labels=40, labels_a_round=6, updates_a_round=12, total_steps=1_200_000)
+OBJECTS_200 = PreferenceConfig(senses="objects", labels=200, labels_a_round=20, updates_a_round=8, total_steps=800_000)
+JOBS = {
+    "pixels-true": Job(18.0, 5.0),
+    "features-200": Job(10.0, 5.0, OBJECTS_200),
+    "pixels-400": Job(17.0, 8.0, FRAMES_400),
+    "pixels-160": Job(15.0, 10.0, FRAMES_160),
+    "pixels-160-noise": Job(15.0, 10.0, FRAMES_160, wrong=0.1),
+}
+
+
+def from_score(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, None, dict]:
+    """Train on the true score until it is enough or the time is up."""
+    ppo = pong_from_score(seed)
+    for progress in ppo.train():
+        report(progress.steps, progress.episode_return, progress.cpu_seconds)
+        enough = len(ppo.episodes) >= 20 and progress.episode_return >= ENOUGH
+        if enough or progress.cpu_seconds > 60 * job.cpu_minutes - 2:
+            break
+    return ppo.network, None, {"agent_steps": ppo.steps, "labels": 0, "ties": 0}
+
+
+def from_preferences(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, RewardEnsemble, dict]:
+    """Train on scripted preferences for a number of steps fixed beforehand: the score cannot say when to stop."""
+    started, fitting = time.process_time(), 0.0
+    run, judge = PongFromPreferences(replace(job.preferences, seed=seed)), PointsJudge(job.wrong, seed)
+    while not run.finished:
+        pairs = run.pairs(run.wanted)
+        before_fitting = time.process_time()
+        run.add([Preference(a, b, judge(a, b), judge.source) for a, b in pairs])
+        fitting += time.process_time() - before_fitting
+        for progress in run.train():
+            report(progress.steps, training_return(run.envs.sealed), time.process_time() - started)
+    return run.network, run.ensemble, {
+        "agent_steps": run.ppo.steps, "labels": len(run.preferences), "ties": judge.ties,
+        "tie_rate": round(judge.ties / len(run.preferences), 3), "fitting_cpu_s": round(fitting, 1),
+        "label_source": judge.source, "last_fit": asdict(run.fits[-1])}
+
+
+def measure(name: str, seed: int, ship: bool = False) -> dict:
+    """Train and judge one seed; returns its line. With `ship` the agent becomes the one that the lessons open with."""
+    job = JOBS[name]
+    curve: list[list[float]] = []
+    cpu, wall = time.process_time(), time.perf_counter()
+
+    def report(steps: int, true_return: float, cpu_seconds: float) -> None:
+        if steps // 2048 % CURVE_EVERY == 0:
+            curve.append([steps, round(cpu_seconds, 1), round(true_return, 2)])
+            print(f"{name} {seed}: {steps:>9,} steps, {cpu_seconds:5.0f} CPU-s, return {true_return:6.1f}", flush=True)
+
+    network, reward_model, facts = (from_preferences if job.preferences else from_score)(job, seed, report)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    senses = job.preferences.senses if job.preferences else "frames"
+    fresh = fresh_games(network, "pong", SENSES[senses][0](), games=20, seed=seed)
+    line = {
+        "job": name, "seed": seed, "true_return": round(fresh.mean, 2), "returns": fresh.returns.tolist(),
+        "games_at_step_limit": int((fresh.lengths >= STEP_LIMIT).sum()), "step_limit": STEP_LIMIT,
+        "cpu_s": round(cpu, 1), "wall_s": round(wall, 1), **facts,
+        "target": job.target, "target_cpu_s": 60 * job.cpu_minutes,
+        "reached": bool(fresh.mean >= job.target and cpu <= 60 * job.cpu_minutes),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "settings": asdict(job.preferences) if job.preferences else None, "wrong": job.wrong,
+        "curve": curve, **circumstances()}
+    if ship:
+        told = ("job", "seed", "true_return", "agent_steps", "labels", "ties", "date")
+        save_shipped(FROM_PREFERENCES if reward_model else FROM_SCORE, network, reward_model, {
+            **{key: line[key] for key in told}, "label_source": facts.get("label_source", "none"),
+            "command": f"python benchmarks/pong.py {name} --seeds {seed} --ship"})
+    return line
+
+
+def main() -> None:
+    """Measure the seeds that have no line yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", choices=JOBS)
+    parser.add_argument("--seeds", default="0-4", help="one number or a range: 3 or 0-4")
+    parser.add_argument("--ship", action="store_true", help="make the agent the one in assets/checkpoints")
+    arguments = parser.parse_args()
+    first, _, last = arguments.seeds.partition("-")
+    torch.set_num_threads(1)
+    name = f"pong_{arguments.job}"
+    for seed in range(int(first), int(last or first) + 1):
+        if any(line["seed"] == seed for line in lines(name)):
+            print(f"{arguments.job} seed {seed}: measured before, skipped")
+            continue
+        line = measure(arguments.job, seed, arguments.ship)
+        append(name, line)
+        print({key: line[key] for key in ("seed", "true_return", "cpu_s", "agent_steps", "labels", "ties", "reached")})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""From the court on the screen to the few numbers that a small network can learn from. Lesson 05.
+
+Both encoders look at one frame at a time (`look`) and then put two looks together (`join`), because from one picture
+nobody can tell which way the ball flies. Nothing else reaches the agent: no score, no memory of the emulator.
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+from course_lib.atari.games import Game, find_game
+
+BALL, OUR_PADDLE, THEIR_PADDLE = 236, 147, 148      # shades of grey in Pong
+OUR_COLUMN, THEIR_COLUMN = 141, 17                  # screen columns inside the paddles
+
+
+class Encoder(Protocol):
+    """Turns court frames into observations."""
+
+    shape: tuple[int, ...]                          # of one observation
+    dtype: type                                     # of its numbers
+
+    def look(self, court: np.ndarray) -> np.ndarray:
+        """Court frames (N, H, W) uint8 -> one look each, (N, ...)."""
+
+    def join(self, now: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """Two looks (N, ...), four emulated frames apart -> observations (N, *shape)."""
+
+
+class BinaryFrames:
+    """Two frames of 40 x 40 cells: 1 where anything but empty court was seen. For Pong.
+
+    Of each cell's 4 x 4 pixels only those of the first row in every second column are looked at. The ball is 4 pixels
+    high and 2 wide: it covers exactly one sampled row and one sampled column, so that it is never lost.
+    """
+
+    shape = (2, 40, 40)
+    dtype = np.uint8
+
+    def __init__(self, game: str | Game = "pong"):
+        self.floor = find_game(game).floor
+
+    def look(self, court: np.ndarray) -> np.ndarray:
+        """(N, 160, 160) -> (N, 40, 40) of 0 and 1."""
+        seen = court[:, ::4, ::2] != self.floor                                     # (N, 40, 80)
+        return (seen[:, :, ::2] | seen[:, :, 1::2]).astype(np.uint8)                # (N, 40, 40)
+
+    def join(self, now: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """(N, 40, 40) twice -> (N, 2, 40, 40), the newer first."""
+        return np.stack([now, before], axis=1)
+
+
+class PongObjects:
+    """Ten numbers about the ball and the paddles, cut out of the screen by their shades.
+
+    Places run from -1 (left, top) to 1 (right, bottom). 0: whether the ball is seen; 1, 2: ball across, down;
+    3, 4: our and their paddle, down; 5, 6: the ball's movement since the look before, times 10; 7, 8: the paddles';
+    9: how far the ball is below our paddle, as a multiple of a quarter of the court, at most 3 either way.
+    """
+
+    shape = (10,)
+    dtype = np.float32
+
+    def look(self, court: np.ndarray) -> np.ndarray:
+        """(N, 160, 160) -> (N, 5): ball seen, ball across, ball down, our paddle, theirs; 0 to 1, 0.5 if unseen."""
+        ball = court[:, ::2, ::2] == BALL                                           # (N, 80, 80)
+        rows, columns = ball.any(axis=2), ball.any(axis=1)                          # (N, 80) each
+        seen = rows.any(axis=1)                                                     # (N,)
+        across = np.where(seen, columns.argmax(axis=1) / 80, 0.5)
+        down = np.where(seen, rows.argmax(axis=1) / 80, 0.5)
+        ours = _middle(court[:, :, OUR_COLUMN] == OUR_PADDLE)
+        theirs = _middle(court[:, :, THEIR_COLUMN] == THEIR_PADDLE)
+        return np.stack([seen, across, down, ours, theirs], axis=1).astype(np.float32)
+
+    def join(self, now: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """(N, 5) twice -> (N, 10)."""
+        seen, places = now[:, :1], now[:, 1:] * 2 - 1                               # (N, 1), (N, 4)
+        moved = (now[:, 1:] - before[:, 1:]) * 10                                   # (N, 4)
+        moved[:, :2] *= seen * before[:, :1]                                        # a ball seen once does not move yet
+        below = seen * np.clip((now[:, 2:3] - now[:, 3:4]) * 4, -3, 3)              # (N, 1)
+        return np.concatenate([seen, places, moved, below], axis=1).astype(np.float32)
+
+
+def _middle(rows: np.ndarray) -> np.ndarray:
+    """The middle of a run of True, as a share of the height; 0.5 where there is none. (N, H) -> (N,)."""
+    length = rows.sum(axis=1)
+    return np.where(length > 0, (rows.argmax(axis=1) + length / 2) / rows.shape[1], 0.5)

@@ -1,0 +1,104 @@
+"""Many games at once behind Gymnasium's `VectorEnv`: encoded observations, and the score kept or sealed. Lesson 05.
+
+With `seal_score=True` a step's rewards are nan: whoever learns from preferences cannot use the score, not even by
+mistake. It goes into a `SealedScore`, whose `read` is for the evaluator alone (lesson 06).
+"""
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from course_lib.atari.encoders import Encoder
+from course_lib.atari.games import Game, emulators, find_game
+
+
+class SealedScore:
+    """The true returns of the games played while the score was sealed. Only `course_lib.atari.evaluate` opens it."""
+
+    def __init__(self) -> None:
+        self._returns: list[float] = []
+
+    def put_in(self, returns: np.ndarray) -> None:
+        """File the returns of games that just ended, (K,)."""
+        self._returns += returns.tolist()
+
+    def read(self) -> list[float]:
+        """The true return of every finished game, in order. For the evaluator: nothing that learns may call this."""
+        return list(self._returns)
+
+
+class AtariEnvs(VectorEnv):
+    """`num_envs` games, observed through `encoder`; same-step autoreset; actions 0 to `len(game.actions) - 1`.
+
+    `keep_frames=True` keeps the court of each step for clips until `take_frames` fetches it. Observations, clips and
+    everything else that leaves this class come from the court; rows with the score are cut off first.
+    Raises UnknownGame.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_fps": 15}        # 60 frames a second, four a step
+
+    def __init__(self, game: str | Game, num_envs: int, encoder: Encoder, seal_score: bool = False,
+                 keep_frames: bool = False, **changes):
+        self.game, self.num_envs, self.encoder = find_game(game), num_envs, encoder
+        self.emulators = emulators(self.game, num_envs, **changes)
+        self.buttons = np.array(self.game.actions)
+        self.sealed = SealedScore() if seal_score else None
+        self.keep_frames = keep_frames
+        low, high = (0, 1) if encoder.dtype is np.uint8 else (-np.inf, np.inf)
+        self.single_observation_space = gym.spaces.Box(low, high, encoder.shape, encoder.dtype)
+        self.single_action_space = gym.spaces.Discrete(len(self.game.actions))
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._forget()
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        """Start every game anew; returns observations (N, *encoder.shape) and an empty info."""
+        super().reset(seed=seed)
+        screens, _ = self.emulators.reset(seed=seed)                                # (N, 1, 210, 160)
+        self._forget()
+        self.last_look = self.encoder.look(self._court(screens))
+        return self.encoder.join(self.last_look, self.last_look), {}
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
+        """actions: (N,); returns observations (N, ...), rewards (N,), terminated (N,), truncated (N,), info.
+
+        Where a game ended the observation is the first of the next game and `info["final_obs"]` holds the last one.
+        """
+        screens, rewards, terminated, truncated, emulator_info = self.emulators.step(self.buttons[actions])
+        court = self._court(screens)
+        look, before, info = self.encoder.look(court), self.last_look, {}
+        rewards = rewards.astype(np.float32)
+        ended = terminated | truncated
+        if ended.any():
+            last_court = self._court(np.asarray(emulator_info["final_obs"]))
+            last_look = self.encoder.look(last_court)
+            info = {"final_obs": self.encoder.join(last_look, before), "_final_obs": ended}
+            before = np.where(ended.reshape(-1, *[1] * (look.ndim - 1)), look, before)  # a new game has no past
+            court = np.where(ended[:, None, None], last_court, court)
+        if self.keep_frames:
+            self._frames.append(court)
+        if self.sealed is not None:
+            self._returns += rewards
+            self.sealed.put_in(self._returns[ended])
+            self._returns[ended] = 0.0
+            rewards = np.full(self.num_envs, np.nan, dtype=np.float32)
+        self.last_look = look
+        return self.encoder.join(look, before), rewards, terminated, truncated, info
+
+    def take_frames(self) -> np.ndarray:
+        """The court after each step since the last call, (T, N, H, W) uint8: what each action led to. Then forgets."""
+        frames = np.stack(self._frames)
+        self._frames = []
+        return frames
+
+    def close_extras(self, **kwargs) -> None:
+        """End the emulators."""
+        self.emulators.close()
+
+    def _court(self, screens: np.ndarray) -> np.ndarray:
+        return screens[:, 0, self.game.court].copy()                                # (N, H, W)
+
+    def _forget(self) -> None:
+        self._returns = np.zeros(self.num_envs)
+        self._frames: list[np.ndarray] = []

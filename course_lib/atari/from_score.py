@@ -1,0 +1,39 @@
+"""Pong from its true score: PPO on 40 x 40 binary frames. Lesson 05.
+
+Departures from common practice (V. Mnih et al. 2015 and CleanRL's ppo_atari.py):
+- 2 frames of 40 x 40 cells instead of 4 of 84 x 84 greys, and one convolution instead of three: 25 times fewer sums;
+- three buttons instead of six (the other three do the same), no sticky actions, no pooling over two frames;
+- GAE stops at each point (boundaries.py);
+- 16 environments, learning rate 1e-3, minibatches of 512.
+"""
+
+from pathlib import Path
+
+from course_lib.atari.boundaries import at_points
+from course_lib.atari.encoders import BinaryFrames
+from course_lib.atari.envs import AtariEnvs
+from course_lib.atari.networks import FrameAgent
+from course_lib.rl.ppo import PPO, PPOConfig
+
+NUM_ENVS = 16
+
+
+def pong_config(seed: int = 0, **changes) -> PPOConfig:
+    """The settings of lesson 05; those not named here are PPOConfig's own.
+
+    total_steps is where the learning rate would have fallen to its tenth; runs stop when they play well enough.
+    """
+    settings = {"total_steps": 3_000_000, "num_steps": 128, "minibatch_size": 512, "learning_rate": 1e-3,
+                "checkpoint_every": 50}
+    return PPOConfig(seed=seed, **{**settings, **changes})
+
+
+def pong_from_score(seed: int = 0, checkpoint: Path | None = None, point_boundaries: bool = True,
+                    **changes) -> PPO:
+    """A trainer of Pong from its score: `for progress in pong_from_score().train(): ...`; `changes` go to PPOConfig.
+
+    With `point_boundaries=False` only ends of games are boundaries: the slower way that lesson 05 compares.
+    """
+    envs = AtariEnvs("pong", NUM_ENVS, BinaryFrames())
+    return PPO(envs, FrameAgent(seed=seed), pong_config(seed, **changes), checkpoint,
+               boundary_function=at_points if point_boundaries else None)

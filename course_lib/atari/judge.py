@@ -1,0 +1,62 @@
+"""A scripted labeller for Pong that knows only what the clip shows: points won and lost within it. Lesson 06.
+
+It watches the ball on the court's frames, which carry no score: a ball that was last seen beside an edge and is then
+gone for good has scored. The emulator's reward is not asked (tests/test_atari_judge.py compares).
+Labels made here are always called scripted.
+"""
+
+import numpy as np
+
+from course_lib.atari.encoders import BALL
+from course_lib.atari.segments import Segment
+
+EDGE = 40                       # pixels: nearer to an edge than this a vanished ball has left the court
+
+
+def ball_across(frames: np.ndarray) -> np.ndarray:
+    """Where the ball is, in pixels from the left; -1 where none is seen. frames: (L, H, W) grey or (L, H, W, 3)."""
+    ball = (frames[..., 0] if frames.ndim == 4 else frames) == BALL                 # (L, H, W)
+    columns = ball.any(axis=1)                                                      # (L, W)
+    return np.where(columns.any(axis=1), columns.argmax(axis=1), -1)
+
+
+def points_shown(frames: np.ndarray) -> tuple[int, int]:
+    """(points won, points lost) that a clip shows. frames: (L, 160, 160) grey or (L, 160, 160, 3) in colour.
+
+    We play on the right. A point counts when the ball is seen to leave, not when it was already gone at the start.
+    """
+    ball, width = ball_across(frames), frames.shape[2]
+    leaving = ball[:-1][(ball[:-1] >= 0) & (ball[1:] < 0)]                          # last places of balls that vanished
+    return int((leaving < EDGE).sum()), int((leaving >= width - EDGE).sum())
+
+
+def compare_points(sigma1: Segment, sigma2: Segment) -> float:
+    """mu: 1 if the first clip shows the better balance of points, 0 if the second does, 0.5 if they are equal."""
+    won, lost = np.array([points_shown(sigma.frames) for sigma in (sigma1, sigma2)]).T      # (2,) each
+    first, second = won - lost
+    return 0.5 if first == second else float(first > second)
+
+
+class PointsJudge:
+    """The scripted labeller, with a share of verdicts at random and a tally of what it said.
+
+    wrong: this share of verdicts is replaced by a left or right drawn at random, ties too.
+    """
+
+    source = "scripted"
+
+    def __init__(self, wrong: float = 0.0, seed: int = 0):
+        self.wrong, self.rng = wrong, np.random.default_rng(seed)
+        self.verdicts: list[float] = []
+
+    def __call__(self, sigma1: Segment, sigma2: Segment) -> float:
+        mu = compare_points(sigma1, sigma2)
+        if self.wrong and self.rng.random() < self.wrong:
+            mu = float(self.rng.integers(2))
+        self.verdicts.append(mu)
+        return mu
+
+    @property
+    def ties(self) -> int:
+        """Ties among the verdicts so far."""
+        return self.verdicts.count(0.5)

@@ -1,0 +1,55 @@
+"""One small network for playing, with two heads: which action, and how well it is going. Lesson 05.
+
+The layer that matters is the first: 8 x 8 cells, every 4 cells, which leaves a 9 x 9 grid, fine enough to say where the
+ball is. A second convolution down to 3 x 3, as in large networks for large frames, throws the ball's place away and
+stops learning (benchmarks/pong.py grid-3; shown in lesson 05).
+"""
+
+import torch
+from torch import nn
+
+from course_lib.rl.distributions import Categorical
+from course_lib.rl.networks import orthogonal
+
+
+class FrameAgent(nn.Module):
+    """obs: (B, C, 40, 40) of 0 and 1 -> (Categorical over the actions, values (B,)). 199,284 weights for Pong."""
+
+    def __init__(self, actions: int = 3, channels: int = 2, hidden: int = 128, seed: int = 0):
+        super().__init__()
+        draw = torch.Generator().manual_seed(seed)
+        self.trunk = nn.Sequential(
+            orthogonal(nn.Conv2d(channels, 16, kernel_size=8, stride=4), generator=draw), nn.ReLU(),  # (B, 16, 9, 9)
+            nn.Flatten(),                                                                             # (B, 1296)
+            orthogonal(nn.Linear(16 * 9 * 9, hidden), generator=draw), nn.ReLU())                     # (B, hidden)
+        self.policy = orthogonal(nn.Linear(hidden, actions), 0.01, draw)
+        self.critic = orthogonal(nn.Linear(hidden, 1), 1.0, draw)
+
+    def distribution(self, obs: torch.Tensor) -> Categorical:
+        """The policy alone: what acting needs."""
+        return Categorical(self.policy(self.trunk(obs.float())))
+
+    def forward(self, obs: torch.Tensor) -> tuple[Categorical, torch.Tensor]:
+        h = self.trunk(obs.float())                                                 # (B, hidden)
+        return Categorical(self.policy(h)), self.critic(h).squeeze(-1)
+
+
+class ObjectAgent(nn.Module):
+    """obs: (B, 10) numbers about ball and paddles -> (Categorical over the actions, values (B,))."""
+
+    def __init__(self, actions: int = 3, features: int = 10, hidden: int = 64, seed: int = 0):
+        super().__init__()
+        draw = torch.Generator().manual_seed(seed)
+        self.trunk = nn.Sequential(
+            orthogonal(nn.Linear(features, hidden), generator=draw), nn.Tanh(),
+            orthogonal(nn.Linear(hidden, hidden), generator=draw), nn.Tanh())       # (B, hidden)
+        self.policy = orthogonal(nn.Linear(hidden, actions), 0.01, draw)
+        self.critic = orthogonal(nn.Linear(hidden, 1), 1.0, draw)
+
+    def distribution(self, obs: torch.Tensor) -> Categorical:
+        """The policy alone: what acting needs."""
+        return Categorical(self.policy(self.trunk(obs)))
+
+    def forward(self, obs: torch.Tensor) -> tuple[Categorical, torch.Tensor]:
+        h = self.trunk(obs)                                                         # (B, hidden)
+        return Categorical(self.policy(h)), self.critic(h).squeeze(-1)

@@ -1,0 +1,64 @@
+"""The small trained agents that lessons 05 and 06 open with, so that nobody has to train before watching one play.
+
+They were made by this course's own code on the machine named in benchmarks/results, from the true score (lesson 05) and
+from scripted labels (lesson 06), and are rebuilt by
+
+    python benchmarks/pong.py pixels-true --seeds 0 --ship
+    python benchmarks/pong.py pixels-400 --seeds 0 --ship
+
+Files hold only numbers and words (`torch.load(weights_only=True)`), weights in half precision.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from course_lib.atari.networks import FrameAgent
+from course_lib.atari.reward_models import RewardEnsemble, RowPooledReward
+from course_lib.paths import root
+from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+
+FROM_SCORE, FROM_PREFERENCES = "pong_from_score.pt", "pong_from_preferences.pt"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A trained agent, the reward model it learned from (None: the true score), and how it was made."""
+
+    agent: FrameAgent
+    reward_model: RewardEnsemble | None
+    facts: dict                             # seed, steps, labels, label_source, true return of fresh games, command
+
+
+def folder() -> Path:
+    """Where the shipped checkpoints lie: `assets/checkpoints` of the checkout."""
+    return root() / "assets" / "checkpoints"
+
+
+def save_shipped(name: str, agent: nn.Module, reward_model: RewardEnsemble | None, facts: dict) -> None:
+    """Write a checkpoint to ship, in one step, under 1 MB."""
+    save_checkpoint(folder() / name, {
+        "agent": _halved(agent), "facts": facts, "members": len(reward_model.members) if reward_model else 0,
+        "reward_model": _halved(reward_model) if reward_model else {}})
+
+
+def load_shipped(name: str) -> Shipped:
+    """Read a shipped checkpoint: `FROM_SCORE` or `FROM_PREFERENCES`. Raises CheckpointError when it cannot be used."""
+    state = load_checkpoint(folder() / name)
+    try:
+        agent = FrameAgent()
+        agent.load_state_dict(state["agent"])
+        reward_model = RewardEnsemble(RowPooledReward, state["members"]) if state["members"] else None
+        if reward_model:
+            reward_model.load_state_dict(state["reward_model"])
+        return Shipped(agent.eval(), reward_model, state["facts"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"{name} holds another network than this course's ({type(error).__name__}). Get the file "
+                              f"back with `git checkout assets/checkpoints/{name}`, or rebuild it: see "
+                              "course_lib/atari/shipped.py.") from error
+
+
+def _halved(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: weight.half() for name, weight in network.state_dict().items()}
