@@ -18,8 +18,9 @@ def test_equals_stable_baselines3(gamma, lam):
     dones, last_values = rng.random((T, N)) < 0.15, rng.normal(size=N)
     buffer = RolloutBuffer(T, Box(-1, 1, (1,)), Discrete(2), device="cpu", gae_lambda=lam, gamma=gamma, n_envs=N)
     starts = np.vstack([np.zeros((1, N)), dones[:-1]])           # theirs marks the first step of an episode
+    nothing = np.zeros((N, 1))
     for t in range(T):
-        buffer.add(np.zeros((N, 1)), np.zeros((N, 1)), rewards[t], starts[t], torch.as_tensor(values[t]), torch.zeros(N))
+        buffer.add(nothing, nothing, rewards[t], starts[t], torch.as_tensor(values[t]), torch.zeros(N))
     buffer.compute_returns_and_advantage(torch.as_tensor(last_values, dtype=torch.float32), dones[-1])
     ours = gae(torch.tensor(rewards), torch.tensor(values), torch.tensor(dones), torch.tensor(last_values), gamma, lam)
     np.testing.assert_allclose(ours.numpy(), buffer.advantages, atol=1e-6)

@@ -32,13 +32,13 @@ class Evaluation:
 
 def greedy(network: nn.Module) -> Policy:
     """The policy that always takes the likeliest action of `network`."""
-    return lambda obs: network.distribution(torch.as_tensor(obs)).mode().numpy()
+    return torch.no_grad()(lambda obs: network.distribution(torch.as_tensor(obs)).mode().numpy())
 
 
 def sampled(network: nn.Module, seed: int = 0) -> Policy:
     """The policy that draws its actions by their probabilities, as in training."""
     generator = torch.Generator().manual_seed(seed)
-    return lambda obs: network.distribution(torch.as_tensor(obs)).sample(generator).numpy()
+    return torch.no_grad()(lambda obs: network.distribution(torch.as_tensor(obs)).sample(generator).numpy())
 
 
 @torch.no_grad()

@@ -31,7 +31,7 @@ def mlp(sizes: tuple[int, ...], last_gain: float, activation: type[nn.Module] = 
 
 
 class PolicyNetwork(nn.Module):
-    """Chooses among K actions: obs (..., observation_size) -> Categorical over K. All that REINFORCE needs: lesson 01."""
+    """Chooses among K actions: obs (..., observation_size) -> Categorical over K. Enough for REINFORCE: lesson 01."""
 
     def __init__(self, observation_size: int, actions: int, hidden: tuple[int, ...] = (64,), seed: int = 0):
         super().__init__()
