@@ -58,6 +58,31 @@ def test_an_alarm_that_a_bare_except_swallows_rings_again(centred, monkeypatch):
     assert run(centred, loops_and_catches).first_miss.status == "stopped"
 
 
+@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+def test_a_busy_machine_is_not_taken_for_an_endless_loop(centred):
+    def waits(x):
+        time.sleep(0.5)                                 # longer than the limit by the wall clock, without computing
+        return right(x)
+
+    assert run(replace(centred, cases=centred.cases[:1]), waits).status == "passed"
+
+
+@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+def test_the_watchdog_tells_a_long_operation_from_code_that_hears_the_alarm(monkeypatch):
+    monkeypatch.setattr(timelimit, "GRACE", 0.2)
+    said, big = [], torch.rand(600, 600)
+    with timelimit.time_limit(0.2, said.append, lambda: "f()"):
+        time.sleep(0.7)                                 # hears every alarm
+    assert said == []
+    hears, before = signal.signal, signal.getsignal(signal.SIGALRM)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: hears(number, signal.SIG_IGN))    # as inside C++
+    with timelimit.time_limit(0.2, said.append, lambda: "f()"):
+        while not said:
+            big @ big
+    hears(signal.SIGALRM, before)
+    assert "f() has been running for more than 0.2 seconds inside one long operation" in said[0]
+
+
 def test_what_cannot_be_stopped_is_named_by_the_watchdog(centred, monkeypatch, capsys):
     monkeypatch.setattr(timelimit, "can_interrupt", lambda: False)          # as on Windows
     heard = threading.Event()

@@ -24,7 +24,7 @@ class Case:
 
     name: str                                   # a finding in words: "equal scores cost log 2"
     body: Callable[[Callable[..., Any]], None]
-    seconds: float                              # wall-clock limit of the whole case
+    seconds: float                              # limit of the whole case, in seconds of computing
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Exercise:
     cases: list[Case] = field(default_factory=list)
 
     def case(self, name: str, *, seconds: float = 5.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """Add a case. `name` says in words what must hold; `seconds` is its wall-clock limit."""
+        """Add a case. `name` says in words what must hold; `seconds` of computing is its limit."""
         if any(case.name == name for case in self.cases):
             raise ValueError(f"exercise {self.id} has two cases named {name!r}")
 

@@ -58,7 +58,7 @@ def _attempt(case: Case, guard: Guard, limit: Callable[[], Any]) -> Outcome:
     except Fail as fail:
         return Outcome(case.name, r.FAILED, fail.call or guard.last_call, fail.expected, fail.got, fail.mistake)
     except TimeIsUp as stop:
-        return Outcome(case.name, r.STOPPED, guard.last_call, f"an answer within {case.seconds:g} seconds",
+        return Outcome(case.name, r.STOPPED, guard.last_call, f"an answer within {case.seconds:g} seconds of computing",
                        "nothing yet: it was stopped", "A loop that never ends, or far too much work? This is the line "
                        "where your code was when its time was up.", their_line(stop.__traceback__, _file(case)))
     except NotImplementedError as error:

@@ -3,15 +3,20 @@
 In the main thread on Linux and macOS an alarm signal interrupts Python code. It cannot interrupt one long call inside
 C++ (a huge matrix product), and there is no alarm on Windows or in other threads: there a watchdog thread says which
 call hangs and how to interrupt the kernel.
+
+The limit counts computing time, so that right code on a busy machine is not called endless; code that waits without
+computing (a `sleep`) is stopped after `WAITING` times the limit by the clock on the wall.
 """
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
-GRACE = 2.0         # seconds between the alarm and the watchdog's word, when there is an alarm
-AGAIN = 0.05        # seconds between alarms, in case a bare `except:` swallowed the first
+WAITING = 4         # times the limit, by the wall clock
+GRACE = 2.0         # seconds without a sign of life before the watchdog speaks, where there is an alarm
+AGAIN = 0.05        # seconds between alarms; the first may come too early or be swallowed by a bare `except:`
 
 
 class TimeIsUp(BaseException):
@@ -25,45 +30,66 @@ def can_interrupt() -> bool:
 
 @contextmanager
 def time_limit(seconds: float, speak: Callable[[str], None], call: Callable[[], str]) -> Iterator[None]:
-    """Raise `TimeIsUp` in the block after `seconds` of wall clock, where that is possible; else speak.
+    """Raise `TimeIsUp` in the block after `seconds` of computing, where that is possible; else speak.
 
     Args:
         speak: prints one line; called from another thread.
         call: gives the call that is running, as text.
     """
-    alarm = can_interrupt()
+    alarm = _Alarm(seconds) if can_interrupt() else None
+    done = threading.Event()
 
-    def warn() -> None:
-        speak(f"⏳ {call() or 'The check'} has been running for more than {seconds:g} seconds"
-              + (" inside one long operation that cannot be stopped from here" if alarm else "")
-              + ". To stop it, choose Kernel > Interrupt in the menu or press the stop button (■) above the notebook; "
-                "then look for a loop that never ends or a very large tensor.")
+    def watch() -> None:
+        done.wait(seconds + (GRACE if alarm else 0))
+        while alarm and alarm.alive() and not done.is_set():
+            done.wait(GRACE)
+        if not done.is_set():
+            speak(f"⏳ {call() or 'The check'} has been running for more than {seconds:g} seconds"
+                  + (" inside one long operation that cannot be stopped from here" if alarm else "")
+                  + ". To stop it, choose Kernel > Interrupt in the menu or press the stop button (■) above the "
+                    "notebook; then look for a loop that never ends or a very large tensor.")
 
-    watchdog = threading.Timer(seconds + GRACE if alarm else seconds, warn)
-    watchdog.daemon = True
-    watchdog.start()
+    threading.Thread(target=watch, daemon=True).start()
     try:
-        with _alarm(seconds) if alarm else nullcontext():
+        if alarm:
+            with alarm.set():
+                yield
+        else:
             yield
     finally:
-        watchdog.cancel()
+        done.set()
 
 
-@contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    armed = True
+class _Alarm:
+    """Rings in the main thread from `seconds` on, and raises `TimeIsUp` when that much was computed."""
 
-    def ring(*_: object) -> None:
-        if armed:
-            raise TimeIsUp
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last_ring = 0.0
 
-    handler = signal.signal(signal.SIGALRM, ring)
-    rest, interval = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
-    try:
+    def alive(self) -> bool:
+        """Whether Python code heard the alarm within the last `GRACE` seconds: it is not stuck inside C++."""
+        return time.monotonic() - self._last_ring < GRACE
+
+    @contextmanager
+    def set(self) -> Iterator[None]:
+        """Ring during the block; put back the alarm that was set before it."""
+        armed = True
+        wall, computed = time.monotonic(), time.thread_time()
+
+        def ring(*_: object) -> None:
+            self._last_ring = time.monotonic()
+            used_up = time.thread_time() - computed >= self._seconds
+            if armed and (used_up or self._last_ring - wall >= WAITING * self._seconds):
+                raise TimeIsUp
+
+        handler = signal.signal(signal.SIGALRM, ring)
+        rest, interval = signal.setitimer(signal.ITIMER_REAL, self._seconds, AGAIN)
         try:
-            yield
+            try:
+                yield
+            finally:
+                armed = False
         finally:
-            armed = False
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, rest, interval)
-        signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_REAL, rest, interval)
+            signal.signal(signal.SIGALRM, handler)
