@@ -1,0 +1,104 @@
+"""A learned reward for states: a few small networks, each fitted to its own draw of the same verdicts. Lesson 04.
+
+Each network gives every state a reward; a clip is worth their sum, and Bradley–Terry turns two sums into a probability.
+Source: Christiano et al. (2017), section 2.2.3. Departures: three small networks instead of deep ones, each on a
+bootstrap sample; the reward sees the state alone, not the action; its scale is set by what the policy meets now.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.preferences.bradley_terry import bradley_terry_loss, preference_probability, segment_return
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """Settings of the reward model. Chosen on CartPole with a scripted judge (benchmarks/cartpole_from_preferences.py)."""
+
+    members: int = 3                        # networks in the ensemble
+    hidden: int = 64                        # units in each of two hidden layers
+    fit_steps: int = 200                    # gradient steps after each round of labels
+    learning_rate: float = 3e-3             # AdamW's
+    weight_decay: float = 1e-3              # AdamW's
+    error_rate: float = 0.1                 # share of verdicts taken to be slips (Christiano et al. 2017)
+    spread: float = 0.15                    # standard deviation of the rewards that the policy is paid
+    memory: float = 0.95                    # share of the old mean and spread kept at each update
+
+
+class RewardEnsemble(nn.Module):
+    """`members` networks from a state (..., D) to a reward (...).
+
+    scale: (D,) each observation is multiplied by this, so that all are about 1 in size.
+    """
+
+    def __init__(self, scale: Tensor, config: RewardConfig | None = None, seed: int = 0):
+        super().__init__()
+        self.config = config or RewardConfig()
+        self.generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.networks = nn.ModuleList(self._network(len(scale)) for _ in range(self.config.members))
+        self.register_buffer("scale", scale.float())
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("deviation", torch.zeros(()))          # 0: nothing seen yet
+
+    def _network(self, inputs: int) -> nn.Sequential:
+        width = self.config.hidden
+        return nn.Sequential(nn.Linear(inputs, width), nn.LeakyReLU(), nn.Linear(width, width), nn.LeakyReLU(),
+                             nn.Linear(width, 1))
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Raw rewards of each member: (..., D) -> (members, ...). Their zero and scale mean nothing."""
+        scaled = obs * self.scale
+        return torch.stack([network(scaled).squeeze(-1) for network in self.networks])
+
+    def fit(self, first: Tensor, second: Tensor, mu: Tensor) -> float:
+        """Fit all members to verdicts on clips, from where they are; returns the last mean loss in nats.
+
+        first, second: (pairs, L, D) observations of the clips. mu: (pairs,), 1, 0 or 0.5.
+        Raises ValueError without a verdict.
+        """
+        if len(mu) == 0:
+            raise ValueError("there are no verdicts to fit; label some pairs that are not skipped first")
+        config, losses = self.config, []
+        for network in self.networks:
+            drawn = torch.randint(len(mu), (len(mu),), generator=self.generator)
+            x1, x2, y = first[drawn] * self.scale, second[drawn] * self.scale, mu[drawn].float()
+            optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+            for _ in range(config.fit_steps):
+                r1 = segment_return(network(x1).squeeze(-1))                        # (pairs, L) -> (pairs,)
+                r2 = segment_return(network(x2).squeeze(-1))
+                loss = bradley_terry_loss(r1, r2, y, config.error_rate)
+                loss = loss + 1e-4 * (r1.square() + r2.square()).mean()             # keeps the free zero point near 0
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            losses.append(loss.item())
+        return sum(losses) / len(losses)
+
+    @torch.no_grad()
+    def pay(self, obs: Tensor) -> Tensor:
+        """Rewards for the policy, (T, N, D) -> (T, N): mean of the members, about mean 0 and `config.spread` wide.
+
+        Comparisons fix neither a zero nor a scale, so both follow what the policy meets, slowly.
+        """
+        raw = self(obs).mean(dim=0)
+        if self.deviation == 0:
+            self.mean, self.deviation = raw.mean(), raw.std()
+        keep = self.config.memory
+        self.mean = keep * self.mean + (1 - keep) * raw.mean()
+        self.deviation = keep * self.deviation + (1 - keep) * raw.std()
+        return (raw - self.mean) / self.deviation.clamp_min(1e-3) * self.config.spread
+
+    @torch.no_grad()
+    def opinion(self, obs: Tensor) -> Tensor:
+        """The rewards as now paid, (...), without moving mean and scale. For pictures."""
+        return (self(obs).mean(dim=0) - self.mean) / self.deviation.clamp_min(1e-3) * self.config.spread
+
+    @torch.no_grad()
+    def disagreement(self, first: Tensor, second: Tensor) -> Tensor:
+        """How far the members disagree about each pair: standard deviation of P(first preferred), (pairs,)."""
+        r1, r2 = segment_return(self(first)), segment_return(self(second))          # (members, pairs)
+        return preference_probability(r1, r2).std(dim=0)
