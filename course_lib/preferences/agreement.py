@@ -15,7 +15,13 @@ def pair_accuracy(scores: Tensor, comparisons: Comparisons) -> float:
     """Share of verdicts that the scores predict; equal scores count as half right.
 
     scores: (texts,) one for each text that the comparisons point into.
+
+    Raises ValueError when a score is not a finite number, or when there are no comparisons.
     """
+    if len(comparisons) == 0:
+        raise ValueError("there are no comparisons to predict")
+    if not torch.isfinite(scores).all():
+        raise ValueError("some scores are not finite numbers, so they cannot say who wins")
     gap = scores[comparisons.first] - scores[comparisons.second]                  # (pairs,)
     return torch.where(gap == 0, 0.5, ((gap > 0) == (comparisons.mu > 0.5)).float()).mean().item()
 
@@ -34,7 +40,11 @@ def leave_one_out_agreement(first_ratings: Sequence[Sequence[int]], first_rater:
     first_ratings, second_ratings: for each pair all ratings of its first and of its second text, at least two each.
     first_rater, second_rater: whose ratings made the verdict; these two are left out of the means, else each rater
         would agree with a copy of themselves.
+
+    Raises ValueError when there are no pairs, or when a text has a single rating.
     """
+    if len(first_rater) == 0:
+        raise ValueError("there are no comparisons to predict")
     agreed = 0.0
     for first, i, second, j in zip(first_ratings, first_rater, second_ratings, second_rater, strict=True):
         verdict = first[i] - second[j]
@@ -44,5 +54,7 @@ def leave_one_out_agreement(first_ratings: Sequence[Sequence[int]], first_rater:
 
 
 def mean_of_the_others(ratings: Sequence[int], rater: int) -> float:
-    """Mean of the ratings without the one of `rater`."""
+    """Mean of the ratings without the one of `rater`. Raises ValueError when there is no other."""
+    if len(ratings) < 2:
+        raise ValueError("a text with a single rating has no other raters")
     return (sum(ratings) - ratings[rater]) / (len(ratings) - 1)

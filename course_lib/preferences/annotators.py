@@ -30,8 +30,14 @@ def fit_crowd(first: Tensor, second: Tensor, mu: Tensor, judge: Tensor, *, items
     pull: weight of a prior that holds strengths near 0 and reliabilities near 0.88 (we expect people to try).
 
     The labels alone cannot tell "all are right" from "all are contrary with the order turned round": the prior does.
-    Raises ValueError when an index is out of range.
+    Raises ValueError when the shapes differ, when there are no verdicts, when an index is out of range or mu leaves
+    [0, 1].
     """
+    if not first.shape == second.shape == mu.shape == judge.shape or len(mu) == 0:
+        shapes = ", ".join(str(tuple(part.shape)) for part in (first, second, mu, judge))
+        raise ValueError(f"first, second, mu and judge need one shape, (verdicts,), with at least one; got {shapes}")
+    if not ((mu >= 0) & (mu <= 1)).all():
+        raise ValueError("mu is a probability: 1 first preferred, 0 second preferred, 0.5 a tie; leave skips out")
     used = torch.stack([first, second])
     if min(used.min(), judge.min()) < 0 or used.max() >= items or judge.max() >= judges:
         raise ValueError(f"indices must lie in 0..{items - 1} for items and 0..{judges - 1} for judges")

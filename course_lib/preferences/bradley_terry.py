@@ -17,9 +17,16 @@ from torch import Tensor
 def segment_return(rewards: Tensor, mask: Tensor | None = None) -> Tensor:
     """Sum of the rewards along a clip: (pairs, steps) -> (pairs,).
 
-    `mask`, (pairs, steps), is 1 where a step counts and 0 where a shorter clip was padded.
+    `mask`, (pairs, steps), is 1 where a step counts and 0 where a shorter clip was padded; what stands in the padding
+    does not matter.
+
+    Raises ValueError when `mask` has another shape.
     """
-    return (rewards if mask is None else rewards * mask).sum(dim=-1)
+    if mask is None:
+        return rewards.sum(dim=-1)
+    if mask.shape != rewards.shape:
+        raise ValueError(f"the mask needs the shape of the rewards, {tuple(rewards.shape)}, got {tuple(mask.shape)}")
+    return rewards.masked_fill(mask == 0, 0).sum(dim=-1)
 
 
 def preference_probability(r1: Tensor, r2: Tensor, error_rate: float = 0.0) -> Tensor:
@@ -27,7 +34,10 @@ def preference_probability(r1: Tensor, r2: Tensor, error_rate: float = 0.0) -> T
 
     With `error_rate` = 0.1 a judge is assumed to answer at random one time in ten, so that no verdict, however
     surprising, is impossible: the probability stays between 0.05 and 0.95.
+
+    Raises ValueError when `error_rate` leaves [0, 1).
     """
+    _check_error_rate(error_rate)
     return (1 - error_rate) * torch.sigmoid(r1 - r2) + error_rate / 2
 
 
@@ -41,13 +51,21 @@ def bradley_terry_loss(r1: Tensor, r2: Tensor, mu: Tensor, error_rate: float = 0
     error_rate: share of verdicts assumed to be given at random (Christiano et al. 2017 assume 0.1).
     weight: (pairs,) how much each verdict counts, for example the confidence of the judge; equal when None.
 
-    Raises ValueError when the shapes differ, or when `mu` leaves [0, 1].
+    Raises ValueError when the shapes differ, when there are no pairs, when `mu` leaves [0, 1] or `error_rate` [0, 1),
+    or when a weight is negative or all are 0.
     """
+    _check_error_rate(error_rate)
     if not r1.shape == r2.shape == mu.shape:
         raise ValueError(f"r1, r2 and mu need one shape, got {tuple(r1.shape)}, {tuple(r2.shape)}, {tuple(mu.shape)}; "
                          "sum clip rewards over their steps with segment_return first")
-    if mu.numel() and (mu.min() < 0 or mu.max() > 1):
+    if mu.numel() == 0:
+        raise ValueError("there are no pairs, so there is nothing to learn from: were all of them skipped?")
+    if not ((mu >= 0) & (mu <= 1)).all():
         raise ValueError("mu is a probability: 1 first preferred, 0 second preferred, 0.5 a tie; leave skips out")
+    if weight is not None and weight.shape != mu.shape:
+        raise ValueError(f"weight needs one number for each pair, {tuple(mu.shape)}, got {tuple(weight.shape)}")
+    if weight is not None and not ((weight >= 0).all() and weight.sum() > 0):
+        raise ValueError("weights are not negative, and at least one is above 0")
     logits = r1 - r2                                                              # (pairs,)
     if error_rate == 0:
         surprise = F.binary_cross_entropy_with_logits(logits, mu.to(logits.dtype), reduction="none")
@@ -57,3 +75,8 @@ def bradley_terry_loss(r1: Tensor, r2: Tensor, mu: Tensor, error_rate: float = 0
         log_second = torch.logaddexp(math.log1p(-error_rate) + F.logsigmoid(-logits), floor)
         surprise = -(mu * log_first + (1 - mu) * log_second)                      # (pairs,)
     return surprise.mean() if weight is None else (weight * surprise).sum() / weight.sum()
+
+
+def _check_error_rate(error_rate: float) -> None:
+    if not 0 <= error_rate < 1:
+        raise ValueError(f"error_rate is the share of verdicts given at random, from 0 to below 1, not {error_rate}")

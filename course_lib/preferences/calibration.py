@@ -25,7 +25,14 @@ def calibration(probability: Tensor, mu: Tensor, bins: int = 10) -> Calibration:
 
     probability, mu: (pairs,). Every pair is counted from both sides (p and 1 - p), so that the order in which a pair
     was written down cannot matter. Bins have equal width on [0, 1].
+
+    Raises ValueError when the shapes differ, when there are no pairs, or when a probability leaves [0, 1].
     """
+    if probability.shape != mu.shape or probability.ndim != 1 or len(mu) == 0:
+        raise ValueError(f"probability and mu need one shape, (pairs,), with at least one pair; got "
+                         f"{tuple(probability.shape)} and {tuple(mu.shape)}")
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ValueError("probability lies between 0 and 1; turn scores into one with sigmoid(r1 - r2)")
     p, y = torch.cat([probability, 1 - probability]), torch.cat([mu, 1 - mu])     # (2 * pairs,)
     where = (p * bins).long().clamp(0, bins - 1)
     count = torch.bincount(where, minlength=bins)

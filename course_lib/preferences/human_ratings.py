@@ -1,7 +1,8 @@
 """Short texts that real people rated, and the fixed way in which the course turns ratings into comparisons.
 
-About 23,700 tweets, and sentences from film reviews, product reviews and editorials. Each was rated by some 20 people
-from -4 (extremely negative) to 4 (extremely positive), and every single rating is kept: these people disagree.
+About 23,700 tweets, and sentences from film reviews, product reviews and editorials. Each was rated by 15 to 29 people
+(a thousand of the tweets by more than 90) from -4 (extremely negative) to 4 (extremely positive), and every single
+rating is kept: these people disagree.
 
 The protocol, the same in every lesson (03, 08, 09, 10, 12):
 
@@ -34,6 +35,7 @@ from course_lib.errors import CourseError
 DOMAINS = {"tweets": "tweets", "movies": "movieReviewSnippets", "products": "amazonReviewSnippets",
            "editorials": "nytEditorialSnippets"}
 PARTS = ("train", "validation", "test")
+FETCH_AGAIN = "Delete the folder and run `course assets`, which fetches it again."
 
 
 @dataclass(frozen=True)
@@ -76,20 +78,40 @@ def load_rated_texts() -> tuple[RatedText, ...]:
 
 
 def _read_domain(folder: Path, domain: str, stem: str) -> list[RatedText]:
-    ratings = {}
-    for line in (folder / f"{stem}_anonDataRatings.txt").read_text(encoding="utf-8-sig").splitlines():
-        fields = line.split("\t")
-        if len(fields) >= 4:
-            ratings[fields[0]] = tuple(ast.literal_eval(fields[3]))
+    ratings = _read_ratings(folder / f"{stem}_anonDataRatings.txt")
     texts = []
-    for line in (folder / f"{stem}_GroundTruth.txt").read_text(encoding="utf-8-sig", errors="replace").split("\n"):
-        number, _, raw = (line.rstrip("\r").split("\t") + ["", ""])[:3]
+    for line in _lines(folder / f"{stem}_GroundTruth.txt"):
+        number, _, raw = (line.split("\t") + ["", ""])[:3]
         text = re.sub(r"\s+", " ", html.unescape(raw)).strip()
-        if text and ratings.get(number):
+        if text and number in ratings:
             texts.append(RatedText(domain, number, text, ratings[number]))
     if not texts:
-        raise CourseError(f"no rated text was found in the {domain} files; run `course assets` to fetch them again")
+        raise CourseError(f"No rated text was found in the {domain} files of {folder}. {FETCH_AGAIN}")
     return texts
+
+
+def _read_ratings(file: Path) -> dict[str, tuple[int, ...]]:
+    """All ratings of each text, by the text's number: the first and the fourth of a line's fields."""
+    ratings = {}
+    for count, line in enumerate(_lines(file), start=1):
+        fields = line.split("\t")
+        if len(fields) < 4:
+            continue
+        try:
+            marks = ast.literal_eval(fields[3])
+        except (ValueError, SyntaxError):
+            marks = None
+        if not (isinstance(marks, list) and len(marks) > 1 and all(mark in range(-4, 5) for mark in marks)):
+            raise CourseError(f"{file}, line {count}: two or more ratings from -4 to 4 belong here. {FETCH_AGAIN}")
+        ratings[fields[0]] = tuple(marks)
+    return ratings
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [line.rstrip("\r") for line in file.read_text(encoding="utf-8-sig").split("\n")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise CourseError(f"{file} cannot be read ({error}). {FETCH_AGAIN}") from error
 
 
 def part_of(text: str) -> str:
@@ -134,12 +156,16 @@ def sample_comparisons(texts: Sequence[RatedText], count: int, seed: int) -> Com
     return Comparisons(first, second, torch.from_numpy(won).float(), first_rater, second_rater)
 
 
-TEST_PAIRS = 6_000
-VALIDATION_PAIRS = 4_000
+EVALUATIONS = {"validation": (4_000, 1), "test": (6_000, 2)}      # number of pairs, seed
 
 
 def evaluation_comparisons(part: str, domain: str | None = None) -> tuple[list[RatedText], Comparisons]:
-    """The pairs on which every model of the course is compared: (texts, comparisons) of "validation" or "test"."""
+    """The pairs on which every model of the course is compared: (texts, comparisons) of "validation" or "test".
+
+    Raises ValueError for another part or a domain that does not exist.
+    """
+    if part not in EVALUATIONS:
+        raise ValueError(f"part is one of {', '.join(EVALUATIONS)}, not {part!r}")
     texts = rated_texts(part, domain)
-    count, seed = {"validation": (VALIDATION_PAIRS, 1), "test": (TEST_PAIRS, 2)}[part]
+    count, seed = EVALUATIONS[part]
     return texts, sample_comparisons(texts, count, seed)

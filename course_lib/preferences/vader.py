@@ -25,6 +25,11 @@ def _analyzer():
 
 
 def vader_scores(texts: Iterable[str]) -> Tensor:
-    """VADER's compound score of each text, (texts,) float32 in [-1, 1]: -1 most negative, 1 most positive."""
+    """VADER's compound score of each text, (texts,) float32 in [-1, 1]: -1 most negative, 1 most positive.
+
+    Raises TypeError for one text in place of a list of texts.
+    """
+    if isinstance(texts, str):
+        raise TypeError("texts is a list of texts; put a single text in brackets: [text]")
     analyzer = _analyzer()
     return torch.tensor([analyzer.polarity_scores(text)["compound"] for text in texts])

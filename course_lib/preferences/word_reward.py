@@ -1,11 +1,12 @@
 """A reward model that one can read: every word has a score, and a text earns the scores of its words.
 
 Words that follow a negation ("not", "never", "isn't" …) are counted as words of their own, `not_good`. The sum is
-divided by the square root of the number of known words, so that long texts do not win by their length alone.
+divided by the square root of the number of different known words, so that long texts do not win by length alone.
 
 Taught in lesson 03, section 3.7; the baseline of lesson 09 and the first reward of lesson 10.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,9 @@ from torch import Tensor, nn
 from course_lib.preferences.bradley_terry import bradley_terry_loss
 from course_lib.preferences.human_ratings import Comparisons
 
-WORD = re.compile(r"[a-z']+|[:;=][-']?[)(dp/]|[!?]+")             # words, simple smileys, ! and ?
+WORD = re.compile(r"[a-z]+(?:'[a-z]+)*"                          # words: film, isn't
+                  r"|[:;=][-']?(?:[)(]|[dp](?![a-z])|/(?!/))"    # simple smileys, but not the :/ of http://
+                  r"|[!?]+")
 NEGATIONS = {"not", "no", "never", "without", "hardly", "nothing", "neither", "nor", "cannot"}
 NEGATION_REACH = 3                                               # a negation colours the next three words
 
@@ -33,7 +36,10 @@ def words(text: str) -> list[str]:
 
 
 class WordReward(nn.Module):
-    """A score for every word of a vocabulary; the reward of a text is their sum over the square root of their count."""
+    """A score for every word of a vocabulary; a text earns their sum, divided by the square root of their count.
+
+    A word that stands twice in a text counts once; a text without any known word earns 0.
+    """
 
     def __init__(self, vocabulary: Iterable[str]):
         super().__init__()
@@ -48,7 +54,12 @@ class WordReward(nn.Module):
         return cls(sorted(word for word, count in counts.items() if count >= min_texts))
 
     def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-        """(ids, offsets, weights) for EmbeddingBag: each known word of a text once, with weight 1 / sqrt(count)."""
+        """(ids, offsets, weights) for EmbeddingBag: each known word of a text once, with weight 1 / sqrt(count).
+
+        Raises TypeError for one text in place of a list of texts.
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts is a list of texts; put a single text in brackets: [text]")
         bags = [[self.index[word] for word in dict.fromkeys(words(text)) if word in self.index] for text in texts]
         sizes = torch.tensor([len(bag) for bag in bags])                          # (texts,)
         ids = torch.tensor([i for bag in bags for i in bag], dtype=torch.long)    # (known words,)
@@ -80,8 +91,10 @@ def fit_word_reward(model: WordReward, texts: Sequence[str], comparisons: Compar
     loss: called as loss(r1, r2, mu) with three tensors of shape (pairs,).
 
     The problem is convex, so L-BFGS finds the one optimum in well under a hundred steps, whatever the start.
-    Raises ValueError when the loss is not finite.
+    Raises ValueError when there are no comparisons, or when the loss is not finite.
     """
+    if len(comparisons) == 0:
+        raise ValueError("there are no comparisons to learn from")
     used, position = torch.unique(torch.stack([comparisons.first, comparisons.second]), return_inverse=True)
     first, second = position                                                      # (pairs,) each, index into `used`
     encoded = model.encode([texts[i] for i in used.tolist()])
@@ -95,11 +108,13 @@ def fit_word_reward(model: WordReward, texts: Sequence[str], comparisons: Compar
         objective.backward()
         return objective
 
-    objective = optimizer.step(closure)
-    if not torch.isfinite(objective):
-        raise ValueError("the loss is not a finite number; look at the verdicts and at the loss function")
+    optimizer.step(closure)
     with torch.no_grad():
-        return loss(model(encoded)[first], model(encoded)[second], comparisons.mu).item()
+        rewards = model(encoded)
+        surprise = loss(rewards[first], rewards[second], comparisons.mu).item()
+    if not math.isfinite(surprise):
+        raise ValueError("the loss is not a finite number; look at the verdicts and at the loss function")
+    return surprise
 
 
 def validation_loss(model: WordReward, texts: Sequence[str], comparisons: Comparisons) -> float:

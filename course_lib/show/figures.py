@@ -23,9 +23,9 @@ def show(figure: Figure, alt: str) -> None:
 
     `alt` says what the picture shows and what it finds, in one or two sentences.
     """
-    from IPython.display import HTML, display
+    from IPython.display import display
 
-    display(HTML(figure_html(figure, alt)))
+    display({"text/html": figure_html(figure, alt), "text/plain": alt}, raw=True)
 
 
 def explore(draw: Callable[..., Figure], alt: str, **sliders: tuple[float, float, float, float]) -> None:

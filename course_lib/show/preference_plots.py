@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.show.palette import BLUE, COLOURS, GREY, VERMILION
@@ -16,13 +17,13 @@ def win_table(shares: np.ndarray, names: Sequence[str], title: str) -> Figure:
     for i in range(len(names)):
         for j in range(len(names)):
             if i != j:
-                ink = "black" if shares[i, j] > 0.55 else "white"
+                ink = "black" if shares[i, j] > 0.46 else "white"      # whichever stands out more on cividis
                 axes.text(j, i, f"{shares[i, j]:.2f}", ha="center", va="center", color=ink, fontsize=8)
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.grid(False)
     axes.set(xlabel="… was preferred to this", ylabel="This …", title=title)
-    figure.colorbar(image, label="share of 783 choices")
+    figure.colorbar(image, label="share of the choices")
     return figure
 
 
@@ -48,14 +49,14 @@ def loss_curves(gap: np.ndarray, curves: Mapping[str, np.ndarray], title: str) -
 
 def rating_histograms(texts: Mapping[str, Sequence[int]], title: str) -> Figure:
     """Histograms of the single ratings (-4 to 4) of a few texts, side by side."""
-    figure, axes = plt.subplots(1, len(texts), figsize=(3.0 * len(texts), 2.6), sharey=True)
+    figure, axes = plt.subplots(1, len(texts), figsize=(3.0 * len(texts), 2.6), sharey=True, squeeze=False)
     marks = np.arange(-4, 5)
-    for ax, (name, ratings) in zip(axes, texts.items(), strict=True):
+    for ax, (name, ratings) in zip(axes[0], texts.items(), strict=True):
         shares = [list(ratings).count(mark) / len(ratings) for mark in marks]
         ax.bar(marks, shares, color=BLUE)
         ax.axvline(np.mean(ratings), color=VERMILION, linestyle="--")
-        ax.set(title=name, xlabel="rating")
-    axes[0].set_ylabel("share of raters")
+        ax.set(title=name, xlabel="rating", xticks=marks)
+    axes[0, 0].set_ylabel("share of raters")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -86,7 +87,8 @@ def label_curve(sizes: Sequence[int], accuracy: Mapping[str, Sequence[Sequence[f
     for (name, height), style in zip(lines.items(), ("--", ":", "-."), strict=False):
         axes.axhline(height, linestyle=style, color=GREY)
         axes.text(sizes[0], height + 0.004, name, color=GREY, va="bottom")
-    axes.set_xscale("log")
+    axes.set_ylim(top=max(lines.values()) + 0.04)
+    _label_axis(axes, sizes)
     axes.set(xlabel="number of human verdicts", ylabel="share of unseen verdicts predicted", title=title)
     axes.legend(loc="lower right")
     return figure
@@ -95,17 +97,24 @@ def label_curve(sizes: Sequence[int], accuracy: Mapping[str, Sequence[Sequence[f
 def label_curves_by_domain(sizes: Sequence[int], accuracy: Mapping[str, Sequence[float]],
                            lexicon: Mapping[str, float], ceiling: Mapping[str, float], title: str) -> Figure:
     """One small panel for each domain: accuracy against labels, with the dictionary and the human ceiling as lines."""
-    figure, panels = plt.subplots(1, len(accuracy), figsize=(2.7 * len(accuracy), 2.9), sharey=True)
-    for ax, (domain, values) in zip(panels, accuracy.items(), strict=True):
+    figure, panels = plt.subplots(1, len(accuracy), figsize=(2.7 * len(accuracy), 2.9), sharey=True, squeeze=False)
+    for ax, (domain, values) in zip(panels[0], accuracy.items(), strict=True):
         ax.plot(sizes, values, "o-", color=BLUE, label="learned words")
         ax.axhline(lexicon[domain], color=VERMILION, linestyle="--", label="expert dictionary")
         ax.axhline(ceiling[domain], color=GREY, linestyle=":", label="human ceiling")
-        ax.set_xscale("log")
-        ax.set(title=domain, xlabel="verdicts")
-    panels[0].set_ylabel("share predicted")
-    panels[0].legend(fontsize=7, loc="lower right")
+        _label_axis(ax, sizes)
+        ax.set(title=domain, xlabel="number of verdicts")
+    panels[0, 0].set_ylabel("share predicted")
+    panels[0, 0].legend(fontsize=7, loc="lower right")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
+
+
+def _label_axis(axes: Axes, sizes: Sequence[int]) -> None:
+    """A logarithmic axis that names the numbers of labels that were tried: 300, 1k, 3k."""
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{size // 1000}k" if size % 1000 == 0 else str(size) for size in sizes])
+    axes.minorticks_off()
 
 
 def reliability(promised: np.ndarray, happened: np.ndarray, count: np.ndarray, title: str) -> Figure:
