@@ -15,7 +15,7 @@ from course_lib.preferences.bradley_terry import bradley_terry_loss, preference_
 
 @dataclass(frozen=True)
 class RewardConfig:
-    """Settings of the reward model. Chosen on CartPole with a scripted judge (benchmarks/cartpole_from_preferences.py)."""
+    """Settings of the reward model, chosen on CartPole with a scripted judge: benchmarks/cartpole_from_preferences.py."""
 
     members: int = 3                        # networks in the ensemble
     hidden: int = 64                        # units in each of two hidden layers

@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Segment:
-    """`length` steps of one environment. Where an episode ends inside, the next one follows, as a person would see it."""
+    """A few steps of one environment. Where an episode ends inside, the next one follows, as a person would see it."""
 
     obs: Tensor                     # (L, ...) what each action led to; at an episode's end its true last observation
     actions: Tensor                 # (L,) or (L, D)
@@ -26,7 +26,7 @@ def cut_segments(next_obs: Tensor, actions: Tensor, length: int, rng: np.random.
     """
     steps, count = next_obs.shape[:2]
     if steps < length:
-        raise ValueError(f"a rollout of {steps} steps has no segment of {length}; collect more steps or cut shorter ones")
+        raise ValueError(f"a rollout of {steps} steps has no segment of {length}: collect more or cut shorter ones")
     segments = []
     for env in range(count):
         offset = int(rng.integers(0, steps % length + 1))
