@@ -33,13 +33,13 @@ class Stage:
 
 
 STAGES = (
-    Stage("lint", "ruff over everything", (sys.executable, "-m", "ruff", "check", "--no-cache", "."), 20),
+    Stage("lint", "ruff over everything", (sys.executable, "-m", "ruff", "check", "--no-cache", "."), 10),
     Stage("build", "the notebooks are what lessons/ says", (*COURSE, "build", "--check"), 30),
-    Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 120),
+    Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 90),
     Stage("units", "unit tests", (*PYTEST, "-n", "2", "-m", "not slow and not browser", "tests",
-                                  "--ignore=tests/notebooks"), 240),
+                                  "--ignore=tests/notebooks"), 300),
     Stage("notebooks", "notebooks and solutions in the CI budget", (*PYTEST, "tests/notebooks"), 720),
-    Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, "-m", "browser and not slow", "tests"), 120),
+    Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, "-m", "browser and not slow", "tests"), 110),
     Stage("slow", "the slow proofs", (*PYTEST, "-n", "2", "-m", "slow", "tests"), 3000, slow=True),
 )
 
@@ -73,8 +73,7 @@ def main() -> int:
 def run(stage: Stage, work: Path) -> Result:
     """Run one stage with its output live, in a my_work of its own."""
     print(f"\n=== {stage.name}: {stage.what} (budget {stage.budget} s)\n$ {shown(stage.command)}", flush=True)
-    environment = {**os.environ, "COURSE_STRICT": "1", "COURSE_BUDGET": "ci", "COURSE_LABELER": "scripted",
-                   "COURSE_WORK": str(work),
+    environment = {**os.environ, "COURSE_STRICT": "1", "COURSE_BUDGET": "ci", "COURSE_WORK": str(work),
                    "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     begun = time.monotonic()
     process = subprocess.Popen(stage.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
