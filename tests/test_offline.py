@@ -13,6 +13,7 @@ from conftest import skip_unless_ci
 from course_lib.authoring import execute
 from course_lib.paths import root
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
 LESSONS = sorted(file.stem for file in (root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 HERE = "03_bradley_terry"      # runs in every `make test`; the others with the slow proofs
 RUN = '''

@@ -18,7 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STOP_AFTER = 4      # budgets
 COURSE = (sys.executable, "-m", "course_lib.cli")
-PYTEST = (sys.executable, "-m", "pytest", "--color=auto", "-p", "no:cacheprovider")
+PYTEST = (sys.executable, "-m", "pytest", "--color=auto", "-p", "no:cacheprovider",
+          "--durations=8", "--durations-min=5")
 
 
 @dataclass(frozen=True)
