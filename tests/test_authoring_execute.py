@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from course_lib.authoring.execute import execute
+from course_lib.errors import CourseError
+
 SHOWS = '''# %%
 import os, sys
 from pathlib import Path
@@ -81,27 +84,36 @@ def test_outputs_as_readers_may_see_them(mini, capsys, monkeypatch):
 
 @pytest.mark.parametrize(("code", "says"), [
     ("1 / 0", "cell 2 (`1 / 0`): ZeroDivisionError: division by zero"),
-    ("import time; time.sleep(30)", "it ran longer than 3 s (see --timeout)"),
     ("import os; os._exit(1)", "the kernel died"),
     ("import ipywidgets\nipywidgets.interact(lambda a: 1 / (a - a), a=(0, 1))\nx = 1", "an output holds an error: Z"),
     ("import matplotlib.pyplot as plt\nplt.plot([1, 2])\nx = 1", "a picture without alt text"),
 ])
 def test_nothing_is_stored_when_a_cell_fails(mini, capsys, code, says):
     mini("build")
+    mini.exercises.unlink()
     mini.edit(mini.lesson, "x = 1", code)
     mini("build")
     before = mini.built("notebooks").read_bytes()
-    assert mini("build", "--execute", "--timeout", "3") == 1
+    assert mini("build", "--execute") == 1
     said = capsys.readouterr().err
     assert says in said and "notebooks/91_mini.ipynb, cell 2" in said and "Nothing was stored" in said
     assert mini.built("notebooks").read_bytes() == before
-    assert all(cell["execution_count"] for cell in cells(mini.built("solutions")))      # the other one still ran
+
+
+def test_a_cell_that_hangs_is_stopped_and_nothing_is_stored(mini):
+    mini.edit(mini.lesson, "x = 1", "import time; time.sleep(60)")
+    mini("build")
+    before = mini.built("notebooks").read_bytes()
+    with pytest.raises(CourseError, match=r"cell 2 .*: it ran longer than 3 s \(see --timeout\)"):
+        execute(mini.built("notebooks"), cell_seconds=3)
+    assert mini.built("notebooks").read_bytes() == before
 
 
 def test_a_wrong_solution_fails_the_run(mini, capsys):
     mini.edit(mini.exercises, "x * 2 + 0 * x", "x * 3 + 0 * x")
     assert mini("build", "--execute") == 1
     said = capsys.readouterr().err
+    assert all(cell["execution_count"] for cell in cells(mini.built("notebooks")))      # the other one still ran
     assert 'solutions/91_mini.ipynb, cell 9 (`check("91.2", double)`): Fail' in said and "Two times two is four" in said
 
 

@@ -75,7 +75,9 @@ def run_and_store(lesson: Lesson, cell_seconds: int) -> bool:
     from course_lib.authoring.execute import execute
 
     ran = True
-    for folder in ("notebooks", "solutions"):
+    for folder, source in (("notebooks", lesson.lesson), ("solutions", lesson.exercises)):
+        if not source.exists():
+            continue
         try:
             execute(paths.root() / folder / f"{lesson.slug}.ipynb", cell_seconds=cell_seconds)
         except CourseError as error:

@@ -12,16 +12,16 @@ def notebook(path, *sources):
     return path
 
 
-@pytest.mark.parametrize(("source", "says"), [
-    ("from course_lib import expect\nexpect(1 > 2, 'one is more than two', measured=1)", "one is more than two"),
-    ("1 / 0", "ZeroDivisionError"),
-    ("import os\nassert 'COURSE_STRICT' not in os.environ", "AssertionError"),
-    ("import os\nassert os.environ['COURSE_BUDGET'] != 'ci'", "AssertionError"),
-    ("import time\ntime.sleep(60)", "Timeout of 3"),
-    ("import os\nos._exit(1)", "failed"),
+@pytest.mark.parametrize(("source", "says", "seconds"), [
+    ("from course_lib import expect\nexpect(1 > 2, 'one is more than two', measured=1)", "one is more than two", 60),
+    ("1 / 0", "ZeroDivisionError", 60),
+    ("import os\nassert 'COURSE_STRICT' not in os.environ", "AssertionError", 60),
+    ("import os\nassert os.environ['COURSE_BUDGET'] != 'ci'", "AssertionError", 60),
+    ("import time\ntime.sleep(60)", "Timeout of 3", 3),
+    ("import os\nos._exit(1)", "failed", 3),
 ])
-def test_a_bad_cell_fails_the_run(tmp_path, source, says):
-    done = nbval(notebook(tmp_path / "bad.ipynb", "x = 1", source), cell_seconds=3)
+def test_a_bad_cell_fails_the_run(tmp_path, source, says, seconds):
+    done = nbval(notebook(tmp_path / "bad.ipynb", "x = 1", source), cell_seconds=seconds)
     assert done.returncode == 1 and says in done.stdout, done.stdout
 
 
