@@ -107,8 +107,8 @@ class VectorCartPole(VectorEnv):
 def render(state: np.ndarray, width: int = 240, height: int = 120) -> np.ndarray:
     """A picture of one state (4,) as (height, width, 3) uint8; no window is opened.
 
-    The dashed line is the centre, the two posts are the ends of the track. The pole turns vermilion once it has fallen
-    or the cart has left, because 12 degrees are hard to judge by eye.
+    The dashed line is the centre, the two posts are the ends of the track. Once the pole has fallen or the cart has
+    left, the pole turns vermilion and a cross marks its tip, because 12 degrees are hard to judge by eye.
     """
     smooth = 3                                              # drawn three times as large, then shrunk: smooth edges
     image = Image.new("RGB", (width * smooth, height * smooth), "white")
@@ -136,6 +136,10 @@ def render(state: np.ndarray, width: int = 240, height: int = 120) -> np.ndarray
                      fill="#303030")
     length = 0.56 * height * smooth
     tip = (cart_x + length * np.sin(angle), hinge_y - length * np.cos(angle))
-    line([(cart_x, hinge_y), tip], palette.VERMILION if fallen(np.asarray(state)) else palette.ORANGE, 6)
+    down = bool(fallen(np.asarray(state)))
+    line([(cart_x, hinge_y), tip], palette.VERMILION if down else palette.ORANGE, 6)
+    if down:
+        for rise in (-6 * unit, 6 * unit):
+            line([(tip[0] - 6 * unit, tip[1] - rise), (tip[0] + 6 * unit, tip[1] + rise)], "black", 2)
     draw.ellipse([cart_x - 3 * unit, hinge_y - 3 * unit, cart_x + 3 * unit, hinge_y + 3 * unit], fill="#303030")
     return np.asarray(image.resize((width, height), Image.Resampling.BOX))
