@@ -93,7 +93,7 @@ def set_up(options):
     pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
     step(5, "the kernel for the notebooks")
     run([venv_python(), "-m", "ipykernel", "install", "--sys-prefix", "--name", "python3"],
-        "The kernel could not be registered.", quiet=True)
+        "The kernel could not be registered.")
     step(6, "the data that the lessons use")
     fetch_data()
     with open(STAMP, "w") as stamp:
@@ -268,13 +268,10 @@ def pip(*words):
     run([venv_python(), "-m", "pip", words[0], "--disable-pip-version-check"] + list(words[1:]), PIP_FAILED)
 
 
-def run(command, failure, quiet=False):
+def run(command, failure):
     """Run a command in the course's folder. Raises SetUpError with the text `failure` when it fails."""
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE if quiet else None,
-                               stderr=subprocess.STDOUT if quiet else None)
-    said = process.communicate()[0]
-    if process.returncode != 0:
-        raise SetUpError((said.decode("utf-8", "replace") if said else "") + failure)
+    if subprocess.call(command, cwd=ROOT) != 0:
+        raise SetUpError(failure)
 
 
 def venv_python():
