@@ -12,7 +12,7 @@ from course_lib.show.palette import BLUE, COLOURS, GREY, VERMILION
 
 def win_table(shares: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """Heat map of (items, items) shares in [0, 1]: how often the row beat the column."""
-    figure, axes = plt.subplots(figsize=(6.4, 4.6))
+    figure, axes = plt.subplots(figsize=(7.0, 4.6))
     image = axes.imshow(np.where(np.eye(len(names), dtype=bool), np.nan, shares), cmap="cividis", vmin=0, vmax=1)
     for i in range(len(names)):
         for j in range(len(names)):

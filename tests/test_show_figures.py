@@ -1,0 +1,106 @@
+"""Figures with a text for those who cannot see them; sliders that redraw, and a still picture where no kernel runs."""
+
+import base64
+import io
+from html.parser import HTMLParser
+
+import matplotlib.pyplot as plt
+import pytest
+from ipywidgets.widgets import widget
+from PIL import Image
+
+from course_lib.show.figures import explore, figure_html, show
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+AWKWARD = 'Left of "0" it is < 0.5 & right of it <b>more</b>;\nit\'s a curve.'
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What the code under test displays: a list of its bundles."""
+    bundles = []
+
+    def display(bundle, raw=False):
+        assert raw
+        bundles.append(bundle)
+
+    monkeypatch.setattr("IPython.display.display", display)
+    return bundles
+
+
+def draw(height=1.0, width_of_line=2.0):
+    figure, axes = plt.subplots(figsize=(2, 1))
+    axes.plot([0, 1], [0, height], linewidth=width_of_line)
+    axes.set_ylim(0, 4)
+    return figure
+
+
+class Images(HTMLParser):
+    """Collects the attributes of all tags of a piece of HTML."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+
+def only_image(html):
+    [(tag, attributes)] = Images(html).tags
+    assert tag == "img"
+    return attributes
+
+
+def pixels(html):
+    head, data = only_image(html)["src"].split(",")
+    assert head == "data:image/png;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB").tobytes()
+
+
+def test_the_alternative_text_arrives_as_it_was_written():
+    assert only_image(figure_html(draw(), AWKWARD))["alt"] == AWKWARD
+
+
+def test_the_figure_is_closed_and_the_picture_says_nothing_about_this_machine():
+    figure = draw()
+    html = figure_html(figure, "a line")
+    assert not plt.fignum_exists(figure.number)
+    assert b"matplotlib" not in base64.b64decode(only_image(html)["src"].split(",")[1])
+    assert html == figure_html(draw(), "a line")
+
+
+def test_show_gives_picture_and_text(shown):
+    show(draw(), AWKWARD)
+    [bundle] = shown
+    assert bundle["text/plain"] == AWKWARD
+    assert pixels(bundle["text/html"]) == pixels(figure_html(draw(), ""))
+
+
+def explored(bundle):
+    """(picture, sliders by description) of the widget in what `explore` displayed."""
+    picture, *sliders = widget._instances[bundle[WIDGET]["model_id"]].children
+    return picture, {slider.description: slider for slider in sliders}
+
+
+def test_explore_gives_sliders_and_a_still_picture_at_their_start(shown):
+    explore(draw, AWKWARD, height=(0, 4, 0.5, 3), width_of_line=(1, 5, 1, 2))
+    [bundle] = shown
+    picture, sliders = explored(bundle)
+    assert bundle["text/plain"] == AWKWARD == only_image(bundle["text/html"])["alt"]
+    assert pixels(bundle["text/html"]) == pixels(figure_html(draw(3, 2), "")) == pixels(picture.value)
+    assert {name: (s.min, s.max, s.step, s.value) for name, s in sliders.items()} == {
+        "height": (0, 4, 0.5, 3), "width of line": (1, 5, 1, 2)}
+
+
+def test_a_moved_slider_redraws_with_all_sliders_as_they_stand(shown):
+    explore(draw, AWKWARD, height=(0, 4, 0.5, 3), width_of_line=(1, 5, 1, 2))
+    picture, sliders = explored(shown[0])
+    sliders["height"].value = 1.5
+    assert pixels(picture.value) == pixels(figure_html(draw(1.5, 2), ""))
+    sliders["width of line"].value = 5
+    assert pixels(picture.value) == pixels(figure_html(draw(1.5, 5), ""))
+    assert only_image(picture.value)["alt"] == AWKWARD
+    assert plt.get_fignums() == []
+    assert pixels(shown[0]["text/html"]) == pixels(figure_html(draw(3, 2), ""))
