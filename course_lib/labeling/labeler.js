@@ -49,9 +49,15 @@ function icon(name) {
 
 const key = (name) => h("kbd", { "aria-hidden": "true" }, name);
 
-/** A button; `content` is text and elements. A second click of a double click does nothing. */
-function button(style, onclick, ...content) {
-  return h("button", { class: `cl-button ${style}`, type: "button", onclick: (e) => e.detail < 2 && onclick(e) }, ...content);
+/** A button; `content` is text and elements. The second click of a double click does nothing. */
+function button(style, act, ...content) {
+  return h("button", { class: `cl-button ${style}`, type: "button", onclick: (event) => click(event, act) }, ...content);
+}
+
+function click(event, act) {
+  if (event.detail > 1) return;                                    // detail counts the clicks; 0 means the keyboard
+  act();
+  if (event.detail) event.currentTarget.closest(".cl-root")?.focus({ preventScroll: true });   // so that keys work next
 }
 
 // ---- answers on their way to Python --------------------------------------------------------------------------------
@@ -324,7 +330,7 @@ class Labeler {
           ...[1, 2, 3, 4, 5, 6, 7, 8, 9].map((value) => h("button", {
             class: `cl-button cl-step ${value < 5 ? "cl-left" : value > 5 ? "cl-right" : ""}`, type: "button",
             "aria-label": `${value}: ${sureness(value)}`, title: sureness(value),
-            onclick: (e) => e.detail < 2 && this.answerScale(value) }, String(value)))),
+            onclick: (event) => click(event, () => this.answerScale(value)) }, String(value)))),
         h("div", { class: "cl-ends", "aria-hidden": "true" }, h("span", {}, "left, surely"), h("span", {}, "equally good"), h("span", {}, "right, surely")),
         skip()),
       ranking: h("div", { class: "cl-answers cl-rank-bar" },
@@ -419,11 +425,11 @@ class Labeler {
   async hear(message) {
     this.silentSince = 0;
     if (message.type === "trouble") { this.trouble = message.words; this.paint(); return; }
-    this.trouble = "";
     const first = !this.state, mine = message.view === this.view;
     this.state = message;
     this.outbox ??= new Outbox(`${message.store}:${message.run}:${message.labeler}`);
     message.acks.forEach((id) => this.outbox.drop(id));
+    if (!this.outbox.size) this.trouble = "";                      // as long as an answer waits, so does the warning
     if (first) this.outbox.waiting.forEach((kept) => this.send(kept));     // from a killed kernel or a closed tab
     if (mine && message.note) this.say(message.note);
     for (const id of message.gone) {
@@ -495,6 +501,8 @@ class Labeler {
     this.banner.hidden = !wrong;
     this.retry.hidden = this.closed;
     this.status.textContent = this.note || this.advice(over);
+    const at = document.activeElement;                             // a button that has just gone takes the keys with it
+    if (at !== this.root && this.root.contains(at) && (at.disabled || !at.offsetParent)) this.focus();
   }
 
   /** What is wrong just now, in words that say what to do; empty when all is well. */

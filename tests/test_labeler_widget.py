@@ -1,0 +1,528 @@
+"""The labeller's front end in a real Chromium, with the real desk behind it but no Jupyter: fast and exact."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from labelling import BLOCKS, clip_store, side_of, text_store
+
+from course_lib.labeling.desk import Desk
+from course_lib.labeling.trouble import in_words
+
+pytestmark = pytest.mark.browser
+
+HERE = Path(__file__).parent.parent / "course_lib" / "labeling"
+ADDRESS = "http://labeller.test/"
+PAUSE = 320                                        # ms between answers: a little more than the lock of 250
+
+START = """async ([script, style, width]) => {
+  document.head.append(Object.assign(document.createElement("style"), { textContent: style }));
+  const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+  const { default: widget } = await import(url), heard = [];
+  const box = Object.assign(document.createElement("div"), { style: `width: ${width}px` });
+  document.body.append(box);
+  const model = { on: (_, f) => heard.push(f), off() {}, send: async (message) => {
+    if (window.deaf) return;
+    const reply = await window.python(message);
+    if (!window.deaf) heard.forEach((f) => f(reply));
+  } };
+  window.end = widget.render({ model, el: box });
+}"""
+
+
+class Widget:
+    """A page with the labeller in it. `desk` answers; `broken`, when set, is raised instead."""
+
+    def __init__(self, context, desk, width=700):
+        self.context, self.desk, self.width, self.broken = context, desk, width, None
+        self.open()
+
+    def open(self):
+        """A fresh page, as after a reload or in a new tab."""
+        self.page = self.context.new_page()
+        self.page.on("pageerror", lambda error: print("[page error]", error))
+        self.page.route(ADDRESS, lambda route: route.fulfill(
+            body='<!doctype html><html lang="en"><title>labeller</title><body>', content_type="text/html"))
+        self.page.expose_function("python", self.hear)
+        self.page.goto(ADDRESS)
+        self.page.evaluate(START, [(HERE / "labeler.js").read_text(), (HERE / "labeler.css").read_text(), self.width])
+        self.root = self.page.locator(".cl-root")
+        self.wait()
+        self.root.focus()
+
+    def hear(self, message):
+        try:
+            if self.broken:
+                raise self.broken
+            return {**self.desk.handle(message), "view": message["view"]}
+        except Exception as error:
+            return {"type": "trouble", "words": in_words(error, self.desk.store.path), "view": message["view"]}
+
+    def wait(self, ms=PAUSE):
+        self.page.wait_for_timeout(ms)
+
+    def press(self, *keys):
+        for key in keys:
+            self.page.keyboard.press(key)
+            self.wait()
+
+    def click(self, name, **options):
+        self.root.get_by_role("button", name=name).click(**options)
+        self.wait()
+
+    @property
+    def shown(self):
+        return int(self.root.get_attribute("data-question") or 0)
+
+    @property
+    def text(self):
+        return self.root.inner_text()
+
+    def choices(self):
+        rows = self.desk.store.connection.execute("SELECT question_id, choice FROM live_labels ORDER BY label_id")
+        return [tuple(row) for row in rows]
+
+    def numbers(self):
+        """Read the blocks of every clip on screen: [(frame number, clip number), ...] from left to right."""
+        return self.page.evaluate(f"""() => [...document.querySelectorAll(".cl-canvas")].map((canvas) => {{
+          const read = (y) => [...Array({BLOCKS}).keys()].reduce((sum, block) => sum + (canvas.getContext("2d")
+            .getImageData(6 + block * (canvas.width / {BLOCKS}), y, 1, 1).data[0] > 128 ? 1 << block : 0), 0);
+          return [read(canvas.height / 4), read(3 * canvas.height / 4)]; }})""")
+
+
+@pytest.fixture
+def clips(browser_context, tmp_path):
+    widget = Widget(browser_context, Desk(clip_store(tmp_path / "clips.sqlite", 8), "clips", "ann", 6, "Which clip?"))
+    yield widget
+    widget.page.close()
+
+
+@pytest.fixture
+def texts(browser_context, tmp_path):
+    widget = Widget(browser_context, Desk(text_store(tmp_path / "texts.sqlite", 8, prompt="Go."), "texts", "ann", 6, "?"))
+    yield widget
+    widget.page.close()
+
+
+def ranking(browser_context, tmp_path, kind="clips", cards=4, width=700):
+    store = (clip_store if kind == "clips" else text_store)(tmp_path / "order.sqlite", 3, run="other")
+    items = [row[0] for row in store.connection.execute("SELECT item_id FROM items ORDER BY rowid LIMIT ?", (cards,))]
+    store.add_ranking(items, run="order")
+    return Widget(browser_context, Desk(store, "order", "ann", 1, "Order?"), width)
+
+
+# ---- answers -------------------------------------------------------------------------------------------------------
+
+def test_keys_and_buttons_say_the_same(clips):
+    asked = [clips.shown]
+    for key in ("ArrowLeft", "ArrowRight", "e"):
+        clips.press(key)
+        asked.append(clips.shown)
+    for name in ("Left is better", "Skip"):
+        clips.click(name)
+        asked.append(clips.shown)
+    assert clips.choices() == list(zip(asked, ["left", "right", "equal", "left", "skip"], strict=False))
+    assert len(set(asked)) == 6 and "5 / 6" in clips.text
+
+
+def test_each_side_shows_its_own_clip(clips):
+    for _ in range(3):
+        left, right = (item.info["number"] for item in clips.desk.store.question(clips.shown).shown)
+        assert [number for _, number in clips.numbers()] == [left, right] and left != right
+        clips.press("e")
+
+
+def test_both_clips_show_the_same_moment(clips):
+    clips.page.evaluate("""() => { window.seen = []; const look = () => { window.seen.push(1); requestAnimationFrame(look) }; look() }""")
+    pairs = []
+    for _ in range(40):
+        clips.wait(23)
+        pairs.append([frame for frame, _ in clips.numbers()])
+    assert all(left == right for left, right in pairs) and len({left for left, _ in pairs}) > 5, "and they do move"
+
+
+def test_a_double_click_answers_once(clips):
+    clips.root.get_by_role("button", name="Left is better").dblclick()
+    clips.wait()
+    assert len(clips.choices()) == 1
+
+
+def test_a_held_key_answers_once(clips):
+    for _ in range(8):
+        clips.page.keyboard.down("ArrowLeft")                  # the second and later ones are repeats, as from a held key
+        clips.wait(100)
+    clips.page.keyboard.up("ArrowLeft")
+    clips.wait()
+    assert len(clips.choices()) == 1
+
+
+def test_a_pair_that_nobody_has_seen_is_not_answered(clips):
+    clips.page.keyboard.press("ArrowLeft")
+    clips.page.keyboard.press("ArrowRight")                    # at once: on the pair that has just come up
+    clips.wait()
+    assert [choice for _, choice in clips.choices()] == ["left"]
+
+
+def test_undo_and_answer_again(clips):
+    first = clips.shown
+    clips.press("ArrowLeft", "e", "u", "u")
+    assert clips.shown == first and clips.choices() == [] and "0 / 6" in clips.text
+    clips.press("ArrowRight")
+    assert clips.choices() == [(first, "right")]
+
+
+def test_undo_after_a_reload(clips):
+    first = clips.shown
+    clips.press("ArrowLeft", "ArrowRight")
+    second = clips.choices()[1][0]
+    clips.page.close()
+    clips.open()
+    assert "2 / 6" in clips.text
+    clips.press("u")
+    assert clips.shown == second and [question for question, _ in clips.choices()] == [first]
+    clips.press("u")
+    assert clips.shown == first and clips.choices() == []
+
+
+def test_the_scale(browser_context, tmp_path):
+    store = text_store(tmp_path / "texts.sqlite", 4)
+    widget = Widget(browser_context, Desk(store, "texts", "ann", 3, "?", scale=True))
+    widget.press("7", "5")
+    widget.click("1: left, surely")
+    rows = store.connection.execute("SELECT choice, confidence FROM labels ORDER BY label_id").fetchall()
+    assert [tuple(row) for row in rows] == [("right", 7), ("equal", 5), ("left", 1)]
+    widget.page.close()
+
+
+# ---- nothing is lost -----------------------------------------------------------------------------------------------
+
+def test_unsaved_answers_survive_a_closed_tab(clips):
+    clips.press("ArrowLeft")
+    clips.page.evaluate("window.deaf = true")                  # the kernel is gone
+    clips.page.keyboard.press("ArrowRight")
+    clips.page.close()                                         # in the middle of it
+    assert len(clips.choices()) == 1
+    clips.open()
+    assert [choice for _, choice in clips.choices()] == ["left", "right"]
+    assert clips.page.evaluate("localStorage.length") == 0, "what is on the disk is not kept twice"
+
+
+def test_answers_of_another_person_are_not_sent_as_mine(clips):
+    clips.page.evaluate("window.deaf = true")
+    clips.press("ArrowLeft")
+    clips.page.close()
+    clips.desk = Desk(clips.desk.store, "clips", "bob", 6, "?")
+    clips.open()
+    assert clips.choices() == []
+    clips.page.close()
+    clips.desk = Desk(clips.desk.store, "clips", "ann", 6, "?")
+    clips.open()
+    assert len(clips.choices()) == 1
+
+
+def test_a_silent_kernel_is_named_and_answers_wait(clips):
+    clips.page.evaluate("window.deaf = true")
+    clips.press("ArrowLeft", "e")
+    banner = clips.root.locator(".cl-banner")
+    banner.wait_for(timeout=6000)
+    assert "The kernel does not answer" in banner.inner_text()
+    assert "2 answers wait safely in this browser" in banner.inner_text() and "run this cell again" in banner.inner_text()
+    clips.page.evaluate("window.deaf = false")
+    clips.click("Try again")
+    assert [choice for _, choice in clips.choices()] == ["left", "equal"] and not banner.is_visible()
+
+
+def test_a_full_disk_is_named_and_the_answer_is_sent_again(clips):
+    import sqlite3
+
+    clips.broken = sqlite3.OperationalError("database or disk is full")
+    clips.broken.sqlite_errorname = "SQLITE_FULL"
+    clips.press("ArrowRight")
+    banner = clips.root.locator(".cl-banner")
+    banner.wait_for(timeout=3000)
+    assert "The disk is full" in banner.inner_text() and "Free some space" in banner.inner_text()
+    assert "1 answer waits safely" in banner.inner_text()
+    clips.broken = None
+    clips.wait(7500)                                           # it tries again by itself
+    assert [choice for _, choice in clips.choices()] == ["right"] and not banner.is_visible()
+
+
+def test_an_error_in_python_reaches_the_person(clips):
+    clips.broken = ZeroDivisionError("division by zero")
+    clips.press("ArrowRight")
+    assert "ZeroDivisionError: division by zero" in clips.root.locator(".cl-banner").inner_text()
+
+
+def test_a_view_that_was_taken_away_says_so(clips):
+    clips.page.evaluate("window.deaf = true")
+    clips.press("ArrowLeft")
+    clips.page.evaluate("window.end()")
+    words = clips.root.locator(".cl-banner").inner_text()
+    assert "The connection to the kernel is gone" in words and "Run this cell again" in words
+    assert clips.root.get_by_role("button", name="Left is better").is_disabled()
+
+
+def test_an_answer_that_was_given_elsewhere_counts_once(clips):
+    clips.desk.store.answer(clips.shown, "equal", labeler="ann")
+    clips.press("ArrowLeft")
+    assert "had been answered before" in clips.text
+    assert [choice for _, choice in clips.choices()] == ["equal"]
+
+
+# ---- the end -------------------------------------------------------------------------------------------------------
+
+def test_the_summary(clips):
+    clips.press("ArrowLeft", "ArrowLeft", "ArrowRight", "e", "s")
+    clips.press("ArrowLeft", "ArrowLeft")                      # among these the pair that is asked again
+    if "Done" not in clips.text:
+        clips.press("ArrowLeft")
+    assert "Done. Thank you!" in clips.text and "Run the next cell" in clips.text and "6 / 6" in clips.text
+    assert "1 skip" in clips.text and "1 equal" in clips.text and "pairs asked twice, same answer" in clips.text
+    clips.root.locator("summary").click()
+    assert "Pair " in clips.root.locator("details li").inner_text()
+    clips.click("Label some more")
+    assert clips.shown and "/ 8" in clips.text
+    clips.press("u")
+    assert "taken back" in clips.text
+
+
+def test_a_run_without_pairs_says_what_to_do(browser_context, tmp_path):
+    widget = Widget(browser_context, Desk(text_store(tmp_path / "t.sqlite", 0), "none", "ann", 5, "?"))
+    assert "There are no pairs yet" in widget.text and "store.add_pair" in widget.text
+    widget.page.close()
+
+
+# ---- playing -------------------------------------------------------------------------------------------------------
+
+def test_pause_step_slide_and_half_speed(clips):
+    clips.press(" ")
+    still = clips.numbers()[0][0]
+    clips.wait(300)
+    assert clips.numbers()[0][0] == still
+    clips.press(".", ".", ",")
+    assert [frame for frame, _ in clips.numbers()] == 2 * [(still + 1) % 12]
+    clips.root.get_by_role("slider").fill("7")
+    assert [frame for frame, _ in clips.numbers()] == [7, 7] and "8 / 12" in clips.text
+    clips.click("½ speed")
+    assert clips.root.get_by_role("button", name="½ speed").get_attribute("aria-pressed") == "true"
+    clips.click("Play")
+    clips.wait(300)
+    assert clips.numbers()[0][0] != 7
+
+
+def test_reduced_motion_starts_paused(browser_context, tmp_path, clips):
+    clips.page.close()
+    clips.context.pages[0].emulate_media(reduced_motion=None)
+    clips.page = clips.context.new_page()
+    clips.page.close()
+    original = clips.context.new_page
+    clips.context.new_page = lambda: reduced(original())
+    try:
+        clips.open()
+    finally:
+        clips.context.new_page = original
+    assert clips.root.get_by_role("button", name="Play").is_visible()
+
+
+def reduced(page):
+    page.emulate_media(reduced_motion="reduce")
+    return page
+
+
+# ---- rankings ------------------------------------------------------------------------------------------------------
+
+def verdicts(widget):
+    return {(p.sigma1.info["number"], p.sigma2.info["number"]): p.mu for p in widget.desk.store.preferences("order")}
+
+
+def shown_numbers(widget):
+    return [item.info["number"] for item in widget.desk.store.question(widget.shown).shown]
+
+
+def implied(order):
+    """The verdicts that an order implies, for pairs in rising order of their numbers."""
+    numbers = sorted(order)
+    return {(one, other): float(order.index(one) < order.index(other))
+            for place, one in enumerate(numbers) for other in numbers[place + 1:]}
+
+
+def test_ranking_by_number_keys(browser_context, tmp_path):
+    widget = ranking(browser_context, tmp_path)
+    numbers = shown_numbers(widget)
+    assert widget.root.get_by_role("button", name="Save this order").is_disabled()
+    widget.press("3", "1", "4")                                # the fourth place is then known
+    assert [number for _, number in widget.numbers()] == [numbers[place] for place in (2, 0, 3, 1)]
+    widget.press("Enter")
+    assert verdicts(widget) == implied([numbers[place] for place in (2, 0, 3, 1)])
+    widget.page.close()
+
+
+def test_ranking_by_dragging(browser_context, tmp_path):
+    widget = ranking(browser_context, tmp_path)
+    numbers = shown_numbers(widget)
+    first, last = (widget.root.locator(".cl-card").nth(place).bounding_box() for place in (0, 3))
+    widget.page.mouse.move(first["x"] + 20, first["y"] + 60)
+    widget.page.mouse.down()
+    widget.page.mouse.move(last["x"] + last["width"] - 10, last["y"] + 60, steps=12)
+    widget.page.mouse.up()
+    widget.wait()
+    assert [number for _, number in widget.numbers()] == [*numbers[1:], numbers[0]]
+    widget.click("Save this order")
+    assert verdicts(widget) == implied([*numbers[1:], numbers[0]])
+    widget.page.close()
+
+
+def test_ranking_by_buttons_with_a_tie(browser_context, tmp_path):
+    widget = ranking(browser_context, tmp_path, cards=3)
+    numbers = shown_numbers(widget)
+    widget.root.get_by_role("button", name="Move number 3 towards best").focus()
+    widget.press("Enter")
+    assert widget.page.evaluate("document.activeElement.innerText").endswith("Move number 3 towards best"), "focus stays"
+    widget.click("Number 2 is as good as the one before")      # now 1, 3, 2 with the last two tied
+    widget.press("Enter")                                      # saves: after a click the keys are the labeller's again
+    expected = implied([numbers[0], numbers[2], numbers[1]])
+    expected[min(numbers[1:]), max(numbers[1:])] = 0.5
+    assert verdicts(widget) == expected
+    widget.page.close()
+
+
+def test_ranking_start_over_and_skip(browser_context, tmp_path):
+    widget = ranking(browser_context, tmp_path, kind="texts", cards=5)
+    widget.press("5", "4", "3", "2")
+    assert widget.root.get_by_role("button", name="Save this order").is_enabled()
+    widget.press("Backspace")
+    assert widget.root.get_by_role("button", name="Save this order").is_disabled()
+    widget.press("s")
+    assert {choice for _, choice in widget.choices()} == {"skip"} and len(widget.choices()) == 10
+    widget.page.close()
+
+
+# ---- text is text --------------------------------------------------------------------------------------------------
+
+HOSTILE = '<img src=x onerror="window.hit = 1"><b>bold</b> & <script>window.hit = 1</script>'
+
+
+def test_markup_is_shown_as_it_was_written(browser_context, tmp_path):
+    store = text_store(tmp_path / "texts.sqlite", 0)
+    store.add_pair(store.add_text(HOSTILE), store.add_text(f"other {HOSTILE}"), run=HOSTILE, prompt=HOSTILE)
+    widget = Widget(browser_context, Desk(store, HOSTILE, HOSTILE, 1, HOSTILE))
+    assert widget.text.count(HOSTILE) == 4                     # title, prompt, both sides
+    widget.press("e")
+    assert widget.page.evaluate("window.hit") is None
+    assert widget.root.locator("img, b:not(.cl-tile b), script").count() == 0
+    widget.page.close()
+
+
+# ---- keys, focus, names --------------------------------------------------------------------------------------------
+
+def test_keys_stay_inside_but_shortcuts_pass(clips):
+    clips.page.evaluate("window.leaked = []; document.addEventListener('keydown', (e) => window.leaked.push(e.key))")
+    for key in ("d", "x", "a", "Enter", "1", "Control+s"):
+        clips.page.keyboard.press(key)
+    assert [key for key in clips.page.evaluate("window.leaked") if key != "Control"] == ["s"]
+    clips.press("Escape")
+    assert clips.page.evaluate("document.activeElement === document.body")
+
+
+def test_all_of_it_works_by_keyboard_alone(clips):
+    reached = set()
+    for _ in range(16):
+        clips.page.keyboard.press("Tab")
+        reached.add(clips.page.evaluate("document.activeElement.innerText || document.activeElement.ariaLabel"))
+    for name in ("Pause", "Equally good", "Left is better", "Right is better", "Frame of all clips", "½ speed"):
+        assert any(name in one for one in reached), f"{name} is not reached by Tab: {reached}"
+    clips.root.get_by_role("button", name="Equally good").focus()
+    clips.press("Enter")
+    assert [choice for _, choice in clips.choices()] == ["equal"]
+    assert "Equally good" in clips.page.evaluate("document.activeElement.innerText"), "focus stays for the next pair"
+
+
+def test_names_for_screen_readers(clips):
+    for role, name in (("group", "Which clip?"), ("img", "Left clip: 12 frames"), ("img", "Right clip: 12 frames"),
+                       ("progressbar", "Pairs labelled"), ("slider", "Frame of all clips")):
+        assert clips.page.get_by_role(role, name=name, exact=True).count() == 1, name
+    clips.press("e")
+    assert clips.page.get_by_role("status").inner_text() == "You said: equally good."
+
+
+# ---- size and accessibility ----------------------------------------------------------------------------------------
+
+CHROME = 118                                       # what JupyterLab itself takes of a window's height
+
+
+def states(browser_context, tmp_path, width):
+    """The widget in each of its forms, one after the other."""
+    for kind, make in (("clips", clip_store), ("texts", text_store)):
+        options = {"height": 210, "width": 160} if kind == "clips" else {"prompt": "A prompt of some length. " * 20}
+        for scale in (False, True):
+            store = make(tmp_path / f"{kind}-{scale}-{width}.sqlite", 4, run=kind, **options)
+            yield f"{kind}, scale {scale}", Widget(browser_context, Desk(store, kind, "ann", 4, "A question?",
+                                                                         scale=scale), width)
+    for kind in ("clips", "texts"):
+        folder = tmp_path / f"{kind}-{width}"
+        folder.mkdir()
+        yield f"ranking of {kind}", ranking(browser_context, folder, kind, 5, width)
+
+
+@pytest.mark.parametrize("width", [700, 1000])
+def test_it_fits_a_window_of_620_pixels(browser_context, tmp_path, width):
+    for name, widget in states(browser_context, tmp_path, width):
+        widget.page.set_viewport_size({"width": 1200, "height": 620})
+        for trouble in (False, True):
+            if trouble:
+                widget.page.evaluate("window.deaf = true")
+                widget.page.keyboard.press("s")
+                widget.root.locator(".cl-banner").wait_for(timeout=6000)
+            box = widget.root.bounding_box()
+            assert box["height"] <= 620 - CHROME, f"{name}, trouble {trouble}: {box['height']} px"
+            inside = widget.page.evaluate("""() => { const root = document.querySelector(".cl-root");
+              const edge = root.getBoundingClientRect().right;
+              return [...root.querySelectorAll("*")].every((e) => e.getBoundingClientRect().right <= edge + 1); }""")
+            assert inside and box["width"] <= width, f"{name} sticks out"
+        widget.page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_violation(browser_context, tmp_path, theme):
+    axe = axe_core(tmp_path)
+    found = {}
+    for name, widget in states(browser_context, tmp_path, 700):
+        colours = {"light": ("#fff", "rgba(0,0,0,.87)"), "dark": ("#111", "rgba(255,255,255,.87)")}[theme]
+        widget.page.evaluate("""([back, front, light]) => { document.body.dataset.jpThemeLight = light;
+          document.body.style.background = back;
+          document.body.style.setProperty("--jp-layout-color1", back);
+          document.body.style.setProperty("--jp-ui-font-color1", front); }""", [*colours, str(theme == "light").lower()])
+        widget.page.add_script_tag(content=axe)
+        for stage in ("question", "help and error", "summary"):
+            if stage == "help and error":
+                widget.press("?")
+                widget.broken = ZeroDivisionError("oh")
+                widget.press("s")
+                widget.broken = None
+                widget.wait(500)
+            if stage == "summary":
+                widget.click("Try again")
+                widget.press(*"sssss")
+                assert not widget.shown
+            result = widget.page.evaluate("axe.run('.cl-root')")
+            if result["violations"]:
+                found[f"{name}, {stage}"] = [(one["id"], [node["html"][:120] for node in one["nodes"]])
+                                             for one in result["violations"]]
+        widget.page.close()
+    assert found == {}, json.dumps(found, indent=1)
+
+
+def axe_core(folder):
+    """The source of axe-core, fetched into a folder that is thrown away; without npm or network the test is skipped."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed: axe-core cannot be fetched")
+    done = subprocess.run([npm, "install", "--no-save", "--prefix", str(folder), "axe-core@4.10.3"],
+                          capture_output=True, text=True, timeout=120)
+    source = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not source.exists():
+        pytest.skip(f"axe-core could not be fetched: {done.stderr.strip()[-200:]}")
+    return source.read_text()
