@@ -26,6 +26,8 @@ from course_lib.rl.rollout import Collector, Episode, Rollout
 
 RewardFunction = Callable[[Rollout], torch.Tensor]         # -> (T, N) rewards in place of the environment's
 BoundaryFunction = Callable[[Rollout], torch.Tensor]       # -> (T, N) bool: an advantage must not look past this step
+AdvantageFunction = Callable[..., torch.Tensor]            # called as `gae` is, returns (T, N)
+PolicyLoss = Callable[..., torch.Tensor]                   # called as `clipped_policy_loss` is, returns ()
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,20 @@ class PPO:
     """Trains `network` in `envs`. `for progress in ppo.train(): ...` runs one update per turn; stop and go on at will.
 
     network(obs) returns (distribution, values), see networks.py. `reward_function` takes the place of the environment's
-    rewards, which are then never read; `boundary_function` takes the place of the ends of episodes. With `checkpoint`
-    the state is saved now and then and whenever the loop is left; a new PPO with the same path goes on from there, to
-    the identical curve. Raises CheckpointError when that file belongs to other settings.
+    rewards, which are then never read; `boundary_function` takes the place of the ends of episodes. The two functions
+    that the learner writes in lesson 02 can be given as well: `advantage_function` and `policy_loss` are called by
+    position, with the arguments of `gae` and the first four of `clipped_policy_loss`.
+
+    With `checkpoint` the state is saved now and then and whenever the loop is left; a new PPO with the same path goes
+    on from there, to the identical curve. Raises CheckpointError when that file belongs to other settings.
     """
 
     def __init__(self, envs: VectorEnv, network: nn.Module, config: PPOConfig, checkpoint: Path | None = None,
-                 reward_function: RewardFunction | None = None, boundary_function: BoundaryFunction | None = None):
+                 reward_function: RewardFunction | None = None, boundary_function: BoundaryFunction | None = None,
+                 advantage_function: AdvantageFunction = gae, policy_loss: PolicyLoss = clipped_policy_loss):
         self.network, self.config, self.checkpoint = network, config, checkpoint
         self.reward_function, self.boundary_function = reward_function, boundary_function
+        self.advantage_function, self.policy_loss = advantage_function, policy_loss
         self.parameters = list(network.parameters())
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=True)
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -156,7 +163,8 @@ class PPO:
                 final_values = torch.zeros_like(rewards)
                 final_values[dones] = self.network(rollout.final_obs)[1]
                 scaled = scaled + config.gamma * final_values * ~rollout.terminated
-        return rewards, gae(scaled, rollout.values, dones, rollout.last_values, config.gamma, config.lam)
+        return rewards, self.advantage_function(scaled, rollout.values, dones, rollout.last_values, config.gamma,
+                                                config.lam)
 
     def _learn(self, rollout: Rollout, advantages: torch.Tensor) -> dict[str, float]:
         config = self.config
@@ -170,7 +178,7 @@ class PPO:
             for batch in torch.randperm(len(obs), generator=self.generator).split(config.minibatch_size):
                 distribution, values = self.network(obs[batch])
                 logprobs = distribution.log_prob(actions[batch])
-                policy_loss = clipped_policy_loss(logprobs, old_logprobs[batch], weights[batch], config.clip)
+                policy_loss = self.policy_loss(logprobs, old_logprobs[batch], weights[batch], config.clip)
                 critic_loss = value_loss(values, targets[batch])
                 entropy = distribution.entropy().mean()
                 loss = policy_loss + config.value_coefficient * critic_loss - config.entropy_coefficient * entropy
