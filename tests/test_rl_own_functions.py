@@ -8,7 +8,8 @@ from course_lib.rl.networks import ActorCritic
 from course_lib.rl.ppo import PPO, PPOConfig
 from course_lib.rl.ppo_loss import clipped_policy_loss
 
-CONFIG = PPOConfig(total_steps=512, num_steps=32, minibatch_size=64, entropy_coefficient=0.0, normalise_advantages=False)
+CONFIG = PPOConfig(total_steps=512, num_steps=32, minibatch_size=64, entropy_coefficient=0.0,
+                   normalise_advantages=False)
 
 
 def trained(**functions) -> tuple[PPO, bool, bool]:
