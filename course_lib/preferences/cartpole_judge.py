@@ -4,6 +4,8 @@ More upright is better, nearer to the centre is better, a fall is worst; clips t
 Its verdicts are always stored with source = "scripted". Lesson 04.
 """
 
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,20 +27,25 @@ def mark(obs: Tensor) -> float:
     return -float((tilt + 0.5 * away).sum()) - 10 * falls
 
 
-@dataclass
+@dataclass(frozen=True)
 class ScriptedJudge:
-    """Answers 1, 0.5 or 0 for the first clip; wrong on purpose, the other way round, with `wrong_share`."""
+    """Answers 1, 0.5 or 0 for the first clip, by a difference of marks; now and then wrong on purpose.
 
-    wrong_share: float = 0.0        # share of verdicts replaced by one drawn at random
+    The same two clips get the same verdict, whichever stands first and however often the question is put: a run that
+    was interrupted and goes on asks again and must hear the same.
+    """
+
+    wrong_share: float = 0.0                                # share of verdicts replaced by left or right at random
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        self.rng = np.random.default_rng([self.seed, 4])
+    marks: Callable[[Tensor], float] = mark                 # what it likes: (L, 4) -> a number, more is better
+    tie_below: float = TIE_BELOW                            # smaller differences are called equal
 
     def __call__(self, first: Tensor, second: Tensor) -> float:
         """mu for a pair of clips, (L, 4) each."""
-        gap = mark(torch.as_tensor(first)) - mark(torch.as_tensor(second))
-        mu = 0.5 if abs(gap) < TIE_BELOW else float(gap > 0)
-        if self.wrong_share and self.rng.random() < self.wrong_share:
-            mu = float(self.rng.integers(2))
-        return mu
+        first, second = torch.as_tensor(first), torch.as_tensor(second)
+        gap = self.marks(first) - self.marks(second)
+        names = [zlib.crc32(clip.numpy().tobytes()) for clip in (first, second)]
+        rng = np.random.default_rng([self.seed, *sorted(names)])
+        if rng.random() < self.wrong_share:
+            return float((rng.random() < 0.5) == (names[0] < names[1]))
+        return 0.5 if abs(gap) < self.tie_below else float(gap > 0)

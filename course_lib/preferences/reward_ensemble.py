@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from course_lib.preferences.bradley_terry import bradley_terry_loss, preference_probability, segment_return
+from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
+from course_lib.preferences.normalise import Normalise, normalise_rewards
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,14 @@ class RewardConfig:
 class RewardEnsemble(nn.Module):
     """`members` networks from a state (..., D) to a reward (...).
 
-    scale: (D,) each observation is multiplied by this, so that all are about 1 in size.
+    scale: (D,) each observation is multiplied by this, so that all are about 1 in size. normalise: how raw rewards
+    become pay (normalise.py).
     """
 
-    def __init__(self, scale: Tensor, config: RewardConfig | None = None, seed: int = 0):
+    def __init__(self, scale: Tensor, config: RewardConfig | None = None, seed: int = 0,
+                 normalise: Normalise = normalise_rewards):
         super().__init__()
+        self.normalise = normalise
         self.config = config or RewardConfig()
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
@@ -54,10 +58,11 @@ class RewardEnsemble(nn.Module):
         scaled = obs * self.scale
         return torch.stack([network(scaled).squeeze(-1) for network in self.networks])
 
-    def fit(self, first: Tensor, second: Tensor, mu: Tensor) -> float:
+    def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> float:
         """Fit all members to verdicts on clips, from where they are; returns the last mean loss in nats.
 
-        first, second: (pairs, L, D) observations of the clips. mu: (pairs,), 1, 0 or 0.5.
+        first, second: (pairs, L, D) observations of the clips. mu: (pairs,), 1, 0 or 0.5. weight: (pairs,), how much
+        each verdict counts; equal when None.
         Raises ValueError without a verdict.
         """
         if len(mu) == 0:
@@ -66,11 +71,12 @@ class RewardEnsemble(nn.Module):
         for network in self.networks:
             drawn = torch.randint(len(mu), (len(mu),), generator=self.generator)
             x1, x2, y = first[drawn] * self.scale, second[drawn] * self.scale, mu[drawn].float()
+            w = None if weight is None else weight[drawn].float()
             optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
             for _ in range(config.fit_steps):
                 r1 = segment_return(network(x1).squeeze(-1))                        # (pairs, L) -> (pairs,)
                 r2 = segment_return(network(x2).squeeze(-1))
-                loss = bradley_terry_loss(r1, r2, y, config.error_rate)
+                loss = bradley_terry_loss(r1, r2, y, config.error_rate, weight=w)
                 loss = loss + 1e-4 * (r1.square() + r2.square()).mean()             # keeps the free zero point near 0
                 optimizer.zero_grad()
                 loss.backward()
@@ -85,20 +91,13 @@ class RewardEnsemble(nn.Module):
         Comparisons fix neither a zero nor a scale, so both follow what the policy meets, slowly.
         """
         raw = self(obs).mean(dim=0)
-        if self.deviation == 0:
-            self.mean, self.deviation = raw.mean(), raw.std()
-        keep = self.config.memory
-        self.mean = keep * self.mean + (1 - keep) * raw.mean()
-        self.deviation = keep * self.deviation + (1 - keep) * raw.std()
-        return (raw - self.mean) / self.deviation.clamp_min(1e-3) * self.config.spread
+        paid, mean, deviation = self.normalise(raw, float(self.mean), float(self.deviation), self.config.memory,
+                                               self.config.spread)
+        self.mean.fill_(float(mean))
+        self.deviation.fill_(float(deviation))
+        return paid
 
     @torch.no_grad()
     def opinion(self, obs: Tensor) -> Tensor:
         """The rewards as now paid, (...), without moving mean and scale. For pictures."""
         return (self(obs).mean(dim=0) - self.mean) / self.deviation.clamp_min(1e-3) * self.config.spread
-
-    @torch.no_grad()
-    def disagreement(self, first: Tensor, second: Tensor) -> Tensor:
-        """How far the members disagree about each pair: standard deviation of P(first preferred), (pairs,)."""
-        r1, r2 = segment_return(self(first)), segment_return(self(second))          # (members, pairs)
-        return preference_probability(r1, r2).std(dim=0)

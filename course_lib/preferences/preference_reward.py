@@ -1,0 +1,40 @@
+"""A learned reward for any library: a Gymnasium environment that pays it and hides its own. Lesson 04.
+
+    env = PreferenceReward(gym.make("CartPole-v1"), ensemble.opinion)
+    stable_baselines3.PPO("MlpPolicy", env).learn(50_000)
+"""
+
+from collections.abc import Callable
+
+import gymnasium as gym
+import torch
+from torch import Tensor
+
+
+class PreferenceReward(gym.Wrapper):
+    """`env` with `reward(obs)` for the state that each action led to; the true reward is dropped unread.
+
+    reward: from observations (..., D) float32 to rewards (...), as `RewardEnsemble.opinion`.
+    hide_ends: report that the world ended an episode as if the clock had. A learner then guesses what would have
+        followed instead of counting it as nothing: comparisons fix no zero, so an end must not be worth 0
+        (lesson 04, section 4.8). Christiano et al. (2017), section 2.2.1, made their environments endless for this.
+
+    `info` is emptied, because many environments put parts of the reward into it.
+    """
+
+    def __init__(self, env: gym.Env, reward: Callable[[Tensor], Tensor], hide_ends: bool = True):
+        super().__init__(env)
+        self.reward, self.hide_ends = reward, hide_ends
+
+    def reset(self, **options: object) -> tuple[object, dict]:
+        """As `Env.reset`, with an empty info."""
+        return self.env.reset(**options)[0], {}
+
+    def step(self, action: object) -> tuple[object, float, bool, bool, dict]:
+        """As `Env.step`, with the learned reward and an empty info."""
+        obs, _, terminated, truncated, _ = self.env.step(action)
+        with torch.no_grad():
+            paid = float(self.reward(torch.as_tensor(obs, dtype=torch.float32)))
+        if self.hide_ends:
+            terminated, truncated = False, terminated or truncated
+        return obs, paid, terminated, truncated, {}
