@@ -1,0 +1,51 @@
+"""Where the RL benchmarks keep their figures: one JSON file each, filled run by run, so that a stopped one goes on."""
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from course_lib.atomic import write_text
+
+RESULTS = Path(__file__).resolve().parent / "results"
+PACKAGES = ("torch", "numpy", "gymnasium", "box2d", "stable-baselines3")
+
+
+def circumstances() -> dict:
+    """Date, versions, processor model and cores; nothing that names a computer or a person."""
+    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "python": platform.python_version(),
+            "versions": {name: version(name) for name in PACKAGES},
+            "machine": {"processor": _processor(), "cores": os.cpu_count()}}
+
+
+class Results:
+    """The runs of one benchmark, each under a key; those already in the file are not run again."""
+
+    def __init__(self, name: str, what: str):
+        self.path, self.what = RESULTS / f"{name}.json", what
+        self.runs = json.loads(self.path.read_text())["runs"] if self.path.exists() else []
+
+    def once(self, key: str, measure: Callable[[], dict]) -> dict:
+        """The run of this key: read from the file, or measured now and added to it."""
+        for run in self.runs:
+            if run["key"] == key:
+                return run
+        run = {"key": key, **measure(), **circumstances()}
+        self.runs.append(run)
+        RESULTS.mkdir(exist_ok=True)
+        lines = ",\n".join(json.dumps(entry) for entry in self.runs)
+        write_text(self.path, f'{{"what": {json.dumps(self.what)}, "runs": [\n{lines}\n]}}\n')
+        print(json.dumps({name: value for name, value in run.items() if name not in ("steps", "returns", "versions")}),
+              flush=True)
+        return run
+
+
+def _processor() -> str:
+    try:
+        facts = Path("/proc/cpuinfo").read_text()
+        return next(line.split(":", 1)[1].strip() for line in facts.splitlines() if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
