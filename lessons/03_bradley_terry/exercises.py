@@ -36,7 +36,7 @@ def bradley_terry_loss(r1, r2, mu):
     r1, r2: (pairs,) scores. mu: (pairs,) 1 first preferred, 0 second preferred, 0.5 a tie.
     """
     # BEGIN SOLUTION
-    return F.binary_cross_entropy_with_logits(r1 - r2, mu)        # the logit of "first preferred" is r1 - r2
+    return F.binary_cross_entropy_with_logits(r1 - r2, mu)     # the logit of p is r1 - r2
     # END SOLUTION
 
 # %% tags=["check:03.1"]
@@ -60,7 +60,8 @@ check("03.1", bradley_terry_loss)
 def verdicts_to_targets(choices, flipped):
     """Two lists: positions of the pairs to keep, and mu of each kept pair.
 
-    choices: a list of "left", "right", "equal" or "skip". flipped: a list of booleans of the same length.
+    choices: a list of "left", "right", "equal" or "skip".
+    flipped: a list of booleans of the same length.
     """
     # BEGIN SOLUTION
     kept, mu = [], []
@@ -112,8 +113,9 @@ check("03.3", prediction)
 
 # %%
 r1, r2 = torch.tensor(0.8), torch.tensor(0.1)
-for name, a, b in (("before", r1, r2), ("add 100", r1 + 100, r2 + 100), ("double", 2 * r1, 2 * r2),
-                   ("halve", r1 / 2, r2 / 2), ("change signs", -r1, -r2)):
+changes = {"before": (r1, r2), "add 100": (r1 + 100, r2 + 100), "double": (2 * r1, 2 * r2),
+           "halve": (r1 / 2, r2 / 2), "change signs": (-r1, -r2)}
+for name, (a, b) in changes.items():
     print(f"{name:13s} {preference_probability(a, b):.3f}")
 
 # %% [markdown]
@@ -125,18 +127,22 @@ for name, a, b in (("before", r1, r2), ("add 100", r1 + 100, r2 + 100), ("double
 
 # %% tags=["exercise:03.4"]
 def fit_by_gradient(wins, steps=400, lr=0.1):
-    """Bradley–Terry strengths with mean zero, (items,). wins: (items, items), row beat column so many times."""
+    """Bradley–Terry strengths with mean zero, (items,).
+
+    wins: (items, items), row beat column so many times.
+    """
     wins = torch.as_tensor(wins, dtype=torch.float32)
     strengths = torch.zeros(len(wins), requires_grad=True)
     optimizer = torch.optim.Adam([strengths], lr=lr)
     for _ in range(steps):
-        gap = strengths[:, None] - strengths[None, :]                 # (items, items)
+        gap = strengths[:, None] - strengths[None, :]             # (items, items)
+        won = torch.ones_like(gap)                                # a cell counts its row's wins
         # BEGIN SOLUTION
-        surprise = F.binary_cross_entropy_with_logits(gap, torch.ones_like(gap), reduction="none")
+        surprise = F.binary_cross_entropy_with_logits(gap, won, reduction="none")
         # INSTEAD
-        # surprise = F.binary_cross_entropy_with_logits(torch.sigmoid(gap), torch.ones_like(gap), reduction="none")
+        # surprise = F.binary_cross_entropy_with_logits(torch.sigmoid(gap), won, reduction="none")
         # END SOLUTION
-        loss = (wins * surprise).sum() / wins.sum()                   # every win weighs the same
+        loss = (wins * surprise).sum() / wins.sum()               # every win weighs the same
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -167,10 +173,14 @@ check("03.4", fit_by_gradient)
 
 # %% tags=["exercise:03.5"]
 def robust_loss(r1, r2, mu, error_rate):
-    """Mean surprise when a share `error_rate` of the verdicts is given by a coin. Shapes as in 03.1."""
+    """Mean surprise when a share `error_rate` of the verdicts is given by a coin.
+
+    r1, r2, mu: (pairs,), as in 03.1.
+    """
     # BEGIN SOLUTION
     p_first = (1 - error_rate) * torch.sigmoid(r1 - r2) + error_rate / 2      # (pairs,)
-    p_second = (1 - error_rate) * torch.sigmoid(r2 - r1) + error_rate / 2     # 1 - p_first, without rounding to 0
+    # sigmoid(r2 - r1), not 1 - p_first: for a large difference that one rounds
+    p_second = (1 - error_rate) * torch.sigmoid(r2 - r1) + error_rate / 2     # (pairs,)
     return -(mu * torch.log(p_first) + (1 - mu) * torch.log(p_second)).mean()
     # END SOLUTION
 
