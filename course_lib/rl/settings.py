@@ -10,6 +10,7 @@ from pathlib import Path
 from gymnasium.vector import VectorEnv
 
 from course_lib.rl.cartpole import VectorCartPole
+from course_lib.rl.lunar_lander import Slip, SlippedReward, only_progress_counts, score_paid_every_step
 from course_lib.rl.networks import ActorCritic
 from course_lib.rl.ppo import PPO, PPOConfig
 from course_lib.rl.vector_envs import make_vector
@@ -38,6 +39,11 @@ def lunar_landers(num_envs: int) -> VectorEnv:
     return make_vector("LunarLander-v3", num_envs)
 
 
+def slipped_landers(slip: Slip) -> Callable[[int], VectorEnv]:
+    """The same with a slip in the reward (see lunar_lander.py): a function from a number to the environments."""
+    return lambda num_envs: make_vector("LunarLander-v3", num_envs, wrap=lambda env: SlippedReward(env, slip))
+
+
 CARTPOLE = Setting(
     task="CartPole", make_envs=VectorCartPole, num_envs=16, goal=475.0, measured_by="benchmarks/rl_cartpole.py",
     config=PPOConfig(total_steps=100_000, num_steps=128, epochs=4, minibatch_size=256, reward_scale=0.1))
@@ -53,3 +59,14 @@ LUNAR_LANDER = Setting(
     task="LunarLander", make_envs=lunar_landers, num_envs=64, goal=200.0, measured_by="benchmarks/rl_lunarlander.py",
     config=PPOConfig(total_steps=800_000, num_steps=128, epochs=4, minibatch_size=512, gamma=0.999, lam=0.98,
                      reward_scale=0.1))
+
+ONLY_PROGRESS = Setting(
+    # coming nearer is paid, going away is free; the goal is more than a good landing earns under this reward
+    task="LunarLander, only progress counts", make_envs=slipped_landers(only_progress_counts), num_envs=64, goal=400.0,
+    measured_by="benchmarks/rl_slip.py", config=replace(LUNAR_LANDER.config, total_steps=500_000))
+
+SCORE_EVERY_STEP = Setting(
+    # the score is negative until the lander is down, so every step hurts; the goal is less hurt than a good landing
+    task="LunarLander, the score at every step", make_envs=slipped_landers(score_paid_every_step), num_envs=64,
+    goal=-16_000.0, measured_by="benchmarks/rl_slip.py",
+    config=replace(LUNAR_LANDER.config, total_steps=300_000, reward_scale=0.01))

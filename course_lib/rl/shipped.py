@@ -1,0 +1,34 @@
+"""The small trained agents that lessons 01 and 02 open with, so that nobody has to train before watching one play.
+
+Made by this course's own code and rebuilt by `python benchmarks/rl_slip.py --ship`.
+"""
+
+from pathlib import Path
+
+from course_lib.paths import root
+from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.rl.networks import ActorCritic
+
+LANDER, LANDER_ONLY_PROGRESS, LANDER_SCORE_EVERY_STEP = "lander.pt", "lander_only_progress.pt", "lander_every_step.pt"
+
+
+def folder() -> Path:
+    """Where shipped checkpoints lie: `assets/checkpoints` of the checkout."""
+    return root() / "assets" / "checkpoints"
+
+
+def save_agent(name: str, network: ActorCritic, facts: dict) -> None:
+    """Write an agent to ship, and how it was made."""
+    save_checkpoint(folder() / name, {"network": network.state_dict(), "facts": facts})
+
+
+def load_agent(name: str) -> tuple[ActorCritic, dict]:
+    """(agent, how it was made) of a shipped lander. Raises CheckpointError when the file cannot be used."""
+    state, network = load_checkpoint(folder() / name), ActorCritic(8, 4)
+    try:
+        network.load_state_dict(state["network"])
+        return network.eval(), state["facts"]
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{name} holds another network than this course's ({type(error).__name__}). Get the file "
+                              f"back with `git checkout assets/checkpoints/{name}`, or rebuild it: see "
+                              "course_lib/rl/shipped.py.") from error
