@@ -6,7 +6,6 @@ divided by the square root of the number of different known words, so that long 
 Taught in lesson 03, section 3.7; the baseline of lesson 09 and the first reward of lesson 10.
 """
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -105,16 +104,15 @@ def fit_word_reward(model: WordReward, texts: Sequence[str], comparisons: Compar
         rewards = model(encoded)                                                  # (used texts,)
         pull = l2 / len(comparisons) * model.scores.weight.square().sum() / 2
         objective = loss(rewards[first], rewards[second], comparisons.mu) + pull
+        if not torch.isfinite(objective):
+            raise ValueError("the loss is not a finite number; look at the verdicts and at the loss function")
         objective.backward()
         return objective
 
     optimizer.step(closure)
     with torch.no_grad():
         rewards = model(encoded)
-        surprise = loss(rewards[first], rewards[second], comparisons.mu).item()
-    if not math.isfinite(surprise):
-        raise ValueError("the loss is not a finite number; look at the verdicts and at the loss function")
-    return surprise
+        return loss(rewards[first], rewards[second], comparisons.mu).item()
 
 
 def validation_loss(model: WordReward, texts: Sequence[str], comparisons: Comparisons) -> float:
