@@ -32,7 +32,7 @@ class Fit:
     """How well the ensemble explains the labels it was fitted to."""
 
     loss: float                             # Bradley–Terry loss of the members, nats, mean
-    accuracy: float                         # share of labels without ties that the mean reward agrees with; nan: all tie
+    accuracy: float                         # share of strict labels that the mean reward agrees with (nan: all tie)
     pairs: int
     ties: int
 

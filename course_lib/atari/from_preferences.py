@@ -112,9 +112,10 @@ class PongFromPreferences:
             raise ValueError(f"this run would mix {' and '.join(sorted(sources))} labels: a result must be "
                              "one labeller's. Start a run for each")
         first = not self.preferences
-        self.preferences += [Preference(a.without_frames(), b.without_frames(), mu, source)
-                             for a, b, mu, source in preferences]
-        self.fitter.add(preferences)
+        without_frames = [Preference(Segment(a.obs, None), Segment(b.obs, None), mu, source)
+                          for a, b, mu, source in preferences]
+        self.preferences += without_frames
+        self.fitter.add(without_frames)
         self.fits.append(self.fitter.fit(self.config.fit.first_steps if first else self.config.fit.steps))
         return self.fits[-1]
 

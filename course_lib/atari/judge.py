@@ -1,7 +1,6 @@
 """A scripted labeller for Pong that knows only what the clip shows: points won and lost within it. Lesson 06.
 
-It watches the ball on the court's frames, which carry no score: a ball that was last seen beside an edge and is then
-gone for good has scored. The emulator's reward is not asked (tests/test_atari_judge.py compares).
+It watches the ball on the court's frames, which carry no score: a ball that is seen behind a paddle has scored. The emulator's reward is not asked (tests/test_atari_judge.py compares).
 Labels made here are always called scripted.
 """
 
@@ -10,7 +9,7 @@ import numpy as np
 from course_lib.atari.encoders import BALL
 from course_lib.atari.segments import Segment
 
-EDGE = 40                       # pixels: nearer to an edge than this a vanished ball has left the court
+BEHIND_THEM, BEHIND_US = 12, 148    # columns of pixels: the paddles stand at 16 to 19 and at 140 to 143
 
 
 def ball_across(frames: np.ndarray) -> np.ndarray:
@@ -23,11 +22,16 @@ def ball_across(frames: np.ndarray) -> np.ndarray:
 def points_shown(frames: np.ndarray) -> tuple[int, int]:
     """(points won, points lost) that a clip shows. frames: (L, 160, 160) grey or (L, 160, 160, 3) in colour.
 
-    We play on the right. A point counts when the ball is seen to leave, not when it was already gone at the start.
+    We play on the right. Each time that the ball comes to be behind a paddle counts, also when it is there at the start.
     """
-    ball, width = ball_across(frames), frames.shape[2]
-    leaving = ball[:-1][(ball[:-1] >= 0) & (ball[1:] < 0)]                          # last places of balls that vanished
-    return int((leaving < EDGE).sum()), int((leaving >= width - EDGE).sum())
+    ball = ball_across(frames)                                                      # (L,)
+    won, lost = (ball >= 0) & (ball < BEHIND_THEM), ball >= BEHIND_US               # (L,) each
+    return _beginnings(won), _beginnings(lost)
+
+
+def _beginnings(flags: np.ndarray) -> int:
+    """How many runs of True there are."""
+    return int(flags[0]) + int((flags[1:] & ~flags[:-1]).sum())
 
 
 def compare_points(sigma1: Segment, sigma2: Segment) -> float:

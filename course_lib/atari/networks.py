@@ -13,7 +13,7 @@ from course_lib.rl.networks import orthogonal
 
 
 class FrameAgent(nn.Module):
-    """obs: (B, C, 40, 40) of 0 and 1 -> (Categorical over the actions, values (B,)). 199,284 weights for Pong."""
+    """obs: (B, C, 40, 40) of 0 and 1 -> (Categorical over the actions, values (B,)). 168,596 weights for Pong."""
 
     def __init__(self, actions: int = 3, channels: int = 2, hidden: int = 128, seed: int = 0):
         super().__init__()

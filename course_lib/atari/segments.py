@@ -20,11 +20,7 @@ class Segment:
     """L consecutive steps of one game: what each action led to, as the agent sees it and as a person is shown it."""
 
     obs: np.ndarray                                 # (L, ...) observations after each step
-    frames: np.ndarray | None = field(repr=False)   # (L, H, W) uint8, the court in grey; None once it has been judged
-
-    def without_frames(self) -> "Segment":
-        """The same without pictures, which are large: 640 kB a segment."""
-        return Segment(self.obs, None)
+    frames: np.ndarray | None = field(repr=False)   # (L, H, W) uint8, the court in grey; None: dropped
 
 
 class Preference(NamedTuple):

@@ -1,0 +1,122 @@
+"""Reward models: the fast way of fitting gives the slow way's numbers; labels teach what they say."""
+
+import numpy as np
+import pytest
+import torch
+
+from course_lib.atari.fit_reward import FitConfig, RewardFitter, Standardiser
+from course_lib.atari.patches import SegmentPatches, patch_cells, patch_codes
+from course_lib.atari.reward_models import ObjectReward, RewardEnsemble, RowPooledReward
+from course_lib.atari.segments import Preference, Segment
+
+
+def random_frames(segments: int, steps: int, seed: int = 0) -> torch.Tensor:
+    """Mostly empty frames, (segments, steps, 2, 40, 40)."""
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy((rng.random((segments, steps, 2, 40, 40)) < 0.02).astype(np.uint8))
+
+
+def test_patches_hold_exactly_the_cells():
+    obs = random_frames(1, 3)[0]
+    unfolded = torch.nn.functional.unfold(obs.float(), 4, stride=2)                 # (3, 32, 361)
+    cells = patch_cells(patch_codes(obs.numpy()).reshape(3 * 361)).reshape(3, 361, 32)
+    assert torch.equal(cells, unfolded.transpose(1, 2))
+
+
+def test_prepared_rewards_are_the_convolutions():
+    model, obs = RowPooledReward(seed=4), random_frames(5, 7)
+    slow = model.rewards(obs)
+    fast = model.prepared_rewards(model.gather(model.prepare(list(obs.numpy()))))
+    assert slow.shape == fast.shape == (5, 7)
+    assert torch.allclose(slow, fast, atol=1e-5)
+    assert slow.std() > 1e-3, "all rewards alike: a weak test"
+
+
+def test_prepared_gradients_are_the_convolutions():
+    obs = random_frames(3, 4)
+    slow, fast = RowPooledReward(seed=1), RowPooledReward(seed=1)
+    (slow.rewards(obs) ** 2).sum().backward()
+    (fast.prepared_rewards(fast.gather(fast.prepare(list(obs.numpy())))) ** 2).sum().backward()
+    for a, b in zip(slow.parameters(), fast.parameters(), strict=True):
+        assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-4)
+
+
+def test_an_empty_segment_can_be_prepared():
+    empty = np.zeros((2, 2, 40, 40), np.uint8)
+    assert len(SegmentPatches.of(empty).code) == 0
+    model = RowPooledReward()
+    fast = model.prepared_rewards(model.gather(model.prepare([empty])))
+    assert torch.allclose(fast, model.rewards(torch.from_numpy(empty))[None], atol=1e-6)
+
+
+def test_the_reward_does_not_depend_on_height_beyond_the_grid():
+    obs = torch.zeros(2, 2, 40, 40, dtype=torch.uint8)
+    obs[0, :, 10, 30] = 1
+    obs[1, :, 20, 30] = 1
+    first, second = RowPooledReward(seed=2).rewards(obs)
+    assert first.item() == pytest.approx(second.item(), abs=1e-6)
+
+
+def test_an_ensemble_differs_within_and_is_fixed_by_its_seed():
+    obs = random_frames(2, 5)
+    each = RewardEnsemble(RowPooledReward, 3, seed=7).each(obs)
+    assert each.shape == (3, 2, 5) and not torch.allclose(each[0], each[1])
+    assert torch.equal(each, RewardEnsemble(RowPooledReward, 3, seed=7).each(obs))
+    assert torch.allclose(RewardEnsemble(RowPooledReward, 3, seed=7).rewards(obs), each.mean(0))
+
+
+def labelled(kind: str, count: int, seed: int) -> list[Preference]:
+    """Pairs where a ball far left (frames) or feature 1 being negative (objects) is better; other pairs tie."""
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for _ in range(count):
+        good = rng.random(2) < 0.5
+        segments = []
+        for better in good:
+            if kind == "frames":
+                obs = np.zeros((6, 2, 40, 40), np.uint8)
+                obs[3, 0, rng.integers(40), 2 if better else 37] = 1
+            else:
+                obs = rng.normal(size=(6, 10)).astype(np.float32)
+                obs[:, 1] = 0
+                obs[3, 1] = -1 if better else 1
+            segments.append(Segment(obs, None))
+        mu = 0.5 if good[0] == good[1] else float(good[0])
+        pairs.append(Preference(*segments, mu, "scripted"))
+    return pairs
+
+
+@pytest.mark.parametrize(("kind", "model"), [("frames", RowPooledReward), ("objects", ObjectReward)])
+def test_fitting_finds_what_the_labels_prefer(kind, model):
+    ensemble = RewardEnsemble(model, 2, seed=0)
+    fitter = RewardFitter(ensemble, FitConfig(), seed=0)
+    fitter.add(labelled(kind, 80, seed=1))
+    fit = fitter.fit(150)
+    assert fit.pairs == 80 and 20 < fit.ties < 60
+    assert fit.accuracy == 1.0
+    fresh = labelled(kind, 60, seed=2)
+    returns = [[ensemble.rewards(torch.from_numpy(s.obs)[None]).sum().item() for s in pair[:2]] for pair in fresh]
+    right = [(a > b) == (pair.mu > 0.5) for (a, b), pair in zip(returns, fresh, strict=True) if pair.mu != 0.5]
+    assert np.mean(right) > 0.9
+
+
+def test_fitting_is_the_same_twice():
+    weights = []
+    for _ in range(2):
+        ensemble = RewardEnsemble(RowPooledReward, 2, seed=0)
+        fitter = RewardFitter(ensemble, FitConfig(), seed=3)
+        fitter.add(labelled("frames", 20, seed=1))
+        fitter.fit(5)
+        weights.append(torch.cat([p.detach().flatten() for p in ensemble.parameters()]))
+    assert torch.equal(*weights)
+
+
+def test_standardised_rewards_have_the_spread_asked_for_whatever_the_units():
+    rewards = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
+    for scale, shift in ((1.0, 0.0), (40.0, -7.0)):
+        out = Standardiser(spread=0.15)(rewards * scale + shift)
+        assert float(out.mean()) == pytest.approx(0, abs=1e-3) and float(out.std()) == pytest.approx(0.15, rel=1e-2)
+    slow = Standardiser(memory=0.95)
+    slow(rewards)
+    assert float(slow(rewards + 10).mean()) > 1.0, "one odd rollout must not shift the zero at once"
+    assert float(Standardiser(limit=0.2)(rewards).max()) <= 0.2 + 1e-6

@@ -1,0 +1,175 @@
+"""Training of Pong: learns from points, stops and goes on to the same curve, says what is wrong with a checkpoint."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from course_lib.atari import from_preferences, from_score, shipped
+from course_lib.atari.boundaries import at_ball_gone, at_points
+from course_lib.atari.encoders import BinaryFrames, PongObjects
+from course_lib.atari.evaluate import fresh_games
+from course_lib.atari.fit_reward import FitConfig
+from course_lib.atari.from_preferences import PongFromPreferences, PreferenceConfig
+from course_lib.atari.from_score import pong_from_score
+from course_lib.atari.judge import PointsJudge
+from course_lib.atari.networks import FrameAgent, ObjectAgent
+from course_lib.atari.preference_checkpoint import load_run, save_run
+from course_lib.atari.segments import Preference, cut_segments
+from course_lib.rl.checkpoint import CheckpointError
+from course_lib.rl.ppo import PPOConfig
+from course_lib.rl.rollout import Collector, Rollout
+
+
+@pytest.fixture(autouse=True)
+def few_games(monkeypatch):
+    """Four games at once instead of 16: the same code, a quarter of the wait."""
+    monkeypatch.setattr(from_preferences, "NUM_ENVS", 4)
+    monkeypatch.setattr(from_score, "NUM_ENVS", 4)
+
+
+def rollout_of(seen: list[int], rewards: list[int]) -> Rollout:
+    """One environment; `seen` has one entry more than `rewards`."""
+    obs = torch.zeros(len(seen), 1, 10)
+    obs[:, 0, 0] = torch.tensor(seen)
+    T = len(rewards)
+    none = torch.zeros(T, 1, dtype=torch.bool)
+    return Rollout(obs[:-1], torch.zeros(T, 1), torch.zeros(T, 1), torch.zeros(T, 1), none, none, obs[:0, 0], obs[-1],
+                   torch.zeros(1), torch.tensor(rewards).float()[:, None])
+
+
+def test_boundaries_by_score_and_by_sight():
+    seen = [1, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0]
+    rollout = rollout_of(seen, [0, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0])
+    assert at_points(rollout).flatten().nonzero().flatten().tolist() == [4]
+    assert at_ball_gone(rollout).flatten().nonzero().flatten().tolist() == [4, 10]      # a flicker at 1 is none
+
+
+def test_sight_finds_the_points_of_real_games():
+    from course_lib.atari.envs import AtariEnvs
+
+    collector = Collector(AtariEnvs("pong", 8, BinaryFrames()), FrameAgent(), torch.Generator().manual_seed(0), seed=1)
+    rollout, _ = collector.collect(256)
+    points, gone = at_points(rollout).float(), at_ball_gone(rollout).float()
+    assert points.sum() >= 20
+    nearby = torch.nn.functional.max_pool1d(gone.T[:, None], 9, stride=1, padding=4)[:, 0].T     # within 4 steps
+    assert (nearby * points).sum() / points.sum() > 0.95
+    assert abs(gone.sum() - points.sum()) <= 0.15 * points.sum()
+
+
+@pytest.mark.parametrize(("agent", "shape", "weights"), [
+    (FrameAgent, (2, 40, 40), 168_596), (ObjectAgent, (10,), 5_124)])
+def test_agents_start_undecided_and_have_the_stated_size(agent, shape, weights):
+    network = agent(seed=1)
+    distribution, values = network(torch.rand(5, *shape))
+    assert values.shape == (5,) and distribution.logprobs.shape == (5, 3)
+    assert distribution.entropy().min() > 1.09
+    assert sum(p.numel() for p in network.parameters()) == weights
+
+
+def weights_of(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_to_the_same_curve(tmp_path: Path):
+    whole = pong_from_score(3, tmp_path / "whole.pt", num_steps=64, checkpoint_every=2)
+    for _ in whole.train(until=4 * 256):
+        pass
+    for _ in pong_from_score(3, tmp_path / "parts.pt", num_steps=64, checkpoint_every=2).train(until=2 * 256):
+        pass
+    rest = pong_from_score(3, tmp_path / "parts.pt", num_steps=64, checkpoint_every=2)
+    assert rest.updates == 2
+    for _ in rest.train(until=4 * 256):
+        pass
+    timeless = [[(p.steps, p.entropy, p.policy_loss, p.mean_reward) for p in ppo.history] for ppo in (whole, rest)]
+    assert timeless[0] == timeless[1]
+    assert torch.equal(weights_of(whole.network), weights_of(rest.network))
+
+
+SHORT = PreferenceConfig(senses="objects", total_steps=6 * 256, labels=24, first_labels=8, labels_a_round=8,
+                         updates_a_round=2, warm_up_rollouts=1, ppo=PPOConfig(total_steps=8192, num_steps=64),
+                         fit=FitConfig(first_steps=5, steps=3))
+
+
+def one_round(run: PongFromPreferences) -> None:
+    judge = PointsJudge()
+    run.add([Preference(a, b, judge(a, b), judge.source) for a, b in run.pairs(run.wanted)])
+    for _ in run.train():
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("senses", ["objects", "frames"])
+def test_a_stopped_run_from_preferences_goes_on_to_the_same_weights(tmp_path: Path, senses: str):
+    config = PreferenceConfig(**{**vars(SHORT), "senses": senses})
+    whole = PongFromPreferences(config)
+    one_round(whole)
+    save_run(whole, tmp_path / "run.pt")
+    rest = PongFromPreferences(config)
+    load_run(rest, tmp_path / "run.pt")
+    assert len(rest.preferences) == 8 and rest.preferences[0].source == "scripted"
+    for run in (whole, rest):
+        one_round(run)
+    assert len(rest.preferences) == 16
+    assert torch.equal(weights_of(whole.ensemble), weights_of(rest.ensemble))
+    assert torch.equal(weights_of(whole.network), weights_of(rest.network))
+    save_run(rest, tmp_path / "run.pt")
+    assert len(list(tmp_path.iterdir())) == 2, "older trainers stay behind"
+
+
+def test_damaged_and_foreign_files_are_called_that(tmp_path: Path):
+    run = PongFromPreferences(SHORT)
+    with pytest.raises(CheckpointError, match="no run.pt in"):
+        load_run(run, tmp_path / "run.pt")
+    (tmp_path / "run.pt").write_bytes(b"PK\x03\x04 half a file")
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_run(run, tmp_path / "run.pt")
+    torch.save({"something": "else"}, tmp_path / "run.pt")
+    with pytest.raises(CheckpointError, match="not a run of Pong"):
+        load_run(run, tmp_path / "run.pt")
+    save_run(run, tmp_path / "run.pt")
+    other = PongFromPreferences(PreferenceConfig(**{**vars(SHORT), "labels": 99}))
+    with pytest.raises(CheckpointError, match="another labels"):
+        load_run(other, tmp_path / "run.pt")
+
+
+def test_shipped_agents_come_back_and_spoiled_ones_are_refused(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(shipped, "folder", lambda: tmp_path)
+    agent = FrameAgent(seed=5)
+    shipped.save_shipped("a.pt", agent, None, {"seed": 5})
+    back = shipped.load_shipped("a.pt")
+    assert back.facts == {"seed": 5} and back.reward_model is None
+    assert torch.allclose(weights_of(back.agent), weights_of(agent), atol=1e-3)
+    assert (tmp_path / "a.pt").stat().st_size < 1_000_000
+    (tmp_path / "a.pt").write_bytes((tmp_path / "a.pt").read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        shipped.load_shipped("a.pt")
+    torch.save({"agent": {}, "members": 0, "reward_model": {}, "facts": {}}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="holds another network"):
+        shipped.load_shipped("a.pt")
+
+
+def test_fresh_games_stop_at_the_limit_and_differ_from_each_other():
+    result = fresh_games(ObjectAgent(), "pong", PongObjects(), games=4, step_limit=200)
+    assert result.returns.shape == (4,) and (result.lengths == 200).all()
+    again = fresh_games(ObjectAgent(), "pong", PongObjects(), games=4, step_limit=200)
+    assert np.array_equal(result.returns, again.returns)
+
+
+def test_segments_come_from_one_game_each_and_show_the_steps_results():
+    T, N, steps = 60, 3, 25
+    step, game = torch.meshgrid(torch.arange(T + 1), torch.arange(N), indexing="ij")
+    obs = (step * 10 + game).float()[..., None]                                     # (T + 1, N, 1)
+    none = torch.zeros(T, N, dtype=torch.bool)
+    zeros = torch.zeros(T, N)
+    rollout = Rollout(obs[:-1], zeros, zeros, zeros, none, none, obs[:0, 0], obs[-1], torch.zeros(N), None)
+    frames = (np.arange(T)[:, None] + np.zeros((1, N))).astype(np.uint8)[..., None, None]           # (T, N, 1, 1)
+    segments = cut_segments(rollout, frames, 99, np.random.default_rng(0), steps)
+    assert len(segments) == 6
+    for segment in segments:
+        assert segment.obs.shape == (25, 1) and len(segment.frames) == 25
+        assert (np.diff(segment.obs[:, 0]) == 10).all()
+        assert (segment.obs[:, 0] // 10 == segment.frames[:, 0, 0] + 1).all()
+    assert len({float(segment.obs[0, 0]) for segment in segments}) == 6
