@@ -21,8 +21,8 @@ class SealedReward:
     __slots__ = ()
 
     def __getattr__(self, name: str) -> object:
-        raise RewardIsHidden(f"The true reward is hidden from whoever learns from preferences, and something asked it for "
-                             f"{name!r}. Use the learned reward, or measure with course_lib.rl.evaluate.")
+        raise RewardIsHidden("The true reward is hidden from whoever learns from preferences, and something asked it "
+                             f"for {name!r}. Use the learned reward, or measure with course_lib.rl.evaluate.")
 
     def __repr__(self) -> str:
         return "SealedReward()"

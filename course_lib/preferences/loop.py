@@ -148,9 +148,9 @@ class PreferenceLoop:
         sources = {p.source for p in ours}
         if len(sources) > 1 and not mixed:
             count = sum(p.source == "human" for p in ours)
-            raise CourseError(f"This run would mix {count} verdicts of a person and {len(ours) - count} of a script, and "
-                              "nobody could tell later whose taste was learned. Start another run for one of them, or "
-                              "say label(..., mixed=True).")
+            raise CourseError(f"This run would mix {count} verdicts of a person and {len(ours) - count} of a script, "
+                              "and nobody could tell later whose taste was learned. Start another run for one of "
+                              "them, or say label(..., mixed=True).")
         first, second = (torch.stack([torch.from_numpy(item.obs) for item in items])
                          for items in zip(*((p.sigma1, p.sigma2) for p in ours), strict=True))
         self.verdicts = Verdicts(first, second, torch.tensor([p.mu for p in ours]),

@@ -34,20 +34,21 @@ class Files:
     def save(self, loop: "PreferenceLoop") -> None:
         """Write the whole state. Raises CourseError when another notebook has taken the run further meanwhile."""
         if self._on_disk() != self._mark:
-            raise CourseError(f"Another notebook has taken the run in {self.folder} further, so this one stops: two would "
-                              "undo each other's work. Close one, make the loop again, and it goes on from there.")
+            raise CourseError(f"Another notebook has taken the run in {self.folder} further, so this one stops: "
+                              "two would undo each other's work. Close one, make the loop again, and it goes on from "
+                              "there.")
         self.saves += 1
         trainer = self.folder / f"trainer-{self.saves}.pt"
         loop.ppo.save(trainer)
         save_checkpoint(self.state, {**snapshot(loop), "saves": self.saves})
-        self.noted()
-        for older in self.folder.glob("trainer-*.pt"):
-            if older != trainer:
-                older.unlink(missing_ok=True)
+        self.settle()
 
-    def noted(self) -> None:
-        """Remember the state that is on the disk now as our own."""
+    def settle(self) -> None:
+        """Remember the state that is on the disk now as our own, and remove trainer files that no state names."""
         self._mark = self._on_disk()
+        for other in self.folder.glob("trainer-*.pt"):
+            if other.name != f"trainer-{self.saves}.pt":
+                other.unlink(missing_ok=True)
 
     def _on_disk(self) -> tuple[int, int] | None:
         try:
@@ -97,8 +98,9 @@ def load(loop: "PreferenceLoop") -> None:
             raise
         raise CheckpointError(f"The state of this run cannot be read. {error} {remedy}") from error
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise CheckpointError(f"{files.state} is not a state of this loop ({type(error).__name__}). {remedy}") from error
-    files.noted()
+        kind = type(error).__name__
+        raise CheckpointError(f"{files.state} is not a state of this loop ({kind}). {remedy}") from error
+    files.settle()
 
 
 def _settings(loop: "PreferenceLoop") -> dict:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 DOES = {"collect": "the agent acts, clips are cut", "label": "a person compares", "fit": "the reward model learns",
         "train": "the agent learns"}
 
+BOX = ("display:inline-block;border:1.5px solid;border-radius:8px;padding:6px 12px;margin:2px;text-align:center;"
+       "line-height:1.35")
+
 
 def text(loop: "PreferenceLoop") -> str:
     """One line: `PreferenceLoop(run='cartpole', round 2 of 3, next: label)`."""
@@ -22,10 +25,9 @@ def picture(loop: "PreferenceLoop") -> str:
     boxes = []
     for stage, found in facts(loop).items():
         due = stage == loop.stage
-        style = (f"background:{BLUE};color:white;border-color:{BLUE}" if due else "border-color:currentColor")
+        style = f"background:{BLUE};color:white;border-color:{BLUE}" if due else "border-color:currentColor"
         boxes.append(
-            f'<span role="listitem"{" aria-current=step" if due else ""} style="display:inline-block;border:1.5px solid;'
-            f'{style};border-radius:8px;padding:6px 12px;margin:2px;text-align:center;line-height:1.35">'
+            f'<span role="listitem"{" aria-current=step" if due else ""} style="{BOX};{style}">'
             f"<b>{stage}</b>{' ◂ now' if due else ''}<br><small>{DOES[stage]}<br>{escape(found)}</small></span>")
     rounds = len(loop.config.labels)
     head = f"all {rounds} rounds are done" if loop.stage == "finished" else f"round {loop.round} of {rounds}"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-class PreferenceReward(gym.Wrapper):
+class PreferenceReward(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """`env` with `reward(obs)` for the state that each action led to; the true reward is dropped unread.
 
     reward: from observations (..., D) float32 to rewards (...), as `RewardEnsemble.opinion`.
@@ -23,12 +23,13 @@ class PreferenceReward(gym.Wrapper):
     """
 
     def __init__(self, env: gym.Env, reward: Callable[[Tensor], Tensor], hide_ends: bool = True):
-        super().__init__(env)
+        gym.utils.RecordConstructorArgs.__init__(self, reward=reward, hide_ends=hide_ends, _disable_deepcopy=True)
+        gym.Wrapper.__init__(self, env)
         self.reward, self.hide_ends = reward, hide_ends
 
-    def reset(self, **options: object) -> tuple[object, dict]:
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[object, dict]:
         """As `Env.reset`, with an empty info."""
-        return self.env.reset(**options)[0], {}
+        return self.env.reset(seed=seed, options=options)[0], {}
 
     def step(self, action: object) -> tuple[object, float, bool, bool, dict]:
         """As `Env.step`, with the learned reward and an empty info."""

@@ -16,7 +16,7 @@ from course_lib.preferences.normalise import Normalise, normalise_rewards
 
 @dataclass(frozen=True)
 class RewardConfig:
-    """Settings of the reward model, chosen on CartPole with a scripted judge: benchmarks/cartpole_from_preferences.py."""
+    """Settings of the reward model. Chosen on CartPole by benchmarks/cartpole_from_preferences.py."""
 
     members: int = 3                        # networks in the ensemble
     hidden: int = 64                        # units in each of two hidden layers
@@ -70,12 +70,12 @@ class RewardEnsemble(nn.Module):
         config, losses = self.config, []
         for network in self.networks:
             drawn = torch.randint(len(mu), (len(mu),), generator=self.generator)
-            x1, x2, y = first[drawn] * self.scale, second[drawn] * self.scale, mu[drawn].float()
+            clips, y = torch.cat([first[drawn], second[drawn]]) * self.scale, mu[drawn].float()
             w = None if weight is None else weight[drawn].float()
-            optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+            optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay,
+                                          fused=True)
             for _ in range(config.fit_steps):
-                r1 = segment_return(network(x1).squeeze(-1))                        # (pairs, L) -> (pairs,)
-                r2 = segment_return(network(x2).squeeze(-1))
+                r1, r2 = segment_return(network(clips).squeeze(-1)).chunk(2)        # (2 pairs, L) -> (pairs,) each
                 loss = bradley_terry_loss(r1, r2, y, config.error_rate, weight=w)
                 loss = loss + 1e-4 * (r1.square() + r2.square()).mean()             # keeps the free zero point near 0
                 optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""Which pairs of clips to put before a person: any, those the reward models dispute, or those that must differ. Lesson 04.
+"""Which pairs of clips to put before a person: any, those that models dispute, or those that must differ. Lesson 04.
 
 Each function takes (clips, how many pairs, reward model, random generator) and returns pairs of clips; write another
 and hand it to the loop. How they compare on CartPole: benchmarks/cartpole_from_preferences.py.

@@ -1,0 +1,127 @@
+"""The loop's four steps: their order, what they say out of turn, what they count, whose labels they take."""
+
+import pytest
+import torch
+from preference_loop import SMALL, STEPS, answered, finish, label, make
+
+from course_lib.errors import CourseError
+from course_lib.preferences.loop import LoopConfig, OutOfTurn
+from course_lib.rl.ppo import Progress
+
+
+def test_the_steps_come_round_and_the_run_ends(tmp_path):
+    loop, seen = make(tmp_path), []
+    while loop.stage != "finished":
+        seen.append((loop.round, loop.stage))
+        STEPS[loop.stage](loop)
+    assert seen == [(r, stage) for r in (1, 2) for stage in ("collect", "label", "fit", "train")]
+    assert len(loop.asked) == 9 and len(loop.verdicts.mu) == 9 and loop.ppo.updates == 5 and len(loop.agents) == 3
+    assert len(loop.losses) == 2 and loop.source == "scripted"
+
+
+@pytest.mark.parametrize("due", ["collect", "label", "fit", "train"])
+@pytest.mark.parametrize("called", ["collect", "label", "fit", "train"])
+def test_a_step_out_of_turn_says_which_one_is_due(tmp_path, due, called):
+    loop = make(tmp_path)
+    while loop.stage != due:
+        STEPS[loop.stage](loop)
+    preferences = answered(loop) if loop.asked else []
+    calls = {"collect": loop.collect, "label": lambda: loop.label(preferences), "fit": loop.fit,
+             "train": lambda: next(loop.train())}
+    if called == due:
+        calls[called]()
+        return
+    with pytest.raises(OutOfTurn, match=f"not time to {called}.*next step is to {due}"):
+        calls[called]()
+    assert loop.stage == due
+
+
+def test_a_finished_run_says_so(tmp_path):
+    loop = finish(make(tmp_path))
+    with pytest.raises(OutOfTurn, match="All 2 rounds are done"):
+        loop.collect()
+    assert "all 2 rounds are done" in loop._repr_html_()
+
+
+def test_open_pairs_are_counted(tmp_path):
+    loop = make(tmp_path)
+    loop.collect()
+    labeler = loop.labeler(lambda left, right: "left")
+    labeler.answer_scripted(3)
+    with pytest.raises(OutOfTurn, match="3 of 5 pairs are labelled"):
+        loop.label(labeler.desk.store.preferences("test"))
+    assert loop.stage == "label" and loop.answered == 3
+
+
+def test_skips_bring_no_verdict_and_only_skips_are_refused(tmp_path):
+    loop = make(tmp_path)
+    loop.collect()
+    labeler = loop.labeler()
+    questions = labeler.desk.next(5)
+    for question in questions[:4]:
+        loop.store.answer(question.question_id, "skip", labeler=labeler.desk.labeler)
+    loop.store.answer(questions[4].question_id, "skip", labeler=labeler.desk.labeler)
+    with pytest.raises(CourseError, match="every pair was skipped"):
+        loop.label(labeler.require())
+    loop.store.undo("test", labeler.desk.labeler)
+    loop.store.answer(questions[4].question_id, "left", labeler=labeler.desk.labeler)
+    assert loop.label(labeler.require()) == 1
+    assert loop.source == "human" and loop.fit() > 0
+
+
+def test_labels_of_a_person_and_a_script_are_not_mixed_unnoticed(tmp_path):
+    loop = make(tmp_path)
+    loop.collect()
+    labeler = loop.labeler(lambda left, right: "equal")
+    for question in labeler.desk.next(2):
+        loop.store.answer(question.question_id, "left", labeler=labeler.desk.labeler, source="human")
+    labeler.answer_scripted()
+    with pytest.raises(CourseError, match="mix 2 verdicts of a person and 3 of a script"):
+        loop.label(labeler.require())
+    assert loop.label(labeler.require(), mixed=True) == 5
+    assert loop.source == "mixed" and "MIXED" in loop._repr_html_()
+
+
+def test_verdicts_follow_the_clips_whichever_side_they_stood_on(tmp_path):
+    """mu = 1 says that sigma1 is preferred, and the first clip of the verdict is sigma1's, flipped or not."""
+    loop = make(tmp_path, LoopConfig(labels=(20,), updates=(1,), clip_steps=8, ppo=SMALL.ppo, reward=SMALL.reward))
+    loop.collect()
+    labeler = loop.labeler(lambda left, right: "left" if left.obs[-1, 0] > right.obs[-1, 0] else "right")
+    labeler.answer_scripted()
+    loop.label(labeler.require())
+    flips = {row[0] for row in loop.store.connection.execute("SELECT flip FROM pairs")}
+    further = loop.verdicts.first[:, -1, 0] > loop.verdicts.second[:, -1, 0]
+    assert flips == {0, 1} and torch.equal(further, loop.verdicts.mu == 1)
+
+
+def test_labels_of_another_run_are_not_taken(tmp_path):
+    loop, other = make(tmp_path), make(tmp_path)
+    other.run, other.files.folder, other.files.state = "other", tmp_path / "o", tmp_path / "o" / "loop.pt"
+    loop.collect()
+    label(loop)
+    other.collect()
+    preferences = answered(other)
+    loop.fit()
+    list(loop.train())
+    loop.collect()
+    answered(loop)
+    with pytest.raises(CourseError, match="another\\s+run's"):
+        loop.label(preferences)
+
+
+def test_training_reports_progress_and_the_view_counts(tmp_path):
+    loop = make(tmp_path)
+    assert "◂ now" in loop._repr_html_() and "round 1 of 2" in repr(loop)
+    for stage in ("collect", "label", "fit"):
+        STEPS[stage](loop)
+    view = loop._repr_html_()
+    assert "5 of 5 pairs by a script" in view and "5 verdicts" in view and "aria-current=step" in view
+    progress = next(loop.train())
+    assert isinstance(progress, Progress) and progress.update == 1
+
+
+def test_rounds_need_labels_and_updates():
+    with pytest.raises(ValueError, match="one number for each round"):
+        LoopConfig(labels=(20, 20), updates=(5,))
+    with pytest.raises(ValueError, match="at least one round"):
+        LoopConfig(labels=(), updates=())

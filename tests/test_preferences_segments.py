@@ -1,0 +1,116 @@
+"""Clips, the scripted judge, pay: the small parts of lesson 04."""
+
+import numpy as np
+import pytest
+import torch
+
+from course_lib.preferences.cartpole_judge import ScriptedJudge, mark
+from course_lib.preferences.cartpole_task import SCALE, CartPoleTask, falls
+from course_lib.preferences.normalise import normalise_rewards
+from course_lib.preferences.reward_ensemble import RewardConfig, RewardEnsemble
+from course_lib.preferences.segments import Segment, cut_segments, stack
+
+
+def still(x: float = 0.0, angle: float = 0.0, steps: int = 10) -> torch.Tensor:
+    """A clip in which nothing moves."""
+    return torch.tensor([x, 0.0, angle, 0.0]).repeat(steps, 1)
+
+
+def test_pieces_lie_end_to_end_in_their_own_environment():
+    obs = torch.arange(23)[:, None] + 100 * torch.arange(3)[None]                   # (23, 3): 100 * env + step
+    pieces = cut_segments(obs, obs, 5, np.random.default_rng(0))
+    assert len(pieces) == 12
+    for env in range(3):
+        numbers = torch.cat([piece.obs for piece in pieces[4 * env:4 * env + 4]])
+        assert (numbers.diff() == 1).all() and (numbers // 100 == env).all()
+    assert stack(pieces).shape == (12, 5)
+    assert {int(cut_segments(obs, obs, 5, np.random.default_rng(k))[0].obs[0]) for k in range(40)} == {0, 1, 2, 3}
+
+
+def test_a_clip_is_a_copy():
+    obs = torch.zeros(4, 1, 2)
+    piece = cut_segments(obs, obs, 4, np.random.default_rng(0))[0]
+    obs += 1
+    assert (piece.obs == 0).all()
+
+
+def test_a_rollout_shorter_than_a_clip_says_so():
+    with pytest.raises(ValueError, match="a rollout of 4 steps has no segment of 5"):
+        cut_segments(torch.zeros(4, 1), torch.zeros(4, 1), 5, np.random.default_rng(0))
+
+
+def test_the_judge_prefers_upright_centre_and_no_fall():
+    judge = ScriptedJudge()
+    assert judge(still(), still(angle=0.1)) == 1 and judge(still(angle=-0.1), still()) == 0
+    assert judge(still(x=-0.2), still(x=1.0)) == 1
+    fall = still(steps=10)
+    fall[-1, 2] = 0.25
+    assert judge(fall, still(x=2.0, angle=0.1)) == 0
+    assert judge(still(x=0.1), still(x=-0.1)) == 0.5
+    assert mark(still()) == 0 and mark(fall) < -10
+
+
+def test_wrong_verdicts_are_rare_lasting_and_the_same_from_both_sides():
+    careful, careless = ScriptedJudge(), ScriptedJudge(wrong_share=0.5, seed=2)
+    rng = torch.Generator().manual_seed(0)
+    clips = torch.rand(400, 2, 10, 4, generator=rng)
+    first = [careless(a, b) for a, b in clips]
+    assert first == [careless(a, b) for a, b in clips]
+    assert first == [1 - careless(b, a) for a, b in clips]
+    clear = [k for k, (a, b) in enumerate(clips) if careful(a, b) != 0.5]
+    wrong = np.mean([first[k] != careful(*clips[k]) for k in clear])
+    assert 0.18 < wrong < 0.32                                      # half at random, half of those right by luck
+    assert 0.4 < np.mean(first) < 0.6
+
+
+def test_pay_has_the_chosen_spread_and_follows_slowly():
+    raw = torch.randn(64, 8, generator=torch.Generator().manual_seed(0)) * 3 + 7
+    paid, mean, deviation = normalise_rewards(raw, 0.0, 0.0, 0.95, 0.15)
+    assert paid.mean().abs() < 1e-5 and paid.std() == pytest.approx(0.15, rel=1e-4)
+    assert (mean, deviation) == (pytest.approx(float(raw.mean())), pytest.approx(float(raw.std())))
+    _, later, _ = normalise_rewards(raw + 100, mean, deviation, 0.95, 0.15)
+    assert later == pytest.approx(mean + 5, abs=1e-3)
+
+
+def test_a_flat_opinion_is_not_blown_up():
+    paid, _, deviation = normalise_rewards(torch.full((8,), 4.0), 0.0, 0.0, 0.9, 0.15)
+    assert (paid == 0).all() and deviation == 0
+
+
+def test_pay_moves_mean_and_deviation_and_opinion_does_not():
+    ensemble = RewardEnsemble(SCALE, RewardConfig(members=2, hidden=8))
+    obs = torch.randn(16, 4, 4, generator=torch.Generator().manual_seed(0))
+    paid = ensemble.pay(obs)
+    kept = float(ensemble.mean), float(ensemble.deviation)
+    assert torch.allclose(ensemble.opinion(obs), paid, atol=1e-5)
+    assert (float(ensemble.mean), float(ensemble.deviation)) == kept
+    ensemble.pay(obs + 1)
+    assert float(ensemble.mean) != kept[0]
+
+
+def test_the_ensemble_learns_an_order_from_verdicts_and_weights_count():
+    ensemble = RewardEnsemble(SCALE, RewardConfig(members=2, fit_steps=60))
+    rng = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(60, 5, 4, generator=rng) for _ in range(2))
+    mu = (first[..., 2].abs().sum(1) < second[..., 2].abs().sum(1)).float()
+    assert ensemble.fit(first, second, mu) < 0.35
+    upright, leaning = ensemble.opinion(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
+    assert upright > leaning
+    contrary = RewardEnsemble(SCALE, RewardConfig(members=2, fit_steps=60))
+    wrong_half = torch.cat([mu[:30], 1 - mu[30:]])
+    contrary.fit(first, second, wrong_half, weight=torch.cat([torch.ones(30), torch.zeros(30)]))
+    upright, leaning = contrary.opinion(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
+    assert upright > leaning
+    with pytest.raises(ValueError, match="no verdicts to fit"):
+        ensemble.fit(first[:0], second[:0], mu[:0])
+
+
+def test_the_task_draws_and_describes_a_clip():
+    task = CartPoleTask(width=40)
+    obs = still(x=0.5, steps=4)
+    obs[-1, 2] = -0.3
+    clip = Segment(obs, torch.zeros(4))
+    assert task.frames(clip).shape == (4, 20, 40, 3) and task.frames(clip).dtype == np.uint8
+    assert task.alt(clip) == "The cart goes from +0.5 m to +0.5 m, the pole leans by up to 17 degrees, one fall."
+    assert falls(clip) and not falls(Segment(still(), torch.zeros(10)))
+    assert 25 / task.fps == 2.0
