@@ -17,12 +17,13 @@ import torch
 from pong_record import append, circumstances, lines
 
 from course_lib.atari.evaluate import STEP_LIMIT, fresh_games, training_return
-from course_lib.atari.from_preferences import SENSES, PongFromPreferences, PreferenceConfig
+from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
 from course_lib.atari.from_score import pong_from_score
 from course_lib.atari.judge import PointsJudge
 from course_lib.atari.reward_models import RewardEnsemble
 from course_lib.atari.segments import Preference
 from course_lib.atari.shipped import FROM_PREFERENCES, FROM_SCORE, save_shipped
+from course_lib.atari.tracks import TRACKS
 
 ENOUGH = 19.0                           # runs on the true score stop when their last 20 games average this
 CURVE_EVERY = 25                        # updates between two points of the curve in the results
@@ -41,7 +42,8 @@ class Job:
 
 FRAMES_400 = PreferenceConfig()
 FRAMES_160 = PreferenceConfig(labels=160, first_labels=40, labels_a_round=6, updates_a_round=12, total_steps=1_200_000)
-OBJECTS_200 = PreferenceConfig(senses="objects", labels=200, labels_a_round=20, updates_a_round=8, total_steps=800_000)
+OBJECTS_200 = PreferenceConfig(track="pong objects", labels=200, labels_a_round=20, updates_a_round=8,
+                               total_steps=800_000)
 JOBS = {
     "pixels-true": Job(18.0, 5.0),
     "features-200": Job(10.0, 5.0, OBJECTS_200),
@@ -65,7 +67,7 @@ def from_score(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, No
 def from_preferences(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, RewardEnsemble, dict]:
     """Train on scripted preferences for a number of steps fixed beforehand: the score cannot say when to stop."""
     started, fitting = time.process_time(), 0.0
-    run, judge = PongFromPreferences(replace(job.preferences, seed=seed)), PointsJudge(job.wrong, seed)
+    run, judge = AtariFromPreferences(replace(job.preferences, seed=seed)), PointsJudge(job.wrong, seed)
     while not run.finished:
         pairs = run.pairs(run.wanted)
         before_fitting = time.process_time()
@@ -92,8 +94,8 @@ def measure(name: str, seed: int, ship: bool = False) -> dict:
 
     network, reward_model, facts = (from_preferences if job.preferences else from_score)(job, seed, report)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    senses = job.preferences.senses if job.preferences else "frames"
-    fresh = fresh_games(network, "pong", SENSES[senses][0](), games=20, seed=seed)
+    track = TRACKS[job.preferences.track if job.preferences else "pong frames"]
+    fresh = fresh_games(network, track.game, track.encoder(), games=20, seed=seed)
     line = {
         "job": name, "seed": seed, "true_return": round(fresh.mean, 2), "returns": fresh.returns.tolist(),
         "games_at_step_limit": int((fresh.lengths >= STEP_LIMIT).sum()), "step_limit": STEP_LIMIT,

@@ -8,7 +8,7 @@ from course_lib.atari import envs as envs_module
 from course_lib.atari import from_preferences
 from course_lib.atari.evaluate import training_return
 from course_lib.atari.fit_reward import FitConfig
-from course_lib.atari.from_preferences import PongFromPreferences, PreferenceConfig
+from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
 from course_lib.atari.judge import PointsJudge
 from course_lib.atari.segments import Preference
 from course_lib.rl.ppo import PPOConfig
@@ -27,7 +27,7 @@ class Forbidden(RuntimeError):
     """Somebody looked at the true score."""
 
 
-def run_through(run: PongFromPreferences) -> torch.Tensor:
+def run_through(run: AtariFromPreferences) -> torch.Tensor:
     judge = PointsJudge(seed=1)
     while not run.finished:
         run.add([Preference(a, b, judge(a, b), judge.source) for a, b in run.pairs(run.wanted)])
@@ -38,14 +38,14 @@ def run_through(run: PongFromPreferences) -> torch.Tensor:
 
 @pytest.mark.parametrize("senses", ["objects", pytest.param("frames", marks=pytest.mark.slow)])
 def test_a_run_never_opens_the_seal_and_is_blind_to_what_is_inside(monkeypatch, senses):
-    config = PreferenceConfig(**{**vars(SHORT), "senses": senses})
-    plain = run_through(PongFromPreferences(config))
+    config = PreferenceConfig(**{**vars(SHORT), "track": f"pong {senses}"})
+    plain = run_through(AtariFromPreferences(config))
 
     def raises(self):
         raise Forbidden("the sealed score was opened")
 
     monkeypatch.setattr(envs_module.SealedScore, "read", raises)
-    trapped = PongFromPreferences(config)
+    trapped = AtariFromPreferences(config)
     step = trapped.envs.emulators.step
 
     def with_false_score(actions):
@@ -59,7 +59,7 @@ def test_a_run_never_opens_the_seal_and_is_blind_to_what_is_inside(monkeypatch, 
 
 
 def test_what_the_learner_is_handed_holds_no_rewards():
-    run = PongFromPreferences(SHORT)
+    run = AtariFromPreferences(SHORT)
     rollout, episodes = run.ppo.collector.collect(4)
     assert rollout.rewards is None
     assert np.isnan(run.envs.step(np.zeros(4, dtype=int))[1]).all()
@@ -80,7 +80,7 @@ def test_the_seal_is_read_in_one_place_only():
 
 
 def test_labels_of_a_person_and_of_a_script_are_not_mixed():
-    run = PongFromPreferences(SHORT)
+    run = AtariFromPreferences(SHORT)
     (a, b), (c, d) = run.pairs(2)
     run.add([Preference(a, b, 1.0, "human")])
     with pytest.raises(ValueError, match="would mix human and scripted"):
@@ -89,4 +89,4 @@ def test_labels_of_a_person_and_of_a_script_are_not_mixed():
 
 def test_training_before_any_label_says_what_to_do():
     with pytest.raises(ValueError, match=r"call pairs\(\) and add\(\) first"):
-        next(PongFromPreferences(SHORT).train())
+        next(AtariFromPreferences(SHORT).train())

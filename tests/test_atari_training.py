@@ -11,7 +11,7 @@ from course_lib.atari.boundaries import at_ball_gone, at_points
 from course_lib.atari.encoders import BinaryFrames, PongObjects
 from course_lib.atari.evaluate import fresh_games
 from course_lib.atari.fit_reward import FitConfig
-from course_lib.atari.from_preferences import PongFromPreferences, PreferenceConfig
+from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
 from course_lib.atari.from_score import pong_from_score
 from course_lib.atari.judge import PointsJudge
 from course_lib.atari.networks import FrameAgent, ObjectAgent
@@ -88,12 +88,12 @@ def test_a_stopped_run_goes_on_to_the_same_curve(tmp_path: Path):
     assert torch.equal(weights_of(whole.network), weights_of(rest.network))
 
 
-SHORT = PreferenceConfig(senses="objects", total_steps=6 * 256, labels=24, first_labels=8, labels_a_round=8,
+SHORT = PreferenceConfig(track="pong objects", total_steps=6 * 256, labels=24, first_labels=8, labels_a_round=8,
                          updates_a_round=2, warm_up_rollouts=1, ppo=PPOConfig(total_steps=8192, num_steps=64),
                          fit=FitConfig(first_steps=5, steps=3))
 
 
-def one_round(run: PongFromPreferences) -> None:
+def one_round(run: AtariFromPreferences) -> None:
     judge = PointsJudge()
     run.add([Preference(a, b, judge(a, b), judge.source) for a, b in run.pairs(run.wanted)])
     for _ in run.train():
@@ -103,11 +103,11 @@ def one_round(run: PongFromPreferences) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("senses", ["objects", "frames"])
 def test_a_stopped_run_from_preferences_goes_on_to_the_same_weights(tmp_path: Path, senses: str):
-    config = PreferenceConfig(**{**vars(SHORT), "senses": senses})
-    whole = PongFromPreferences(config)
+    config = PreferenceConfig(**{**vars(SHORT), "track": f"pong {senses}"})
+    whole = AtariFromPreferences(config)
     one_round(whole)
     save_run(whole, tmp_path / "run.pt")
-    rest = PongFromPreferences(config)
+    rest = AtariFromPreferences(config)
     load_run(rest, tmp_path / "run.pt")
     assert len(rest.preferences) == 8 and rest.preferences[0].source == "scripted"
     for run in (whole, rest):
@@ -120,17 +120,17 @@ def test_a_stopped_run_from_preferences_goes_on_to_the_same_weights(tmp_path: Pa
 
 
 def test_damaged_and_foreign_files_are_called_that(tmp_path: Path):
-    run = PongFromPreferences(SHORT)
+    run = AtariFromPreferences(SHORT)
     with pytest.raises(CheckpointError, match="no run.pt in"):
         load_run(run, tmp_path / "run.pt")
     (tmp_path / "run.pt").write_bytes(b"PK\x03\x04 half a file")
     with pytest.raises(CheckpointError, match="damaged"):
         load_run(run, tmp_path / "run.pt")
     torch.save({"something": "else"}, tmp_path / "run.pt")
-    with pytest.raises(CheckpointError, match="not a run of Pong"):
+    with pytest.raises(CheckpointError, match="not a run from pref"):
         load_run(run, tmp_path / "run.pt")
     save_run(run, tmp_path / "run.pt")
-    other = PongFromPreferences(PreferenceConfig(**{**vars(SHORT), "labels": 99}))
+    other = AtariFromPreferences(PreferenceConfig(**{**vars(SHORT), "labels": 99}))
     with pytest.raises(CheckpointError, match="another labels"):
         load_run(other, tmp_path / "run.pt")
 

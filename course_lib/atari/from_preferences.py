@@ -18,26 +18,22 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from course_lib.atari.boundaries import at_ball_gone
-from course_lib.atari.encoders import BinaryFrames, PongObjects
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.fit_reward import Fit, FitConfig, RewardFitter, Standardiser
 from course_lib.atari.from_score import NUM_ENVS
-from course_lib.atari.networks import FrameAgent, ObjectAgent
 from course_lib.atari.pair_selection import PairSelection, random_pairs
-from course_lib.atari.reward_models import ObjectReward, RewardEnsemble, RowPooledReward
+from course_lib.atari.reward_models import RewardEnsemble
 from course_lib.atari.segments import Preference, Segment, cut_segments
+from course_lib.atari.tracks import TRACKS
 from course_lib.rl.ppo import PPO, PPOConfig, Progress
 from course_lib.rl.rollout import Rollout
-
-SENSES = {"frames": (BinaryFrames, FrameAgent, RowPooledReward), "objects": (PongObjects, ObjectAgent, ObjectReward)}
 
 
 @dataclass(frozen=True)
 class PreferenceConfig:
-    """One run of Pong from preferences. Sources of the defaults: benchmarks/pong.py, unless a field says otherwise."""
+    """One run from preferences. Sources of the defaults: benchmarks/pong.py, unless a field says otherwise."""
 
-    senses: str = "frames"                  # what policy and reward model see: "frames" or "objects"
+    track: str = "pong frames"              # game, and what policy and reward model see of it: a key of TRACKS
     total_steps: int = 1_000_000            # agent steps of training
     labels: int = 400                       # preferences asked for in all
     first_labels: int = 60                  # of them before any training
@@ -53,14 +49,14 @@ class PreferenceConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.senses not in SENSES:
-            raise ValueError(f"senses must be {' or '.join(map(repr, SENSES))}, not {self.senses!r}")
+        if self.track not in TRACKS:
+            raise ValueError(f"there is no track {self.track!r}; there are {', '.join(map(repr, TRACKS))}")
 
 
-class PongFromPreferences:
+class AtariFromPreferences:
     """The whole loop; who labels is up to the caller.
 
-        run = PongFromPreferences(config)
+        run = AtariFromPreferences(config)
         while not run.finished:
             run.add([Preference(a, b, judge(a, b), "scripted") for a, b in run.pairs(run.wanted)])
             for progress in run.train(): ...        # until the next labels are wanted, or to the end
@@ -70,16 +66,16 @@ class PongFromPreferences:
 
     def __init__(self, config: PreferenceConfig, select: PairSelection = random_pairs):
         self.config, self.select = config, select
-        encoder, agent, reward_model = SENSES[config.senses]
+        track = self.track = TRACKS[config.track]
         self.rng = np.random.default_rng(config.seed)
-        self.envs = AtariEnvs("pong", NUM_ENVS, encoder(), seal_score=True, keep_frames=True)
-        self.network = agent(seed=config.seed)
-        self.ensemble = RewardEnsemble(reward_model, config.members, config.seed)
+        self.envs = AtariEnvs(track.game, NUM_ENVS, track.encoder(), seal_score=True, keep_frames=True)
+        self.network = track.agent(seed=config.seed)
+        self.ensemble = RewardEnsemble(track.reward_model, config.members, config.seed)
         self.fitter = RewardFitter(self.ensemble, config.fit, config.seed)
         self.standardise = Standardiser()
         ppo = PPOConfig(**{**vars(config.ppo), "seed": config.seed})
         self.ppo = PPO(self.envs, self.network, ppo, reward_function=self.predicted_rewards,
-                       boundary_function=at_ball_gone)
+                       boundary_function=track.boundary)
         self.pool: list[Segment] = []
         self.preferences: list[Preference] = []
         self.fits: list[Fit] = []
@@ -104,7 +100,11 @@ class PongFromPreferences:
         return self.select(self.pool, count, self.ensemble, self.rng) if count else []
 
     def add(self, preferences: Sequence[Preference]) -> Fit | None:
-        """Take in labels and fit the reward model to all so far. Raises ValueError rather than mix sources."""
+        """Take in labels and fit the reward model to all so far; returns how well it explains them.
+
+        preferences: what a label store hands out will do as well: each has sigma1.obs, sigma2.obs, mu and source.
+        Raises ValueError rather than mix a person's labels with scripted ones.
+        """
         if not preferences:
             return None
         sources = {preference.source for preference in (*self.preferences[:1], *preferences)}
@@ -112,8 +112,8 @@ class PongFromPreferences:
             raise ValueError(f"this run would mix {' and '.join(sorted(sources))} labels: a result must be "
                              "one labeller's. Start a run for each")
         first = not self.preferences
-        without_frames = [Preference(Segment(a.obs, None), Segment(b.obs, None), mu, source)
-                          for a, b, mu, source in preferences]
+        without_frames = [Preference(Segment(p.sigma1.obs, None), Segment(p.sigma2.obs, None), p.mu, p.source)
+                          for p in preferences]
         self.preferences += without_frames
         self.fitter.add(without_frames)
         self.fits.append(self.fitter.fit(self.config.fit.first_steps if first else self.config.fit.steps))

@@ -1,6 +1,7 @@
 """A scripted labeller for Pong that knows only what the clip shows: points won and lost within it. Lesson 06.
 
-It watches the ball on the court's frames, which carry no score: a ball that is seen behind a paddle has scored. The emulator's reward is not asked (tests/test_atari_judge.py compares).
+It watches the ball on the court's frames, which carry no score: a ball that is seen behind a paddle has scored. The
+emulator's reward is not asked (tests/test_atari_judge.py compares the two).
 Labels made here are always called scripted.
 """
 
@@ -22,7 +23,7 @@ def ball_across(frames: np.ndarray) -> np.ndarray:
 def points_shown(frames: np.ndarray) -> tuple[int, int]:
     """(points won, points lost) that a clip shows. frames: (L, 160, 160) grey or (L, 160, 160, 3) in colour.
 
-    We play on the right. Each time that the ball comes to be behind a paddle counts, also when it is there at the start.
+    We play on the right. Each time that the ball comes to be behind a paddle counts, also one there at the start.
     """
     ball = ball_across(frames)                                                      # (L,)
     won, lost = (ball >= 0) & (ball < BEHIND_THEM), ball >= BEHIND_US               # (L,) each

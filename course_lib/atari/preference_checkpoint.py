@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from course_lib.atari.fit_reward import Fit
-from course_lib.atari.from_preferences import PongFromPreferences
+from course_lib.atari.from_preferences import AtariFromPreferences
 from course_lib.atari.segments import Preference, Segment
 from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 
-def save_run(run: PongFromPreferences, path: Path) -> None:
+def save_run(run: AtariFromPreferences, path: Path) -> None:
     """Write the whole run; call it between two rounds, not while `run.train()` is under way."""
     path = Path(path)
     trainer = path.with_name(f"{path.stem}.{run.ppo.updates}.ppo.pt")
@@ -36,16 +36,16 @@ def save_run(run: PongFromPreferences, path: Path) -> None:
             older.unlink()
 
 
-def load_run(run: PongFromPreferences, path: Path) -> None:
-    """Let a new `run` of the same config go on from a save. Raises CheckpointError for a damaged or another run's file."""
+def load_run(run: AtariFromPreferences, path: Path) -> None:
+    """Let a new `run` of the same config go on from a save. Raises CheckpointError for a damaged or foreign file."""
     path = Path(path)
     state = load_checkpoint(path)
     try:
         ours = asdict(run.config)
         differing = [name for name in ours if state["config"].get(name) != ours[name]]
         if differing:
-            raise CheckpointError(f"{path.name} belongs to a run with another {', '.join(differing)}. Make the run with "
-                                  "its settings, or give the new run another file.")
+            raise CheckpointError(f"{path.name} belongs to a run with another {', '.join(differing)}. Make the run "
+                                  "with its settings, or give the new run another file.")
         run.ppo.load(path.with_name(state["trainer"]))
         run.ensemble.load_state_dict(state["ensemble"])
         preferences = [Preference(_unpack(a), _unpack(b), mu, source) for a, b, mu, source in state["preferences"]]
@@ -58,7 +58,7 @@ def load_run(run: PongFromPreferences, path: Path) -> None:
         run.rng.bit_generator.state = state["random"]
         run.standardise.mean, run.standardise.deviation = state["standardiser"]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise CheckpointError(f"{path.name} is not a run of Pong from preferences ({type(error).__name__}). Give the "
+        raise CheckpointError(f"{path.name} is not a run from preferences ({type(error).__name__}). Give the "
                               "run another file, or delete this one and start again.") from error
 
 

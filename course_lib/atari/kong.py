@@ -1,0 +1,89 @@
+"""Donkey Kong: what an agent is given of it, and a scripted labeller that likes climbing. Lesson 06.
+
+Random play hardly ever meets a reward (100 points for a barrel jumped over), and the way up is one long detour: a game
+where the score teaches little and a person's taste could teach more. What came of it is in benchmarks/donkey_kong.py.
+"""
+
+import numpy as np
+
+from course_lib.atari.segments import Segment
+
+JUMPMAN, BARREL = 110, 199                      # shades of grey; nothing else in the court has them
+GROUND_FLOOR = 155 - 34                         # rows of the court from here on belong to the lowest floor
+A_STEP_UP, A_STEP_ASIDE = 8, 8                  # pixels: less is no difference (a jump lifts him by 5)
+
+
+def jumpman(court: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where Jumpman is: (seen, across, feet), each (N,); pixels of the court, feet counted from the top.
+
+    court: (N, 160, 160) grey, or (N, 160, 160, 3) as people see it (Donkey Kong's clips are grey).
+    """
+    grey = court[..., 0] if court.ndim == 4 else court
+    he = grey == JUMPMAN                                                            # (N, 160, 160)
+    rows, columns = he.any(axis=2), he.any(axis=1)                                  # (N, 160) each
+    return rows.any(axis=1), columns.argmax(axis=1), 160 - rows[:, ::-1].argmax(axis=1)
+
+
+class KongObjects:
+    """Ten numbers: Jumpman seen, across, up; how he moves across and up; the nearest barrel seen, its way to the right
+    and down from him, and how those change. Places are shares of the court, movements ten times that."""
+
+    shape = (10,)
+    dtype = np.float32
+
+    def look(self, court: np.ndarray) -> np.ndarray:
+        """(N, 160, 160) -> (N, 6): seen, across, feet; barrel seen, right of him, below him."""
+        seen, across, feet = jumpman(court)
+        barrel = (court == BARREL)[:, ::2, ::2]                                     # (N, 80, 80)
+        looks = np.zeros((len(court), 6), dtype=np.float32)
+        looks[:, :3] = np.stack([seen, across / 160, feet / 160], axis=1)
+        for n in np.flatnonzero(seen & barrel.any(axis=(1, 2))):
+            down, right = np.nonzero(barrel[n])
+            right, down = 2 * right - across[n] - 4, 2 * down - feet[n] + 6         # from his middle, pixels
+            nearest = np.argmin(np.abs(right) + 3 * np.abs(down))                   # those on his own floor first
+            looks[n, 3:] = 1, right[nearest] / 160, down[nearest] / 160
+        return looks
+
+    def join(self, now: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """(N, 6) twice -> (N, 10)."""
+        moved = (now - before) * 10
+        both = now[:, :1] * before[:, :1]
+        barrels = now[:, 3:4] * before[:, 3:4]
+        return np.concatenate([
+            now[:, :1], now[:, 1:2] * 2 - 1, 1 - now[:, 2:3] * 2, moved[:, 1:2] * both, -moved[:, 2:3] * both,
+            now[:, 3:4], now[:, 4:6] * 3, moved[:, 4:6].clip(-3, 3) * barrels], axis=1).astype(np.float32)
+
+
+class ClimbJudge:
+    """Prefers the clip that ends higher up; on the lowest floor, the one that ends nearer to the ladder on the right.
+
+    It looks at the last frame in which Jumpman is seen; a clip without him is worst. Ties are counted.
+    """
+
+    source = "scripted"
+
+    def __init__(self) -> None:
+        self.verdicts: list[float] = []
+
+    def __call__(self, sigma1: Segment, sigma2: Segment) -> float:
+        (across1, feet1), (across2, feet2) = _end(sigma1), _end(sigma2)
+        mu = 0.5
+        if abs(feet1 - feet2) >= A_STEP_UP:
+            mu = float(feet1 < feet2)
+        elif min(feet1, feet2) >= GROUND_FLOOR and abs(across1 - across2) >= A_STEP_ASIDE:
+            mu = float(across1 > across2)
+        self.verdicts.append(mu)
+        return mu
+
+    @property
+    def ties(self) -> int:
+        """Ties among the verdicts so far."""
+        return self.verdicts.count(0.5)
+
+
+def _end(segment: Segment) -> tuple[int, int]:
+    seen, across, feet = jumpman(segment.frames)
+    if not seen.any():
+        return 0, 200
+    last = np.flatnonzero(seen)[-1]
+    return int(across[last]), int(feet[last])
