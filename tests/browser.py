@@ -52,11 +52,12 @@ def find_chromium() -> str | None:
 class Lab:
     """A JupyterLab server over `folder` on a free port of 127.0.0.1, with a token and settings of its own.
 
-    `environment` is added to the server's and so to its kernels'. A context manager; `log` holds what the server said.
+    With `notebook7` it is a Notebook 7 server. `environment` is added to the server's and so to its kernels'.
+    A context manager; `log` holds what the server said.
     """
 
-    def __init__(self, folder: Path, dark: bool = False, **environment: str) -> None:
-        self.folder, self.dark, self.environment = Path(folder), dark, environment
+    def __init__(self, folder: Path, dark: bool = False, notebook7: bool = False, **environment: str) -> None:
+        self.folder, self.dark, self.notebook7, self.environment = Path(folder), dark, notebook7, environment
         self.port, self.token = free_port(), secrets.token_hex(16)
 
     def __enter__(self) -> "Lab":
@@ -69,7 +70,8 @@ class Lab:
                "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
         environment = {**os.environ, **{name: str(self.home / place) for name, place in own.items()},
                        "PYTHONPATH": str(ROOT), "PYDEVD_DISABLE_FILE_VALIDATION": "1", **self.environment}
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+        program = "notebook" if self.notebook7 else "jupyterlab"
+        command = [sys.executable, "-m", program, "--no-browser", "--allow-root", "--ip=127.0.0.1",
                    f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
                    f"--ServerApp.root_dir={self.folder}"]
         self.log = self.home / "server.log"
@@ -94,7 +96,8 @@ class Lab:
 
     def url(self, notebook: str) -> str:
         """The address of a notebook (path below the folder) in a window of its own, token included."""
-        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}&reset"
+        place = "notebooks" if self.notebook7 else "lab/tree"
+        return f"http://127.0.0.1:{self.port}/{place}/{notebook}?token={self.token}&reset"
 
     def api(self, path: str, method: str = "GET", data: dict | None = None) -> Any:
         """The server's answer to a call of its REST interface, for instance `api("kernels")`."""
@@ -141,7 +144,8 @@ def wait_for_notebook(page: Any, seconds: float = 60) -> None:
     The indicator beside the kernel's name is no help: it says idle before there is a kernel.
     """
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=1000 * seconds)
-    page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=1000 * seconds)
+    notebook7 = page.locator(".jp-NotebookKernelStatus-fade")          # has no status bar; the word fades when idle
+    page.locator("#jp-main-statusbar", has_text="| Idle").or_(notebook7).first.wait_for(timeout=1000 * seconds)
 
 
 def run_cell(page: Any, number: int) -> None:

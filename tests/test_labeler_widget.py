@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from labelling import BLOCKS, clip_store, side_of, text_store
+from labelling import BLOCKS, clip_store, text_store
 
 from course_lib.labeling.desk import Desk
 from course_lib.labeling.trouble import in_words
@@ -39,9 +39,10 @@ class Widget:
         self.context, self.desk, self.width, self.broken = context, desk, width, None
         self.open()
 
-    def open(self):
+    def open(self, **media):
         """A fresh page, as after a reload or in a new tab."""
         self.page = self.context.new_page()
+        self.page.emulate_media(**media)
         self.page.on("pageerror", lambda error: print("[page error]", error))
         self.page.route(ADDRESS, lambda route: route.fulfill(
             body='<!doctype html><html lang="en"><title>labeller</title><body>', content_type="text/html"))
@@ -99,13 +100,6 @@ def clips(browser_context, tmp_path):
     widget.page.close()
 
 
-@pytest.fixture
-def texts(browser_context, tmp_path):
-    widget = Widget(browser_context, Desk(text_store(tmp_path / "texts.sqlite", 8, prompt="Go."), "texts", "ann", 6, "?"))
-    yield widget
-    widget.page.close()
-
-
 def ranking(browser_context, tmp_path, kind="clips", cards=4, width=700):
     store = (clip_store if kind == "clips" else text_store)(tmp_path / "order.sqlite", 3, run="other")
     items = [row[0] for row in store.connection.execute("SELECT item_id FROM items ORDER BY rowid LIMIT ?", (cards,))]
@@ -135,7 +129,6 @@ def test_each_side_shows_its_own_clip(clips):
 
 
 def test_both_clips_show_the_same_moment(clips):
-    clips.page.evaluate("""() => { window.seen = []; const look = () => { window.seen.push(1); requestAnimationFrame(look) }; look() }""")
     pairs = []
     for _ in range(40):
         clips.wait(23)
@@ -151,7 +144,7 @@ def test_a_double_click_answers_once(clips):
 
 def test_a_held_key_answers_once(clips):
     for _ in range(8):
-        clips.page.keyboard.down("ArrowLeft")                  # the second and later ones are repeats, as from a held key
+        clips.page.keyboard.down("ArrowLeft")                  # from the second on repeats, as from a held key
         clips.wait(100)
     clips.page.keyboard.up("ArrowLeft")
     clips.wait()
@@ -228,7 +221,8 @@ def test_a_silent_kernel_is_named_and_answers_wait(clips):
     banner = clips.root.locator(".cl-banner")
     banner.wait_for(timeout=6000)
     assert "The kernel does not answer" in banner.inner_text()
-    assert "2 answers wait safely in this browser" in banner.inner_text() and "run this cell again" in banner.inner_text()
+    for words in ("2 answers wait safely in this browser", "run this cell again"):
+        assert words in banner.inner_text()
     clips.page.evaluate("window.deaf = false")
     clips.click("Try again")
     assert [choice for _, choice in clips.choices()] == ["left", "equal"] and not banner.is_visible()
@@ -312,23 +306,10 @@ def test_pause_step_slide_and_half_speed(clips):
     assert clips.numbers()[0][0] != 7
 
 
-def test_reduced_motion_starts_paused(browser_context, tmp_path, clips):
+def test_reduced_motion_starts_paused(clips):
     clips.page.close()
-    clips.context.pages[0].emulate_media(reduced_motion=None)
-    clips.page = clips.context.new_page()
-    clips.page.close()
-    original = clips.context.new_page
-    clips.context.new_page = lambda: reduced(original())
-    try:
-        clips.open()
-    finally:
-        clips.context.new_page = original
+    clips.open(reduced_motion="reduce")
     assert clips.root.get_by_role("button", name="Play").is_visible()
-
-
-def reduced(page):
-    page.emulate_media(reduced_motion="reduce")
-    return page
 
 
 # ---- rankings ------------------------------------------------------------------------------------------------------
@@ -379,7 +360,8 @@ def test_ranking_by_buttons_with_a_tie(browser_context, tmp_path):
     numbers = shown_numbers(widget)
     widget.root.get_by_role("button", name="Move number 3 towards best").focus()
     widget.press("Enter")
-    assert widget.page.evaluate("document.activeElement.innerText").endswith("Move number 3 towards best"), "focus stays"
+    focused = widget.page.evaluate("document.activeElement.innerText")
+    assert focused.endswith("Move number 3 towards best"), "focus stays"
     widget.click("Number 2 is as good as the one before")      # now 1, 3, 2 with the last two tied
     widget.press("Enter")                                      # saves: after a click the keys are the labeller's again
     expected = implied([numbers[0], numbers[2], numbers[1]])
@@ -491,10 +473,11 @@ def test_axe_finds_no_violation(browser_context, tmp_path, theme):
     found = {}
     for name, widget in states(browser_context, tmp_path, 700):
         colours = {"light": ("#fff", "rgba(0,0,0,.87)"), "dark": ("#111", "rgba(255,255,255,.87)")}[theme]
-        widget.page.evaluate("""([back, front, light]) => { document.body.dataset.jpThemeLight = light;
-          document.body.style.background = back;
-          document.body.style.setProperty("--jp-layout-color1", back);
-          document.body.style.setProperty("--jp-ui-font-color1", front); }""", [*colours, str(theme == "light").lower()])
+        widget.page.evaluate("""([back, front, light]) => { const { body } = document;
+          body.dataset.jpThemeLight = light;
+          body.style.background = back;
+          body.style.setProperty("--jp-layout-color1", back);
+          body.style.setProperty("--jp-ui-font-color1", front); }""", [*colours, str(theme == "light").lower()])
         widget.page.add_script_tag(content=axe)
         for stage in ("question", "help and error", "summary"):
             if stage == "help and error":

@@ -283,6 +283,11 @@ class Labeler {
     this.arrived = Promise.resolve();                              // messages are handled one after the other
     this.receive = (message) => { this.arrived = this.arrived.then(() => this.hear(message)).catch((e) => this.fail(e)); };
     model.on("msg:custom", this.receive);
+    const keydown = (event) => {
+      if (this.root.contains(event.target)) this.press(event);
+      else if (this.closed && !this.root.isConnected) window.removeEventListener("keydown", keydown, true);
+    };
+    window.addEventListener("keydown", keydown, true);             // before the notebook: Notebook 7 would cut a cell on "x"
     this.watcher = new IntersectionObserver((entries) => this.player.show(entries.at(-1).isIntersecting));
     this.watcher.observe(this.root);
     this.timers = [setInterval(() => this.poll(), HELLO_MS), setInterval(() => this.renew(), RENEW_MS)];
@@ -351,7 +356,6 @@ class Labeler {
       h("div", { class: "cl-head" }, this.title, h("div", { class: "cl-far" }, this.progress, this.number)),
       this.prompt, this.body, this.controls, ...Object.values(this.bars), this.banner,
       h("div", { class: "cl-foot" }, this.undoButton, h("div", { class: "cl-says" }, this.status, this.hint), this.script, this.helpButton), this.help, this.live);
-    this.root.addEventListener("keydown", (event) => this.press(event));
     this.root.addEventListener("click", (event) => { if (event.detail && !this.root.contains(document.activeElement)) this.focus(); });
   }
 
