@@ -125,3 +125,34 @@ def test_rounds_need_labels_and_updates():
         LoopConfig(labels=(20, 20), updates=(5,))
     with pytest.raises(ValueError, match="at least one round"):
         LoopConfig(labels=(), updates=())
+
+
+def test_a_notebook_run_again_from_the_top_passes_over_what_is_done(tmp_path):
+    """With `round` a step that was taken is not taken again; one that is not due yet still raises."""
+    loop = make(tmp_path)
+    for round in (1, 2):
+        for _ in range(2):
+            assert loop.collect(round) == (5, 9)[round - 1]
+        labeler = loop.labeler(lambda left, right: "left", round=round)
+        assert labeler.desk.target == (5, 9)[round - 1]
+        labeler.answer_scripted()
+        for _ in range(2):
+            assert loop.label(labeler.require(), round) == (5, 9)[round - 1]
+        assert loop.fit(round) == loop.fit(round) == loop.losses[round - 1]
+        if round == 1:
+            with pytest.raises(OutOfTurn, match="next step is to train"):
+                loop.collect(2)
+        assert len(list(loop.train(round))) == (3, 2)[round - 1] and list(loop.train(round)) == []
+    assert loop.stage == "finished" and loop.collect(1) == 9
+    assert loop.labeler(round=1).desk.target == 5
+
+
+def test_agents_and_reward_models_of_each_round_are_kept(tmp_path):
+    loop = finish(make(tmp_path))
+    last, first = loop.reward_model(2), loop.reward_model(1)
+    obs = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(last.opinion(obs), loop.ensemble.opinion(obs))
+    assert not torch.equal(first.opinion(obs), last.opinion(obs))
+    acting = [loop.agent(after).distribution(obs).logprobs for after in (0, 1, 2)]
+    assert torch.equal(acting[2], loop.network.distribution(obs).logprobs)
+    assert not torch.equal(acting[0], acting[1]) and not torch.equal(acting[1], acting[2])

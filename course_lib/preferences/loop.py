@@ -106,15 +106,19 @@ class PreferenceLoop:
         self.verdicts: Verdicts | None = None
         self.losses: list[float] = []               # after each fit, nats
         self.agents = [_copy(self.network)]         # the untrained agent, and the agent after each round
+        self.models: list[dict[str, Tensor]] = []   # the reward model that each round trained on
         self.files = loop_state.Files(self.folder)
         if self.files.exist:
             loop_state.load(self)
 
     # ---- the four steps -----------------------------------------------------------------------------------------
 
-    def collect(self) -> int:
-        """Let the agent act, cut clips and put this round's pairs into the store; returns how many."""
-        self._due("collect")
+    # With `round`, a step that was taken earlier is passed over: a notebook can be run again from the top.
+
+    def collect(self, round: int | None = None) -> int:
+        """Let the agent act, cut clips and put this round's pairs into the store; returns how many wait in all."""
+        if self._done("collect", round):
+            return len(self.asked)
         rollout, _ = self.ppo.collector.collect(self.config.ppo.num_steps)
         self._keep_clips(rollout, rollout.next_obs())
         pairs = self.select(self.pool, self.config.labels[self.round - 1], self.ensemble, self.rng)
@@ -123,20 +127,21 @@ class PreferenceLoop:
                 question = self.store.add_pair(self._item(first), self._item(second), run=self.run, round=self.round)
                 self.asked.setdefault(question, self.round)
         self._go_to("label")
-        return len(pairs)
+        return len(self.asked)
 
-    def labeler(self, scripted: Scripted | None = None, **options: object) -> Labeler:
-        """A labeller for all pairs asked about so far: show it in a cell, then `require()` its answers in the next."""
-        return Labeler(self.store, run=self.run, target=len(self.asked), title=self.task.question, scripted=scripted,
-                       **options)
+    def labeler(self, scripted: Scripted | None = None, round: int | None = None, **options: object) -> Labeler:
+        """A labeller for all pairs asked about up to this round: show it in a cell, `require()` answers in the next."""
+        target = sum(asked_in <= (round or self.round) for asked_in in self.asked.values())
+        return Labeler(self.store, run=self.run, target=target, title=self.task.question, scripted=scripted, **options)
 
-    def label(self, preferences: Sequence[Preference], mixed: bool = False) -> int:
+    def label(self, preferences: Sequence[Preference], round: int | None = None, mixed: bool = False) -> int:
         """Take the verdicts on the pairs asked about; returns how many (skipped pairs bring none).
 
         A run with answers of a person and of a script is refused, unless `mixed` says that this is meant; then it
         says "mixed" wherever it shows its labels.
         """
-        self._due("label")
+        if self._done("label", round):
+            return len(self.verdicts.mu)
         answered = self.answered
         if answered < len(self.asked):
             raise OutOfTurn(f"{answered} of {len(self.asked)} pairs are labelled. Go on in the labeller, then run this "
@@ -158,17 +163,19 @@ class PreferenceLoop:
         self._go_to("fit")
         return len(ours)
 
-    def fit(self) -> float:
+    def fit(self, round: int | None = None) -> float:
         """Fit the reward model to all verdicts so far; returns the loss, nats."""
-        self._due("fit")
+        if self._done("fit", round):
+            return self.losses[round - 1]
         self.losses.append(self.ensemble.fit(*(getattr(self.verdicts, name)
                                                for name in ("first", "second", "mu", "weight"))))
         self._go_to("train")
         return self.losses[-1]
 
-    def train(self) -> Iterator[Progress]:
+    def train(self, round: int | None = None) -> Iterator[Progress]:
         """This round's PPO updates on the learned reward; stop and go on at will."""
-        self._due("train")
+        if self._done("train", round):
+            return
         goal = sum(self.config.updates[:self.round]) * self.config.ppo.num_steps * self.task.num_envs
         try:
             for progress in self.ppo.train(until=goal):
@@ -179,6 +186,7 @@ class PreferenceLoop:
             if self.ppo.steps < goal:
                 self.files.save(self)
         self.agents.append(_copy(self.network))
+        self.models.append(_copy(self.ensemble))
         last = self.round == len(self.config.labels)
         self.round += not last
         self._go_to("finished" if last else "collect")
@@ -204,6 +212,12 @@ class PreferenceLoop:
         network.load_state_dict(self.agents[after])
         return network
 
+    def reward_model(self, round: int) -> RewardEnsemble:
+        """A copy of the reward model that the agent of round `round` (from 1) was trained on."""
+        ensemble = RewardEnsemble(self.task.scale, self.config.reward)
+        ensemble.load_state_dict(self.models[round - 1])
+        return ensemble
+
     def __repr__(self) -> str:
         return loop_view.text(self)
 
@@ -212,13 +226,19 @@ class PreferenceLoop:
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
-    def _due(self, stage: str) -> None:
+    def _done(self, stage: str, round: int | None) -> bool:
+        """Whether the step was taken before; raises OutOfTurn when it is neither done nor due."""
+        wanted = (self.round if round is None else round, STAGES.index(stage))
+        now = (self.round, len(STAGES) if self.stage == "finished" else STAGES.index(self.stage))
+        if round is not None and wanted < now:
+            return True
+        if wanted == now:
+            return False
         if self.stage == "finished":
             raise OutOfTurn(f"All {len(self.config.labels)} rounds are done, so there is nothing left to {stage}. "
                             "For another run give another folder and another run name.")
-        if stage != self.stage:
-            raise OutOfTurn(f"It is not time to {stage}: in round {self.round} the next step is to {self.stage}. "
-                            f"Call {CALLS[self.stage]}. The order is {' → '.join(STAGES)}.")
+        raise OutOfTurn(f"It is not time to {stage}: in round {self.round} the next step is to {self.stage}. "
+                        f"Call {CALLS[self.stage]}. The order is {' → '.join(STAGES)}.")
 
     def _go_to(self, stage: str) -> None:
         self.stage = stage

@@ -64,7 +64,8 @@ def snapshot(loop: "PreferenceLoop") -> dict:
     pool = (stack(loop.pool), torch.stack([clip.actions for clip in loop.pool])) if loop.pool else None
     return {
         "config": _settings(loop), "stage": loop.stage, "round": loop.round, "asked": loop.asked, "pool": pool,
-        "verdicts": verdicts, "losses": loop.losses, "agents": loop.agents, "ensemble": loop.ensemble.state_dict(),
+        "verdicts": verdicts, "losses": loop.losses, "agents": loop.agents,
+        "models": loop.models, "ensemble": loop.ensemble.state_dict(),
         "ensemble_random": loop.ensemble.generator.get_state(), "random": loop.rng.bit_generator.state}
 
 
@@ -91,7 +92,7 @@ def load(loop: "PreferenceLoop") -> None:
         given = state["verdicts"]
         loop.verdicts = given and Verdicts(**{**given, "sources": tuple(given["sources"])})
         loop.stage, loop.round, loop.asked = state["stage"], state["round"], state["asked"]
-        loop.losses, loop.agents = state["losses"], state["agents"]
+        loop.losses, loop.agents, loop.models = state["losses"], state["agents"], state["models"]
         files.saves = state["saves"]
     except CheckpointError as error:
         if "other settings" in str(error):

@@ -1,0 +1,121 @@
+"""CartPole from a scripted judge's verdicts, seed by seed; see JOBS for what each job is.
+
+    python benchmarks/cartpole_from_preferences.py 60-labels --seeds 0-19
+    python benchmarks/cartpole_from_preferences.py --table
+
+The judge sees what a clip shows and nothing else: more upright is better, nearer the centre is better, a fall is
+worst, and clips that differ by less than 0.5 marks are a tie (course_lib/preferences/cartpole_judge.py). Every run has
+a length fixed beforehand; the true return is looked at when it is over. One JSON line a seed goes to
+benchmarks/results/cartpole_from_preferences_<job>.jsonl. Seeds that have a line are skipped, so that a stopped run
+goes on where it was. CPU-seconds are those of the whole loop in one process, one thread: acting, cutting and drawing
+clips, the store, fitting, learning, saving; playing the 20 fresh episodes afterwards is not among them.
+"""
+
+import argparse
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from pong_record import append, circumstances, lines
+
+from course_lib.preferences.cartpole_judge import TIE_BELOW, ScriptedJudge
+from course_lib.preferences.cartpole_report import fresh_episodes
+from course_lib.preferences.cartpole_task import CartPoleTask, falls, scripted
+from course_lib.preferences.loop import LoopConfig, PreferenceLoop
+from course_lib.preferences.selection import PairSelection, contrast, disagreement, random_pairs
+from course_lib.preferences.store import PreferenceStore
+
+RETURN, DISTANCE, CPU_SECONDS = 490.0, 0.5, 15.0        # the goal: at least, below, at most
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the table."""
+
+    says: str
+    config: LoopConfig = field(default_factory=LoopConfig)
+    select: PairSelection = random_pairs
+    wrong: float = 0.0                                  # share of verdicts at random
+
+
+JOBS = {
+    "60-labels": Job("60 labels, random pairs"),
+    "120-labels-noise": Job("120 labels, 10% at random", LoopConfig(labels=(40, 40, 40)), wrong=0.1),
+    "60-labels-noise": Job("60 labels, 10% at random", wrong=0.1),
+    "disagreement": Job("60 labels, pairs that the models dispute", select=disagreement()),
+    "contrast": Job("60 labels, a fall beside none", select=contrast(falls)),
+    "all-at-once": Job("60 labels before any training", LoopConfig(labels=(60,), updates=(74,))),
+    "early-rounds": Job("60 labels, rounds at updates 0, 5, 10", LoopConfig(updates=(5, 5, 64))),
+}
+
+
+def measure(name: str, seed: int) -> dict:
+    """Run one seed to its end, then look at the true return; returns its line."""
+    job = JOBS[name]
+    config = LoopConfig(**{**vars(job.config), "seed": seed})
+    answer = scripted(ScriptedJudge(job.wrong, seed))
+    with tempfile.TemporaryDirectory() as folder:
+        cpu, wall = time.process_time(), time.perf_counter()
+        store = PreferenceStore(Path(folder) / "labels.sqlite")
+        loop = PreferenceLoop(CartPoleTask(), store, Path(folder) / "run", name, config, job.select)
+        while loop.stage != "finished":
+            loop.collect()
+            labeler = loop.labeler(answer)
+            labeler.answer_scripted()
+            loop.label(labeler.require())
+            loop.fit()
+            for _ in loop.train():
+                pass
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    fresh = [fresh_episodes(loop.agent(after)) for after in range(len(loop.agents))]
+    ties = int((loop.verdicts.mu == 0.5).sum())
+    return {
+        "job": name, "seed": seed, "true_return": round(fresh[-1].true_return, 1),
+        "mean_distance": round(fresh[-1].mean_distance, 3),
+        "after_each_round": [[round(f.true_return, 1), round(f.mean_distance, 3)] for f in fresh],
+        "labels": len(loop.asked), "ties": ties, "tie_rate": round(ties / len(loop.asked), 3), "tie_below": TIE_BELOW,
+        "rounds": len(config.labels), "label_source": loop.source, "wrong": job.wrong,
+        "cpu_s": round(cpu, 1), "wall_s": round(wall, 1),
+        "reached": bool(fresh[-1].true_return >= RETURN and fresh[-1].mean_distance < DISTANCE and cpu <= CPU_SECONDS),
+        "settings": asdict(config), **circumstances()}
+
+
+def table() -> None:
+    """Print what has been measured, one line for each job."""
+    for name, job in JOBS.items():
+        rows = lines(f"cartpole_from_preferences_{name}")
+        if rows:
+            good = [row for row in rows if row["reached"]]
+            cpu = sorted(row["cpu_s"] for row in rows)
+            print(f"{name:17} {job.says:42} {len(good)} of {len(rows)} seeds; ties {sum(r['ties'] for r in rows)} of "
+                  f"{sum(r['labels'] for r in rows)}; CPU-s median {cpu[len(cpu) // 2]}, most {cpu[-1]}; missed: "
+                  + (", ".join(f"seed {r['seed']} ({r['true_return']:.0f}, {r['mean_distance']:.2f} m)"
+                               for r in rows if not r["reached"]) or "none"))
+
+
+def main() -> None:
+    """Measure the seeds that have no line yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", choices=JOBS, nargs="?")
+    parser.add_argument("--seeds", default="0-19", help="one number or a range: 3 or 0-19")
+    parser.add_argument("--table", action="store_true", help="print what has been measured")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.job and not arguments.table:
+        first, _, last = arguments.seeds.partition("-")
+        name = f"cartpole_from_preferences_{arguments.job}"
+        for seed in range(int(first), int(last or first) + 1):
+            if any(line["seed"] == seed for line in lines(name)):
+                print(f"{arguments.job} seed {seed}: measured before, skipped")
+                continue
+            line = measure(arguments.job, seed)
+            append(name, line)
+            shown = ("seed", "labels", "ties", "rounds", "cpu_s", "true_return", "mean_distance", "reached")
+            print({key: line[key] for key in shown}, flush=True)
+    table()
+
+
+if __name__ == "__main__":
+    main()
