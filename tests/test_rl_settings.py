@@ -1,0 +1,67 @@
+"""The named settings, the ablation over them, and the shipped agents: they do what the lessons say of them."""
+
+from dataclasses import asdict
+
+import pytest
+
+from course_lib.rl import shipped
+from course_lib.rl.ablation import VARIANTS, ablate
+from course_lib.rl.checkpoint import CheckpointError
+from course_lib.rl.evaluate import evaluate, greedy
+from course_lib.rl.settings import CARTPOLE, CARTPOLE_CLEANRL, LUNAR_LANDER, ONLY_PROGRESS, SCORE_EVERY_STEP
+
+SETTINGS = (CARTPOLE, CARTPOLE_CLEANRL, LUNAR_LANDER, ONLY_PROGRESS, SCORE_EVERY_STEP)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: s.task)
+def test_each_setting_starts_from_its_seed_and_its_minibatches_fill_a_rollout(setting):
+    ppo = setting.start(seed=5, gamma=0.5)
+    assert (ppo.config.seed, ppo.config.gamma, ppo.config.lam) == (5, 0.5, setting.config.lam)
+    assert setting.num_envs * ppo.config.num_steps % ppo.config.minibatch_size == 0
+    weights = [next(setting.start(seed=s).network.parameters()).sum().item() for s in (5, 6)]
+    assert next(ppo.network.parameters()).sum().item() == weights[0] != weights[1]
+
+
+@pytest.mark.slow
+def test_the_cartpole_setting_solves_it():
+    ppo = CARTPOLE.start(seed=11)
+    list(ppo.train())
+    assert evaluate(CARTPOLE.make_envs(20), greedy(ppo.network)).mean >= CARTPOLE.goal
+
+
+def test_each_variant_changes_what_its_name_says():
+    whole = asdict(CARTPOLE.config)
+    for name, changes in VARIANTS.items():
+        assert (name == "PPO") == (not changes)
+        assert all(whole[field] != value for field, value in changes.items()), f"{name} changes nothing"
+
+
+def test_an_ablation_runs_each_variant_with_each_seed():
+    runs = list(ablate(CARTPOLE, ("PPO", "no clipping"), seeds=(0, 1), total_steps=3 * 2048))
+    assert [(run.variant, run.seed) for run in runs] == [(v, s) for v in ("PPO", "no clipping") for s in (0, 1)]
+    for run in runs:
+        assert run.steps == [2048, 4096, 6144] and len(run.returns) == 3 and run.greedy > 5 and run.sampled > 5
+    assert runs[0].returns != runs[1].returns and runs[0].returns != runs[2].returns
+
+
+def test_the_shipped_landers_do_what_the_lesson_says():
+    landings, _ = shipped.load_agent(shipped.LANDER)
+    good = evaluate(LUNAR_LANDER.make_envs(6), greedy(landings))
+    assert good.mean >= 200
+    hovering, facts = shipped.load_agent(shipped.LANDER_ONLY_PROGRESS)
+    slipped = evaluate(ONLY_PROGRESS.make_envs(6), greedy(hovering))
+    truly = evaluate(LUNAR_LANDER.make_envs(6), greedy(hovering))
+    assert slipped.mean > evaluate(ONLY_PROGRESS.make_envs(6), greedy(landings)).mean > 0
+    assert truly.mean < 0 and (truly.lengths == 1000).sum() >= 5 and facts["trained_on"] == ONLY_PROGRESS.task
+    diving, _ = shipped.load_agent(shipped.LANDER_SCORE_EVERY_STEP)
+    dived = evaluate(LUNAR_LANDER.make_envs(6), greedy(diving))
+    assert dived.lengths.max() < 150 and dived.mean < -50
+
+
+def test_a_missing_or_foreign_checkpoint_is_said_in_words(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_ROOT", str(tmp_path))
+    with pytest.raises(CheckpointError, match="no lander.pt"):
+        shipped.load_agent(shipped.LANDER)
+    shipped.save_checkpoint(shipped.folder() / shipped.LANDER, {"network": {"a": 1}, "facts": {}})
+    with pytest.raises(CheckpointError, match="another network.*git checkout"):
+        shipped.load_agent(shipped.LANDER)
