@@ -1,0 +1,117 @@
+"""Donkey Kong from its score and from scripted preferences for climbing, reported as it is.
+
+    python benchmarks/donkey_kong.py score --cpu-seconds 150
+    python benchmarks/donkey_kong.py preferences --cpu-seconds 150
+
+One JSON line goes to benchmarks/results/donkey_kong.jsonl: the true score of 10 fresh games, and how high Jumpman got
+in them, in pixels above the ground (the next girder is 20 to 28 up, Pauline's 158). `--clip FILE` keeps the end of a
+fresh game as a looping picture: where the agent gets stuck.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from pong_record import append, circumstances
+
+from course_lib.atari.envs import AtariEnvs
+from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
+from course_lib.atari.games import DONKEY_KONG
+from course_lib.atari.kong import ClimbJudge, jumpman
+from course_lib.atari.segments import Preference
+from course_lib.atari.tracks import TRACKS
+from course_lib.rl.evaluate import sampled
+from course_lib.rl.ppo import PPO, PPOConfig
+
+TRACK = TRACKS["donkey kong objects"]
+SCORE_UNIT = 0.01                       # a barrel jumped over pays 100 points
+GROUND = 157                            # rows of the court above Jumpman's feet on the ground
+GAMES, STEP_LIMIT = 10, 2_000
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Fresh games: score and greatest height of each, and the last frames of the first."""
+
+    scores: list[float]
+    heights: list[int]
+    frames: np.ndarray                  # (L, 160, 160) uint8
+
+
+def from_score(cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
+    """PPO on the true score."""
+    envs = AtariEnvs(TRACK.game, 16, TRACK.encoder())
+    config = PPOConfig(total_steps=3_000_000, learning_rate=1e-3, reward_scale=SCORE_UNIT, seed=seed)
+    ppo = PPO(envs, TRACK.agent(seed=seed), config)
+    for progress in ppo.train():
+        if progress.cpu_seconds > cpu_seconds:
+            break
+    return ppo.network, {"agent_steps": ppo.steps, "labels": 0}
+
+
+def from_preferences(cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
+    """PPO on a reward learned from scripted preferences for climbing."""
+    run, judge, started = AtariFromPreferences(PreferenceConfig(
+        track="donkey kong objects", labels=200, labels_a_round=20, updates_a_round=8, total_steps=3_000_000,
+        ppo=PPOConfig(total_steps=3_000_000, learning_rate=1e-3), seed=seed)), ClimbJudge(), time.process_time()
+    while time.process_time() - started < cpu_seconds:
+        run.add([Preference(a, b, judge(a, b), judge.source) for a, b in run.pairs(run.wanted)])
+        for _ in run.train():
+            if time.process_time() - started > cpu_seconds:
+                break
+    return run.network, {"agent_steps": run.ppo.steps, "labels": len(run.preferences), "ties": judge.ties,
+                         "label_source": judge.source}
+
+
+def play(network: torch.nn.Module | None, seed: int) -> Fresh:
+    """Ten fresh games of an agent, or of random play (None)."""
+    envs, rng = AtariEnvs(DONKEY_KONG, GAMES, TRACK.encoder(), keep_frames=True), np.random.default_rng(seed)
+    policy = sampled(network, seed) if network else lambda obs: rng.integers(0, len(DONKEY_KONG.actions), len(obs))
+    obs, _ = envs.reset(seed=1_000_000 + seed)
+    scores, heights, playing, kept = np.zeros(GAMES), np.zeros(GAMES, dtype=int), np.ones(GAMES, dtype=bool), []
+    for _ in range(STEP_LIMIT):
+        with torch.no_grad():
+            obs, rewards, terminated, truncated, _ = envs.step(policy(obs))
+        court = envs.take_frames()[0]
+        seen, _, feet = jumpman(court)
+        scores += rewards * playing
+        heights = np.maximum(heights, np.where(seen & playing, GROUND - feet, 0))
+        if playing[0]:
+            kept = [*kept[-120:], court[0]]
+        playing &= ~(terminated | truncated)
+        if not playing.any():
+            break
+    return Fresh(scores.tolist(), heights.tolist(), np.stack(kept))
+
+
+def main() -> None:
+    """Train, play, write one line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", choices=("score", "preferences", "random"))
+    parser.add_argument("--cpu-seconds", type=float, default=150.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clip", type=Path, help="write the end of a fresh game here, as a looping PNG")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    started, network, facts = time.process_time(), None, {}
+    if arguments.job != "random":
+        train = from_score if arguments.job == "score" else from_preferences
+        network, facts = train(arguments.cpu_seconds, arguments.seed)
+    cpu = time.process_time() - started
+    fresh = play(network, arguments.seed)
+    line = {"job": arguments.job, "seed": arguments.seed, "cpu_s": round(cpu, 1), **facts, "scores": fresh.scores,
+            "mean_score": float(np.mean(fresh.scores)), "heights": fresh.heights,
+            "mean_height": float(np.mean(fresh.heights)), "step_limit": STEP_LIMIT, **circumstances()}
+    append("donkey_kong", line)
+    print({key: line[key] for key in ("job", "cpu_s", "mean_score", "heights")})
+    if arguments.clip:
+        first, *rest = (Image.fromarray(frame) for frame in fresh.frames)
+        first.save(arguments.clip, "PNG", save_all=True, append_images=rest, duration=67, loop=0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Atari clips in the label store, judged by script through the same desk as a person."""
+
+import numpy as np
+import torch
+
+from course_lib.atari.encoders import BALL
+from course_lib.atari.explain import occlusion, rewards_along
+from course_lib.atari.games import PONG
+from course_lib.atari.judge import PointsJudge
+from course_lib.atari.kong import ClimbJudge, KongObjects
+from course_lib.atari.questions import ask, scripted_by
+from course_lib.atari.reward_models import RewardEnsemble, RowPooledReward
+from course_lib.atari.segments import Segment
+from course_lib.labeling.desk import Desk
+from course_lib.preferences.store import PreferenceStore
+
+
+def clip(*ball: int) -> Segment:
+    frames = np.full((len(ball), 160, 160), PONG.floor, np.uint8)
+    for frame, column in zip(frames, ball, strict=True):
+        frame[60:64, column:column + 2] = BALL
+    return Segment(np.full((len(ball), 2, 40, 40), ball[0] % 2, np.uint8), frames)
+
+
+def test_scripted_answers_come_back_as_preferences_with_their_source(tmp_path):
+    store = PreferenceStore(tmp_path / "labels.sqlite")
+    won, lost, nothing, other = clip(30, 20, 4), clip(131, 141, 156), clip(80, 84, 88), clip(70, 75, 80)
+    questions = ask(store, [(won, lost), (lost, nothing), (nothing, other), (won, won)], "pong-test", PONG, round=1)
+    assert len(questions) == 3, "a clip was compared with itself"
+    desk = Desk(store, "pong-test", "me", 3, "Which is better?", scripted=scripted_by(PointsJudge()))
+    assert desk.answer_scripted() == 3
+    preferences = sorted(store.preferences("pong-test"), key=lambda p: p.group)
+    assert [p.mu for p in preferences] == [1.0, 0.0, 0.5]
+    assert {p.source for p in preferences} == {"scripted"}
+    assert np.array_equal(preferences[0].sigma1.obs, won.obs) and preferences[0].sigma1.obs.dtype == np.uint8
+    assert preferences[0].sigma1.info["height"] == 320
+
+
+def kong_court(across: int, feet: int, barrel: tuple[int, int] | None = None) -> np.ndarray:
+    court = np.zeros((160, 160), np.uint8)
+    court[feet - 15:feet, across:across + 8] = 110
+    if barrel:
+        court[barrel[1]:barrel[1] + 8, barrel[0]:barrel[0] + 8] = 199
+    return court
+
+
+def test_the_climbing_judge_wants_up_then_right():
+    def ends(across: int, feet: int) -> Segment:
+        return Segment(np.zeros(1), np.stack([kong_court(50, 157), kong_court(across, feet)]))
+
+    judge = ClimbJudge()
+    assert judge(ends(50, 120), ends(90, 157)) == 1.0           # higher
+    assert judge(ends(50, 157), ends(90, 157)) == 0.0           # nearer to the ladder
+    assert judge(ends(50, 157), ends(50, 152)) == 0.5           # a jump
+    assert judge(ends(50, 100), ends(90, 104)) == 0.5           # the same girder
+    gone = Segment(np.zeros(1), np.zeros((2, 160, 160), np.uint8))
+    assert judge(gone, ends(40, 157)) == 0.0
+    assert judge.ties == 2
+
+
+def test_kong_objects_name_jumpman_and_the_nearest_barrel():
+    objects = KongObjects()
+    before = objects.look(kong_court(40, 157, (100, 148))[None])
+    now = objects.look(kong_court(48, 157, (92, 148))[None])
+    obs = objects.join(now, before)[0]
+    assert obs[0] == 1 and abs(obs[1] + 0.4) < 1e-6 and obs[3] > 0 and obs[4] == 0
+    assert obs[5] == 1 and obs[6] > 0 and obs[8] < 0            # a barrel on the right that comes nearer
+    alone = objects.join(*[objects.look(kong_court(48, 157)[None])] * 2)[0]
+    assert (alone[5:] == 0).all()
+
+
+def test_explanations_point_at_what_the_model_uses():
+    ensemble = RewardEnsemble(RowPooledReward, 2, seed=0)
+    obs = np.zeros((6, 2, 40, 40), np.uint8)
+    obs[3, 0, 21, 5] = 1
+    along = rewards_along(ensemble, obs)
+    assert along.shape == (2, 6) and np.abs(along[:, [0, 1, 2, 4, 5]]).max() < 1e-5 and np.abs(along[:, 3]).min() > 1e-4
+    rests = occlusion(ensemble, obs[3])
+    assert rests.shape == (10, 10)
+    assert np.unravel_index(np.abs(rests).argmax(), rests.shape) == (5, 1)
+    with torch.no_grad():
+        difference = ensemble.rewards(torch.from_numpy(obs[None]))[0]
+    assert np.isclose(rests[5, 1], float(difference[3] - difference[0]), atol=1e-5)
