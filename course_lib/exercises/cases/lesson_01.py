@@ -1,0 +1,346 @@
+"""What the answers to lesson 01's exercises must do."""
+
+import numpy as np
+import torch
+
+from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.rl.cartpole import fallen, step_states
+
+# ---------------------------------------------------------------------------------------------------------------- 01.1
+
+hand = exercise(
+    "01.1", title="Balance the pole by hand", function="balance", points=1, kind="implement",
+    difficulty=1, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_01:balance",
+    hints=("Balance a broom on your palm: which way does the hand move when the broom leans to the right?",
+           "Pushing towards the lean alone is too late: the pole is still moving when it stands upright. How fast it turns "
+           "tells where it will be in a moment.",
+           "Push right when angle + 0.3 * angular_velocity is above 0: that is about where the pole will be in 0.3 seconds."))
+
+LONG_ENOUGH = 400       # steps, mean of ten episodes of at most 500
+
+
+def balance(obs: list[float]) -> int:
+    """Push (0 left, 1 right) towards where the pole will be in 0.3 seconds. obs: x, velocity, angle, angular velocity."""
+    x, velocity, angle, angular_velocity = obs
+    return 1 if angle + 0.3 * angular_velocity > 0 else 0
+
+
+def _push(fn, obs):
+    got = fn(obs)
+    try:
+        push = float(got)
+    except (TypeError, ValueError):
+        push = None
+    if push not in (0.0, 1.0):
+        raise Fail(f"balance({obs})", "0 (push left) or 1 (push right)", repr(got)[:60],
+                   "CartPole has two actions, and their names are 0 and 1.")
+    return int(push)
+
+
+@hand.case("a pole that leans right and falls further: push right")
+def _(fn):
+    for side, push in ((1, 1), (-1, 0)):
+        obs = [0.0, 0.0, 0.1 * side, 0.5 * side]
+        if (got := _push(fn, obs)) != push:
+            raise Fail(f"balance({obs})", str(push), str(got), "The cart must drive under the falling pole: push towards the "
+                       "side to which it leans, as one does with a broom on the palm.")
+
+
+@hand.case("ten episodes last 400 steps on average", seconds=20)
+def _(fn):
+    lengths = []
+    for seed in range(10):
+        state, steps = np.random.default_rng(seed).uniform(-0.05, 0.05, (1, 4)), 0
+        while steps < 500 and not fallen(state)[0]:
+            action = _push(fn, [round(float(number), 6) for number in state[0]])
+            state, steps = step_states(state, np.array([action])), steps + 1
+        lengths.append(steps)
+    mean = sum(lengths) / len(lengths)
+    if mean >= LONG_ENOUGH:
+        return
+    if mean < 120:
+        why = ("The pole swings to and fro, further each time: when it stands upright it is still turning. Let the angular "
+               "velocity count too.")
+    elif min(lengths) > 120:
+        why = ("Nearly: the pole stays up for a while. The angle says where the pole is, the angular velocity where it goes. "
+               "Add the two, and try how much the second should count.")
+    else:
+        why = "Some episodes end early. Watch one: does the pole fall, or does the cart leave the track?"
+    raise Fail("balance, in ten episodes of at most 500 steps", f"a mean length of at least {LONG_ENOUGH} steps",
+               f"a mean of {mean:.0f} (from {min(lengths)} to {max(lengths)})", why)
+
+
+# ---------------------------------------------------------------------------------------------------------------- 01.2
+
+returns = exercise(
+    "01.2", title="The discounted return", function="discounted_returns", points=2, kind="implement",
+    difficulty=1, importance=3, minutes=10, reference="course_lib.rl.returns:discounted_returns",
+    hints=("What is the return of the very last step? And of the step before it, if you know that one?",
+           "G_t = r_t + gamma * G_{t+1}: walk through the rewards from the back.",
+           "later = 0; for t in reversed(range(len(rewards))): later = rewards[t] + gamma * later; returns[t] = later."))
+
+
+@returns.case("three rewards of 1, each later one worth half")
+def _(fn):
+    got = fn(torch.tensor([1.0, 1.0, 1.0]), 0.5)
+    if isinstance(got, torch.Tensor) and got.ndim == 0:
+        raise Fail("", "tensor of shape (3,)", "one number", "A return for every step is wanted, not only for the first.")
+    shape_is(got, (3,))
+    close(got, torch.tensor([1.75, 1.5, 1.0]), likely=[
+        ([1.0, 1.5, 1.75], "You counted from the front: this is what the agent *has earned*. The return of a step is what is "
+                           "still to come: count back from the last step."),
+        ([1.75, 0.75, 0.25], "Each return must be seen from its own step: a reward that is paid now counts in full. "
+                             "You discounted everything to the start of the episode."),
+        ([3.0, 2.0, 1.0], "gamma changed nothing: what comes one step later is worth gamma times as much."),
+        ([1.75, 1.75, 1.75], "A step is paid for what comes after it, not for what came before: the last step's return is 1."),
+        ([0.875, 0.75, 0.5], "The reward of the step itself is not discounted: r_t counts in full, gamma starts with the next."),
+        ([0.75, 0.5, 0.0], "The reward of the step itself belongs to its return.")])
+
+
+@returns.case("gamma = 1: plain sums of what is to come")
+def _(fn):
+    close(fn(torch.tensor([2.0, -1.0, 0.0, 4.0]), 1.0), torch.tensor([5.0, 3.0, 4.0, 4.0]), likely=[
+        ([2.0, 1.0, 1.0, 5.0], "You counted from the front: the return of a step is what is still to come.")])
+
+
+@returns.case("one reward at the end pays for all that led to it")
+def _(fn):
+    close(fn(torch.tensor([0.0, 0.0, 0.0, 8.0]), 0.5), torch.tensor([1.0, 2.0, 4.0, 8.0]), likely=[
+        ([8.0, 4.0, 2.0, 1.0], "The result is turned round: the last entry belongs to the last step."),
+        ([0.0, 0.0, 0.0, 8.0], "Only the last step is paid: G_t = r_t + gamma * G_{t+1} reaches all the way back.")])
+
+
+@returns.case("gamma = 0: only the reward of the step itself")
+def _(fn):
+    rewards = torch.tensor([3.0, 0.0, -2.0])
+    close(fn(rewards, 0.0), rewards, otherwise="With gamma = 0 the future is worth nothing: the rewards themselves come out.")
+
+
+@returns.case("three hundred steps")
+def _(fn):
+    rewards = torch.sin(torch.arange(300.0))
+    expected, later = [], 0.0
+    for reward in reversed(rewards.tolist()):
+        later = reward + 0.5 * later
+        expected.insert(0, later)
+    got, call = fn(rewards, 0.5), "discounted_returns([sin(0), …, sin(299)], 0.5)"
+    lost = ("Right for short episodes, wrong for long ones: 0.5^200 is too small for a float, and dividing by such powers of "
+            "gamma gives inf or nan. Walk back from the end instead.")
+    if isinstance(got, torch.Tensor) and not bool(torch.isfinite(got).all()):
+        raise Fail(call, "300 finite numbers", "inf or nan among them", lost)
+    close(got, torch.tensor(expected), call=call, otherwise=lost)
+
+
+# ---------------------------------------------------------------------------------------------------------------- 01.3
+
+loss = exercise(
+    "01.3", title="REINFORCE in one line", function="policy_gradient_loss", points=2, kind="implement",
+    difficulty=2, importance=3, minutes=15, reference="course_lib.rl.policy_gradient:policy_gradient_loss",
+    hints=("We want actions with a high return to become likelier. An optimiser makes a loss *smaller*. Which sign?",
+           "Multiply each step's log-probability by its return, and take the mean over all steps.",
+           "-(logprobs * returns.detach()).mean()"))
+
+
+@loss.case("two actions, one paid well")
+def _(fn):
+    got = fn(torch.tensor([-1.0, -0.5]), torch.tensor([4.0, 1.0]))
+    shape_is(got, (), mistake="One number for all steps is wanted: take the mean.")
+    close(got, torch.tensor(2.25), likely=[
+        (-2.25, "The sign is turned: an optimiser walks *down* the loss, so this makes well-paid actions rarer."),
+        (4.5, "This is the sum. Take the mean, or a long episode takes longer strides than a short one."),
+        (-4.5, "Two slips: the sign, and a sum in place of a mean."),
+        (1.875, "You averaged first and multiplied then. Each action is weighed by its *own* return."),
+        (-1.0390, "These are probabilities. The gradient of the expected return needs their logarithm, which you were given.")])
+
+
+@loss.case("the gradient makes each action likelier by its own return")
+def _(fn):
+    logprobs = torch.tensor([-0.7, -0.7, -2.3], requires_grad=True)
+    got = fn(logprobs, torch.tensor([3.0, 0.0, -1.5]))
+    if not (isinstance(got, torch.Tensor) and got.requires_grad):
+        raise Fail("policy_gradient_loss(logprobs, returns).requires_grad", "True", "False",
+                   "The loss lost its way back to the policy: keep everything in tensors, without .item(), .detach() on the "
+                   "log-probabilities, or numpy.")
+    got.backward()
+    close(logprobs.grad, torch.tensor([-1.0, 0.0, 0.5]), call="gradient for returns [3, 0, -1.5]", likely=[
+        ([1.0, 0.0, -0.5], "The sign is turned: this pushes well-paid actions down.")],
+        otherwise="The gradient for a log-probability is minus its return, divided by the number of steps.")
+
+
+@loss.case("a whole batch, steps by episodes")
+def _(fn):
+    logprobs = -torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
+    weights = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    got = fn(logprobs, weights)
+    shape_is(got, (), mistake="One number for all steps of all episodes is wanted: take the mean over everything.")
+    close(got, torch.tensor(9.1 / 6), likely=[
+        (9.1 / 2, "You divided by the number of episodes: the mean over all steps is wanted."),
+        (9.1 / 3, "You divided by the number of steps in time: the mean over all entries is wanted."),
+        (9.1, "This is the sum. Take the mean.")])
+
+
+@loss.case("no gradient flows into the returns")
+def _(fn):
+    logprobs = torch.tensor([-0.7, -1.2], requires_grad=True)
+    weights = torch.tensor([2.0, 1.0], requires_grad=True)
+    fn(logprobs, weights).backward()
+    if weights.grad is not None and bool((weights.grad != 0).any()):
+        raise Fail("returns.grad after the loss's backward()", "None", repr(weights.grad),
+                   "The returns say how good an action turned out; they are facts, not something to be tuned. Later lessons "
+                   "put a network's opinion here, so stop the gradient: returns.detach().")
+
+
+# ---------------------------------------------------------------------------------------------------------------- 01.4
+
+patience = exercise(
+    "01.4", title="How patient is gamma?", function="prediction", points=1, kind="predict",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_01:prediction",
+    hints=("Write down what each plan is worth today: a reward in k steps counts gamma^k.",
+           "A is worth 12 whatever gamma is. B is worth 70 * gamma^20. C is a geometric sum: about 1 / (1 - gamma), as long as "
+           "100 steps are far beyond that.",
+           "gamma = 0.9: B 8.5, C 10.0. gamma = 0.95: B 25.1, C 19.9. gamma = 0.99: B 57.3, C 63.4."))
+
+PLANS = {"A": "12 points at once", "B": "70 points after 20 steps", "C": "1 point in each of 100 steps"}
+
+
+def prediction() -> dict[float, str]:
+    """The best plan for each gamma."""
+    return {0.5: "A", 0.9: "A", 0.95: "B", 0.99: "C"}
+
+
+def worth(plan: str, gamma: float) -> float:
+    """What a plan of exercise 01.4 is worth at its start."""
+    return {"A": 12.0, "B": 70 * gamma**20, "C": sum(gamma**t for t in range(100))}[plan]
+
+
+def _plan(fn, gamma):
+    got = fn()
+    if not isinstance(got, dict) or gamma not in got:
+        raise Fail("prediction()", "a dict with the keys 0.5, 0.9, 0.95 and 0.99", repr(got)[:80], f"The key {gamma} is missing.")
+    plan = str(got[gamma]).strip().upper()
+    if plan not in PLANS:
+        raise Fail(f"prediction()[{gamma}]", "'A', 'B' or 'C'", repr(got[gamma])[:80], "Name one of the three plans by its letter.")
+    return plan
+
+
+@patience.case("gamma = 0.5: nothing is far-sighted")
+def _(fn):
+    if (got := _plan(fn, 0.5)) != "A":
+        raise Fail("prediction()[0.5]", "another plan", repr(got), "After ten steps a point is worth a thousandth. What is "
+                   f"plan {got} worth today, against 12 at once?")
+
+
+@patience.case("gamma = 0.9: ten steps ahead")
+def _(fn):
+    if (got := _plan(fn, 0.9)) != "A":
+        raise Fail("prediction()[0.9]", "another plan", repr(got), "0.9^20 is 0.12, and 1 + 0.9 + 0.9² + … never passes 10. "
+                   "Both stay below 12.")
+
+
+@patience.case("gamma = 0.95: twenty steps ahead")
+def _(fn):
+    if (got := _plan(fn, 0.95)) != "B":
+        raise Fail("prediction()[0.95]", "another plan", repr(got), "0.95^20 is 0.36: what are 70 points worth? And "
+                   "1 + 0.95 + 0.95² + … stays just below 20.")
+
+
+@patience.case("gamma = 0.99: a hundred steps ahead")
+def _(fn):
+    if (got := _plan(fn, 0.99)) != "C":
+        raise Fail("prediction()[0.99]", "another plan", repr(got), "Now patience pays: 1 + 0.99 + 0.99² + … over a hundred "
+                   "steps comes to 63. What are 70 points after 20 steps worth?")
+
+
+# ---------------------------------------------------------------------------------------------------------------- 01.5
+
+slips = exercise(
+    "01.5", title="What will it do?", function="lander_prediction", points=1, kind="predict",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_01:lander_prediction",
+    hints=("Forget what the authors wanted. For each reward, ask only: what would I do to earn the most?",
+           "\"every step\": the score is below 0 until the lander stands still on its pad. How can one stop paying soon? "
+           "\"only progress\": is there a way to come nearer more than once?",
+           "A crash costs 100, once; a hundred steps in the air cost thousands. And who goes away for free can come nearer again, "
+           "for pay."))
+
+DEEDS = {"a": "land gently, as before", "b": "crash as soon as it can", "c": "fly to and fro, and never land",
+         "d": "hover in one place"}
+
+
+def lander_prediction() -> dict[str, str]:
+    """What an agent learns from each changed reward, as a letter."""
+    return {"every step": "b", "only progress": "c"}
+
+
+def _deed(fn, key):
+    got = fn()
+    if not isinstance(got, dict) or key not in got:
+        raise Fail("lander_prediction()", "a dict with the keys 'every step' and 'only progress'", repr(got)[:80],
+                   f"The key {key!r} is missing.")
+    deed = str(got[key]).strip().lower()
+    if deed not in DEEDS:
+        raise Fail(f"lander_prediction()[{key!r}]", "one of 'a', 'b', 'c', 'd'", repr(got[key])[:80],
+                   "Answer with one of the four letters.")
+    return deed
+
+
+@slips.case("the score itself at every step")
+def _(fn):
+    deed = _deed(fn, "every step")
+    if deed != "b":
+        raise Fail("lander_prediction()['every step']", "another letter", repr(deed), {
+            "a": "A gentle landing takes some 300 steps, and nearly each of them costs. What does a crash cost, and how often?",
+            "c": "Every step in the air costs, wherever it flies. Is there a quick way out?",
+            "d": "Hovering costs its distance from the pad at every step, up to a thousand times. Is there a quick way out?",
+        }[deed])
+
+
+@slips.case("coming nearer is paid, going away is free")
+def _(fn):
+    deed = _deed(fn, "only progress")
+    if deed != "c":
+        raise Fail("lander_prediction()['only progress']", "another letter", repr(deed), {
+            "a": "Landing is paid once. Going away costs nothing now: what is paid again and again?",
+            "b": "A crash still costs 100, and ends an income. What can it be paid for, again and again?",
+            "d": "Who hovers makes no progress. Moving away costs nothing now: what comes after that?",
+        }[deed])
+
+
+# ---------------------------------------------------------------------------------------------------------------- 01.6
+
+bug = exercise(
+    "01.6", title="Find the silent bug: falling pays best", function="returns_of_a_stream", points=2, kind="bug",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.rl.returns:discounted_returns",
+    hints=("Take two short episodes, gamma = 1, and write the right returns down by hand. Which entries differ?",
+           "The step that ends an episode is the last whose reward counts, and nothing comes after it. The walk goes "
+           "backwards: when it *reaches* that step, what has it just been in?",
+           "Forget `later` before the reward of an ending step is added, not after: `if dones[t]: later = 0.0` comes first."))
+
+
+def _stream(fn, rewards, gamma, dones):
+    got = fn(torch.tensor(rewards), gamma, torch.tensor(dones))
+    shape_is(got, (len(rewards),))
+    return got
+
+
+@bug.case("two episodes, gamma = 1: 2 1, then 3 2 1")
+def _(fn):
+    close(_stream(fn, [1.0] * 5, 1.0, [False, True, False, False, True]), torch.tensor([2.0, 1.0, 3.0, 2.0, 1.0]), likely=[
+        ([1.0, 3.0, 2.0, 1.0, 1.0], "The border is one step off. The step that ends an episode is paid for what the *next* "
+                                    "episode earns, so falling looks like the best move of all."),
+        ([5.0, 4.0, 3.0, 2.0, 1.0], "The episodes run into each other: after an end the sum must start afresh."),
+        ([1.0, 0.0, 2.0, 1.0, 0.0], "The reward of the last step is lost: the end cuts off what comes *after* that step."),
+        ([1.0, 2.0, 1.0, 2.0, 3.0], "You counted from the front: the return of a step is what is still to come.")])
+
+
+@bug.case("one episode only")
+def _(fn):
+    close(_stream(fn, [1.0, 2.0, 4.0], 0.5, [False, False, True]), torch.tensor([3.0, 4.0, 4.0]), likely=[
+        ([2.0, 2.0, 4.0], "The last step's reward never reaches the steps before it: `later` is forgotten one step too late."),
+        ([7.0, 6.0, 4.0], "gamma changed nothing.")])
+
+
+@bug.case("a stream that is cut before the second episode ends")
+def _(fn):
+    close(_stream(fn, [1.0, 1.0, 1.0, 1.0], 0.5, [False, True, False, False]), torch.tensor([1.5, 1.0, 1.5, 1.0]), likely=[
+        ([1.0, 1.75, 1.5, 1.0], "The border is one step off: the step that ends an episode collects the next episode too."),
+        ([1.875, 1.75, 1.5, 1.0], "The episodes run into each other: after an end the sum must start afresh.")])

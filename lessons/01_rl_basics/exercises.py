@@ -1,0 +1,210 @@
+# %% [markdown]
+# # Lesson 01 exercises: what is a reward?
+#
+# **Goals.** Balance a pole with one line; write the return and the loss of REINFORCE, which then train the lesson's agents; feel what
+# gamma does; foresee what a slip in a reward teaches; find a bug that pays for falling.
+#
+# **Time.** About 65 minutes. The essential ones, 01.2, 01.3 and 01.5, take 35 minutes. **Builds on** lesson 01; do each exercise
+# when the [lesson](../notebooks/01_rl_basics.ipynb) sends you here.
+#
+# Each `check` shows what was called, what was expected and what came. `hint("01.1")` asks for a hint. When a check passes, your
+# function is saved, and the lesson trains its agents with it.
+
+# %%
+import torch
+
+from course_lib import check, hint
+
+# %% [markdown]
+# {{exercise 01.1}}
+#
+# A pole stands on a cart. Fifty times a second you see four numbers and push the cart to the left or to the right. Keep the pole
+# from falling for 400 steps on average. There is no learning here: *you* are the one who learns.
+#
+# All four numbers grow to the right: `angle` is positive when the pole leans right, `angular_velocity` when it turns to the right.
+
+# %% tags=["exercise:01.1"]
+def balance(obs):
+    """0 pushes the cart left, 1 right. obs: x, velocity, angle, angular velocity (m, m/s, rad, rad/s)."""
+    x, velocity, angle, angular_velocity = obs
+    # BEGIN SOLUTION
+    soon = angle + 0.3 * angular_velocity      # about where the pole will be in 0.3 seconds
+    return 1 if soon > 0 else 0
+    # END SOLUTION
+
+# %% tags=["check:01.1"]
+check("01.1", balance)
+
+# %% [markdown] tags=["solution-only"]
+# **Why it works.** Pushing towards the lean alone swings the pole further each time, because at the moment it stands upright it is
+# still turning. `angle + 0.3 * angular_velocity` looks a little ahead. Many other mixtures work as well, and none of them was
+# found by an algorithm: for CartPole a person is faster. For most other things nobody can write this line.
+
+# %% [markdown]
+# {{exercise 01.2}}
+#
+# The *return* of a step is what all rewards from that step on are worth, a reward $k$ steps later counting $\gamma^k$:
+#
+# $$G_t = r_t + \gamma\, r_{t+1} + \gamma^2 r_{t+2} + \dots = r_t + \gamma\, G_{t+1}$$
+#
+# Give the return of every step of one episode. The episode is over after the last reward.
+
+# %% tags=["exercise:01.2"]
+def discounted_returns(rewards, gamma):
+    """The return of each step. rewards: (T,) tensor of one episode; gamma: from 0 to 1; returns (T,)."""
+    # BEGIN SOLUTION
+    returns, later = torch.zeros_like(rewards), 0.0
+    for t in reversed(range(len(rewards))):
+        later = rewards[t] + gamma * later
+        returns[t] = later
+    return returns
+    # END SOLUTION
+
+# %% tags=["check:01.2"]
+check("01.2", discounted_returns)
+
+# %% [markdown] tags=["solution-only"]
+# **Why it works.** The second form of the formula is the recipe: each return needs only the one behind it, so one walk from the end
+# suffices. Dividing cumulative sums by powers of gamma looks clever and breaks on long episodes, where those powers vanish.
+
+# %% [markdown]
+# {{exercise 01.3}}
+#
+# The policy gave each action it took a probability; `logprobs` holds their logarithms. Each action was followed by a return.
+# Write the loss whose gradient makes every action likelier in proportion to its return:
+#
+# $$L = -\frac{1}{N} \sum_t \log \pi(a_t \mid s_t)\; G_t$$
+
+# %% tags=["exercise:01.3"]
+def policy_gradient_loss(logprobs, returns):
+    """REINFORCE's loss, a scalar tensor. logprobs, returns: tensors of one shape, one entry for each step."""
+    # BEGIN SOLUTION
+    return -(logprobs * returns.detach()).mean()
+    # END SOLUTION
+
+# %% tags=["check:01.3"]
+check("01.3", policy_gradient_loss)
+
+# %% [markdown] tags=["solution-only"]
+# **Why it works.** The optimiser walks down; the minus turns that into walking up. `detach` does nothing today, because rewards
+# are plain numbers. From lesson 02 on a network's opinion stands in the place of the returns, and a gradient that flows into it
+# would make the network lower its opinion instead of improving the policy.
+
+# %% [markdown]
+# {{exercise 01.4}}
+#
+# Three plans, and an agent that takes the one with the highest return:
+#
+# - `"A"`: 12 points at once, then nothing
+# - `"B"`: nothing for 20 steps, then 70 points
+# - `"C"`: 1 point in each of 100 steps, the first at once
+#
+# Which does it take with gamma 0.5, 0.9, 0.95 and 0.99? Estimate in your head or on paper; commit yourself before you run anything.
+
+# %% tags=["exercise:01.4"]
+def prediction():
+    """The best plan, "A", "B" or "C", for each gamma."""
+    # BEGIN SOLUTION
+    return {0.5: "A", 0.9: "A", 0.95: "B", 0.99: "C"}
+    # INSTEAD
+    # return {0.5: ..., 0.9: ..., 0.95: ..., 0.99: ...}
+    # END SOLUTION
+
+# %% tags=["check:01.4"]
+check("01.4", prediction)
+
+# %% [markdown]
+# Now run it and compare.
+
+# %%
+for gamma in (0.5, 0.9, 0.95, 0.99, 1.0):
+    plans = {"A": 12.0, "B": 70 * gamma**20, "C": sum(gamma**t for t in range(100))}
+    best = max(plans, key=plans.get)
+    print(f"gamma {gamma:4.2f}:", {name: round(worth, 1) for name, worth in plans.items()}, "->", best)
+
+# %% [markdown]
+# Gamma is not a detail of the algorithm. It says what the agent *wants*: with 0.9 it grabs the 12 points, with 0.99 it works for a
+# hundred steps. A rule of thumb: it looks about $1 / (1 - \gamma)$ steps ahead.
+
+# %% [markdown]
+# {{exercise 01.5}}
+#
+# LunarLander's authors score a situation: the nearer to the pad, the slower and the more upright, the better. The score is below
+# zero until the lander stands quietly on its pad. They pay the **change** of this score in each step, so that coming nearer earns
+# what going away loses. A crash costs 100, a landing brings 100, and either ends the episode; else it ends after 1,000 steps.
+#
+# Now change one line, and train an agent until it is good at *that* reward. What does it do?
+#
+# - `"every step"`: pay the **score itself** in each step, in place of its change
+# - `"only progress"`: pay for coming nearer, slower, more upright; going away **costs nothing**
+#
+# Your choices: `"a"` land gently, as before; `"b"` crash as soon as it can; `"c"` fly to and fro, and never land; `"d"` hover in one
+# place. The lesson shows the agents.
+
+# %% tags=["exercise:01.5"]
+def lander_prediction():
+    """What an agent learns from each changed reward, as a letter."""
+    # BEGIN SOLUTION
+    return {"every step": "b", "only progress": "c"}
+    # INSTEAD
+    # return {"every step": ..., "only progress": ...}
+    # END SOLUTION
+
+# %% tags=["check:01.5"]
+check("01.5", lander_prediction)
+
+# %% [markdown] tags=["solution-only"]
+# **Why.** When every step hurts, the agent wants it to be over: a crash costs 100 once. When only progress is paid, the way back is
+# free, so the same metre can be sold again and again; a landing would end the income. Both agents are right about their
+# reward. It is the reward that is wrong about us.
+
+# %% [markdown]
+# {{exercise 01.6}}
+#
+# Environments that restart themselves give one long stream of rewards in which several episodes follow each other; `dones[t]` is
+# true where an episode ended with step `t`. This function is meant to give the return of each step. It runs, its shapes are right,
+# and agents trained with it learn slowly. Find the bug and mend it.
+
+# %% tags=["exercise:01.6"]
+def returns_of_a_stream(rewards, gamma, dones):
+    """The return of each step of a stream of episodes. rewards: (T,); dones: (T,) bool; returns (T,)."""
+    returns, later = torch.zeros_like(rewards), 0.0
+    for t in reversed(range(len(rewards))):
+        # BEGIN SOLUTION
+        if dones[t]:                                # nothing comes after the end
+            later = 0.0
+        returns[t] = rewards[t] + gamma * later
+        later = returns[t]
+        # INSTEAD
+        # returns[t] = rewards[t] + gamma * later
+        # later = 0.0 if dones[t] else returns[t]     # start afresh at the end of an episode
+        # END SOLUTION
+    return returns
+
+# %% [markdown]
+# Two episodes on CartPole, where each step pays 1: one of three steps and one of six. Write the right returns down before you run
+# this. Which step looks best, and what happened in that step?
+
+# %%
+dones = torch.tensor([False, False, True, False, False, False, False, False, True])
+print(returns_of_a_stream(torch.ones(9), 1.0, dones).tolist())
+
+# %% tags=["check:01.6"]
+check("01.6", returns_of_a_stream)
+
+# %% [markdown] tags=["solution-only"]
+# **The bug.** Walking backwards, we *enter* an episode at its last step. The broken line forgot `later` only after that step had been
+# paid, so the step in which the pole fell was credited with the whole next episode, and looked like the best move of all. The
+# step before it was credited with nothing but itself. No error, no nan: only an agent that is praised for falling.
+
+# %% [markdown]
+# ## What you learned
+#
+# A policy can be one line; a return looks forward and is computed backward; REINFORCE is one line too; gamma says what the agent
+# wants; an agent does what is paid.
+#
+# **What failed here, on purpose:** returns that leak from one episode into the one before, and two rewards that a person would sign
+# without a second look.
+#
+# **Further reading.** R. S. Sutton and A. G. Barto (2018), *Reinforcement Learning: An Introduction*, chapters 3 and 13.
+# Back to the [lesson](../notebooks/01_rl_basics.ipynb).
