@@ -8,7 +8,8 @@ worst, and clips that differ by less than 0.5 marks are a tie (course_lib/prefer
 a length fixed beforehand; the true return is looked at when it is over. One JSON line a seed goes to
 benchmarks/results/cartpole_from_preferences_<job>.jsonl. Seeds that have a line are skipped, so that a stopped run
 goes on where it was. CPU-seconds are those of the whole loop in one process, one thread: acting, cutting and drawing
-clips, the store, fitting, learning, saving; playing the 20 fresh episodes afterwards is not among them.
+clips, the store, fitting, learning, saving. Importing the libraries before and playing the 20 fresh episodes afterwards
+are not among them.
 """
 
 import argparse
@@ -103,6 +104,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print what has been measured")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])             # torch imports a good deal at its first optimizer
     if arguments.job and not arguments.table:
         first, _, last = arguments.seeds.partition("-")
         name = f"cartpole_from_preferences_{arguments.job}"

@@ -1,0 +1,339 @@
+"""What the answers to lesson 04's exercises must do."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises import Fail, close, exercise, shape_is
+
+# ---------------------------------------------------------------------------------------------------------------- 04.1
+
+clip = exercise(
+    "04.1", title="What a clip is worth", function="segment_return", points=1, kind="implement",
+    difficulty=1, importance=3, minutes=5, reference="course_lib.preferences.bradley_terry:segment_return",
+    hints=("Without a mask it is one line: a sum. Over which dimension?",
+           "rewards.sum(dim=-1) adds the steps of each clip. With a mask, steps with a 0 must count nothing, whatever stands "
+           "there.",
+           "torch.where(mask > 0, rewards, 0).sum(dim=-1). Why not rewards * mask? Because 0 * nan is nan."))
+
+
+@clip.case("two clips of three steps")
+def _(fn):
+    got = fn(torch.tensor([[1.0, 2.0, 4.0], [0.5, -0.5, 3.0]]))
+    shape_is(got, (2,), mistake="One number for each clip is wanted: add up the steps, which are the last dimension.")
+    close(got, torch.tensor([7.0, 3.0]), likely=[
+        ([7 / 3, 1.0], "This is the mean. The sum is wanted: with the mean a long clip could not be worth more than a short one."),
+        ([1.0, 0.5], "Only the first step was counted."), ([4.0, 3.0], "Only the last step was counted.")])
+
+
+@clip.case("one clip, and a whole ensemble's opinion of two clips")
+def _(fn):
+    close(fn(torch.tensor([1.0, 1.0, 0.5])), torch.tensor(2.5), otherwise="Add up along the last dimension, `dim=-1`, however "
+          "many dimensions stand before it.")
+    rewards = torch.arange(12.0).reshape(3, 2, 2)                           # (members, clips, steps)
+    close(fn(rewards), torch.tensor([[1.0, 5.0], [9.0, 13.0], [17.0, 21.0]]),
+          otherwise="Add up along the last dimension, `dim=-1`, however many dimensions stand before it.")
+
+
+@clip.case("a shorter clip, padded: the mask says what counts")
+def _(fn):
+    rewards = torch.tensor([[1.0, 2.0, 9.0, 9.0], [1.0, 1.0, 1.0, 1.0]])
+    mask = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
+    close(fn(rewards, mask), torch.tensor([3.0, 4.0]), likely=[
+        ([21.0, 4.0], "The padding was counted: the mask was not used."),
+        ([1.5, 1.0], "This is the mean over the steps that count. The sum is wanted."),
+        ([18.0, 0.0], "Turned round: 1 says that the step counts, 0 that it is padding.")])
+
+
+@clip.case("what stands in the padding does not matter, not even nan")
+def _(fn):
+    rewards = torch.tensor([[1.0, 2.0, float("nan"), float("inf")]])
+    close(fn(rewards, torch.tensor([[1.0, 1.0, 0.0, 0.0]])), torch.tensor([3.0]), likely=[
+        ([float("nan")], "0 * nan is nan: multiplying by the mask lets the padding through. Choose instead, with "
+                         "`torch.where(mask > 0, rewards, 0)` or `masked_fill`.")])
+
+
+# ---------------------------------------------------------------------------------------------------------------- 04.2
+
+pay = exercise(
+    "04.2", title="From an opinion to pay", function="normalise_rewards", points=2, kind="implement",
+    difficulty=2, importance=3, minutes=15, reference="course_lib.preferences.normalise:normalise_rewards",
+    hints=("First bring mean and deviation up to date, then use the new ones.",
+           "new = memory * old + (1 - memory) * this rollout's, for the mean and for the deviation. At the very first call, when "
+           "deviation is 0, there is no old one: start from this rollout's own.",
+           "paid = (raw - mean) / max(deviation, 0.001) * spread; return paid, mean, deviation."))
+
+RAW = torch.tensor([[1.0, 3.0], [5.0, 7.0]])                                # mean 4
+STD = math.sqrt(20 / 3)                                                     # torch's std, with n - 1
+STD_N = math.sqrt(5)
+
+
+def _three(fn, *args):
+    got = fn(*args)
+    if not isinstance(got, tuple | list) or len(got) != 3:
+        raise Fail(expected="three things: (rewards to pay, new mean, new deviation)", got=type(got).__name__,
+                   mistake="Return the pay, the new mean and the new deviation, so that the caller can keep them for the next "
+                           "rollout.")
+    return got
+
+
+@pay.case("the first rollout: its own mean and deviation")
+def _(fn):
+    paid, mean, deviation = _three(fn, RAW, 0.0, 0.0, 0.95, 0.15)
+    shape_is(paid, (2, 2), mistake="Every step keeps its own reward: the pay has the shape of `raw`.")
+    close(float(mean), 4.0, call="new mean for raw = [[1, 3], [5, 7]], none kept before", likely=[
+        (0.2, "You mixed in the 0 that stands for \"none yet\": with deviation 0, start from this rollout's own mean.")])
+    close(float(deviation), STD, atol=1e-4, rtol=0.16, call="new deviation for raw = [[1, 3], [5, 7]], none kept before",
+          likely=[(0.05 * STD, "You mixed in the 0 that stands for \"none yet\": start from this rollout's own deviation."),
+                  (20 / 3, "This is the variance. The standard deviation is its root.")])
+    close(paid, (RAW - 4) / float(deviation) * 0.15, call="pay for raw = [[1, 3], [5, 7]], none kept before", likely=[
+        ((RAW - 4) / float(deviation), "The pay has a spread of 1: multiply by `spread` at the end."),
+        (RAW / float(deviation) * 0.15, "The mean is still in it: subtract it before you divide."),
+        ((RAW - 4) * 0.15, "You did not divide by the deviation.")])
+
+
+@pay.case("later rollouts move the kept mean and deviation slowly")
+def _(fn):
+    _, mean, deviation = _three(fn, RAW, 0.0, 1.0, 0.9, 0.15)
+    close(float(mean), 0.4, call="new mean for a rollout of mean 4, kept mean 0, memory 0.9", likely=[
+        (4.0, "This rollout's mean replaced the kept one. Keep a share `memory` of the old."),
+        (3.6, "The shares are swapped: `memory` is the share of the *old* mean."),
+        (0.0, "The kept mean did not move.")])
+    close(float(deviation), 0.9 + 0.1 * STD, rtol=0.03, call="new deviation for a rollout of deviation 2.58, kept 1.0, memory 0.9",
+          likely=[(STD, "This rollout's deviation replaced the kept one. Keep a share `memory` of the old."),
+                  (0.1 + 0.9 * STD, "The shares are swapped: `memory` is the share of the *old* deviation."),
+                  (1.0, "The kept deviation did not move.")])
+
+
+@pay.case("the pay uses the new mean and deviation")
+def _(fn):
+    paid, _, _ = _three(fn, RAW, 0.0, 2.0, 0.5, 1.0)
+    for std in (STD, STD_N):
+        if torch.allclose(torch.as_tensor(paid).float(), (RAW - 2) / (1 + std / 2), atol=1e-4):
+            return
+    close(paid, (RAW - 2) / (1 + STD / 2), call="pay for raw = [[1, 3], [5, 7]], kept mean 0 and deviation 2, memory 0.5, spread 1",
+          likely=[(RAW / 2, "These are the old mean and deviation. Bring them up to date first, then use them."),
+                  ((RAW - 4) / STD, "This is the rollout's own mean and deviation, so the kept ones did nothing. If each rollout "
+                                    "were brought to mean 0, a good rollout would pay no more than a bad one.")])
+
+
+@pay.case("an opinion that is flat is not blown up")
+def _(fn):
+    flat = torch.tensor([2.0, 2.00001, 1.99999, 2.0])
+    paid, _, _ = _three(fn, flat, 0.0, 0.0, 0.95, 0.15)
+    close(paid, (flat - 2) / 1e-3 * 0.15, atol=2e-4, call="pay for raw = [2, 2.00001, 1.99999, 2]",
+          otherwise="The deviation is almost 0 here and dividing by it turns rounding into large rewards. Divide by "
+                    "max(deviation, 0.001).")
+    paid, _, _ = _three(fn, torch.full((4,), 3.0), 0.0, 0.0, 0.95, 0.15)
+    close(paid, torch.zeros(4), call="pay for raw = [3, 3, 3, 3]", otherwise="All steps are equally good: 0 / 0 must not become "
+          "nan. Divide by max(deviation, 0.001).")
+
+
+# ---------------------------------------------------------------------------------------------------------------- 04.3
+
+disputed = exercise(
+    "04.3", title="Ask where the models disagree", function="most_disputed", points=2, kind="implement",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.selection:most_disputed",
+    hints=("What should the members disagree about: the size of the difference, or who wins?",
+           "For each pair, every member gives a probability that the first is preferred. Where do these differ most?",
+           "p = torch.sigmoid(first - second), (members, pairs); p.std(dim=0) is one number for each pair; argsort it from "
+           "large to small and keep the first `count`."))
+
+
+def _positions(fn, first, second, count):
+    got = fn(first, second, count)
+    shape_is(got, (count,), mistake=f"Positions of the {count} most disputed pairs are wanted, one whole number each.")
+    return got.long() if torch.is_tensor(got) else torch.as_tensor(got).long()
+
+
+@disputed.case("the members agree about one pair and contradict each other about the other")
+def _(fn):
+    first, second = torch.tensor([[2.0, 1.0], [2.2, -1.0]]), torch.zeros(2, 2)
+    close(_positions(fn, first, second, 1), torch.tensor([1]), likely=[
+        ([0], "This is the pair they agree about most: take the largest spread, not the smallest.")])
+
+
+@disputed.case("both sure of the winner, by different margins: no dispute")
+def _(fn):
+    first, second = torch.tensor([[5.0, 0.9, 0.0], [15.0, -0.2, 0.1]]), torch.zeros(2, 3)
+    close(_positions(fn, first, second, 1), torch.tensor([1]), likely=[
+        ([0], "Here the members differ in how much better the first is, 5 or 15, but both are sure that it wins: a label would "
+              "teach them little. Compare probabilities, sigmoid(first - second), not differences."),
+        ([2], "Here both members are undecided, and agree in that. Uncertain is not disputed: measure how the members differ.")])
+
+
+@disputed.case("the second score counts")
+def _(fn):
+    first, second = torch.tensor([[3.0, 1.0], [-3.0, 1.0]]), torch.tensor([[3.0, 0.0], [-3.0, 2.0]])
+    close(_positions(fn, first, second, 1), torch.tensor([1]), likely=[
+        ([0], "A member's verdict on a pair is first - second: on this one both members say 0, whatever they think of each clip.")])
+
+
+@disputed.case("several, the most disputed first")
+def _(fn):
+    first = torch.tensor([[0.2, 2.0, 0.0, 1.0], [-0.2, -2.0, 0.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
+    close(_positions(fn, first, torch.zeros(3, 4), 3), torch.tensor([1, 3, 0]), likely=[
+        ([2, 0, 3], "These are the least disputed ones: sort from large to small."),
+        ([0, 1, 3], "The right pairs in the wrong order: the most disputed comes first.")])
+
+
+# ---------------------------------------------------------------------------------------------------------------- 04.4
+
+predict = exercise(
+    "04.4", title="The price of an end", function="prediction", points=1, kind="predict",
+    difficulty=2, importance=3, minutes=5, reference="course_lib.exercises.cases.lesson_04:prediction",
+    hints=("Add up what an episode of 20 steps and one of 200 steps bring, in each of the four worlds.",
+           "Where the end counts, nothing is paid after it. Is nothing more or less than what a step brings?",
+           "Where ends are hidden, pay goes on for ever whatever the agent does: can it earn more by anything?"))
+
+WORDS = ("balances longer", "falls sooner", "no reason to change")
+WORLDS = ("+1 a step, the end counts", "-1 a step, the end counts", "+1 a step, ends hidden", "-1 a step, ends hidden")
+
+
+def prediction() -> dict[str, str]:
+    """What PPO makes of CartPole when every step brings the same."""
+    return dict(zip(WORLDS, ("balances longer", "falls sooner", "no reason to change", "no reason to change"), strict=True))
+
+
+def _predicted(fn, key):
+    got = fn()
+    if not isinstance(got, dict) or key not in got:
+        raise Fail("prediction()", "a dict with the keys " + ", ".join(map(repr, WORLDS)), repr(got)[:80],
+                   f"The key {key!r} is missing.")
+    if got[key] not in WORDS:
+        raise Fail(f"prediction()[{key!r}]", " or ".join(map(repr, WORDS)), repr(got[key])[:80], "Choose one of the three answers.")
+    return got[key]
+
+
+@predict.case("+1 a step, the end counts")
+def _(fn):
+    if (got := _predicted(fn, WORLDS[0])) != "balances longer":
+        raise Fail(f"prediction()[{WORLDS[0]!r}]", "another answer", repr(got),
+                   "A longer episode holds more steps of +1, and after its end nothing is paid. What does the agent prefer?")
+
+
+@predict.case("-1 a step, the end counts")
+def _(fn):
+    if (got := _predicted(fn, WORLDS[1])) != "falls sooner":
+        raise Fail(f"prediction()[{WORLDS[1]!r}]", "another answer", repr(got),
+                   "Every step costs, and after the end nothing is paid. Nothing is more than -1: the end is the best that can "
+                   "happen.")
+
+
+@predict.case("the same pay for ever")
+def _(fn):
+    for key in WORLDS[2:]:
+        if (got := _predicted(fn, key)) != "no reason to change":
+            raise Fail(f"prediction()[{key!r}]", "another answer", repr(got),
+                       "The agent is paid the same for every step and, as far as it learns, the steps never end. Whatever it does "
+                       "brings the same.")
+
+
+# ---------------------------------------------------------------------------------------------------------------- 04.5
+
+bug = exercise(
+    "04.5", title="Find the silent bug: the falls that nobody was paid for", function="states_led_to", points=2, kind="bug",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_04:states_led_to",
+    hints=("For most steps the answer is simply the next row. Look at a step after which an episode ended.",
+           "When an episode ends, the environment starts a new one within the same step. Whose state stands in the next row?",
+           "following[ended] = final_obs puts the true last states in their places: they come in the order in which "
+           "`ended` is True, step by step."))
+
+SWAPPED_IN = ("After an end the next row holds the first state of a *new* episode, upright and in the centre. So the action that made "
+              "the pole fall is paid as if it had led to a perfect start. Put the true last states, final_obs, in their places.")
+
+
+def states_led_to(obs: Tensor, last_obs: Tensor, final_obs: Tensor, ended: Tensor) -> Tensor:
+    """The state that each action led to, (T, N, D). obs: (T, N, D) before each step; last_obs: (N, D) after the last;
+    final_obs: (E, D) true last states of the episodes that ended; ended: (T, N) bool."""
+    following = torch.cat([obs[1:], last_obs[None]])
+    following[ended] = final_obs
+    return following
+
+
+def _rollout(steps, envs, ends):
+    """States that tell where they belong: 100 * env + step, last ones 7 more; and where episodes end."""
+    obs = (torch.arange(steps)[:, None] + 100 * torch.arange(envs)[None]).float()[..., None].repeat(1, 1, 2)
+    ended = torch.zeros(steps, envs, dtype=torch.bool)
+    for t, n in ends:
+        ended[t, n] = True
+    final = torch.stack([torch.full((2,), 1000.0 * (t + 1) + n) for t, n in sorted(ends)]) if ends else torch.empty(0, 2)
+    last = (steps + 100 * torch.arange(envs)).float()[:, None].repeat(1, 2)
+    return obs, last, final, ended
+
+
+@bug.case("no episode ends: each action leads to the next state")
+def _(fn):
+    obs, last, final, ended = _rollout(4, 2, [])
+    got = fn(obs, last, final, ended)
+    shape_is(got, (4, 2, 2), mistake="One state for each step is wanted: the row after the last step is last_obs.")
+    close(got, states_led_to(obs, last, final, ended), likely=[
+        (obs, "These are the states *before* the steps: an action would be paid for what it found, not for what it did."),
+        (torch.cat([obs[1:], obs[-1:]]), "The last step led to last_obs.")])
+
+
+@bug.case("an episode ends: its true last state, not the next one's first")
+def _(fn):
+    obs, last, final, ended = _rollout(4, 2, [(1, 0)])
+    close(fn(obs, last, final, ended), states_led_to(obs, last, final, ended), likely=[
+        (torch.cat([obs[1:], last[None]]), SWAPPED_IN),
+        (torch.where(ended[..., None], final[0], obs), "The last state is in its place, and the other rows are those *before* the "
+                                                       "steps: shift them by one.")])
+
+
+@bug.case("several ends, at the last step too, in the order of the steps")
+def _(fn):
+    obs, last, final, ended = _rollout(5, 3, [(0, 2), (3, 0), (3, 1), (4, 2)])
+    want = states_led_to(obs, last, final, ended)
+    turned = torch.cat([obs[1:], last[None]])
+    turned.transpose(0, 1)[ended.T] = final
+    close(fn(obs, last, final, ended), want, likely=[
+        (torch.cat([obs[1:], last[None]]), SWAPPED_IN),
+        (turned, "The last states went to the wrong episodes: they come step by step, and within a step environment by environment.")],
+        otherwise="Every place where `ended` is True gets its own last state, in the order of the steps.")
+
+
+# ---------------------------------------------------------------------------------------------------------------- 04.6
+
+taste = exercise(
+    "04.6", title="A taste of your own", function="mark_place", points=1, kind="implement",
+    difficulty=1, importance=2, minutes=5, reference="course_lib.preferences.cartpole_judge:mark_place",
+    hints=("A clip is (L, 4): position, velocity, angle, turning. Three things cost: distance from the place, tilt, falls.",
+           "Each step costs |position - place| / 2.4 + |angle| / 0.2094, and 10 more where the pole is down or the cart has left.",
+           "down = (|position| > 2.4) | (|angle| > 0.2094). The mark is minus the sum over all steps."))
+
+
+@taste.case("still at the place, upright: nothing is lost")
+def _(fn):
+    obs = torch.tensor([[-1.0, 0.3, 0.0, 0.1]]).repeat(5, 1)
+    close(float(fn(obs, -1.0)), 0.0, likely=[
+        (-5 / 2.4, "The distance counts from the place, not from the centre."),
+        (-10 / 2.4, "The place is at position - place = 0: is a sign turned round?")])
+
+
+@taste.case("away from the place, and leaning")
+def _(fn):
+    obs = torch.zeros(4, 4)
+    obs[:, 0] = 0.2
+    obs[:, 2] = -0.1
+    want = -4 * (1.2 / 2.4 + 0.1 / 0.20943951)
+    close(float(fn(obs, -1.0)), want, likely=[
+        (-want, "A worse clip must get a *lower* mark: turn the sign round."),
+        (want / 4, "This is the mean over the steps; the sum is wanted."),
+        (-4 * (1.2 / 2.4 - 0.1 / 0.20943951), "A lean to the left costs as much as one to the right: take the absolute value."),
+        (-4 * (0.2 / 2.4 + 0.1 / 0.20943951), "The distance counts from the place, not from the centre."),
+        (-4 * (1.2 / 2.4), "The lean of the pole costs too.")])
+
+
+@taste.case("a fall costs ten more for each fallen state")
+def _(fn):
+    obs = torch.zeros(3, 4)
+    obs[:, 0] = -1.0
+    obs[2, 2] = 0.25
+    close(float(fn(obs, -1.0)), -0.25 / 0.20943951 - 10, likely=[
+        (-0.25 / 0.20943951, "The fall at the end of the clip cost nothing extra: 10 for each state with the pole down.")])
+    obs[:, 2] = 0.0
+    obs[2, 0] = -2.5
+    close(float(fn(obs, -1.0)), -1.5 / 2.4 - 10, likely=[
+        (-1.5 / 2.4, "Leaving the track is a fall too: 10 for each state beyond 2.4 m.")])

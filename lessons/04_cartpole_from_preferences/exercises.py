@@ -1,0 +1,215 @@
+# %% [markdown]
+# # Lesson 04 exercises: CartPole from preferences
+#
+# **Goals.** Write the small parts that turn verdicts on clips into pay for an agent; choose which pairs to ask about; see why the
+# end of an episode must not have a price; find a bug that no error message will ever tell you about; teach a taste of your own.
+#
+# **Time.** About 50 minutes. The essential ones, 04.1, 04.2, 04.4 and 04.5, take 35 minutes. **Builds on** lessons 02 and 03; do
+# each exercise when the [lesson](../notebooks/04_cartpole_from_preferences.ipynb) sends you here.
+
+# %%
+import torch
+
+from course_lib import check, hint
+from course_lib.rl.cartpole import ANGLE_LIMIT, X_LIMIT
+
+# %% [markdown]
+# {{exercise 04.1}}
+#
+# In lesson 03 a text had one score. A clip has many steps, and the reward model gives each of them a number. Christiano et al.
+# (2017) take the *sum* for the worth of the clip: so the score of a step is a reward, the very thing that an agent can be paid.
+#
+# Clips of different lengths are padded to fit into one tensor. `mask` is 1 where a step counts and 0 where it is padding; what
+# stands in the padding is rubbish, perhaps even `nan`.
+
+# %% tags=["exercise:04.1"]
+def segment_return(rewards, mask=None):
+    """Sum of the rewards along each clip.
+
+    rewards: (..., steps). mask: the same shape, or None when all steps count. Returns (...).
+    """
+    # BEGIN SOLUTION
+    if mask is None:
+        return rewards.sum(dim=-1)
+    return torch.where(mask > 0, rewards, 0.0).sum(dim=-1)
+    # END SOLUTION
+
+# %% tags=["check:04.1"]
+check("04.1", segment_return)
+
+# %% [markdown] tags=["solution-only"]
+# **Why it works.** `torch.where` *chooses*; `rewards * mask` computes, and `0 * nan` is `nan`. A sum and not a mean: with the mean,
+# a long good clip would be worth no more than a short one, and the score of a step would depend on the length of its clip.
+
+# %% [markdown]
+# {{exercise 04.2}}
+#
+# Comparisons fix no zero and no scale (lesson 03, section 3.4). An agent needs both: PPO's critic has to guess sums of this pay,
+# and a reward model that was fitted once more may suddenly speak in numbers ten times as large. So the pay is brought to mean 0 and
+# a fixed spread, *slowly*: mean and deviation are kept from rollout to rollout, and each new rollout moves them a little,
+#
+# $$m \leftarrow \text{memory} \cdot m + (1 - \text{memory}) \cdot \text{mean of this rollout},$$
+#
+# and the deviation likewise. Then the new ones are used. A deviation of 0 says that nothing is kept yet. An opinion flatter than
+# 0.001 is noise: divide by 0.001 then.
+
+# %% tags=["exercise:04.2"]
+def normalise_rewards(raw, mean, deviation, memory, spread):
+    """(rewards to pay, new mean, new deviation).
+
+    raw: rewards of one rollout, any shape. mean, deviation: numbers kept so far (deviation 0: none).
+    memory: share of the old ones that is kept. spread: standard deviation of the pay.
+    """
+    # BEGIN SOLUTION
+    if deviation == 0:
+        mean, deviation = raw.mean().item(), raw.std().item()
+    mean = memory * mean + (1 - memory) * raw.mean().item()
+    deviation = memory * deviation + (1 - memory) * raw.std().item()
+    return (raw - mean) / max(deviation, 0.001) * spread, mean, deviation
+    # END SOLUTION
+
+# %% tags=["check:04.2"]
+check("04.2", normalise_rewards)
+
+# %% [markdown] tags=["solution-only"]
+# **Why slowly?** If each rollout were brought to mean 0 by itself, an agent that improves would never see it: its best day would
+# pay as much as its worst. With a long memory the zero lags behind, and a good rollout pays more than the last ones did.
+
+# %% [markdown]
+# {{exercise 04.3}}
+#
+# A person's time is the dearest thing in this lesson. Which pairs are worth asking about? Christiano et al. (2017, section 2.2.4) keep
+# several reward models and ask where they *disagree about the winner*. Given what each member thinks that the clips are worth,
+# find those pairs.
+
+# %% tags=["exercise:04.3"]
+def most_disputed(first, second, count):
+    """Positions of the `count` most disputed pairs, the most disputed first, (count,).
+
+    first, second: (members, pairs) what each member says that the two clips are worth.
+    """
+    # BEGIN SOLUTION
+    p = torch.sigmoid(first - second)                       # (members, pairs)
+    return p.std(dim=0).argsort(descending=True)[:count]    # (count,)
+    # END SOLUTION
+
+# %% tags=["check:04.3"]
+check("04.3", most_disputed)
+
+# %% [markdown] tags=["solution-only"]
+# **Why probabilities?** One member says "better by 5", another "better by 15": a large difference in *worth* and none in the verdict,
+# since both are sure. The sigmoid makes such pairs equal, and leaves those where one member says 0.8 and another 0.2. Does asking there
+# help? Section 4.9 measures it.
+
+# %% [markdown]
+# {{exercise 04.4}}
+#
+# Suppose the reward model has no opinion at all: every step is paid the same, +1 or -1. Normally an episode of CartPole ends with the
+# fall, and PPO counts nothing after it ("the end counts"). One can also hide the ends from its learning ("ends hidden"): the
+# environment still starts anew after a fall, but advantages and values run on as if it were one endless life.
+#
+# What does PPO learn in the four worlds? Answer each with `"balances longer"`, `"falls sooner"` or `"no reason to change"`.
+
+# %% tags=["exercise:04.4"]
+def prediction():
+    """What the agent does after training, compared with before."""
+    # BEGIN SOLUTION
+    return {
+        "+1 a step, the end counts": "balances longer",
+        "-1 a step, the end counts": "falls sooner",
+        "+1 a step, ends hidden": "no reason to change",
+        "-1 a step, ends hidden": "no reason to change",
+    }
+    # INSTEAD
+    # return {
+    #     "+1 a step, the end counts": ...,
+    #     "-1 a step, the end counts": ...,
+    #     "+1 a step, ends hidden": ...,
+    #     "-1 a step, ends hidden": ...,
+    # }
+    # END SOLUTION
+
+# %% tags=["check:04.4"]
+check("04.4", prediction)
+
+# %% [markdown]
+# Section 4.8 of the lesson runs all four. Go and see whether PPO agrees with you.
+#
+# {{exercise 04.5}}
+#
+# An agent should be paid for what its action *led to*. This function finds those states in a rollout, and PPO is then paid
+# `reward_model(states_led_to(...))`. It runs, shapes fit, and the agent even learns a little. Then it stops: it does not seem to mind
+# falling. One line is missing. Find out what it should do and write it.
+
+# %% tags=["exercise:04.5"]
+def states_led_to(obs, last_obs, final_obs, ended):
+    """The state that each action led to, (T, N, D).
+
+    obs: (T, N, D) what the agent saw before each step. last_obs: (N, D) what it sees next.
+    ended: (T, N) True where an episode ended with the step; the environment starts anew at once.
+    final_obs: (E, D) the true last states of those episodes, in the order of the steps.
+    """
+    following = torch.cat([obs[1:], last_obs[None]])        # (T, N, D)
+    # BEGIN SOLUTION
+    following[ended] = final_obs
+    return following
+    # INSTEAD
+    # return following
+    # END SOLUTION
+
+# %% [markdown]
+# One environment, three steps; the second one ends an episode, with the pole at 0.22 rad. What does the agent seem to have led to?
+
+# %%
+obs = torch.tensor([[[0.0, 0.0, 0.19, 0.0]], [[0.0, 0.0, 0.20, 0.0]], [[0.0, 0.0, 0.01, 0.0]]])
+ended = torch.tensor([[False], [True], [False]])
+fallen_state = torch.tensor([[0.0, 0.0, 0.22, 0.0]])
+print("angles led to:", states_led_to(obs, obs[-1], fallen_state, ended)[:, 0, 2].tolist())
+
+# %% tags=["check:04.5"]
+check("04.5", states_led_to)
+
+# %% [markdown] tags=["solution-only"]
+# **The bug.** After an end the next row is the first state of the *next* episode: upright, in the centre, just what the reward model likes
+# best. The worst action of all was paid like the best. Nothing crashes and most rows are right; only the falls are missing, one
+# step in twenty at first. In lesson 02 the same habit of vector environments could spoil GAE.
+
+# %% [markdown]
+# {{exercise 04.6}}
+#
+# In section 4.11 you teach a behaviour that no reward describes. Your clicks can do it; a scripted labeller can do it while you
+# drink your tea. It needs your taste as a *mark* for a clip, more is better: someone who wants the cart at `place`, upright.
+#
+# Each state of the clip costs $|x - \text{place}|/2.4 + |\text{angle}|/0.2094$ (the track's half length and the pole's limit, `X_LIMIT`
+# and `ANGLE_LIMIT`), and 10 more where the pole is down or the cart has left the track. The mark is minus the sum.
+
+# %% tags=["exercise:04.6"]
+def mark_place(obs, place):
+    """How good a clip looks to one who wants the cart at `place`, a number.
+
+    obs: (L, 4) states: position (m), velocity, angle (radians), turning. place: metres.
+    """
+    # BEGIN SOLUTION
+    x, angle = obs[:, 0], obs[:, 2]                                   # (L,) each
+    down = (x.abs() > X_LIMIT) | (angle.abs() > ANGLE_LIMIT)
+    cost = (x - place).abs() / X_LIMIT + angle.abs() / ANGLE_LIMIT + 10.0 * down
+    return -cost.sum().item()
+    # END SOLUTION
+
+# %% tags=["check:04.6"]
+check("04.6", mark_place)
+
+# %% [markdown] tags=["solution-only"]
+# **Note.** This is a rule, so one could pay it to the agent directly. The loop never does: it sees verdicts on pairs only. For the taste
+# that you have no rule for, your own clicks take its place.
+
+# %% [markdown]
+# ## What you learned
+#
+# A clip is worth the sum of its steps; pay needs a zero and a scale that comparisons do not give; where to ask; that an end has a price
+# unless it is hidden; how one missing line hides every fall.
+#
+# **What failed here, on purpose:** an agent that was paid for its falls like for a fresh start.
+#
+# **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, sections 2.2.1 to 2.2.4.
+# Back to the [lesson](../notebooks/04_cartpole_from_preferences.ipynb).
