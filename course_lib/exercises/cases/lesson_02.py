@@ -1,0 +1,473 @@
+"""What the answers to lesson 02's exercises must do, and the course's own answers where the library has none."""
+
+import math
+
+import torch
+
+from course_lib.exercises import Fail, close, exercise, shape_is
+
+# ---------------------------------------------------------------------------------------------------------------- 02.1
+
+estimate = exercise(
+    "02.1", title="Generalised advantage estimation", function="gae", points=3, kind="implement",
+    difficulty=3, importance=3, minutes=25, reference="course_lib.rl.gae:gae",
+    hints=("Start with the surprise of each step: what came, plus what the critic expects next, minus what it expected before.",
+           "Walk backwards: advantage[t] = surprise[t] + gamma * lam * advantage[t + 1]. At an end, both the critic's next "
+           "guess and the later advantage belong to another episode.",
+           "going_on = 1.0 - dones.float(); next_values = torch.cat([values[1:], last_value[None]]); surprises = rewards + "
+           "gamma * going_on * next_values - values; then in reversed(range(T)): later = surprises[t] + gamma * lam * "
+           "going_on[t] * later; advantages[t] = later, starting from later = torch.zeros_like(last_value)."))
+
+
+def _gae(rewards, values, dones, last_value, gamma, lam, *, cut_guess=True, cut_trace=True, next_from=1, end_shift=0):
+    """GAE by plain numbers, in the right way or in a wrong one: for the expected values and the likely mistakes."""
+    T = len(rewards)
+    following = [*values[1:], last_value] if next_from else list(values)
+    advantages, later = [0.0] * T, 0.0
+    for t in reversed(range(T)):
+        end = dones[t + end_shift] if 0 <= t + end_shift < T else False
+        surprise = rewards[t] + gamma * (0.0 if end and cut_guess else following[t]) - values[t]
+        later = surprise + (0.0 if end and cut_trace else gamma * lam * later)
+        advantages[t] = later
+    return torch.tensor(advantages)
+
+
+REWARDS, VALUES = [1.0, 0.0, 2.0, 1.0], [0.5, 1.0, 0.2, 0.8]
+GOING_ON = [False] * 4
+NO_TARGETS = "These are advantages + values, the critic's targets. Return the advantages alone."
+
+
+def _call(fn, rewards, values, dones, last, gamma, lam):
+    return fn(torch.tensor(rewards), torch.tensor(values), torch.tensor(dones), torch.tensor(last), gamma, lam)
+
+
+@estimate.case("one step: the surprise")
+def _(fn):
+    got = _call(fn, [1.0], [2.0], [False], 3.0, 0.9, 0.95)
+    shape_is(got, (1,), mistake="One advantage for each step is wanted, in the shape of the rewards.")
+    close(got, torch.tensor([1.7]), likely=[
+        (torch.tensor([-1.0]), "last_value is missing: it is the critic's guess after the last step, discounted once."),
+        (torch.tensor([2.0]), "The critic's next guess lies one step ahead: it is worth gamma of itself."),
+        (torch.tensor([3.7]), "Subtract what the critic expected before the step: an advantage is a surprise."),
+        (torch.tensor([0.8]), "You looked at values[t] where the guess after the step is wanted."),
+        (torch.tensor([1.0 + 0.9 * 0.95 * 3 - 2]), "lam fades the later surprises; the critic's next guess is discounted by gamma alone.")])
+
+
+@estimate.case("lambda 0: each step's surprise alone")
+def _(fn):
+    close(_call(fn, REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0), _gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0), likely=[
+        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 1.0), "lam does nothing here: with lam = 0 no later surprise counts."),
+        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0, next_from=0),
+         "You subtracted a guess from itself: the guess *after* step t is values[t + 1], and last_value after the last."),
+        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0) + torch.tensor(VALUES), NO_TARGETS)])
+
+
+@estimate.case("lambda 1: the return that came, minus the guess")
+def _(fn):
+    close(_call(fn, REWARDS, VALUES, GOING_ON, 0.4, 0.9, 1.0), _gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 1.0), likely=[
+        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0), "Only the next surprise counts here: add the later ones, faded by gamma * lam a step."),
+        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 1.0, 1.0), "gamma is missing: a reward one step later is worth gamma of itself."),
+        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 1.0) + torch.tensor(VALUES), NO_TARGETS)])
+
+
+@estimate.case("in between: later surprises fade by gamma * lambda")
+def _(fn):
+    right = _gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.8)
+    surprises = _gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0)
+    by_lam = torch.stack([sum(0.8**k * surprises[t + k] for k in range(4 - t)) for t in range(4)])
+    forwards = torch.stack([sum(0.72**k * surprises[t - k] for k in range(t + 1)) for t in range(4)])
+    close(_call(fn, REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.8), right, likely=[
+        (by_lam, "Later surprises lie in the future: they fade by gamma * lam a step, not by lam alone."),
+        (forwards, "You carried surprises forwards in time. An action can only be praised for what came after it: walk backwards."),
+        (surprises, "lam = 0.8 changed nothing: add the later surprises, faded by gamma * lam a step.")])
+
+
+ENDS = [False, True, False, False]
+
+
+@estimate.case("an episode that ends in the middle")
+def _(fn):
+    got = _call(fn, REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8)
+    close(got, _gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8), likely=[
+        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.8), "`dones` changed nothing. After an end comes another episode: neither its "
+         "value nor its surprises may count for the steps before."),
+        (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, cut_trace=False), "The critic's guess stops at the end, but the later advantage leaks "
+         "through: the next episode's surprises still count for this one. Cut both."),
+        (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, cut_guess=False), "The trace is cut, but the critic's guess is not: values[t + 1] "
+         "belongs to the next episode. Cut both."),
+        (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, end_shift=1), "Off by one: dones[t] says that the episode ended *after* step t. "
+         "You looked at dones[t + 1]."),
+        (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, end_shift=-1), "Off by one: dones[t] says that the episode ended *after* step t. "
+         "You looked at dones[t - 1].")],
+        otherwise="After an end comes another episode: neither its value nor its surprises may count for the steps before.")
+
+
+@estimate.case("an episode that ends with the last step")
+def _(fn):
+    ends = [False, False, False, True]
+    close(_call(fn, REWARDS, VALUES, ends, 50.0, 0.9, 0.8), _gae(REWARDS, VALUES, ends, 50.0, 0.9, 0.8), likely=[
+        (_gae(REWARDS, VALUES, GOING_ON, 50.0, 0.9, 0.8), "The last step ended its episode: last_value, here 50, is the guess for another one.")])
+
+
+@estimate.case("several environments side by side: (T, N)")
+def _(fn):
+    rewards, values = torch.tensor([REWARDS, [0.0, 1.0, 0.0, -1.0]]).T, torch.tensor([VALUES, [1.0, -0.5, 0.3, 0.0]]).T
+    dones = torch.tensor([ENDS, [False, False, True, False]]).T
+    last = torch.tensor([0.4, -0.2])
+    expected = torch.stack([_gae(rewards[:, n].tolist(), values[:, n].tolist(), dones[:, n].tolist(), last[n].item(), 0.9, 0.8)
+                            for n in range(2)], dim=1)
+    got = fn(rewards, values, dones, last, 0.9, 0.8)
+    shape_is(got, (4, 2), mistake="rewards of shape (4, 2) are 4 steps of 2 environments: the advantages have that shape too.")
+    close(got, expected, otherwise="Each column is an environment of its own: index the steps only, `rewards[t]`, and let the columns be.")
+
+
+# ---------------------------------------------------------------------------------------------------------------- 02.2
+
+clipped = exercise(
+    "02.2", title="The clipped objective", function="clipped_policy_loss", points=2, kind="implement",
+    difficulty=2, importance=3, minutes=15, reference="course_lib.rl.ppo_loss:clipped_policy_loss",
+    hints=("The ratio of two probabilities is the exponential of the difference of their logarithms.",
+           "Two candidates for each action: ratio * advantage, and the same with the ratio held inside 1 - clip and 1 + clip. "
+           "PPO believes the worse of the two.",
+           "ratio = (logprobs - old_logprobs).exp(); then -torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * "
+           "advantages).mean(). The minus makes it a loss."))
+
+
+def _objective(ratio: float, advantage: float, clip: float = 0.2) -> float:
+    return min(ratio * advantage, min(max(ratio, 1 - clip), 1 + clip) * advantage)
+
+
+def _loss(fn, ratios, advantages, clip=0.2):
+    old = torch.linspace(-1.5, -0.4, len(ratios))
+    return fn(old + torch.tensor(ratios).log(), old, torch.tensor(advantages), clip)
+
+
+@clipped.case("nothing has moved yet: minus the mean advantage")
+def _(fn):
+    got = _loss(fn, [1.0, 1.0], [2.0, 1.0])
+    shape_is(got, (), mistake="One number for all actions is wanted: take the mean.")
+    close(got, torch.tensor(-1.5), likely=[
+        (1.5, "A loss is minimised, and good actions should become likelier: a minus is missing."),
+        (-3.0, "This is the sum. Take the mean, so that the loss does not grow with the batch."),
+        (0.0, "The ratio came out as 0 for a policy that has not moved; it is 1: exp of the difference of the log-probabilities.")])
+
+
+@clipped.case("inside the range the loss follows the ratio")
+def _(fn):
+    close(_loss(fn, [1.1], [1.0]), torch.tensor(-1.1), likely=[
+        (-1 / 1.1, "This is old over new. The ratio is new over old: exp(logprobs - old_logprobs)."),
+        (-math.log(1.1), "This is the difference of the log-probabilities; the ratio is its exponential."),
+        (1.1, "A loss is minimised, and good actions should become likelier: a minus is missing.")])
+
+
+@clipped.case("a good action that became much likelier earns no more")
+def _(fn):
+    close(_loss(fn, [1.5], [1.0]), torch.tensor(-1.2), likely=[
+        (-1.5, "Nothing was clipped: for a good action the objective stops growing at 1 + clip."),
+        (-0.8, "The larger bound is 1 + clip: check the order of the bounds."),
+        (-0.2, "Hold the ratio between 1 - clip and 1 + clip, not between -clip and clip.")])
+
+
+@clipped.case("a bad action that became likelier costs all of it")
+def _(fn):
+    close(_loss(fn, [1.5], [-1.0]), torch.tensor(1.5), likely=[
+        (1.2, "The clip hides a mistake here: a bad action became likelier, and the loss must say so in full. Take the smaller of "
+              "ratio * advantage and clipped ratio * advantage, not the clipped one always."),
+        (-1.5, "The sign of the advantage is lost.")])
+
+
+@clipped.case("a bad action that became rarer earns no more")
+def _(fn):
+    close(_loss(fn, [0.5], [-1.0]), torch.tensor(0.8), likely=[
+        (0.5, "For a bad action the objective is flat below 1 - clip: the smaller of -0.5 and -0.8 is -0.8. Was the larger taken?")])
+
+
+@clipped.case("a mixed batch, another clip range")
+def _(fn):
+    ratios, advantages = [1.5, 0.9, 0.4, 1.6], [1.0, 2.0, -1.0, -0.5]
+    each = [_objective(r, a, 0.3) for r, a in zip(ratios, advantages, strict=True)]
+    means = sum(ratios[i] * advantages[i] for i in range(4)) / 4, sum(min(max(r, 0.7), 1.3) * a for r, a in zip(ratios, advantages, strict=True)) / 4
+    close(_loss(fn, ratios, advantages, 0.3), torch.tensor(-sum(each) / 4), likely=[
+        (-min(means), "You took the smaller of two means. The choice is made for each action on its own; then comes the mean."),
+        (-sum(_objective(r, a) for r, a in zip(ratios, advantages, strict=True)) / 4, "The clip range 0.3 was given; yours uses 0.2."),
+        (-sum(each), "This is the sum. Take the mean, so that the loss does not grow with the batch.")])
+
+
+@clipped.case("the gradient of the first step is the policy gradient")
+def _(fn):
+    logprobs = torch.tensor([-0.7, -1.2], requires_grad=True)
+    got = fn(logprobs, torch.tensor([-0.7, -1.2]), torch.tensor([2.0, -1.0]), 0.2)
+    if not (isinstance(got, torch.Tensor) and got.requires_grad):
+        raise Fail("loss.requires_grad", "True", "False", "The loss lost its way back to the log-probabilities: keep everything in "
+                   "tensors, without .item(), .detach() or numpy on `logprobs`.")
+    got.backward()
+    close(logprobs.grad, torch.tensor([-1.0, 0.5]), call="gradient of logprobs where the ratio is 1, advantages [2, -1]",
+          otherwise="Where the ratio is 1 the gradient is minus the advantage over the number of actions, as in REINFORCE.")
+
+
+# ---------------------------------------------------------------------------------------------------------------- 02.3
+
+predict = exercise(
+    "02.3", title="What the clip does to a gradient", function="prediction", points=1, kind="predict",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_02:prediction",
+    hints=("Look at the picture of the objective in section 2.6: where is it flat?",
+           "Where the objective is flat in the ratio, its gradient is zero. For a good action that is above 1.2, for a bad one below 0.8.",
+           "The clip stops a step only where the policy has already gone far in the *wanted* direction. Gone far in the unwanted "
+           "one, it is still pulled back."))
+
+FOUR = ("ratio 1.5, advantage +1", "ratio 1.5, advantage -1", "ratio 0.5, advantage +1", "ratio 0.5, advantage -1")
+WORDS = ("likelier", "rarer", "nothing")
+
+
+def prediction() -> dict[str, str]:
+    """What one gradient step on the clipped loss makes of the action, clip = 0.2."""
+    return dict(zip(FOUR, ("nothing", "rarer", "likelier", "nothing"), strict=True))
+
+
+def _predicted(fn, key):
+    got = fn()
+    if not isinstance(got, dict) or key not in got:
+        raise Fail("prediction()", "a dict with the keys " + ", ".join(map(repr, FOUR)), repr(got)[:80], f"The key {key!r} is missing.")
+    if got[key] not in WORDS:
+        raise Fail(f"prediction()[{key!r}]", " or ".join(map(repr, WORDS)), repr(got[key])[:80], "Choose one of the three words.")
+    return got[key]
+
+
+@predict.case("a good action that is likelier already")
+def _(fn):
+    if (got := _predicted(fn, FOUR[0])) != "nothing":
+        raise Fail(f"prediction()[{FOUR[0]!r}]", "another word", repr(got), "At 1.5 the objective of a good action is flat: it stopped "
+                   "paying at 1.2. What is the slope of a flat line?")
+
+
+@predict.case("a bad action that became likelier")
+def _(fn):
+    if (got := _predicted(fn, FOUR[1])) != "rarer":
+        raise Fail(f"prediction()[{FOUR[1]!r}]", "another word", repr(got), "min(1.5 * -1, 1.2 * -1) = -1.5 is the unclipped one: here the "
+                   "objective is not flat. A bad action that became likelier is a mistake, and mistakes are pulled back.")
+
+
+@predict.case("a good action that became rarer")
+def _(fn):
+    if (got := _predicted(fn, FOUR[2])) != "likelier":
+        raise Fail(f"prediction()[{FOUR[2]!r}]", "another word", repr(got), "min(0.5 * 1, 0.8 * 1) = 0.5 is the unclipped one: the policy "
+                   "went the wrong way with a good action, and the objective still has a slope there.")
+
+
+@predict.case("a bad action that is rarer already")
+def _(fn):
+    if (got := _predicted(fn, FOUR[3])) != "nothing":
+        raise Fail(f"prediction()[{FOUR[3]!r}]", "another word", repr(got), "min(0.5 * -1, 0.8 * -1) = -0.8 does not change with the ratio: "
+                   "the action has become rare enough for one rollout.")
+
+
+# ---------------------------------------------------------------------------------------------------------------- 02.4
+
+ends = exercise(
+    "02.4", title="Find the silent bug: who is to blame for the fall?", function="gae_at_once", points=2, kind="bug",
+    difficulty=3, importance=2, minutes=15, reference="course_lib.exercises.cases.lesson_02:gae_at_once",
+    hints=("Within one episode all is well. Take two short episodes whose advantages you can work out, and compare.",
+           "Print `episode` for dones = [False, True, False]. Which episode does step 1, the one that fell, belong to?",
+           "dones[t] is True *after* step t, so the step that ends an episode still belongs to it: count the ends *before* each step, "
+           "ended.cumsum(0) - ended."))
+
+
+def gae_at_once(rewards: torch.Tensor, values: torch.Tensor, dones: torch.Tensor, last_value: torch.Tensor,
+                gamma: float, lam: float) -> torch.Tensor:
+    """GAE of one environment as a single matrix product; all arguments as for `gae`, of shape (T,)."""
+    ended = dones.long()
+    next_values = torch.cat([values[1:], last_value[None]])
+    surprises = rewards + gamma * (1 - ended) * next_values - values
+    t = torch.arange(len(rewards))
+    ahead = t[None, :] - t[:, None]                                     # (T, T) how far step k lies ahead of step t
+    episode = ended.cumsum(0) - ended                                   # (T,) ends before each step
+    counts = (ahead >= 0) & (episode[None, :] == episode[:, None])
+    return (counts * (gamma * lam) ** ahead.clamp(min=0)) @ surprises
+
+
+def _leaky(rewards, values, dones, last_value, gamma, lam, number):
+    """`gae_at_once` with another numbering of the episodes."""
+    surprises = gae_at_once(rewards, values, dones, last_value, gamma, 0.0)
+    t = torch.arange(len(rewards))
+    ahead = t[None, :] - t[:, None]
+    episode = number(dones.long())
+    counts = (ahead >= 0) & (episode[None, :] == episode[:, None])
+    return (counts * (gamma * lam) ** ahead.clamp(min=0)) @ surprises
+
+
+def _counted(ended):
+    return ended.cumsum(0)
+
+
+FALLS = (torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0]), torch.tensor([3.0, 2.0, 4.0, 3.0, 2.0]),
+         torch.tensor([False, True, False, False, True]), torch.tensor(5.0))
+
+
+def _compare_at_once(fn, arguments, gamma, lam):
+    close(fn(*arguments, gamma, lam), gae_at_once(*arguments, gamma, lam), likely=[
+        (_leaky(*arguments, gamma, lam, _counted), "The step that ends an episode is counted to the next one: the steps before it never "
+         "hear of the fall, and it hears of a stranger's future. Which steps does dones[t] close?"),
+        (_leaky(*arguments, gamma, lam, torch.zeros_like), "Now everything is one episode: surprises leak back through the ends.")],
+        otherwise="Within one episode it is right; look at the steps around an end.")
+
+
+@ends.case("one episode without an end")
+def _(fn):
+    arguments = (torch.tensor(REWARDS), torch.tensor(VALUES), torch.tensor(GOING_ON), torch.tensor(0.4))
+    close(fn(*arguments, 0.9, 0.8), _gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.8), otherwise="This case was right before: another line was "
+          "changed. Only the numbering of the episodes is at fault.")
+
+
+@ends.case("two short episodes")
+def _(fn):
+    _compare_at_once(fn, FALLS, 0.9, 0.8)
+
+
+@ends.case("every step ends an episode")
+def _(fn):
+    arguments = (torch.ones(3), torch.tensor([1.0, 2.0, 3.0]), torch.tensor([True, True, True]), torch.tensor(9.0))
+    _compare_at_once(fn, arguments, 0.99, 0.95)
+
+
+@ends.case("a long rollout with many ends")
+def _(fn):
+    rng = torch.Generator().manual_seed(3)
+    arguments = (torch.randn(60, generator=rng), torch.randn(60, generator=rng), torch.rand(60, generator=rng) < 0.15, torch.tensor(0.7))
+    _compare_at_once(fn, arguments, 0.99, 0.95)
+
+
+# ---------------------------------------------------------------------------------------------------------------- 02.5
+
+stale = exercise(
+    "02.5", title="Find the silent bug: a clip that never bites", function="improve", points=2, kind="bug",
+    difficulty=2, importance=3, minutes=15, reference="course_lib.exercises.cases.lesson_02:improve",
+    hints=("One step is right; after fifty steps the policy has gone far beyond what the clip allows. Print `ratio` in each round.",
+           "The ratio is 1 in every round. Which policy's log-probabilities stand below the fraction line, and when were they taken?",
+           "The old log-probabilities belong to the policy that *took* the actions: compute old_logprobs once, before the loop."))
+
+
+def improve(logits: torch.Tensor, actions: torch.Tensor, advantages: torch.Tensor, steps: int, lr: float = 0.5,
+            clip: float = 0.2) -> torch.Tensor:
+    """Several gradient steps on one batch. logits: (K,) of the policy that took the actions (B,); returns new logits (K,)."""
+    logits = logits.clone().requires_grad_(True)
+    old_logprobs = torch.log_softmax(logits, dim=-1)[actions].detach()
+    for _ in range(steps):
+        logprobs = torch.log_softmax(logits, dim=-1)[actions]
+        ratio = (logprobs - old_logprobs).exp()
+        gain = torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+        gradient, = torch.autograd.grad(-gain.mean(), logits)
+        logits = (logits - lr * gradient).detach().requires_grad_(True)
+    return logits.detach()
+
+
+def _unclipped(logits, actions, advantages, steps, lr=0.5, clip=0.2):
+    for _ in range(steps):
+        logits = improve(logits, actions, advantages, 1, lr, clip)
+    return logits
+
+
+THREE = torch.tensor([0.2, 0.0, -0.3])
+NEVER_MOVED = ("Nothing moved. If the old log-probabilities carry a gradient, it cancels the new one's: they are numbers from the past, "
+               "take them before the loop and `.detach()` them.")
+
+
+@stale.case("one step: the policy gradient")
+def _(fn):
+    actions, advantages = torch.tensor([0, 1, 2, 0]), torch.tensor([1.0, -1.0, 0.5, 2.0])
+    right = improve(THREE, actions, advantages, 1)
+    close(fn(THREE, actions, advantages, 1), right, likely=[
+        (THREE, NEVER_MOVED), (2 * THREE - right, "The step went downhill in the advantage: good actions became rarer. Which way round is the ratio?")])
+
+
+@stale.case("fifty steps on one good action: the clip stops them")
+def _(fn):
+    actions, advantages = torch.tensor([1]), torch.tensor([1.0])
+    old = torch.softmax(THREE, -1)[1]
+    new = fn(THREE, actions, advantages, 50)
+    times = (torch.softmax(torch.as_tensor(new), -1)[1] / old).item()
+    close(new, improve(THREE, actions, advantages, 50), call="improve([0.2, 0, -0.3], actions=[1], advantages=[1], steps=50)", likely=[
+        (_unclipped(THREE, actions, advantages, 50), f"The action became {times:.1f} times as likely; with clip 0.2 it should stop near 1.2 "
+         "times. The ratio is 1 in every round, so the clip never bites: when are old_logprobs taken?"),
+        (THREE, NEVER_MOVED)])
+
+
+@stale.case("fifty steps on a bad action: the same below")
+def _(fn):
+    actions, advantages = torch.tensor([0]), torch.tensor([-1.0])
+    close(fn(THREE, actions, advantages, 50), improve(THREE, actions, advantages, 50),
+          call="improve([0.2, 0, -0.3], actions=[0], advantages=[-1], steps=50)", likely=[
+        (_unclipped(THREE, actions, advantages, 50), "The action all but vanished; with clip 0.2 it should stop near 0.8 of its old "
+         "probability. The ratio is 1 in every round: when are old_logprobs taken?"), (THREE, NEVER_MOVED)])
+
+
+@stale.case("a batch of both")
+def _(fn):
+    rng = torch.Generator().manual_seed(1)
+    actions, advantages = torch.randint(3, (40,), generator=rng), torch.randn(40, generator=rng)
+    close(fn(THREE, actions, advantages, 30), improve(THREE, actions, advantages, 30), likely=[
+        (_unclipped(THREE, actions, advantages, 30), "The ratio is 1 in every round, so the clip never bites: when are old_logprobs taken?"),
+        (THREE, NEVER_MOVED)])
+
+
+# ---------------------------------------------------------------------------------------------------------------- 02.6
+
+clock = exercise(
+    "02.6", title="The clock is not a fall", function="pay_what_would_have_followed", points=2, kind="implement",
+    difficulty=2, importance=2, minutes=15, reference="course_lib.exercises.cases.lesson_02:pay_what_would_have_followed",
+    hints=("After a fall nothing follows. After the clock stopped an episode, what would have followed, had it gone on?",
+           "The critic has a guess for the situation in which the clock stopped: final_values. It lies one step ahead.",
+           "Add gamma * final_values to the reward where truncated is true and terminated is not; leave all other rewards."))
+
+
+def pay_what_would_have_followed(rewards: torch.Tensor, terminated: torch.Tensor, truncated: torch.Tensor,
+                                 final_values: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Rewards in which an episode that was cut off by the clock is paid the critic's guess of the rest. All (T, N)."""
+    return torch.where(truncated & ~terminated, rewards + gamma * final_values, rewards)
+
+
+PAID = torch.tensor([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
+GUESSES = torch.tensor([[30.0, 31.0], [32.0, 33.0], [34.0, 35.0]])
+
+
+def _pay(fn, terminated, truncated):
+    return fn(PAID, torch.tensor(terminated), torch.tensor(truncated), GUESSES, 0.9)
+
+
+@clock.case("nothing ended: nothing is added")
+def _(fn):
+    never = [[False, False]] * 3
+    close(_pay(fn, never, never), PAID, likely=[
+        (PAID + 0.9 * GUESSES, "The guess was added at every step. Only where the clock stopped an episode is something missing.")])
+
+
+@clock.case("the clock stopped one episode")
+def _(fn):
+    never, cut = [[False, False]] * 3, [[False, False], [True, False], [False, False]]
+    expected = PAID.clone()
+    expected[1, 0] += 0.9 * 32
+    undiscounted = PAID.clone()
+    undiscounted[1, 0] += 32
+    instead = PAID.clone()
+    instead[1, 0] = 0.9 * 32
+    close(_pay(fn, never, cut), expected, likely=[
+        (PAID, "Nothing was added: this episode was going well when the clock stopped it, and the critic would learn that this is worth nothing."),
+        (undiscounted, "The rest lies one step ahead: it is worth gamma of itself."),
+        (instead, "The reward of the step itself is lost: add to it.")])
+
+
+@clock.case("a fall: nothing follows")
+def _(fn):
+    fell, never = [[False, True], [False, False], [False, False]], [[False, False]] * 3
+    paid = PAID.clone()
+    paid[0, 1] += 0.9 * 31
+    close(_pay(fn, fell, never), PAID, likely=[
+        (paid, "A fall was paid as if it had gone on. Where the *world* ended the episode, nothing follows.")])
+
+
+@clock.case("a fall in the very step in which the clock rang")
+def _(fn):
+    both = [[False, False], [False, False], [True, False]]
+    paid = PAID.clone()
+    paid[2, 0] += 0.9 * 34
+    close(_pay(fn, both, both), PAID, likely=[
+        (paid, "Both flags are true: it fell, so nothing follows. The fall outweighs the clock.")])

@@ -1,0 +1,272 @@
+# %% [markdown]
+# # Lesson 02 exercises: PPO
+#
+# **Goals.** Write the two functions that PPO is made of, the advantage and the clipped objective, and watch them train the agents
+# of the lesson; know what the clip does to a gradient; find two bugs of the kind that every implementation of PPO has had once.
+#
+# **Time.** About 95 minutes. The essential ones, 02.1 and 02.2, take 40 minutes. **Builds on** lesson 02; do each exercise when
+# the [lesson](../notebooks/02_ppo.ipynb) sends you here.
+#
+# Run a cell with Shift+Enter. Each `check` shows what was called, what was expected and what came. After two misses it offers a
+# hint; `hint("02.1")` asks for one. When a check passes, your function is saved, and the lesson trains with it.
+
+# %%
+import torch
+
+from course_lib import check, hint
+
+# %% [markdown]
+# {{exercise 02.1}}
+#
+# The critic guessed `values[t]` before step $t$. The step paid `rewards[t]`, and in the new situation the critic guesses
+# `values[t + 1]`. The *surprise* of the step is
+#
+# $$\delta_t = r_t + \gamma V_{t+1} - V_t,$$
+#
+# and the advantage adds the later surprises, each step ahead fading by $\gamma\lambda$:
+#
+# $$A_t = \delta_t + \gamma\lambda\,\delta_{t+1} + (\gamma\lambda)^2\,\delta_{t+2} + \dots$$
+#
+# A rollout is a stretch of time and may hold several episodes. `dones[t]` is true where an episode ended *after* step $t$: what
+# comes then belongs to another episode and must not count, neither its value nor its surprises. After the last step of the
+# rollout the critic guesses `last_value`. Make it work for one environment, `(T,)`, and for several side by side, `(T, N)`.
+
+# %% tags=["exercise:02.1"]
+def gae(rewards, values, dones, last_value, gamma, lam):
+    """Advantages, of the same shape as rewards.
+
+    rewards, values: (T,) or (T, N). dones: the same shape, bool. last_value: () or (N,).
+    """
+    # BEGIN SOLUTION
+    going_on = 1.0 - dones.float()                                         # 0 where an episode ended
+    next_values = torch.cat([values[1:], last_value[None]])
+    surprises = rewards + gamma * going_on * next_values - values
+    advantages = torch.empty_like(surprises)
+    later = torch.zeros_like(last_value)
+    for t in reversed(range(len(rewards))):
+        later = surprises[t] + gamma * lam * going_on[t] * later
+        advantages[t] = later
+    return advantages
+    # END SOLUTION
+
+# %% tags=["check:02.1"]
+check("02.1", gae)
+
+# %% [markdown] tags=["solution-only"]
+# **Why it works.** The sum for step $t$ is its own surprise plus $\gamma\lambda$ times the whole sum for step $t+1$, so one walk
+# backwards is enough. `going_on` stands in *two* places: it takes away the critic's guess about the next episode, and it cuts the
+# trace, through which the next episode's surprises would leak back.
+
+# %% [markdown]
+# {{exercise 02.2}}
+#
+# PPO learns from each rollout several times. Meanwhile the policy moves, and the rollout was made by an older one. The *ratio*
+# says how far: $\rho = \pi_\text{new}(a|s) / \pi_\text{old}(a|s)$. For each action, PPO takes the **smaller** of two gains,
+#
+# $$\min\big(\rho A,\ \text{clip}(\rho,\,1-\epsilon,\,1+\epsilon)\,A\big),$$
+#
+# and raises the mean of it. You are given logarithms of probabilities, and a *loss* is wanted, something to make small.
+
+# %% tags=["exercise:02.2"]
+def clipped_policy_loss(logprobs, old_logprobs, advantages, clip):
+    """A number to minimise. logprobs, old_logprobs, advantages: (B,); clip: epsilon."""
+    # BEGIN SOLUTION
+    ratio = (logprobs - old_logprobs).exp()
+    clipped_ratio = ratio.clamp(1 - clip, 1 + clip)
+    return -torch.min(ratio * advantages, clipped_ratio * advantages).mean()
+    # END SOLUTION
+
+# %% tags=["check:02.2"]
+check("02.2", clipped_policy_loss)
+
+# %% [markdown] tags=["solution-only"]
+# **Why the smaller one?** It makes the objective a pessimist: where the clip would make things look better than they are (a bad
+# action that became likelier), the unclipped, worse number counts. The same function, unchanged, trains Pong in lesson 05 and a
+# language model in lesson 10.
+
+# %% [markdown]
+# {{exercise 02.3}}
+#
+# The clip range is 0.2. The ratio of some action has reached 1.5 or 0.5; its advantage is +1 or −1. What will one more gradient
+# step on the clipped loss of *this action alone* do to its probability? Answer with `"likelier"`, `"rarer"` or `"nothing"`.
+# Commit yourself before you run anything.
+
+# %% tags=["exercise:02.3"]
+def prediction():
+    """What one gradient step makes of the action."""
+    # BEGIN SOLUTION
+    return {
+        "ratio 1.5, advantage +1": "nothing",
+        "ratio 1.5, advantage -1": "rarer",
+        "ratio 0.5, advantage +1": "likelier",
+        "ratio 0.5, advantage -1": "nothing",
+    }
+    # INSTEAD
+    # return {
+    #     "ratio 1.5, advantage +1": ...,
+    #     "ratio 1.5, advantage -1": ...,
+    #     "ratio 0.5, advantage +1": ...,
+    #     "ratio 0.5, advantage -1": ...,
+    # }
+    # END SOLUTION
+
+# %% tags=["check:02.3"]
+check("02.3", prediction)
+
+# %% [markdown]
+# Now run it and compare. A positive slope of the objective makes the action likelier, a negative one rarer.
+
+# %%
+for ratio in (1.5, 0.5):
+    for advantage in (1.0, -1.0):
+        rho = torch.tensor(ratio, requires_grad=True)
+        objective = torch.min(rho * advantage, rho.clamp(0.8, 1.2) * advantage)
+        slope, = torch.autograd.grad(objective, rho)
+        print(f"ratio {ratio}, advantage {advantage:+.0f}: slope {slope.item():+.1f}")
+
+# %% [markdown]
+# The clip is one-sided each time. It takes away the *reward* for going further in the wanted direction; it never takes away the way
+# back.
+#
+# {{exercise 02.4}}
+#
+# Somebody disliked the loop in 02.1 and wrote GAE as one matrix product: row $t$ of `weights` says how much each step's surprise
+# counts for step $t$. For a single episode it is right. In a rollout with several episodes the numbers near the falls are wrong,
+# and no error message says so. One line is at fault. Find it and mend it.
+
+# %% tags=["exercise:02.4"]
+def gae_at_once(rewards, values, dones, last_value, gamma, lam):
+    """GAE of one environment without a loop; all of shape (T,), last_value ()."""
+    ended = dones.long()
+    next_values = torch.cat([values[1:], last_value[None]])
+    surprises = rewards + gamma * (1 - ended) * next_values - values
+    t = torch.arange(len(rewards))
+    ahead = t[None, :] - t[:, None]                       # (T, T): column lies so far ahead of row
+    # BEGIN SOLUTION
+    episode = ended.cumsum(0) - ended                     # ends *before* each step
+    # INSTEAD
+    # episode = ended.cumsum(0)
+    # END SOLUTION
+    counts = (ahead >= 0) & (episode[None, :] == episode[:, None])
+    weights = counts * (gamma * lam) ** ahead.clamp(min=0)
+    return weights @ surprises
+
+# %%
+dones = torch.tensor([False, True, False, False, True])
+gae_at_once(torch.ones(5), torch.tensor([3.0, 2.0, 4.0, 3.0, 2.0]), dones, torch.tensor(5.0), 0.9, 0.8)
+
+# %% tags=["check:02.4"]
+check("02.4", gae_at_once)
+
+# %% [markdown] tags=["solution-only"]
+# **What was wrong.** `dones[t]` is true *after* step $t$, so the step of the fall still belongs to its episode. The faulty line
+# counts it to the next one: the steps before the fall never hear of it, and the fall itself is credited with a stranger's future.
+# How silent is such a bug? The cell below trains three agents with each version. Without the fall's message it cannot learn:
+
+# %% tags=["solution-only"]
+from dataclasses import replace
+
+from course_lib.rl.networks import ActorCritic
+from course_lib.rl.ppo import PPO
+from course_lib.rl.settings import CARTPOLE
+
+
+def with_the_bug(rewards, values, dones, last_value, gamma, lam):
+    ended = dones.long()
+    surprises = gae_at_once(rewards, values, dones, last_value, gamma, 0.0)
+    t = torch.arange(len(rewards))
+    ahead, episode = t[None, :] - t[:, None], ended.cumsum(0)
+    counts = (ahead >= 0) & (episode[None, :] == episode[:, None])
+    return (counts * (gamma * lam) ** ahead.clamp(min=0)) @ surprises
+
+for name, function in (("mended", gae_at_once), ("with the bug", with_the_bug)):
+    def each_environment(r, v, d, last, gamma, lam, function=function):
+        columns = [function(r[:, n], v[:, n], d[:, n], last[n], gamma, lam) for n in range(len(last))]
+        return torch.stack(columns, dim=1)
+    for seed in range(3):
+        config = replace(CARTPOLE.config, total_steps=20_480, seed=seed)
+        ppo = PPO(CARTPOLE.make_envs(16), ActorCritic(4, 2, seed=seed), config,
+                  advantage_function=each_environment)
+        *_, last_update = ppo.train()
+        print(f"{name}, seed {seed}: {last_update.episode_return:.0f} steps an episode")
+
+# %% [markdown]
+# {{exercise 02.5}}
+#
+# A policy with three actions and nothing but three logits. `improve` takes several gradient steps on one batch, with the clipped
+# objective of 02.2 written out. It runs; good actions become likelier; the first step is exactly right. But look at what fifty steps
+# on a single good action do:
+
+# %% tags=["exercise:02.5"]
+def improve(logits, actions, advantages, steps, lr=0.5, clip=0.2):
+    """New logits (K,) after some steps on one batch.
+
+    logits: (K,) of the policy that took the actions. actions, advantages: (B,).
+    """
+    logits = logits.clone().requires_grad_(True)
+    # BEGIN SOLUTION
+    old_logprobs = torch.log_softmax(logits, dim=-1)[actions].detach()
+    for _ in range(steps):
+        logprobs = torch.log_softmax(logits, dim=-1)[actions]
+    # INSTEAD
+    # for _ in range(steps):
+    #     old_logprobs = torch.log_softmax(logits, dim=-1)[actions].detach()
+    #     logprobs = torch.log_softmax(logits, dim=-1)[actions]
+    # END SOLUTION
+        ratio = (logprobs - old_logprobs).exp()
+        gain = torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+        gradient, = torch.autograd.grad(-gain.mean(), logits)
+        logits = (logits - lr * gradient).detach().requires_grad_(True)
+    return logits.detach()
+
+# %%
+before = torch.tensor([0.2, 0.0, -0.3])
+after = improve(before, actions=torch.tensor([1]), advantages=torch.tensor([1.0]), steps=50)
+torch.softmax(after, -1) / torch.softmax(before, -1)       # clip 0.2: action 1 should stop near 1.2
+
+# %% tags=["check:02.5"]
+check("02.5", improve)
+
+# %% [markdown] tags=["solution-only"]
+# **What was wrong.** The old log-probabilities were taken anew in every round, after the policy had moved. New over new is 1 for ever:
+# nothing is ever clipped, and PPO quietly becomes a policy gradient that reuses stale data without a brake. The `.detach()`
+# matters too: without it, in the loop, the two gradients cancel and nothing is learned at all.
+
+# %% [markdown]
+# {{exercise 02.6}}
+#
+# CartPole stops an episode after 500 steps. The pole was standing well; the *clock* ended it (`truncated`). If the critic takes
+# this for an end like a fall (`terminated`), it learns that balancing at step 499 is worth next to nothing, though a twin situation
+# at step 100 is worth a lot, and it cannot see the clock. The cure: where the clock ended an episode, pay what would have followed,
+# as the critic guesses it in the final situation.
+
+# %% tags=["exercise:02.6"]
+def pay_what_would_have_followed(rewards, terminated, truncated, final_values, gamma):
+    """Rewards with the rest added where only the clock ended an episode; all (T, N).
+
+    final_values[t]: the critic's guess for the situation after step t; it means something only
+    where an episode ended after step t. terminated, truncated: bool, both may be true.
+    """
+    # BEGIN SOLUTION
+    only_the_clock = truncated & ~terminated
+    return torch.where(only_the_clock, rewards + gamma * final_values, rewards)
+    # END SOLUTION
+
+# %% tags=["check:02.6"]
+check("02.6", pay_what_would_have_followed)
+
+# %% [markdown] tags=["solution-only"]
+# **Why it works.** With this reward the step's surprise becomes $r + \gamma V(s_\text{final}) - V_t$, just as if the episode had gone
+# on, and `dones` still keeps the next episode out. `course_lib/rl/ppo.py` does the same in three lines of `advantages`.
+
+# %% [markdown]
+# ## What you learned
+#
+# GAE is a walk backwards over surprises that must stop at two places where an episode ends. The clipped objective is a pessimist that
+# stops paying, and never blocks the way back. The old log-probabilities belong to the policy that acted, and are taken once.
+#
+# **What failed here, on purpose:** two programs that run without complaint. Both bugs show in a case small enough to work out by
+# hand, and hardly anywhere else.
+#
+# **Further reading.** S. Huang et al. (2022), *The 37 implementation details of proximal policy optimization*; F. Pardo et al. (2018),
+# *Time limits in reinforcement learning*. Back to [lesson 02](../notebooks/02_ppo.ipynb).
