@@ -16,6 +16,7 @@ SCRIPTED = "scripted"                              # the labeller's name on rows
 PREFETCH = 3                                       # questions that wait in the browser behind the one on screen
 LOCK_MS = 250                                      # so long a new question takes no answer: double clicks
 LEASE_SECONDS = 60
+MORE = 20                                          # questions that "Label some more" adds
 
 Scripted = Callable[[Item, Item], str]             # (left, right) -> "left", "right", "equal" or "skip"
 
@@ -45,24 +46,24 @@ class Desk:
         Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), scripted (let the function
         answer the rest). `have` lists the questions that the front end holds.
         """
-        kind, acks, gone, front, note = message["type"], [], [], [], ""
-        if kind == "answer":
-            note = self._answer(message)
-            acks, gone = [message["id"]], [message["question"]]
-        elif kind == "undo":
-            back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
-            acks = [message["id"]]
-            note = "" if back else "There is nothing to take back."
-            front = [back] if back and back not in message.get("have", ()) else []
-        elif kind == "more":
-            self.target = self.counts.done + 20
-        elif kind == "scripted":
+        kind, have, note, front = message["type"], message.get("have", ()), "", []
+        if kind == "scripted":                     # calls a function of the notebook: others may write meanwhile
             note = f"The scripted labeller answered {self.answer_scripted()} pairs."
-        if kind == "renew":
-            leases.renew(self.store, self.session, LEASE_SECONDS)
-        else:
+        with self.store.transaction():             # one write to the disk, for the answer and for what it brings
+            if kind == "answer":
+                note = self._answer(message)
+            elif kind == "undo":
+                back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
+                note = "" if back else "There is nothing to take back."
+                front = [back] if back and back not in have else []
+            elif kind == "more":
+                self.target = self.counts.done + MORE
+            elif kind == "renew":
+                leases.renew(self.store, self.session, LEASE_SECONDS)
             leases.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
-        return self._state(message.get("have", ()), front) | {"acks": acks, "gone": gone, "note": note}
+            state = self._state(have, front)
+        return {**state, "note": note, "acks": [message["id"]] if kind in ("answer", "undo") else [],
+                "gone": [message["question"]] if kind == "answer" else []}
 
     def next(self, count: int = 1) -> list[Question]:
         """Up to `count` questions to ask now, reserved for this session; none once the target is reached."""

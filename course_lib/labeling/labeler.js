@@ -6,14 +6,22 @@
 //   - One clock draws all clips, so both sides always show the same moment.
 //   - What others wrote (prompts, texts, names) is put in as text, never as HTML.
 
-const PAIR_KEYS = { arrowleft: "left", 1: "left", arrowright: "right", 2: "right", e: "equal", "=": "equal", s: "skip" };
+const PAIR_KEYS = { arrowleft: "left", 1: "left", arrowright: "right", 2: "right", e: "equal", "=": "equal" };
 const SAID = { left: "left is better", right: "right is better", equal: "equally good", skip: "skipped" };
 const SKIP = "can't tell, or neither is good";
+const KEY_HELP = {
+  pair: [["←", "left"], ["→", "right"], ["E", "equally good"], ["S", `skip: ${SKIP}`]],
+  scale: [["1", "left, surely"], ["5", "equally good"], ["9", "right, surely"], ["S", `skip: ${SKIP}`]],
+  ranking: [["1 … 5", "the next best is this one"], ["=", "tie with the one before"], ["Backspace", "start over"],
+    ["Enter", "save"], ["S", `skip: ${SKIP}`]],
+  always: [["U", "undo"], ["Space", "pause"], [", .", "one frame back, on"], ["H", "half speed"],
+    ["Esc", "back to the notebook"]],
+};
 const RANKS = ["best", "2nd", "3rd", "4th", "5th"];
 const HELLO_MS = 2000, RENEW_MS = 10000, RESEND_MS = 5000;        // how often the browser asks, tells, sends again
 const SILENT_MS = 4000, PENDING_MS = 1500;                         // when silence is worth a sentence
 const REST_S = 0.4;                                                // clips rest on their last frame, so the end is seen
-const PAST = 30;                                                   // answers that can be taken back without Python's help
+const PAST = 30;                                                   // answers that can be taken back without asking
 
 const newId = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)),
   (byte) => byte.toString(16).padStart(2, "0")).join("");          // randomUUID is missing on plain http
@@ -47,11 +55,15 @@ function icon(name) {
   return svg;
 }
 
+const div = (style, ...children) => h("div", { class: style }, ...children);
 const key = (name) => h("kbd", { "aria-hidden": "true" }, name);
+const mute = (text) => h("span", { "aria-hidden": "true" }, text);         // for the eye only
+const unseen = (text) => h("span", { class: "cl-sr" }, text);              // for screen readers only
 
 /** A button; `content` is text and elements. The second click of a double click does nothing. */
 function button(style, act, ...content) {
-  return h("button", { class: `cl-button ${style}`, type: "button", onclick: (event) => click(event, act) }, ...content);
+  const onclick = (event) => click(event, act);
+  return h("button", { class: `cl-button ${style}`, type: "button", onclick }, ...content);
 }
 
 function click(event, act) {
@@ -157,8 +169,10 @@ class Player {
 
 /** The picture or the text of one item, named for screen readers; a clip also registers with `clips`. */
 function media(item, name, clips) {
-  if (item.kind === "text") return h("div", { class: "cl-text", tabIndex: 0, role: "region", "aria-label": name }, item.text);
-  const canvas = h("canvas", { class: "cl-canvas", role: "img", "aria-label": `${name}: ${item.alt || `${item.frames} frames`}` });
+  if (item.kind === "text")
+    return h("div", { class: "cl-text", tabIndex: 0, role: "region", "aria-label": name }, item.text);
+  const told = `${name}: ${item.alt || `${item.frames} frames`}`;
+  const canvas = h("canvas", { class: "cl-canvas", role: "img", "aria-label": told });
   canvas.width = item.width;
   canvas.height = item.height;
   canvas.style.setProperty("--ratio", item.width / item.height);
@@ -170,9 +184,9 @@ function media(item, name, clips) {
 class Pair {
   constructor(question) {
     this.clips = [];
-    this.node = h("div", { class: "cl-pair" }, ...question.items.map((item, side) => h(
-      "section", { class: `cl-side ${["cl-left", "cl-right"][side]}` }, h("div", { class: "cl-name" }, ["Left", "Right"][side]),
-      media(item, `${["Left", "Right"][side]} ${item.kind}`, this.clips))));
+    const side = (item, name) => div(`cl-side cl-${name.toLowerCase()}`, div("cl-name", name),
+      media(item, `${name} ${item.kind}`, this.clips));
+    this.node = div("cl-pair", side(question.items[0], "Left"), side(question.items[1], "Right"));
   }
 }
 
@@ -182,7 +196,7 @@ class Ranking {
     this.clips = [];
     this.changed = () => {};
     this.order = question.items.map((_, card) => card);            // the cards from best to worst
-    this.placed = 0;                                               // how many have been given their place by number keys
+    this.placed = 0;                                               // how many number keys have been pressed
     this.ties = new Set();                                         // cards that share the place of the one before them
     this.cards = question.items.map((item, card) => this.card(item, card));
     this.node = h("div", { class: `cl-ranking ${this.clips.length ? "cl-across" : "cl-down"}`, role: "list",
@@ -191,15 +205,15 @@ class Ranking {
   }
   card(item, card) {
     const arrows = item.kind === "clip" ? "◂▸" : "▴▾";
-    const move = (by, where) => button("cl-small", () => this.move(card, by), h("span", { "aria-hidden": "true" },
-      arrows[by < 0 ? 0 : 1]), h("span", { class: "cl-sr" }, `Move number ${card + 1} towards ${where}`));
+    const move = (by, where) => button("cl-small", () => this.move(card, by), mute(arrows[by < 0 ? 0 : 1]),
+      unseen(`Move number ${card + 1} towards ${where}`));
     const rank = h("span", { class: "cl-rank" });
-    const tie = button("cl-small cl-tie", () => this.tie(card), h("span", { "aria-hidden": "true" }, "="),
-      h("span", { class: "cl-sr" }, `Number ${card + 1} is as good as the one before`));
+    const tie = button("cl-small", () => this.tie(card), mute("="),
+      unseen(`Number ${card + 1} is as good as the one before`));
     const node = h("div", { class: "cl-card", role: "listitem" },
-      h("div", { class: "cl-card-head" }, key(String(card + 1)), h("span", { class: "cl-sr" }, `Number ${card + 1}: `), rank),
+      div("cl-card-head", key(String(card + 1)), unseen(`Number ${card + 1}: `), rank),
       media(item, `Number ${card + 1}, ${item.kind}`, this.clips),
-      h("div", { class: "cl-card-foot" }, move(-1, "best"), tie, move(1, "worst")));
+      div("cl-card-foot", move(-1, "best"), tie, move(1, "worst")));
     node.onpointerdown = (event) => this.drag(event, card);
     return { node, rank, tie };
   }
@@ -252,7 +266,8 @@ class Ranking {
   arrange() {
     const nodes = this.order.map((card) => this.cards[card].node);
     const before = nodes.map((node) => [node.offsetLeft, node.offsetTop]);
-    const pinned = nodes.findIndex((node) => node.contains(document.activeElement) || node.classList.contains("cl-lifted"));
+    const pinned = nodes.findIndex(
+      (node) => node.contains(document.activeElement) || node.classList.contains("cl-lifted"));
     nodes.forEach((node, place) => {                               // a pinned card stays, so it keeps focus and pointer
       if (place < pinned) this.node.insertBefore(node, nodes[pinned]);
       else if (place !== pinned) this.node.append(node);
@@ -281,13 +296,15 @@ class Labeler {
     this.build();
     el.append(this.root);
     this.arrived = Promise.resolve();                              // messages are handled one after the other
-    this.receive = (message) => { this.arrived = this.arrived.then(() => this.hear(message)).catch((e) => this.fail(e)); };
+    this.receive = (message) => {
+      this.arrived = this.arrived.then(() => this.hear(message)).catch((error) => this.fail(error));
+    };
     model.on("msg:custom", this.receive);
     const keydown = (event) => {
       if (this.root.contains(event.target)) this.press(event);
       else if (this.closed && !this.root.isConnected) window.removeEventListener("keydown", keydown, true);
     };
-    window.addEventListener("keydown", keydown, true);             // before the notebook: Notebook 7 would cut a cell on "x"
+    window.addEventListener("keydown", keydown, true);             // first of all: Notebook 7 cuts a cell on "x"
     this.watcher = new IntersectionObserver((entries) => this.player.show(entries.at(-1).isIntersecting));
     this.watcher.observe(this.root);
     this.timers = [setInterval(() => this.poll(), HELLO_MS), setInterval(() => this.renew(), RENEW_MS)];
@@ -295,7 +312,7 @@ class Labeler {
     this.tell({ type: "hello" });
   }
 
-  close() {                                                        // Jupyter has taken the view away, or lost the kernel
+  close() {                                                     // Jupyter has taken the view away, or lost the kernel
     this.closed = true;
     this.timers.forEach(clearInterval);
     this.watcher.disconnect();
@@ -308,55 +325,62 @@ class Labeler {
 
   build() {
     const answer = (choice) => () => this.answer({ choice });
+    const skip = () => button("", answer("skip"), key("S"), h("span", {}, "Skip ", h("small", {}, SKIP)));
     this.title = h("h3", { class: "cl-title", id: `title-${this.view}` });
-    this.bar = h("div", { class: "cl-fill" });
-    this.progress = h("div", { class: "cl-progress", role: "progressbar", "aria-valuemin": 0, "aria-label": "Pairs labelled" }, this.bar);
-    this.number = h("div", { class: "cl-number" });
+    this.bar = div("cl-fill");
+    this.progress = h("div", { class: "cl-progress", role: "progressbar", "aria-label": "Pairs labelled",
+      "aria-valuemin": 0 }, this.bar);
+    this.number = div("cl-number");
     this.prompt = h("div", { class: "cl-prompt", tabIndex: 0, role: "region", "aria-label": "Prompt" });
-    this.body = h("div", { class: "cl-body" });
+    this.body = div("cl-body");
 
     this.playButton = button("cl-small", () => this.player.play(!this.player.playing));
     this.slowButton = button("cl-small", () => this.player.slow(), "½ speed");
     this.slider = h("input", { class: "cl-slider", type: "range", min: 0, step: 1, "aria-label": "Frame of all clips",
       oninput: () => this.player.seek(Number(this.slider.value)) });
     this.frame = h("span", { class: "cl-frame" });
-    this.controls = h("div", { class: "cl-controls" }, this.playButton,
-      button("cl-small", () => this.player.step(-1), icon("back"), h("span", { class: "cl-sr" }, "One frame back")),
-      button("cl-small", () => this.player.step(1), icon("forward"), h("span", { class: "cl-sr" }, "One frame on")),
+    this.controls = div("cl-controls", this.playButton,
+      button("cl-small", () => this.player.step(-1), icon("back"), unseen("One frame back")),
+      button("cl-small", () => this.player.step(1), icon("forward"), unseen("One frame on")),
       this.slider, this.frame, this.slowButton);
 
-    const skip = () => button("", answer("skip"), key("S"), h("span", {}, "Skip ", h("small", {}, SKIP)));
+    const steps = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((value) => {
+      const side = value < 5 ? "cl-left" : value > 5 ? "cl-right" : "";
+      const step = button(`cl-step ${side}`, () => this.answerScale(value), String(value));
+      step.setAttribute("aria-label", `${value}: ${sureness(value)}`);
+      step.title = sureness(value);
+      return step;
+    });
+    this.save = button("cl-main", () => this.saveRanking(), key("Enter"), "Save this order");
     this.bars = {
-      pair: h("div", { class: "cl-answers" },
-        button("cl-left", answer("left"), key("←"), "Left is better"), button("", answer("equal"), key("E"), "Equally good"),
-        skip(), button("cl-right", answer("right"), "Right is better", key("→"))),
-      scale: h("div", { class: "cl-answers cl-scale" },
-        h("div", { class: "cl-steps", role: "group", "aria-label": "How sure are you?" },
-          ...[1, 2, 3, 4, 5, 6, 7, 8, 9].map((value) => h("button", {
-            class: `cl-button cl-step ${value < 5 ? "cl-left" : value > 5 ? "cl-right" : ""}`, type: "button",
-            "aria-label": `${value}: ${sureness(value)}`, title: sureness(value),
-            onclick: (event) => click(event, () => this.answerScale(value)) }, String(value)))),
-        h("div", { class: "cl-ends", "aria-hidden": "true" }, h("span", {}, "left, surely"), h("span", {}, "equally good"), h("span", {}, "right, surely")),
-        skip()),
-      ranking: h("div", { class: "cl-answers cl-rank-bar" },
-        this.save = button("cl-main", () => this.saveRanking(), key("Enter"), "Save this order"),
+      pair: div("cl-answers", button("cl-left", answer("left"), key("←"), "Left is better"),
+        button("", answer("equal"), key("E"), "Equally good"), skip(),
+        button("cl-right", answer("right"), "Right is better", key("→"))),
+      scale: div("cl-answers cl-scale",
+        h("div", { class: "cl-steps", role: "group", "aria-label": "How sure are you?" }, ...steps),
+        div("cl-ends", mute("left, surely"), mute("equally good"), mute("right, surely")), skip()),
+      ranking: div("cl-answers cl-rank-bar", this.save,
         button("", () => this.stage.reset(), key("Backspace"), "Start over"), skip()),
     };
+
+    this.words = h("span");
+    this.retry = button("cl-small", () => this.tryAgain(), "Try again");
+    this.banner = h("div", { class: "cl-banner", role: "alert", hidden: true }, this.words, this.retry);
     this.undoButton = button("cl-small", () => this.undo(), icon("undo"), "Undo ", key("U"));
     this.status = h("span", { class: "cl-status" });
-    this.hint = h("span", { class: "cl-hint" }, "Click here, then use the keys.");
-    this.live = h("div", { class: "cl-sr", role: "status", "aria-live": "polite" });
-    this.retry = button("cl-small", () => this.tryAgain(), "Try again");
-    this.words = h("span", {});
-    this.banner = h("div", { class: "cl-banner", role: "alert", hidden: true }, this.words, this.retry);
-    this.help = h("div", { class: "cl-help", hidden: true });
-    this.helpButton = button("cl-small", () => this.toggleHelp(), "Keys ", key("?"));
     this.script = button("cl-small", () => this.tell({ type: "scripted" }), "Let the scripted labeller finish");
-    this.root = h("div", { class: "cl-root", tabIndex: 0, role: "group", "aria-labelledby": `title-${this.view}` },
-      h("div", { class: "cl-head" }, this.title, h("div", { class: "cl-far" }, this.progress, this.number)),
+    this.helpButton = button("cl-small", () => this.toggleHelp(), "Keys ", key("?"));
+    this.help = h("div", { class: "cl-help", hidden: true });
+    this.live = h("div", { class: "cl-sr", role: "status", "aria-live": "polite" });
+    const hint = h("span", { class: "cl-hint" }, "Click here, then use the keys.");
+    this.root = h("div", { class: "cl-root", tabIndex: 0, role: "group", "aria-labelledby": this.title.id },
+      div("cl-head", this.title, div("cl-far", this.progress, this.number)),
       this.prompt, this.body, this.controls, ...Object.values(this.bars), this.banner,
-      h("div", { class: "cl-foot" }, this.undoButton, h("div", { class: "cl-says" }, this.status, this.hint), this.script, this.helpButton), this.help, this.live);
-    this.root.addEventListener("click", (event) => { if (event.detail && !this.root.contains(document.activeElement)) this.focus(); });
+      div("cl-foot", this.undoButton, div("cl-says", this.status, hint), this.script, this.helpButton),
+      this.help, this.live);
+    this.root.addEventListener("click", (event) => {
+      if (event.detail && !this.root.contains(document.activeElement)) this.focus();
+    });
   }
 
   // -- asking --
@@ -380,7 +404,10 @@ class Labeler {
 
   next() { this.show(this.queue.shift() ?? null); }
 
-  get mode() { return !this.current ? null : this.current.items.length > 2 ? "ranking" : this.state.scale ? "scale" : "pair"; }
+  get mode() {
+    if (!this.current) return null;
+    return this.current.items.length > 2 ? "ranking" : this.state.scale ? "scale" : "pair";
+  }
 
   // -- answering --
 
@@ -397,7 +424,9 @@ class Labeler {
     this.say(verdict.ranks ? "Order saved." : `You said: ${SAID[verdict.choice]}.`);
     this.next();
   }
-  answerScale(confidence) { this.answer({ choice: confidence < 5 ? "left" : confidence > 5 ? "right" : "equal", confidence }); }
+  answerScale(confidence) {
+    this.answer({ choice: confidence < 5 ? "left" : confidence > 5 ? "right" : "equal", confidence });
+  }
   saveRanking() { if (this.stage?.complete) this.answer({ ranks: this.stage.ranks }); }
 
   undo() {
@@ -406,9 +435,10 @@ class Labeler {
     const last = this.past.pop();
     this.say("Your last answer is taken back.");
     if (!last) { this.tell({ type: "undo", id: newId() }); return; }     // from before a reload: Python knows which
-    this.keep({ type: "undo", id: newId(), event: last.id, extra: last.question.extra, answered_at: Date.now() / 1000 });
+    const { id: event, question } = last;
+    this.keep({ type: "undo", id: newId(), event, extra: question.extra, answered_at: Date.now() / 1000 });
     if (this.current) this.queue.unshift(this.current);
-    this.show(last.question);
+    this.show(question);
   }
 
   keep(message) { this.outbox.put(message); this.send(message); }
@@ -423,7 +453,9 @@ class Labeler {
   tell(message) {
     this.silentSince ||= performance.now();
     const have = [this.current, ...this.queue].filter(Boolean).map((question) => question.id);
-    try { this.model.send({ ...message, view: this.view, have }); } catch (error) { console.warn("labeller: not sent", error); }
+    try {
+      this.model.send({ ...message, view: this.view, have });
+    } catch (error) { console.warn("labeller: not sent", error); }     // the silence will be noticed
   }
 
   async hear(message) {
@@ -445,8 +477,8 @@ class Labeler {
   }
 
   async enqueue({ questions, front }) {
-    const answered = new Set(this.outbox.waiting.filter((m) => m.type === "answer").map((m) => m.question));
-    const held = (id) => answered.has(id) || this.current?.id === id || this.queue.some((question) => question.id === id);
+    const answered = this.outbox.waiting.filter((m) => m.type === "answer").map((m) => m.question);
+    const held = (id) => answered.includes(id) || [this.current, ...this.queue].some((one) => one?.id === id);
     for (const question of front) {                                // taken back after a reload: show it now
       if (held(question.id)) continue;
       const back = await decode(question);
@@ -473,7 +505,7 @@ class Labeler {
   }
   fail(error) {
     console.error("labeller", error);
-    this.trouble = `The labeller stumbled in the browser (${error.message}). Your answers are kept. Run this cell again.`;
+    this.trouble = `The labeller stumbled (${error.message}). Your answers are kept. Run this cell again.`;
     this.paint();
   }
 
@@ -512,15 +544,18 @@ class Labeler {
   /** What is wrong just now, in words that say what to do; empty when all is well. */
   wrong() {
     const kept = this.outbox?.size ?? 0, silent = this.silentSince ? performance.now() - this.silentSince : 0;
-    const safe = !kept ? "Everything you answered is saved." : `${kept === 1 ? "1 answer waits" : `${kept} answers wait`} safely in this ${this.outbox.durable ? "browser" : "page: keep it open"}.`;
+    const where = this.outbox?.durable ? "this browser" : "this page: keep it open";
+    const safe = !kept ? "Everything you answered is saved."
+      : `${kept === 1 ? "1 answer waits" : `${kept} answers wait`} safely in ${where}.`;
     if (this.closed) return `The connection to the kernel is gone. ${safe} Run this cell again to go on.`;
     if (this.trouble) return kept ? `${this.trouble} ${safe}` : this.trouble;
-    if (silent > (kept ? PENDING_MS : SILENT_MS)) return `The kernel does not answer: it is busy or has stopped. ${safe} If another cell is running, wait for it; else run this cell again.`;
-    return "";
+    if (silent < (kept ? PENDING_MS : SILENT_MS)) return "";
+    return `The kernel does not answer: it is busy or has stopped. ${safe} If another cell is running, wait for it; `
+      + "else run this cell again.";
   }
 
   advice(over) {
-    if (this.mode === "ranking" && !this.stage.complete) return "Press the numbers from best to worst, or drag the cards.";
+    if (this.mode === "ranking" && !this.stage.complete) return "Press the numbers from best to worst, or drag.";
     return this.current || over || !this.state ? "" : "Waiting for the next pair…";
   }
 
@@ -530,22 +565,25 @@ class Labeler {
   }
 
   summary({ summary, done, target, total }) {
-    const verdicts = summary.left + summary.equal + summary.right, ties = verdicts ? Math.round((100 * summary.equal) / verdicts) : 0;
-    const parts = [["left", summary.left], ["equal", summary.equal], ["right", summary.right], ["skip", summary.skip]];
-    const tile = (big, small) => h("div", { class: "cl-tile" }, h("b", {}, big), h("span", {}, small));
-    const twice = summary.repeats.map(({ pair, first, second, same }) => h("li", {},
-      `Pair ${pair}: first “${SAID[first]}”, then “${SAID[second]}” ${same ? "(the same)" : "(different)"}`));
-    return h("div", { class: "cl-summary" },
-      h("p", {}, total ? "Run the next cell to use these answers." : "Add some with store.add_pair(...), then run this cell again."),
-      verdicts + summary.skip ? h("div", { class: "cl-parts", role: "img", "aria-label": parts.map(([name, n]) => `${n} ${name}`).join(", ") },
-        ...parts.filter(([, n]) => n).map(([name, n]) => h("span", { class: `cl-part-${name}`, style: `flex-grow: ${n}` }, `${n} ${name}`))) : "",
-      h("div", { class: "cl-tiles" },
-        tile(String(done), `answered${summary.rankings ? `, ${summary.rankings} of them orders` : ""}`),
-        verdicts ? tile(`${ties}%`, "ties") : "",
-        summary.repeats.length ? tile(`${summary.same} of ${summary.repeats.length}`, "pairs asked twice, same answer") : "",
-        summary.seconds ? tile(`${summary.seconds} s`, "typical time for a pair (median)") : ""),
-      twice.length ? h("details", {}, h("summary", {}, "The pairs you were asked twice, sides swapped"), h("ul", {}, ...twice)) : "",
-      h("p", { class: "cl-file" }, `Saved in ${summary.file}`),
+    const { left, equal, right, skip, rankings, repeats, same, seconds, file } = summary;
+    const verdicts = left + equal + right;
+    const tile = (big, small) => div("cl-tile", h("b", {}, big), h("span", {}, small));
+    const parts = Object.entries({ left, equal, right, skip }).filter(([, count]) => count);
+    const label = parts.map(([name, count]) => `${count} ${name}`).join(", ");
+    const twice = repeats.map((pair) => h("li", {}, `Pair ${pair.pair}: first “${SAID[pair.first]}”, then `
+      + `“${SAID[pair.second]}” ${pair.same ? "(the same)" : "(different)"}`));
+    return div("cl-summary",
+      h("p", {}, total ? "Run the next cell to use these answers."
+        : "Add some with store.add_pair(...), then run this cell again."),
+      !parts.length ? "" : h("div", { class: "cl-parts", role: "img", "aria-label": label }, ...parts.map(
+        ([name, count]) => h("span", { class: `cl-part-${name}`, style: `flex-grow: ${count}` }, `${count} ${name}`))),
+      div("cl-tiles", tile(String(done), `answered${rankings ? `, ${rankings} of them orders` : ""}`),
+        verdicts ? tile(`${Math.round((100 * equal) / verdicts)}%`, "ties") : "",
+        repeats.length ? tile(`${same} of ${repeats.length}`, "pairs asked twice, same answer") : "",
+        seconds ? tile(`${seconds} s`, "typical time for a pair (median)") : ""),
+      !twice.length ? ""
+        : h("details", {}, h("summary", {}, "The pairs you were asked twice, sides swapped"), h("ul", {}, ...twice)),
+      h("p", { class: "cl-file" }, `Saved in ${file}`),
       total > target ? button("", () => this.tell({ type: "more" }), "Label some more") : "");
   }
 
@@ -564,11 +602,8 @@ class Labeler {
   }
 
   toggleHelp() {
-    const lines = { pair: [["←", "left"], ["→", "right"], ["E", "equally good"], ["S", `skip: ${SKIP}`]],
-      scale: [["1", "left, surely"], ["5", "equally good"], ["9", "right, surely"], ["S", "skip"]],
-      ranking: [["1 … 5", "the next best is this one"], ["=", "tie with the one before"], ["Backspace", "start over"], ["Enter", "save"], ["S", "skip"]] };
-    const all = [...(lines[this.mode] ?? []), ["U", "undo"], ["Space", "pause"], [", .", "one frame back, on"], ["H", "half speed"], ["Esc", "back to the notebook"]];
-    this.help.replaceChildren(...all.map(([name, words]) => h("span", {}, key(name), ` ${words}`)));
+    const names = [...(KEY_HELP[this.mode] ?? []), ...KEY_HELP.always];
+    this.help.replaceChildren(...names.map(([name, words]) => h("span", {}, key(name), ` ${words}`)));
     this.help.hidden = !this.help.hidden;
     this.helpButton.setAttribute("aria-expanded", String(!this.help.hidden));
   }

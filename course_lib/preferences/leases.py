@@ -127,7 +127,8 @@ def repeats(store: PreferenceStore, run: str, labelers: Sequence[str]) -> list[d
 def free_the_gone(store: PreferenceStore) -> int:
     """Free what ended processes held; returns how many questions that were."""
     with store.transaction() as connection:
-        holders = connection.execute("SELECT DISTINCT leased_by FROM questions WHERE leased_by IS NOT NULL").fetchall()
+        holders = connection.execute("SELECT DISTINCT leased_by FROM questions WHERE leased_by <> ?",
+                                     (session_name(),)).fetchall()
         gone = [row["leased_by"] for row in holders if session_gone(row["leased_by"])]
         return connection.execute("UPDATE questions SET leased_by = NULL, leased_until = NULL"
                                   f" WHERE leased_by IN ({_marks(gone)})", gone).rowcount
