@@ -14,7 +14,7 @@ BIN = 10                        # steps summed into one bar of a reward's terms
 def episode_lengths(lengths: Mapping[str, np.ndarray], title: str) -> Figure:
     """One row of dots for each policy, one dot an episode, a bar at the mean. Each value: (episodes,) in steps."""
     figure, axes = plt.subplots(figsize=(7.0, 0.55 * len(lengths) + 1.2))
-    for row, (name, steps) in enumerate(lengths.items()):
+    for row, steps in enumerate(lengths.values()):
         rise = np.linspace(-0.18, 0.18, len(steps))
         axes.scatter(steps, row + rise, s=14, color=BLUE, alpha=0.6, label="one episode" if row == 0 else None)
         axes.plot([np.mean(steps)] * 2, [row - 0.32, row + 0.32], color=VERMILION, linewidth=3,
@@ -77,4 +77,17 @@ def reward_in_terms(terms: Mapping[str, np.ndarray], title: str) -> Figure:
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xlabel="step", ylabel=f"points in {BIN} steps", title=title)
     axes.legend(loc="upper left", ncols=2, fontsize=8)
+    return figure
+
+
+def heights(flights: Mapping[str, Sequence[np.ndarray]], top: float, title: str) -> Figure:
+    """Height above the pad against steps, a line an episode; each flight: (steps,). `top`: the video's upper edge."""
+    figure, axes = plt.subplots()
+    for (name, lines), colour in zip(flights.items(), COLOURS, strict=False):
+        for number, line in enumerate(lines):
+            axes.plot(line, color=colour, linewidth=1, alpha=0.8, label=name if number == 0 else None)
+    axes.axhline(top, color=GREY, linestyle="--", label="upper edge of the video")
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set(xlabel="step", ylabel="height above the pad (2 = one picture)", title=title)
+    axes.legend(loc="upper left")
     return figure

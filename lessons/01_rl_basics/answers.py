@@ -240,12 +240,12 @@ def the_other_way_round():
     return {"every step": "c", "only progress": "b"}
 
 
-@wrong("01.5", says="Hovering costs its distance")
+@wrong("01.5", says="Hanging in the air costs")
 def hovers_on_every_step():
     return {"every step": "d", "only progress": "c"}
 
 
-@wrong("01.5", says="Who hovers makes no progress")
+@wrong("01.5", says="Who hangs quietly")
 def hovers_for_progress():
     return {"every step": "b", "only progress": "d"}
 

@@ -25,7 +25,7 @@ from course_lib import check, hint
 
 # %% tags=["exercise:01.1"]
 def balance(obs):
-    """0 pushes the cart left, 1 right. obs: x, velocity, angle, angular velocity (m, m/s, rad, rad/s)."""
+    """0 pushes the cart left, 1 right. obs: four numbers, in m, m/s, rad and rad/s."""
     x, velocity, angle, angular_velocity = obs
     # BEGIN SOLUTION
     soon = angle + 0.3 * angular_velocity      # about where the pole will be in 0.3 seconds
@@ -51,7 +51,7 @@ check("01.1", balance)
 
 # %% tags=["exercise:01.2"]
 def discounted_returns(rewards, gamma):
-    """The return of each step. rewards: (T,) tensor of one episode; gamma: from 0 to 1; returns (T,)."""
+    """The return of each step, (T,). rewards: (T,), one episode; gamma: from 0 to 1."""
     # BEGIN SOLUTION
     returns, later = torch.zeros_like(rewards), 0.0
     for t in reversed(range(len(rewards))):
@@ -77,7 +77,7 @@ check("01.2", discounted_returns)
 
 # %% tags=["exercise:01.3"]
 def policy_gradient_loss(logprobs, returns):
-    """REINFORCE's loss, a scalar tensor. logprobs, returns: tensors of one shape, one entry for each step."""
+    """REINFORCE's loss, a scalar tensor. logprobs, returns: of one shape, one entry a step."""
     # BEGIN SOLUTION
     return -(logprobs * returns.detach()).mean()
     # END SOLUTION
@@ -120,7 +120,8 @@ check("01.4", prediction)
 for gamma in (0.5, 0.9, 0.95, 0.99, 1.0):
     plans = {"A": 12.0, "B": 70 * gamma**20, "C": sum(gamma**t for t in range(100))}
     best = max(plans, key=plans.get)
-    print(f"gamma {gamma:4.2f}:", {name: round(worth, 1) for name, worth in plans.items()}, "->", best)
+    worth = {name: round(value, 1) for name, value in plans.items()}
+    print(f"gamma {gamma:4.2f}: {worth} -> {best}")
 
 # %% [markdown]
 # Gamma is not a detail of the algorithm. It says what the agent *wants*: with 0.9 it grabs the 12 points, with 0.99 it works for a
@@ -136,10 +137,10 @@ for gamma in (0.5, 0.9, 0.95, 0.99, 1.0):
 # Now change one line, and train an agent until it is good at *that* reward. What does it do?
 #
 # - `"every step"`: pay the **score itself** in each step, in place of its change
-# - `"only progress"`: pay for coming nearer, slower, more upright; going away **costs nothing**
+# - `"only progress"`: pay for getting nearer, slower, more upright; getting farther, faster or more tilted **costs nothing**
 #
-# Your choices: `"a"` land gently, as before; `"b"` crash as soon as it can; `"c"` fly to and fro, and never land; `"d"` hover in one
-# place. The lesson shows the agents.
+# Your choices: `"a"` land gently, as before; `"b"` crash as soon as it can; `"c"` stay up, speed up and brake, rock to and fro; `"d"`
+# hang quietly in one place. The lesson shows the agents.
 
 # %% tags=["exercise:01.5"]
 def lander_prediction():
@@ -155,7 +156,7 @@ check("01.5", lander_prediction)
 
 # %% [markdown] tags=["solution-only"]
 # **Why.** When every step hurts, the agent wants it to be over: a crash costs 100 once. When only progress is paid, the way back is
-# free, so the same metre can be sold again and again; a landing would end the income. Both agents are right about their
+# free, so the same braking can be sold again and again; a landing would end the income. Both agents are right about their
 # reward. It is the reward that is wrong about us.
 
 # %% [markdown]
@@ -163,21 +164,20 @@ check("01.5", lander_prediction)
 #
 # Environments that restart themselves give one long stream of rewards in which several episodes follow each other; `dones[t]` is
 # true where an episode ended with step `t`. This function is meant to give the return of each step. It runs, its shapes are right,
-# and agents trained with it learn slowly. Find the bug and mend it.
+# and what it says is wrong around every end. Find the bug and mend it.
 
 # %% tags=["exercise:01.6"]
 def returns_of_a_stream(rewards, gamma, dones):
-    """The return of each step of a stream of episodes. rewards: (T,); dones: (T,) bool; returns (T,)."""
-    returns, later = torch.zeros_like(rewards), 0.0
-    for t in reversed(range(len(rewards))):
+    """The return of each step of a stream of episodes. rewards: (T,); dones: (T,) bool."""
+    going_on = 1.0 - dones.float()                  # 0 where an episode ended
+    returns, future = torch.zeros(len(rewards)), 0.0
+    for k in range(len(rewards) - 1, -1, -1):       # walk back
         # BEGIN SOLUTION
-        if dones[t]:                                # nothing comes after the end
-            later = 0.0
-        returns[t] = rewards[t] + gamma * later
-        later = returns[t]
+        future = rewards[k] + gamma * going_on[k] * future
+        returns[k] = future
         # INSTEAD
-        # returns[t] = rewards[t] + gamma * later
-        # later = 0.0 if dones[t] else returns[t]     # start afresh at the end of an episode
+        # returns[k] = rewards[k] + gamma * future
+        # future = going_on[k] * returns[k]           # start afresh at the end of an episode
         # END SOLUTION
     return returns
 
@@ -193,7 +193,7 @@ print(returns_of_a_stream(torch.ones(9), 1.0, dones).tolist())
 check("01.6", returns_of_a_stream)
 
 # %% [markdown] tags=["solution-only"]
-# **The bug.** Walking backwards, we *enter* an episode at its last step. The broken line forgot `later` only after that step had been
+# **The bug.** Walking backwards, we *enter* an episode at its last step. The broken lines forgot the future only after that step had been
 # paid, so the step in which the pole fell was credited with the whole next episode, and looked like the best move of all. The
 # step before it was credited with nothing but itself. No error, no nan: only an agent that is praised for falling.
 

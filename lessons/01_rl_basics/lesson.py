@@ -5,7 +5,7 @@
 # by hand, then let REINFORCE learn it; take a reward that an expert wrote apart, change one line, and see what an agent makes of it.
 #
 # **Time.** About 55 minutes to read and run, 65 minutes for the exercises; the essential part takes 80 minutes in all. The cells use
-# about two CPU-minutes. **Builds on** lesson 00.
+# about one CPU-minute. **Builds on** lesson 00.
 
 # %%
 import time
@@ -24,6 +24,7 @@ from course_lib.show.video import side_by_side, video
 
 palette.style()
 torch.set_num_threads(1)
+torch.manual_seed(0)
 
 # %% [markdown]
 # ## 1.1 An agent and its world
@@ -35,11 +36,13 @@ torch.set_num_threads(1)
 # %%
 env = gym.make("CartPole-v1")
 obs, info = env.reset(seed=0)
-print("observation:", obs.round(3), "(position, velocity, angle of the pole, angular velocity)")
+print("position, velocity, angle of the pole, angular velocity:")
+print("observation:", obs.round(3))
 
 obs, reward, terminated, truncated, info = env.step(1)          # push to the right
 print("afterwards: ", obs.round(3))
-print(f"reward {reward}; over because the pole fell: {terminated}; because time is up: {truncated}")
+print(f"reward {reward}; over because the pole fell: {terminated}, because time is up: "
+      f"{truncated}")
 
 # %% [markdown]
 # The cart moves to the right now, and the pole begins to turn to the left. Each step pays 1 until the pole leans by more than 12 degrees
@@ -55,9 +58,9 @@ worlds = {"CartPole": gym.make("CartPole-v1"), "Pendulum": gym.make("Pendulum-v1
 for name, world in worlds.items():
     space = world.action_space
     space.seed(0)
-    what = (f"one of {space.n}" if hasattr(space, "n")
-            else f"{space.shape[0]} real numbers from {space.low[0]:.0f} to {space.high[0]:.0f}")
-    print(f"{name:27s} {what:33s} for instance {np.round(space.sample(), 2)}")
+    what = (f"one of {space.n}" if hasattr(space, "n") else
+            f"{space.shape[0]} real, from {space.low[0]:.0f} to {space.high[0]:.0f}")
+    print(f"{name:27s} {what:21s} for instance {np.round(space.sample(), 2)}")
 
 # %% [markdown]
 # ## 1.2 A policy is a function
@@ -95,22 +98,24 @@ def by_hand(obs):
 def by_angle_alone(obs):
     return (obs[:, 2] > 0).astype(int)
 
-lengths = {name: evaluate(VectorCartPole(20), policy).lengths for name, policy in
-           {"at random": at_random, "the angle alone": by_angle_alone, "by hand": by_hand}.items()}
+policies = {"at random": at_random, "the angle alone": by_angle_alone, "by hand": by_hand}
+lengths = {name: evaluate(VectorCartPole(20), policy).lengths
+           for name, policy in policies.items()}
 print({name: float(steps.mean()) for name, steps in lengths.items()}, "steps on average")
 
 # %%
 from course_lib.rl.cartpole import render
 from course_lib.rl.evaluate import record
 
+
 def clip(policy, steps=150):
     played = record(gym.make("CartPole-v1"), policy, seed=1, max_steps=steps, frames=False)
     return [render(state) for state in played.obs]
 
-clips = {"at random": clip(at_random), "the angle alone": clip(by_angle_alone), "by hand": clip(by_hand)}
-video(side_by_side(list(clips.values()), list(clips)), fps=50, width=720,
-      alt="Three carts with poles. The random one falls within a second. The one that looks at the "
-          "angle alone swings wider and wider until it falls. The one by hand stands still.")
+clips = [clip(policy) for policy in policies.values()]
+video(side_by_side(clips, list(policies)), fps=50, width=720,
+      alt="Three carts with poles. The random one falls within a second. The one that looks "
+          "at the angle alone swings wider and wider, then falls. The one by hand stays up.")
 
 # %% [markdown]
 # Watch the one in the middle. It always pushes the right way, and yet the pole swings wider each time: when the pole stands upright
@@ -126,7 +131,8 @@ from course_lib.rl.cartpole import step_states
 
 state = np.array([[0.0, 0.0, 0.05, -0.4]])
 once, again = step_states(state, np.array([1])), step_states(state, np.array([1]))
-expect((once == again).all(), "same state, same action: same next state", measured=once[0].round(3).tolist())
+expect((once == again).all(), "same state, same action: same next state",
+       measured=once[0].round(3).tolist())
 
 # %% [markdown]
 # Now hide the two velocities. A pole that stands upright and one that rushes through upright look the same, though they need opposite
@@ -147,13 +153,13 @@ class AngleWithMemory:
         return (angle + 0.3 * turning > 0).astype(int)
 
 lengths["two angles remembered"] = evaluate(VectorCartPole(20), AngleWithMemory()).lengths
-title = "Without velocities the pole falls within 70 steps; a memory of one step mends it"
+title = "A memory of one step makes up for the hidden velocities"
+ranges = "; ".join(f"{name}: {steps.min()} to {steps.max()}" for name, steps in lengths.items())
 show(plots.episode_lengths(lengths, title),
-     alt="Lengths of 20 episodes for four policies. At random: 10 to 42 steps; the angle alone: 34 "
-         "to 68; by hand, and with two angles remembered: the full 500.")
+     alt=f"Lengths in steps of 20 episodes for four policies. {ranges}.")
 expect(lengths["the angle alone"].max() < 80, "the angle alone always falls within 80 steps",
        measured=int(lengths["the angle alone"].max()))
-expect(lengths["two angles remembered"].min() == 500, "with a memory of one step it never falls",
+expect(lengths["two angles remembered"].min() == 500, "with one step of memory it never falls",
        measured=int(lengths["two angles remembered"].min()))
 
 # %% [markdown]
@@ -185,7 +191,8 @@ discounted_returns = mine("01.2")
 
 rewards = torch.tensor([0.0, 0.0, 10.0])
 for gamma in (1.0, 0.9, 0.5):
-    print(f"gamma {gamma}: returns {[round(float(g), 2) for g in discounted_returns(rewards, gamma)]}")
+    returns = [round(float(g), 2) for g in discounted_returns(rewards, gamma)]
+    print(f"gamma {gamma}: returns {returns}")
 
 # %% [markdown]
 # One reward at the end is credited to all three steps, less so the longer ago they were. Move the slider, and look at both panels: on
@@ -193,6 +200,7 @@ for gamma in (1.0, 0.9, 0.5):
 
 # %%
 from course_lib.exercises.cases.lesson_01 import PLANS, worth
+
 
 def patience(gamma):
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8))
@@ -208,8 +216,8 @@ def patience(gamma):
     right.set(xlabel="worth today (points)", title=f"It takes plan {'ABC'[best]}")
     return figure
 
-explore(patience, "Left: the weight of a reward falls with the steps until it comes. Right: what three "
-                  "plans are worth. With gamma 0.95 the large prize after 20 steps wins.",
+explore(patience, "Left: the weight of a reward falls with the steps until it comes. Right: "
+                  "what three plans are worth. With gamma 0.95 the prize after 20 steps wins.",
         gamma=(0.5, 0.99, 0.01, 0.95))
 
 # %% [markdown]
@@ -232,11 +240,14 @@ stream = np.asarray(returns_of_a_stream(torch.ones(100), 0.99, dones))
 title = "A return falls to 1 at the end of each episode and starts afresh"
 show(plots.stream_of_returns(stream, dones.numpy(), title),
      alt="A saw: within each episode the return falls step by step to 1, then jumps up where "
-         "the next episode starts.")
-expect(np.allclose(stream[dones.numpy()], 1.0), "the step in which the pole falls is worth 1: its own",
+         "the next episode starts. Three dashed lines mark where the pole fell.")
+expect(np.allclose(stream[dones.numpy()], 1.0), "the step of a fall is worth 1: its own",
        measured=stream[dones.numpy()].round(2).tolist())
 
 # %% [markdown]
+# (The stream was cut off after 100 steps in the middle of the fourth episode, so its last returns are too small. What to do about
+# that is a story for lesson 02.)
+#
 # ## 1.5 A policy that can learn
 #
 # A policy that learns needs two things: numbers that can be turned, and a way to know where to turn them. So let a small network give
@@ -278,7 +289,8 @@ minus_estimate, = torch.autograd.grad(policy_gradient_loss(logprobs, pay[actions
 print("exact gradient:   ", exact.numpy().round(3))
 print("from 100,000 draws:", (-minus_estimate).numpy().round(3))
 off = (exact + minus_estimate).abs().max().item()
-expect(off < 0.03, "playing and averaging finds the gradient, without looking into the world", measured=off)
+expect(off < 0.03, "playing and averaging finds the gradient, without looking into the world",
+       measured=off)
 
 # %% [markdown]
 # ## 1.6 REINFORCE on CartPole
@@ -288,12 +300,13 @@ expect(off < 0.03, "playing and averaging finds the gradient, without looking in
 # %%
 from course_lib.rl.policy_gradient import play_episodes
 
+
 class Update(NamedTuple):
     steps: int                  # agent steps so far
     cpu_seconds: float
     episode_return: float       # mean of the episodes just played
     entropy: float              # nats: 0.69 undecided, 0 certain
-
+# %%
 def reinforce(envs, network, updates, gamma=0.99, learning_rate=0.01, seed=0):
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
     dice, steps, began = torch.Generator().manual_seed(seed), 0, time.process_time()
@@ -301,7 +314,7 @@ def reinforce(envs, network, updates, gamma=0.99, learning_rate=0.01, seed=0):
         played = play_episodes(envs, network, dice, seed=seed if update == 0 else None)
         returns = [torch.as_tensor(discounted_returns(r, gamma)) for r in played.rewards.T]
         returns = torch.stack(returns, dim=1)                             # (steps, episodes)
-        policy, alive = network.distribution(played.obs), played.mask     # alive until each one's end
+        policy, alive = network.distribution(played.obs), played.mask     # up to each one's end
         logprobs = policy.log_prob(played.actions)                        # (steps, episodes)
         loss = policy_gradient_loss(logprobs[alive], returns[alive])
         optimizer.zero_grad()
@@ -309,7 +322,7 @@ def reinforce(envs, network, updates, gamma=0.99, learning_rate=0.01, seed=0):
         optimizer.step()
         steps += int(alive.sum())
         yield Update(steps, time.process_time() - began, float(played.rewards.sum(0).mean()),
-                     float(policy.entropy()[alive].mean()))
+                     policy.entropy()[alive].mean().item())
 
 # %% [markdown]
 # > **Predict.** By hand you needed some minutes. How many *steps* will the algorithm need? At random an episode lasts 23.
@@ -317,22 +330,30 @@ def reinforce(envs, network, updates, gamma=0.99, learning_rate=0.01, seed=0):
 # The curves grow while it trains. ■ stops it after the update in progress.
 
 # %%
-from course_lib.rl.evaluate import greedy
+network = PolicyNetwork(4, 2, seed=0)
+
+# %%
 from course_lib.show.training_view import watch
 
-network = PolicyNetwork(4, 2, seed=0)
-run = watch(reinforce(VectorCartPole(8), network, updates=budget(full=55, ci=12), seed=0), goal=500,
-            go_on="Run this cell again to start afresh.")
+training = reinforce(VectorCartPole(8), network, updates=budget(full=55, ci=12), seed=0)
+run = watch(training, goal=500,
+            go_on="Run this cell again: it goes on with the network as it is now.")
+
+# %%
+from course_lib.rl.evaluate import greedy
+
 learned = evaluate(VectorCartPole(20), greedy(network)).mean
-expect(learned > 450, "the learned policy balances in 20 fresh episodes", ci=learned > 30, measured=learned)
+expect(learned > 400, "the learned policy balances in 20 fresh episodes", ci=learned > 30,
+       measured=f"{learned:.0f} of 500 steps after {run.records[-1].steps:,} steps of training")
 
 # %%
 video(clip(greedy(network), steps=200), fps=50, width=320,
       alt="The learned policy balances the pole for 200 steps, with small pushes to and fro.")
 
 # %% [markdown]
-# Nobody told it about angles. It tried, and did more of what came before a high return. On the right above is the **entropy**: it
-# starts at 0.69, undecided, and falls as the policy makes up its mind.
+# Nobody told it about angles. It tried, and did more of what came before a high return. By hand it took *you* one line; the algorithm
+# needed about a hundred thousand pushes, forty minutes of balancing if it had to happen in the world. On the right above is the
+# **entropy**: it starts at 0.69, undecided, and falls as the policy makes up its mind.
 #
 # ## 1.7 How much of it was luck?
 #
@@ -340,6 +361,7 @@ video(clip(greedy(network), steps=200), fps=50, width=320,
 
 # %%
 from tqdm.auto import tqdm
+
 
 def curves(make_envs, observation_size):
     for seed in tqdm(range(budget(full=8, ci=2)), desc="seeds"):
@@ -380,14 +402,19 @@ for size in (1, 8, 64):
     means = gradients.unflatten(0, (-1, size)).mean(dim=1)                # (estimates, weights)
     cosines = torch.cosine_similarity(means, gradients.mean(dim=0), dim=1)
     agreement["1 episode" if size == 1 else f"{size} episodes"] = cosines.numpy()
-title = "One episode says little about the way up; many together find it"
-show(plots.directions(agreement, title), alt="ALT")
+title = "One episode says little about the way up; 64 together mostly point upwards"
+means = ", ".join(f"{np.mean(cosines):.2f} for {name}" for name, cosines in agreement.items())
+show(plots.directions(agreement, title),
+     alt=f"Histograms of the cosine between an estimate and the mean of all; mean {means}.")
 backwards = {name: float((cosines < 0).mean()) for name, cosines in agreement.items()}
-expect(backwards["1 episode"] > 0.2 > 0.1 > backwards["64 episodes"], "CLAIM", ci=True,
-       measured=backwards)
+expect(backwards["1 episode"] > 0.2 > 0.1 > backwards["64 episodes"], 
+       "many single episodes point backwards, few means of 64 do", ci=True, measured=backwards)
 
 # %% [markdown]
-# TODO
+# More than a third of the single episodes point *backwards*, and even eight together do so a quarter of the time. This is the price
+# for not looking into the world. One reason: all returns on CartPole are positive, so *every* action taken is made likelier, the bad
+# ones too, only less. Lesson 02 subtracts what was to be expected, and takes smaller, safer steps; the seed that lost its skill
+# took a stride too long.
 #
 # ## 1.8 Blindfolded
 #
@@ -407,39 +434,46 @@ class PositionsOnly(gym.vector.VectorWrapper):
         obs, *rest = self.env.step(actions)
         return obs[:, [0, 2]], *rest
 
+# %%
 blindfolded = list(curves(lambda: PositionsOnly(VectorCartPole(8)), observation_size=2))
-title = "Eight seeds each: with all four numbers all climb, with velocities hidden none does"
+title = "With all four numbers every seed climbs; blindfolded none does"
 show(plots.curves_over_seeds({"all four numbers": sighted, "velocities hidden": blindfolded},
-                             title, "return of an episode"), alt="ALT")
+                             title, "return of an episode"),
+     alt="Return against updates, eight seeds each, mean, and a band from worst to best. "
+         "With all four numbers the mean climbs from 20 to above 400, and one seed falls back; "
+         "with velocities hidden all stay below 70.")
 best = max(max(run) for run in blindfolded)
-expect(best < 120, "blindfolded, no update reaches 120 steps on average", measured=best)
+expect(best < 80, "blindfolded, no update reaches a mean of 80 steps", measured=best)
 
 # %% [markdown]
-# No amount of training brings back what is not in the observation. When an agent does not learn, ask first whether it can *see* what it
+# It gets about as far as the rule that looks at the angle alone. No amount of training brings back what is not in the observation. When an agent does not learn, ask first whether it can *see* what it
 # needs.
 #
 # ## 1.9 A reward that somebody wrote
 #
 # So far the reward was simple: 1 a step. Now a world in which somebody had to think. LunarLander should come down on its pad, between
 # two flags, gently. It has four actions: nothing, left engine, main engine, right engine. Here is an agent that learned it with PPO,
-# the algorithm of lesson 02, in about a CPU-minute (`benchmarks/rl_slip.py` makes the agents of this and the next section).
+# the algorithm of lesson 02 (`benchmarks/rl_slip.py --ship` makes the agents of this section and the next).
 
 # %%
 from PIL import Image
 
 from course_lib.rl.evaluate import sampled
-from course_lib.rl.shipped import (
-    LANDER, LANDER_ONLY_PROGRESS, LANDER_SCORE_EVERY_STEP, load_agent)
+from course_lib.rl import shipped
+
 
 def lander_clip(played):
     """Every fourth picture, small: shown 25 times a second, twice as fast as it happened."""
-    return [np.asarray(Image.fromarray(frame).resize((240, 160))) for frame in played.frames[::4]]
+    frames = [Image.fromarray(frame) for frame in played.frames[::4]]
+    return [np.asarray(frame.resize((240, 160))) for frame in frames]
 
 moon = gym.make("LunarLander-v3", render_mode="rgb_array")
-agent, facts = load_agent(LANDER)
+agent, facts = shipped.load_agent(shipped.LANDER)
 landing = record(moon, sampled(agent), seed=10_004)
-print(f"{len(landing.rewards)} steps, return {landing.rewards.sum():.0f}")
-video(lander_clip(landing), fps=25, width=320, alt="ALT")
+print(f"trained for {facts['agent_steps']:,} steps, {facts['cpu_seconds']:.0f} CPU-seconds")
+print(f"this flight: {len(landing.rewards)} steps, return {landing.rewards.sum():.0f}")
+video(lander_clip(landing), fps=25, width=320,
+      alt="A lander sinks from the top of the picture, brakes, and lands between two flags.")
 
 # %% [markdown]
 # Where do these points come from? The authors wrote a **score** of a situation: minus 100 for each unit of distance from the pad, of
@@ -448,6 +482,7 @@ video(lander_clip(landing), fps=25, width=320, alt="ALT")
 
 # %%
 from course_lib.rl.lunar_lander import reward_terms
+
 
 def terms_of(played):
     """The reward in seven terms, each (steps,)."""
@@ -463,10 +498,17 @@ expect(gap < 1e-3, "the seven terms sum to the reward of every single step",
        measured=f"largest gap {gap:.6f}")
 
 # %%
-show(plots.reward_in_terms(terms, "TITLE"), alt="ALT")
+title = "Falling costs; coming nearer and braking pay; coming to rest pays 100"
+show(plots.reward_in_terms(terms, title),
+     alt="Stacked bars of the seven terms, in points for every 10 steps. From step 10 to "
+         "40 gathering speed costs up to 20; then coming nearer and braking pay up to 25; the "
+         "legs pay 10 each near step 160; after step 180 nothing, until the end pays 100.")
 
 # %% [markdown]
-# TODO
+# Read it from left to right. The lander loses the push it started with, which pays; falls and gathers speed, which costs; brakes and
+# comes nearer, which pays; the legs touch down; it stands, and nothing changes any more, so nothing is paid, until the game calls
+# it "at rest".
+# A tilt costs a little now and then. Only the two engine terms are pay for an *action*; all others are pay for what came of it.
 #
 # Why pay the *change*? Because then no detour pays. What a lander gains by coming nearer it loses by going away, so the sum depends
 # on the first and the last situation only, however it flew in between (Ng, Harada and Russell 1999).
@@ -476,7 +518,7 @@ from course_lib.rl.lunar_lander import shaping_terms
 
 paid = sum(terms[name][:-1].sum() for name in ("distance", "speed", "angle", "legs"))
 score = sum(shaping_terms(landing.obs.astype(float)).values())            # (steps + 1,)
-expect(abs(paid - (score[-2] - score[0])) < 1e-6, "all changes sum to the last score minus the first",
+expect(abs(paid - (score[-2] - score[0])) < 1e-6, "all changes: last score less first",
        measured=f"{paid:.1f} and {score[-2]:.1f} - ({score[0]:.1f})")
 
 # %% [markdown]
@@ -498,13 +540,16 @@ print(inspect.getsource(only_progress_counts))
 
 # %%
 agents = {"the reward as written": agent,
-          "score at every step": load_agent(LANDER_SCORE_EVERY_STEP)[0],
-          "only progress counts": load_agent(LANDER_ONLY_PROGRESS)[0]}
-clips = [lander_clip(record(moon, sampled(one), seed=10_004)) for one in agents.values()]
-video(side_by_side(clips, list(agents)), fps=25, width=720, max_bytes=600_000, alt="ALT")
+          "score at every step": shipped.load_agent(shipped.LANDER_SCORE_EVERY_STEP)[0],
+          "only progress counts": shipped.load_agent(shipped.LANDER_ONLY_PROGRESS)[0]}
+clips = [lander_clip(record(moon, sampled(one, 6), seed=10_006)) for one in agents.values()]
+video(side_by_side(clips, list(agents)), fps=25, width=720, max_bytes=600_000,
+      alt="Three landers. The first lands between the flags. The second dives into the ground "
+          "in two seconds. The third hangs in the air, rocks and bounces, and crashes late.")
 
 # %% [markdown]
-# TODO
+# The second dives: below a score of 0 each step hurts, so it wants the steps to end. The third rocks and bounces in the air, and the
+# clock runs. Are they *bad* agents?
 #
 # Ten fresh episodes each, and each judged by all three rewards:
 
@@ -526,7 +571,8 @@ earned = {name: {reward: np.mean([points(game, slip) for game in played])
 
 # %%
 ends = {name: [terms_of(game)["end"][-1] for game in played] for name, played in games.items()}
-print(f"{'trained on':23s}" + "".join(f"{reward:>15s}" for reward in slips), "   landed  crashed  steps")
+head = "".join(f"{reward:>15s}" for reward in slips)
+print(f"{'trained on':23s}{head}   landed  crashed  steps")
 for name, row in earned.items():
     length = np.mean([len(game.rewards) for game in games[name]])
     print(f"{name:23s}" + "".join(f"{value:15,.0f}" for value in row.values())
@@ -534,17 +580,67 @@ for name, row in earned.items():
 
 # %%
 right, diver, swinger = earned.values()
-expect(diver["every step"] > right["every step"], "by its own reward the diver beats the good lander",
+expect(diver["every step"] > right["every step"], "by its own reward the diver is the best",
        measured=f"{diver['every step']:,.0f} against {right['every step']:,.0f}")
-expect(swinger["only progress"] > 1.5 * right["only progress"], "so does the one that never lands",
+expect(swinger["only progress"] > 1.5 * right["only progress"], "and so is the one that rocks",
        measured=f"{swinger['only progress']:,.0f} against {right['only progress']:,.0f}")
+expect(100 not in ends["only progress counts"], "though it never lands",
+       measured=f"{ends['only progress counts'].count(100)} landings")
 expect(right["as written"] > 200 > 0 > max(diver["as written"], swinger["as written"]),
        "by the reward that was meant, only one of the three can land",
        measured={name: round(row["as written"]) for name, row in earned.items()})
 
 # %% [markdown]
-# TODO
+# Both learned exactly what they were paid for, and both beat the good lander at it. What is the third one paid *for*?
+
+# %%
+swings = games["only progress counts"]
+paid_for = {name: np.mean([only_progress_counts(terms_of(game), game.obs[1:])[name].sum()
+                           for game in swings]) for name in terms}
+print({name: round(float(total)) for name, total in paid_for.items()}, "points an episode")
+likeliest = shipped.load_agent(shipped.LANDER_ONLY_PROGRESS)[1]["under_only_progress"]
+print(f"with the likeliest action at every step, in 20 other episodes: {likeliest:.0f} points")
+
+flights = {name: [game.obs[:, 1] for game in played] for name, played in games.items()}
+title = "The third stays up, and mostly drifts out of the picture"
+show(plots.heights(flights, 1.41, title),
+     alt="Height above the pad against steps, ten flights of each agent. The good lander and "
+         "the diver are down within 200 steps. Seven flights of the third climb out of the "
+         "picture, three come down between steps 350 and 560.")
+
+# %% [markdown]
+# Hardly anything for coming nearer. It picks up speed for free and is paid for **braking**; it tilts for free and is paid for
+# **straightening up**; and so on, for a thousand steps. Nobody would have listed "rock like a boat" among the dangers. (The video
+# above shows one of the three flights that stay within the picture.)
+#
+# ## 1.11 Who should judge?
+#
+# Look back at what this took. Experts wrote seven terms with seven weights, thought about detours, and got it right. One plausible
+# change to one line, and an agent that *does its job well* does something absurd. No error, no warning: the curve of the reward
+# rises either way. You find out when you **look**.
+#
+# That is the hint. Look at the three landers again: which one is best? It took you two seconds and no formula. For landing one can, with
+# care, write the reward down. For a polite answer, a good summary, a safe lane change nobody can; but we know it when we see it. So let
+# people compare, turn their comparisons into a reward ([lesson 03](03_bradley_terry.ipynb)), and train on that.
+#
+# One warning to take along. A reward that was learned from people is still a reward, and an agent looks for *its* bugs just as hard.
+# In the first work of this kind a robot hand learned to hold itself between the camera and the ball, so that it only *looked* as if it
+# grasped it (Christiano et al. 2017, described by OpenAI the same year). Lessons 08 and 10 show it happen.
 #
 # ## What you learned
 #
-# **learned** **What failed:** **Further reading.**
+# - **State** decides the future; an **observation** may hide part of it, and then memory helps. A **policy** maps observations to
+#   actions, which may be **discrete** or **continuous**. A **trajectory** is what happened; the **return** of a step is what came
+#   after it, and the **discount** says how far ahead the agent cares.
+# - **REINFORCE**: play, then make each action likelier in proportion to its return. Two functions of yours and a loop.
+# - A reward is a program, and the agent looks for its bugs. It finds those that you did not know of.
+#
+# **What failed:** a rule that looks at the angle alone, because it cannot see the velocity; REINFORCE without velocities, on every seed;
+# REINFORCE *with* them, which lost its skill again on one seed of eight; two rewards that read well. And the third lander is no
+# master: half of its flights end in a crash, and if it always takes its likeliest action, in place of drawing one, it earns next to
+# nothing of its own reward.
+#
+# **Further reading.** R. S. Sutton and A. G. Barto (2018), *Reinforcement Learning: An Introduction*, chapters 1, 3 and 13. R. J. Williams
+# (1992), the source of REINFORCE. A. Y. Ng, D. Harada and S. Russell (1999), *Policy invariance under reward transformations*, why
+# changes of a score are safe to pay. J. Randløv and P. Alstrøm (1998), the bicycle that rode in circles.
+# V. Krakovna et al. (2020), *Specification gaming: the flip side of AI ingenuity*, dozens of such stories.

@@ -258,12 +258,12 @@ slips = exercise(
     difficulty=2, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_01:lander_prediction",
     hints=("Forget what the authors wanted. For each reward, ask only: what would I do to earn the most?",
            "\"every step\": the score is below 0 until the lander stands still on its pad. How can one stop paying soon? "
-           "\"only progress\": is there a way to come nearer more than once?",
-           "A crash costs 100, once; a hundred steps in the air cost thousands. And who goes away for free can come nearer again, "
+           "\"only progress\": is there a way to make the same progress more than once?",
+           "A crash costs 100, once; a hundred steps in the air cost thousands. And who speeds up for free can brake again, "
            "for pay."))
 
-DEEDS = {"a": "land gently, as before", "b": "crash as soon as it can", "c": "fly to and fro, and never land",
-         "d": "hover in one place"}
+DEEDS = {"a": "land gently, as before", "b": "crash as soon as it can", "c": "stay up, speed up and brake, rock to and fro",
+         "d": "hang quietly in one place"}
 
 
 def lander_prediction() -> dict[str, str]:
@@ -289,19 +289,19 @@ def _(fn):
     if deed != "b":
         raise Fail("lander_prediction()['every step']", "another letter", repr(deed), {
             "a": "A gentle landing takes some 300 steps, and nearly each of them costs. What does a crash cost, and how often?",
-            "c": "Every step in the air costs, wherever it flies. Is there a quick way out?",
-            "d": "Hovering costs its distance from the pad at every step, up to a thousand times. Is there a quick way out?",
+            "c": "Every step in the air costs, whatever it does there. Is there a quick way out?",
+            "d": "Hanging in the air costs its distance from the pad at every step, up to a thousand times. Is there a quick way out?",
         }[deed])
 
 
-@slips.case("coming nearer is paid, going away is free")
+@slips.case("progress is paid, its opposite is free")
 def _(fn):
     deed = _deed(fn, "only progress")
     if deed != "c":
         raise Fail("lander_prediction()['only progress']", "another letter", repr(deed), {
-            "a": "Landing is paid once. Going away costs nothing now: what is paid again and again?",
+            "a": "Landing is paid once. Getting worse costs nothing now: what can be paid again and again?",
             "b": "A crash still costs 100, and ends an income. What can it be paid for, again and again?",
-            "d": "Who hovers makes no progress. Moving away costs nothing now: what comes after that?",
+            "d": "Who hangs quietly makes no progress. Getting worse costs nothing now: what can come after that?",
         }[deed])
 
 
@@ -313,7 +313,7 @@ bug = exercise(
     hints=("Take two short episodes, gamma = 1, and write the right returns down by hand. Which entries differ?",
            "The step that ends an episode is the last whose reward counts, and nothing comes after it. The walk goes "
            "backwards: when it *reaches* that step, what has it just been in?",
-           "Forget `later` before the reward of an ending step is added, not after: `if dones[t]: later = 0.0` comes first."))
+           "Multiply by going_on[k] where the future is *added*: rewards[k] + gamma * going_on[k] * future."))
 
 
 def _stream(fn, rewards, gamma, dones):
@@ -335,7 +335,7 @@ def _(fn):
 @bug.case("one episode only")
 def _(fn):
     close(_stream(fn, [1.0, 2.0, 4.0], 0.5, [False, False, True]), torch.tensor([3.0, 4.0, 4.0]), likely=[
-        ([2.0, 2.0, 4.0], "The last step's reward never reaches the steps before it: `later` is forgotten one step too late."),
+        ([2.0, 2.0, 4.0], "The last step's reward never reaches the steps before it: the future is forgotten one step too late."),
         ([7.0, 6.0, 4.0], "gamma changed nothing.")])
 
 
