@@ -11,6 +11,7 @@ from course_lib.preferences import leases
 from course_lib.preferences.label_export import fragment_pairs, read_arrays, write_arrays, write_jsonl
 from course_lib.preferences.label_import import merge, read_jsonl
 from course_lib.preferences.label_stats import agreement, agreement_of, labeler_stats
+from course_lib.preferences.splits import split_by_group
 from course_lib.preferences.store import PreferenceStore
 
 
@@ -231,3 +232,19 @@ def test_stats_of_a_person(labelled):
     [stats] = labeler_stats(labelled, "texts")
     assert (stats.labeler, stats.undone, stats.median_seconds) == ("ann", 1, None)
     assert sum(stats.choices.values()) == 3 and stats.choices["equal"] == 1
+
+
+# ---- splits --------------------------------------------------------------------------------------------------------
+
+def test_a_split_keeps_the_pairs_of_a_ranking_together(tmp_path):
+    store = PreferenceStore(tmp_path / "labels.sqlite")
+    for number in range(10):
+        ranking = store.add_ranking([store.add_text(f"{number} {word}") for word in "abc"], run="order")
+        store.answer(ranking, ranks=[0, 1, 2], labeler="ann")
+    train, test = split_by_group(store.preferences("order"), test_share=0.3, seed=1)
+    assert (len(train), len(test)) == (21, 9) and not {p.group for p in train} & {p.group for p in test}
+    again = split_by_group(store.preferences("order"), test_share=0.3, seed=1)
+    assert [p.group for p in again[1]] == [p.group for p in test]
+    assert {p.group for p in split_by_group(store.preferences("order"), 0.3, seed=2)[1]} != {p.group for p in test}
+    with pytest.raises(ValueError, match="share between 0 and 1"):
+        split_by_group([], test_share=20)

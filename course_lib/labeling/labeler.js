@@ -325,7 +325,11 @@ class Labeler {
 
   build() {
     const answer = (choice) => () => this.answer({ choice });
-    const skip = () => button("", answer("skip"), key("S"), h("span", {}, "Skip ", h("small", {}, SKIP)));
+    const skip = () => {
+      const one = button("", answer("skip"), key("S"), h("span", {}, "Skip ", h("small", {}, SKIP)));
+      one.title = `Skip: ${SKIP}`;
+      return one;
+    };
     this.title = h("h3", { class: "cl-title", id: `title-${this.view}` });
     this.bar = div("cl-fill");
     this.progress = h("div", { class: "cl-progress", role: "progressbar", "aria-label": "Pairs labelled",

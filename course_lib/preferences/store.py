@@ -38,7 +38,7 @@ class PreferenceStore:
     """
 
     def __init__(self, path: str | os.PathLike | None = None) -> None:
-        self.path = Path(path) if path is not None else default_path()
+        self.path = Path(path if path is not None else default_path()).absolute()      # a notebook may change folder
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._local = threading.local()
         migrate(self.connection)
