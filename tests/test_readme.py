@@ -14,7 +14,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_table_is_that_of_the_course_map():
-    assert markdown_map() in README, "run: python -c 'from course_lib.course_map import markdown_map; print(markdown_map())'"
+    command = "python -c 'from course_lib.course_map import markdown_map; print(markdown_map())'"
+    assert markdown_map() in README, f"put the output of this command into the README: {command}"
 
 
 def test_every_lesson_on_disk_is_on_the_map():
@@ -34,6 +35,7 @@ def test_make_targets_exist(target: str):
 
 def test_course_commands_exist():
     said = set(re.findall(r"`course ([a-z]+)", README))
-    helped = subprocess.run([sys.executable, "-m", "course_lib.cli", "--help"], capture_output=True, text=True, cwd=ROOT)
+    command = [sys.executable, "-m", "course_lib.cli", "--help"]
+    helped = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     known = set(re.findall(r"^\s{2,}([a-z]+)\s", helped.stdout, re.MULTILINE))
     assert said and said <= known
