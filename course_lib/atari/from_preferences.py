@@ -20,7 +20,7 @@ import torch
 
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.fit_reward import Fit, FitConfig, RewardFitter, Standardiser
-from course_lib.atari.from_score import NUM_ENVS
+from course_lib.atari.from_score import NUM_ENVS, pong_config
 from course_lib.atari.pair_selection import PairSelection, random_pairs
 from course_lib.atari.reward_models import RewardEnsemble
 from course_lib.atari.segments import Preference, Segment, cut_segments
@@ -34,7 +34,7 @@ class PreferenceConfig:
     """One run from preferences. Sources of the defaults: benchmarks/pong.py, unless a field says otherwise."""
 
     track: str = "pong frames"              # game, and what policy and reward model see of it: a key of TRACKS
-    total_steps: int = 1_000_000            # agent steps of training
+    total_steps: int = 700_000              # agent steps of training
     labels: int = 400                       # preferences asked for in all
     first_labels: int = 60                  # of them before any training
     labels_a_round: int = 12                # at each later time
@@ -44,8 +44,7 @@ class PreferenceConfig:
     pool: int = 480                         # newest clips that pairs are drawn from; older ones are dropped
     members: int = 3                        # reward models: Christiano et al. (2017) used 3
     fit: FitConfig = field(default_factory=FitConfig)
-    ppo: PPOConfig = field(default_factory=lambda: PPOConfig(
-        total_steps=3_000_000, learning_rate=1e-3, minibatch_size=512, checkpoint_every=50))
+    ppo: PPOConfig = field(default_factory=pong_config)     # those of lesson 05
     seed: int = 0
 
     def __post_init__(self) -> None:

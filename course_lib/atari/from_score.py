@@ -4,7 +4,9 @@ Departures from common practice (V. Mnih et al. 2015 and CleanRL's ppo_atari.py)
 - 2 frames of 40 x 40 cells instead of 4 of 84 x 84 greys, and one convolution instead of three: 25 times fewer sums;
 - three buttons instead of six (the other three do the same), no sticky actions, no pooling over two frames;
 - GAE stops at each point (boundaries.py);
-- 16 environments, learning rate 1e-3, minibatches of 512.
+- 16 environments, learning rate 1e-3, minibatches of 512;
+- lambda 0.98 instead of 0.95: the ball flies about 30 steps from a good stroke to the point that it wins. Of that
+  point (0.99 * 0.95)^30 = 0.16 reaches the stroke without the critic's help, with 0.98 it is 0.40.
 """
 
 from pathlib import Path
@@ -23,7 +25,7 @@ def pong_config(seed: int = 0, **changes) -> PPOConfig:
 
     total_steps is where the learning rate would have fallen to its tenth; runs stop when they play well enough.
     """
-    settings = {"total_steps": 3_000_000, "num_steps": 128, "minibatch_size": 512, "learning_rate": 1e-3,
+    settings = {"total_steps": 3_000_000, "num_steps": 128, "minibatch_size": 512, "learning_rate": 1e-3, "lam": 0.98,
                 "checkpoint_every": 50}
     return PPOConfig(seed=seed, **{**settings, **changes})
 
