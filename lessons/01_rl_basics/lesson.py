@@ -59,8 +59,8 @@ for name, world in worlds.items():
     space = world.action_space
     space.seed(0)
     what = (f"one of {space.n}" if hasattr(space, "n") else
-            f"{space.shape[0]} real, from {space.low[0]:.0f} to {space.high[0]:.0f}")
-    print(f"{name:27s} {what:21s} for instance {np.round(space.sample(), 2)}")
+            f"{space.shape[0]} real number(s), {space.low[0]:.0f} to {space.high[0]:.0f}")
+    print(f"{name:27s} {what:25s} for instance {np.round(space.sample(), 2)}")
 
 # %% [markdown]
 # ## 1.2 A policy is a function
@@ -221,7 +221,8 @@ explore(patience, "Left: the weight of a reward falls with the steps until it co
         gamma=(0.5, 0.99, 0.01, 0.95))
 
 # %% [markdown]
-# Gamma is part of what the agent *wants*, not a detail. Below 0.94 it grabs the 12 points; near 0.99 it works for a hundred steps.
+# Gamma is part of what the agent *wants*, not a detail. Up to 0.91 it grabs the 12 points, from
+# 0.92 to 0.98 it waits for the 70, and at 0.99 it works for a hundred steps.
 #
 # Environments usually come many at once and restart by themselves, so the rewards arrive as a stream of episodes. A return must never
 # look across an end. **[Exercise 01.6](../exercises/01_rl_basics.ipynb)** is about a bug in exactly this place, one that no error message
@@ -306,6 +307,7 @@ class Update(NamedTuple):
     cpu_seconds: float
     episode_return: float       # mean of the episodes just played
     entropy: float              # nats: 0.69 undecided, 0 certain
+
 # %%
 def reinforce(envs, network, updates, gamma=0.99, learning_rate=0.01, seed=0):
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
@@ -411,10 +413,9 @@ expect(backwards["1 episode"] > 0.2 > 0.1 > backwards["64 episodes"],
        "many single episodes point backwards, few means of 64 do", ci=True, measured=backwards)
 
 # %% [markdown]
-# More than a third of the single episodes point *backwards*, and even eight together do so a quarter of the time. This is the price
+# More than a third of the single episodes point *backwards*, and so do more than a quarter of the means of eight. This is the price
 # for not looking into the world. One reason: all returns on CartPole are positive, so *every* action taken is made likelier, the bad
-# ones too, only less. Lesson 02 subtracts what was to be expected, and takes smaller, safer steps; the seed that lost its skill
-# took a stride too long.
+# ones too, only less. Lesson 02 subtracts what was to be expected, and limits how far one step may go: remedies for what you saw.
 #
 # ## 1.8 Blindfolded
 #
@@ -458,8 +459,8 @@ expect(best < 80, "blindfolded, no update reaches a mean of 80 steps", measured=
 # %%
 from PIL import Image
 
-from course_lib.rl.evaluate import sampled
 from course_lib.rl import shipped
+from course_lib.rl.evaluate import sampled
 
 
 def lander_clip(played):
@@ -624,8 +625,8 @@ show(plots.heights(flights, 1.41, title),
 # people compare, turn their comparisons into a reward ([lesson 03](03_bradley_terry.ipynb)), and train on that.
 #
 # One warning to take along. A reward that was learned from people is still a reward, and an agent looks for *its* bugs just as hard.
-# In the first work of this kind a robot hand learned to hold itself between the camera and the ball, so that it only *looked* as if it
-# grasped it (Christiano et al. 2017, described by OpenAI the same year). Lessons 08 and 10 show it happen.
+# In the first work of this kind a robot hand learned to hold itself between the camera and the object, so that it only *looked* as if
+# it grasped it (Christiano et al. 2017, described by OpenAI the same year). Lessons 08 and 10 show it happen.
 #
 # ## What you learned
 #
