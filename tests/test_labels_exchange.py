@@ -1,5 +1,6 @@
 """Labels in and out: what trl and imitation read, import and merge without doubles, agreement figures."""
 
+import copy
 import json
 
 import numpy as np
@@ -46,15 +47,27 @@ def test_jsonl_has_prompt_chosen_rejected(labelled, tmp_path):
 
 
 @pytest.mark.slow
-def test_trl_reads_the_export(labelled, tmp_path):
+def test_trl_trains_on_the_export(labelled, tmp_path):
+    """One step of trl's DPO on the exported file, with a model of a few hundred parameters."""
     from datasets import load_dataset
-    from trl import extract_prompt, is_conversational
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+    from trl import DPOConfig, DPOTrainer
 
     write_jsonl(labelled, "texts", tmp_path / "out.jsonl")
     rows = load_dataset("json", data_files=str(tmp_path / "out.jsonl"), cache_dir=str(tmp_path))["train"]
-    assert {"prompt", "chosen", "rejected"} <= set(rows.column_names) and not is_conversational(rows[0])
-    implicit = [{"chosen": row["prompt"] + row["chosen"], "rejected": row["prompt"] + row["rejected"]} for row in rows]
-    assert extract_prompt(implicit[0])["prompt"].startswith("p <b>&")
+    words = {word: number for number, word in enumerate(["[PAD]", "[EOS]", "[UNK]", "text", "p", *"0123<b>&"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", eos_token="[EOS]", unk_token="[UNK]")
+    size = {"vocab_size": len(words), "n_embd": 8, "n_layer": 1, "n_head": 1, "n_positions": 32}
+    model = GPT2LMHeadModel(GPT2Config(**size, bos_token_id=1, eos_token_id=1, pad_token_id=0))
+    options = DPOConfig(output_dir=str(tmp_path / "dpo"), max_steps=1, per_device_train_batch_size=2, report_to=[],
+                        use_cpu=True, bf16=False, save_strategy="no", logging_steps=1)
+    trainer = DPOTrainer(model=model, ref_model=copy.deepcopy(model), args=options, train_dataset=rows,
+                         processing_class=fast)
+    done = trainer.train()
+    assert np.isclose(done.training_loss, np.log(2), atol=0.05), "a model that is its own reference starts at log 2"
 
 
 def test_import_restores_the_verdicts_and_may_be_repeated(labelled, tmp_path):
