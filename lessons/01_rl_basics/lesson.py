@@ -263,9 +263,18 @@ print("probabilities of left and right:", policy.logprobs.exp().detach().numpy()
 print("five draws:", [policy.sample().item() for _ in range(5)])
 
 # %% [markdown]
-# For a continuous action the network would give the middle of a bell curve instead, and "probability" becomes "density"
-# (`DiagonalGaussian` in `course_lib/rl/distributions.py`). What follows is the same, word for word.
-#
+# For a continuous action the network gives the middle of a bell curve instead, and "probability" becomes "density". It draws and it
+# gives log-probabilities, as before, and more is not needed for what follows.
+
+# %%
+from course_lib.rl.distributions import DiagonalGaussian
+
+throttle = DiagonalGaussian(mean=torch.tensor([0.3]), log_std=torch.tensor([-1.0]))
+draws = [throttle.sample() for _ in range(5)]
+print("five draws:       ", [round(draw.item(), 2) for draw in draws])
+print("log-probabilities:", [round(throttle.log_prob(draw).item(), 2) for draw in draws])
+
+# %% [markdown]
 # We want a larger *expected* return $J$. But the return comes out of a world that has no gradient: a pole falls or it does not. REINFORCE
 # (Williams 1992) needs none. Write $J$ as a sum over everything that can happen, and use $\nabla p = p\, \nabla \log p$:
 #
