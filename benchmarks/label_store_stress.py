@@ -76,8 +76,8 @@ class Browser:
             for message in list(self.outbox.values()):
                 self.sent["again"] += 1
                 self.tell(child, message)
-            for _ in list(self.outbox):
-                self.hear(replies.get(timeout=60))
+            for _ in list(self.outbox):            # labeler.js, too, asks nothing that it has answered already
+                state = self.hear(replies.get(timeout=60))
             end = time.monotonic() + self.random.uniform(0, LIFE_SECONDS)
             while time.monotonic() < end:
                 self.tell(child, self.next_message(state))

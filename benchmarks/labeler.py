@@ -49,7 +49,10 @@ WATCH = """() => {
     requestAnimationFrame(() => channel.port2.postMessage(0));
   }).observe(root, { attributes: true, attributeFilter: ["data-question"] });
   const put = Storage.prototype.setItem, drop = Storage.prototype.removeItem;
-  Storage.prototype.setItem = function (name, value) { window.saved[name] = -window.pressed; put.call(this, name, value); };
+  Storage.prototype.setItem = function (name, value) {
+    window.saved[name] = -window.pressed;
+    put.call(this, name, value);
+  };
   Storage.prototype.removeItem = function (name) {   // the answer leaves the browser once Python has acknowledged it
     if (window.saved[name] < 0) window.saved[name] += performance.now();
     drop.call(this, name);

@@ -263,6 +263,9 @@ def test_an_answer_that_was_given_elsewhere_counts_once(clips):
     clips.desk.store.answer(clips.shown, "equal", labeler="ann")
     clips.press("ArrowLeft")
     assert "had been answered before" in clips.text
+    now = clips.shown
+    clips.press("u")
+    assert "nothing to take back" in clips.text and clips.shown == now, "what was not counted is not asked again"
     assert [choice for _, choice in clips.choices()] == ["equal"]
 
 

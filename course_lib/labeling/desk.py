@@ -46,24 +46,25 @@ class Desk:
         Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), scripted (let the function
         answer the rest). `have` lists the questions that the front end holds.
         """
-        kind, have, note, front = message["type"], message.get("have", ()), "", []
+        kind, have, note, front, gone = message["type"], message.get("have", ()), "", [], []
         if kind == "scripted":                     # calls a function of the notebook: others may write meanwhile
             note = f"The scripted labeller answered {self.answer_scripted()} pairs."
         with self.store.transaction():             # one write to the disk, for the answer and for what it brings
             if kind == "answer":
-                note = self._answer(message)
+                note, gone = self._answer(message), [message["question"]]
             elif kind == "undo":
                 back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
-                note = "" if back else "There is nothing to take back."
-                front = [back] if back and back not in have else []
+                if back is None:                   # for instance an answer that was set aside: do not ask it again
+                    note, gone = "There is nothing to take back.", [message.get("question")]
+                elif back not in have:
+                    front = [back]
             elif kind == "more":
                 self.target = self.counts.done + MORE
             elif kind == "renew":
                 leases.renew(self.store, self.session, LEASE_SECONDS)
             leases.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
             state = self._state(have, front)
-        return {**state, "note": note, "acks": [message["id"]] if kind in ("answer", "undo") else [],
-                "gone": [message["question"]] if kind == "answer" else []}
+        return {**state, "note": note, "acks": [message["id"]] if kind in ("answer", "undo") else [], "gone": gone}
 
     def next(self, count: int = 1) -> list[Question]:
         """Up to `count` questions to ask now, reserved for this session; none once the target is reached."""

@@ -440,7 +440,8 @@ class Labeler {
     this.say("Your last answer is taken back.");
     if (!last) { this.tell({ type: "undo", id: newId() }); return; }     // from before a reload: Python knows which
     const { id: event, question } = last;
-    this.keep({ type: "undo", id: newId(), event, extra: question.extra, answered_at: Date.now() / 1000 });
+    this.keep({ type: "undo", id: newId(), event, question: question.id, extra: question.extra,
+      answered_at: Date.now() / 1000 });
     if (this.current) this.queue.unshift(this.current);
     this.show(question);
   }
