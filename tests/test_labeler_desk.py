@@ -183,6 +183,13 @@ def test_the_scripted_labeller_answers_only_when_asked(store, monkeypatch):
     assert len(labeler.require(4)) == 6, "nothing is asked twice"
 
 
+def test_label_some_more_does_not_move_what_the_next_cell_needs(store):
+    labeler = Labeler(store, run="texts", target=1, labeler="ann")
+    say(labeler.desk, "left", hello(labeler.desk)["questions"][0]["id"], "e1")
+    labeler.desk.handle({"type": "more", "have": []})
+    assert labeler.desk.target > 1 and len(labeler.require()) == 1
+
+
 def test_the_button_of_the_scripted_labeller_finishes_what_a_person_began(store):
     desk = Desk(store, "texts", "ann", 6, "?", scripted=prefer_smaller)
     say(desk, "equal", hello(desk)["questions"][0]["id"], "e1")

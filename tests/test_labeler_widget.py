@@ -167,6 +167,19 @@ def test_undo_and_answer_again(clips):
     assert clips.choices() == [(first, "right")]
 
 
+def test_undo_before_the_answer_has_arrived(clips):
+    first = clips.shown
+    clips.page.evaluate("window.deaf = true")
+    clips.press("ArrowLeft", "u")
+    assert clips.shown == first
+    clips.page.evaluate("window.deaf = false")
+    clips.root.locator(".cl-banner").wait_for(timeout=6000)
+    clips.click("Try again")                                   # Python hears of the answer, then of the undo
+    assert clips.shown == first and clips.choices() == []
+    clips.press("e")
+    assert clips.choices() == [(first, "equal")]
+
+
 def test_undo_after_a_reload(clips):
     first = clips.shown
     clips.press("ArrowLeft", "ArrowRight")

@@ -75,12 +75,12 @@ class Desk:
         return repeats + fresh[:max(0, self.target - done)]
 
     def answer_scripted(self, target: int | None = None) -> int:
-        """Let the `scripted` function answer up to the target; returns how many it answered. Rows say `scripted`."""
-        answered = 0
-        while self.counts.done < (target or self.target):
+        """Let the `scripted` function answer until `target` (default: the desk's) are answered; returns how many."""
+        target, answered = self.target if target is None else target, 0
+        while self.counts.done < target:
             questions = [question for question in leases.lease(self.store, self.run, (SCRIPTED, self.labeler),
                                                                self.session, 20) if not question.repeat_of]
-            for question in questions[:(target or self.target) - self.counts.done]:
+            for question in questions[:target - self.counts.done]:
                 verdict = ({"ranks": scripted_ranks(self.scripted, question.shown)} if question.ranking
                            else {"choice": self.scripted(*question.shown)})
                 self.store.answer(question.question_id, **verdict, labeler=SCRIPTED, source="scripted",

@@ -21,7 +21,7 @@ const RANKS = ["best", "2nd", "3rd", "4th", "5th"];
 const HELLO_MS = 2000, RENEW_MS = 10000, RESEND_MS = 5000;        // how often the browser asks, tells, sends again
 const SILENT_MS = 4000, PENDING_MS = 1500;                         // when silence is worth a sentence
 const REST_S = 0.4;                                                // clips rest on their last frame, so the end is seen
-const PAST = 30;                                                   // answers that can be taken back without asking
+const PAST = 10;                                                   // answers that can be taken back without asking
 
 const newId = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)),
   (byte) => byte.toString(16).padStart(2, "0")).join("");          // randomUUID is missing on plain http
@@ -403,7 +403,6 @@ class Labeler {
     this.root.dataset.question = question?.id ?? "";
     if (focused && !this.root.contains(document.activeElement)) this.focus();
     this.paint();
-    performance.mark?.(`course-labels-shown-${question?.id}`);
   }
 
   next() { this.show(this.queue.shift() ?? null); }
@@ -473,7 +472,9 @@ class Labeler {
     if (!this.outbox.size) this.trouble = "";                      // as long as an answer waits, so does the warning
     if (first) this.outbox.waiting.forEach((kept) => this.send(kept));     // from a killed kernel or a closed tab
     if (mine && message.note) this.say(message.note);
+    const takenBack = this.outbox.waiting.filter((m) => m.type === "undo").map((m) => m.question);
     for (const id of message.gone) {
+      if (takenBack.includes(id)) continue;                        // answered, but since then on screen again
       this.queue = this.queue.filter((question) => question.id !== id);
       if (this.current?.id === id) this.next();
     }

@@ -44,7 +44,7 @@ class Labeler:
                  scale: bool = False, repeats: float = 0.1, plain: bool = False) -> None:
         store = store if isinstance(store, PreferenceStore) else PreferenceStore(store)
         self.desk = Desk(store, run, labeler or user_name(), target, title, repeats, scale, scripted)
-        self.plain = plain
+        self.target, self.plain = target, plain
         self._widget = None
 
     @property
@@ -57,7 +57,7 @@ class Labeler:
 
         Skipped pairs count as answered and bring no preference. Raises `NotYetLabelled` when some are still open.
         """
-        number = self.desk.target if number is None else number
+        number = self.target if number is None else number
         if unattended():
             self.answer_scripted(number)
         counts = self.counts
@@ -73,7 +73,7 @@ class Labeler:
         """Let the `scripted` function answer until `number` (default: the target) are answered; returns how many."""
         if self.desk.scripted is None:
             raise CourseError("This labeller has no scripted function: give one, Labeler(..., scripted=function).")
-        return self.desk.answer_scripted(number)
+        return self.desk.answer_scripted(self.target if number is None else number)
 
     def refresh(self) -> None:
         """Tell an open widget that the run has new pairs."""
