@@ -47,8 +47,8 @@ JOBS = {
     "60-labels-noise": Job("60 labels, 10% at random", wrong=0.1),
     "disagreement": Job("60 labels, pairs that the models dispute", select=disagreement()),
     "contrast": Job("60 labels, a fall beside none", select=contrast(falls)),
-    "all-at-once": Job("60 labels before any training", LoopConfig(labels=(60,), updates=(74,))),
-    "early-rounds": Job("60 labels, rounds at updates 0, 5, 10", LoopConfig(updates=(5, 5, 64))),
+    "all-at-once": Job("60 labels before any training", LoopConfig(labels=(60,), updates=(84,))),
+    "early-rounds": Job("60 labels, rounds at updates 0, 5, 10", LoopConfig(updates=(5, 5, 74))),
 }
 
 

@@ -13,7 +13,7 @@ was, and ends where it would have ended.
 Source: P. Christiano et al. (2017), "Deep reinforcement learning from human preferences". Departures:
 - the parts take turns, in a few rounds, instead of running at once; PPO takes the place of A2C and TRPO;
 - clips are 25 steps of CartPole, chosen at random by default (selection.py has their choice, and others);
-- the reward is a function of the state that an action led to; three small networks, each on a bootstrap sample;
+- the reward is a function of the state that an action led to; five small networks, each on a bootstrap sample;
 - verdicts are never thrown away; the reward model goes on from its last weights in each round;
 - the ends of episodes are hidden from the agent's learning, while the environments still start anew after a fall.
 """
@@ -50,7 +50,7 @@ class LoopConfig:
     """One run. Sources of the defaults: benchmarks/cartpole_from_preferences.py, where no field says otherwise."""
 
     labels: tuple[int, ...] = (20, 20, 20)          # pairs asked about in each round
-    updates: tuple[int, ...] = (8, 16, 50)          # PPO updates after each round
+    updates: tuple[int, ...] = (8, 16, 60)          # PPO updates after each round
     clip_steps: int = 25                            # half a second of the cart's life
     pool: int = 400                                 # newest clips that pairs are drawn from
     save_every: int = 10                            # updates between two saves while training
@@ -65,7 +65,10 @@ class LoopConfig:
 
 
 class OutOfTurn(CourseError):
-    """A step of the loop was asked for when another one is due."""
+    """A step of the loop was asked for when another one is due. A notebook shows the sentence without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 @dataclass(frozen=True)

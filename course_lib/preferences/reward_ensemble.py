@@ -1,7 +1,7 @@
 """A learned reward for states: a few small networks, each fitted to its own draw of the same verdicts. Lesson 04.
 
 Each network gives every state a reward; a clip is worth their sum, and Bradley–Terry turns two sums into a probability.
-Source: Christiano et al. (2017), section 2.2.3. Departures: three small networks instead of deep ones, each on a
+Source: Christiano et al. (2017), section 2.2.3. Departures: five small networks instead of three deep ones, each on a
 bootstrap sample; the reward sees the state alone, not the action; its scale is set by what the policy meets now.
 """
 
@@ -18,7 +18,7 @@ from course_lib.preferences.normalise import Normalise, normalise_rewards
 class RewardConfig:
     """Settings of the reward model. Chosen on CartPole by benchmarks/cartpole_from_preferences.py."""
 
-    members: int = 3                        # networks in the ensemble
+    members: int = 5                        # networks in the ensemble; Christiano et al. (2017) used 3
     hidden: int = 16                        # units in each of two hidden layers; with 64, 60 verdicts fit less smoothly
     fit_steps: int = 200                    # gradient steps after each round of labels
     learning_rate: float = 3e-3             # AdamW's

@@ -254,8 +254,15 @@ def with_masked_scatter(obs, last_obs, final_obs, ended):
 
 
 @wrong("04.5", says="paid as if it had led to a perfect start")
-def as_given(obs, last_obs, final_obs, ended):
+def next_row_everywhere(obs, last_obs, final_obs, ended):
     return torch.cat([obs[1:], last_obs[None]])
+
+
+@wrong("04.5", says="has not fallen")
+def as_given(obs, last_obs, final_obs, ended):
+    following = torch.cat([obs[1:], last_obs[None]])
+    following[ended] = obs[ended]
+    return following
 
 
 @wrong("04.5", says="not for what it did")

@@ -138,8 +138,8 @@ check("04.4", prediction)
 # {{exercise 04.5}}
 #
 # An agent should be paid for what its action *led to*. This function finds those states in a rollout, and PPO is then paid
-# `reward_model(states_led_to(...))`. It runs, shapes fit, and the agent even learns a little. Then it stops: it does not seem to mind
-# falling. One line is missing. Find out what it should do and write it.
+# `reward_model(states_led_to(...))`. It runs, shapes fit, its author even thought of the ends of episodes, and the agent learns a little.
+# Then it stops: it does not seem to mind falling. One line is wrong. Find it and mend it.
 
 # %% tags=["exercise:04.5"]
 def states_led_to(obs, last_obs, final_obs, ended):
@@ -151,11 +151,11 @@ def states_led_to(obs, last_obs, final_obs, ended):
     """
     following = torch.cat([obs[1:], last_obs[None]])        # (T, N, D)
     # BEGIN SOLUTION
-    following[ended] = final_obs
-    return following
+    following[ended] = final_obs                            # the state that ended the episode
     # INSTEAD
-    # return following
+    # following[ended] = obs[ended]     # the next row is a new episode's: take the last one seen
     # END SOLUTION
+    return following
 
 # %% [markdown]
 # One environment, three steps; the second one ends an episode, with the pole at 0.22 rad. What does the agent seem to have led to?
@@ -170,9 +170,10 @@ print("angles led to:", states_led_to(obs, obs[-1], fallen_state, ended)[:, 0, 2
 check("04.5", states_led_to)
 
 # %% [markdown] tags=["solution-only"]
-# **The bug.** After an end the next row is the first state of the *next* episode: upright, in the centre, just what the reward model likes
-# best. The worst action of all was paid like the best. Nothing crashes and most rows are right; only the falls are missing, one
-# step in twenty at first. In lesson 02 the same habit of vector environments could spoil GAE.
+# **The bug.** The state *before* the last step stood in for the state after it: a leaning pole, but not a fallen one. No fallen state ever
+# reached the reward model, so the worst action of all cost nothing extra. Leaving the line out is worse still: then the first state of
+# the *next* episode, upright and in the centre, pays the fall like the best of actions. Nothing crashes and most rows are right; only
+# the falls are missing, one step in twenty at first.
 
 # %% [markdown]
 # {{exercise 04.6}}

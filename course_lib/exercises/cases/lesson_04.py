@@ -242,6 +242,8 @@ bug = exercise(
 
 SWAPPED_IN = ("After an end the next row holds the first state of a *new* episode, upright and in the centre. So the action that made "
               "the pole fall is paid as if it had led to a perfect start. Put the true last states, final_obs, in their places.")
+STOPPED_SHORT = ("At the end of an episode stands the state *before* its last step: the pole leans, but it has not fallen. No fall is ever "
+                 "seen or paid for. The state that the last step led to is in final_obs.")
 
 
 def states_led_to(obs: Tensor, last_obs: Tensor, final_obs: Tensor, ended: Tensor) -> Tensor:
@@ -276,8 +278,10 @@ def _(fn):
 @bug.case("an episode ends: its true last state, not the next one's first")
 def _(fn):
     obs, last, final, ended = _rollout(4, 2, [(1, 0)])
+    short = torch.cat([obs[1:], last[None]])
+    short[ended] = obs[ended]
     close(fn(obs, last, final, ended), states_led_to(obs, last, final, ended), likely=[
-        (torch.cat([obs[1:], last[None]]), SWAPPED_IN),
+        (torch.cat([obs[1:], last[None]]), SWAPPED_IN), (short, STOPPED_SHORT),
         (torch.where(ended[..., None], final[0], obs), "The last state is in its place, and the other rows are those *before* the "
                                                        "steps: shift them by one.")])
 
