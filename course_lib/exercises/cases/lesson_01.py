@@ -309,7 +309,7 @@ def _(fn):
 
 bug = exercise(
     "01.6", title="Find the silent bug: falling pays best", function="returns_of_a_stream", points=2, kind="bug",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.rl.returns:discounted_returns",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.rl.returns:discounted_returns",
     hints=("Take two short episodes, gamma = 1, and write the right returns down by hand. Which entries differ?",
            "The step that ends an episode is the last whose reward counts, and nothing comes after it. The walk goes "
            "backwards: when it *reaches* that step, what has it just been in?",
