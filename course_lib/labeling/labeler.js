@@ -21,6 +21,7 @@ const RANKS = ["best", "2nd", "3rd", "4th", "5th"];
 const HELLO_MS = 2000, RENEW_MS = 10000, RESEND_MS = 5000;        // how often the browser asks, tells, sends again
 const SILENT_MS = 4000, PENDING_MS = 1500;                         // when silence is worth a sentence
 const REST_S = 0.4;                                                // clips rest on their last frame, so the end is seen
+const COARSE = 200;                                                // narrower clips keep their hard pixels, as games do
 const PAST = 10;                                                   // answers that can be taken back without asking
 
 const newId = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)),
@@ -176,6 +177,7 @@ function media(item, name, clips) {
   canvas.width = item.width;
   canvas.height = item.height;
   canvas.style.setProperty("--ratio", item.width / item.height);
+  canvas.classList.toggle("cl-coarse", item.width < COARSE);
   clips.push({ item, canvas, context: canvas.getContext("2d") });
   return canvas;
 }
