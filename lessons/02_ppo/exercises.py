@@ -138,8 +138,8 @@ for ratio in (1.5, 0.5):
 def gae_at_once(rewards, values, dones, last_value, gamma, lam):
     """GAE of one environment without a loop; all of shape (T,), last_value ()."""
     ended = dones.long()
-    next_values = torch.cat([values[1:], last_value[None]])
-    surprises = rewards + gamma * (1 - ended) * next_values - values
+    following = torch.cat((values[1:], last_value[None]))
+    surprises = rewards + gamma * (1 - ended) * following - values
     t = torch.arange(len(rewards))
     ahead = t[None, :] - t[:, None]                       # (T, T): column lies so far ahead of row
     # BEGIN SOLUTION
@@ -172,12 +172,11 @@ from course_lib.rl.settings import CARTPOLE
 
 
 def with_the_bug(rewards, values, dones, last_value, gamma, lam):
-    ended = dones.long()
-    surprises = gae_at_once(rewards, values, dones, last_value, gamma, 0.0)
-    t = torch.arange(len(rewards))
-    ahead, episode = t[None, :] - t[:, None], ended.cumsum(0)
-    counts = (ahead >= 0) & (episode[None, :] == episode[:, None])
-    return (counts * (gamma * lam) ** ahead.clamp(min=0)) @ surprises
+    advantages = gae_at_once(rewards, values, dones, last_value, gamma, 0.0)     # surprises
+    for before in reversed(range(len(dones) - 1)):
+        if not dones[before + 1]:                         # cut one step too early
+            advantages[before] += gamma * lam * advantages[before + 1]
+    return advantages
 
 for name, function in (("mended", gae_at_once), ("with the bug", with_the_bug)):
     def each_environment(r, v, d, last, gamma, lam, function=function):
@@ -209,11 +208,11 @@ def improve(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     for _ in range(steps):
         logprobs = torch.log_softmax(logits, dim=-1)[actions]
     # INSTEAD
-    # for _ in range(steps):
-    #     old_logprobs = torch.log_softmax(logits, dim=-1)[actions].detach()
-    #     logprobs = torch.log_softmax(logits, dim=-1)[actions]
+    # for step in range(steps):
+    #     now = torch.log_softmax(logits, dim=-1)[actions]
+    #     logprobs, old_logprobs = now, now.detach()
     # END SOLUTION
-        ratio = (logprobs - old_logprobs).exp()
+        ratio = torch.exp(logprobs - old_logprobs)
         gain = torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
         gradient, = torch.autograd.grad(-gain.mean(), logits)
         logits = (logits - lr * gradient).detach().requires_grad_(True)
