@@ -36,8 +36,8 @@ MAP = (
     Entry("04_cartpole_from_preferences", "CartPole from your clicks", "label clips in a cell; an agent that sees no reward "
           "learns to balance", 90, 150),
     Entry("05_atari_ppo", "Pong from its score", "PPO on pixels, to a clear win, on a laptop", 80, 140),
-    Entry("06_atari_from_preferences", "Pong from preferences", "the same from clips you judge; Donkey Kong; where it fails",
-          90, 160),
+    Entry("06_atari_from_preferences", "Pong from preferences", "the same from clips you judge; Donkey Kong; where it "
+          "fails", 90, 160),
     Entry("07_tiny_gpt", "A tiny GPT", "attention, training, sampling, the KV cache", 90, 150),
     Entry("08_sft_and_sentiment", "HappyGPT", "fine-tune, pay a language model for sentiment, watch it cheat", 80, 140),
     Entry("09_reward_model", "Reward models for text", "human ratings, your own labels, rankings, annotators who "
