@@ -61,7 +61,7 @@ def from_score(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, No
         enough = len(ppo.episodes) >= 20 and progress.episode_return >= ENOUGH
         if enough or progress.cpu_seconds > 60 * job.cpu_minutes - 2:
             break
-    return ppo.network, None, {"agent_steps": ppo.steps, "labels": 0, "ties": 0}
+    return ppo.network, None, {"agent_steps": ppo.steps, "labels": 0, "ties": 0, "settings": asdict(ppo.config)}
 
 
 def from_preferences(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, RewardEnsemble, dict]:
@@ -78,7 +78,7 @@ def from_preferences(job: Job, seed: int, report: Report) -> tuple[torch.nn.Modu
     return run.network, run.ensemble, {
         "agent_steps": run.ppo.steps, "labels": len(run.preferences), "ties": judge.ties,
         "tie_rate": round(judge.ties / len(run.preferences), 3), "fitting_cpu_s": round(fitting, 1),
-        "label_source": judge.source, "last_fit": asdict(run.fits[-1])}
+        "label_source": judge.source, "last_fit": asdict(run.fits[-1]), "settings": asdict(run.config)}
 
 
 def measure(name: str, seed: int, ship: bool = False) -> dict:
@@ -103,8 +103,7 @@ def measure(name: str, seed: int, ship: bool = False) -> dict:
         "target": job.target, "target_cpu_s": 60 * job.cpu_minutes,
         "reached": bool(fresh.mean >= job.target and cpu <= 60 * job.cpu_minutes),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "settings": asdict(job.preferences) if job.preferences else None, "wrong": job.wrong,
-        "curve": curve, **circumstances()}
+        "wrong": job.wrong, "curve": curve, **circumstances()}
     if ship:
         told = ("job", "seed", "true_return", "agent_steps", "labels", "ties", "date")
         save_shipped(FROM_PREFERENCES if reward_model else FROM_SCORE, network, reward_model, {

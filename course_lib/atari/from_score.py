@@ -23,9 +23,10 @@ NUM_ENVS = 16
 def pong_config(seed: int = 0, **changes) -> PPOConfig:
     """The settings of lesson 05; those not named here are PPOConfig's own.
 
-    total_steps is where the learning rate would have fallen to its tenth; runs stop when they play well enough.
+    total_steps is where the learning rate has fallen to its tenth; runs stop when they play well enough. Over 3 million
+    steps seed 0 rose to +11 at 614,000 and fell again to +6: late, the steps were too large.
     """
-    settings = {"total_steps": 3_000_000, "num_steps": 128, "minibatch_size": 512, "learning_rate": 1e-3, "lam": 0.98,
+    settings = {"total_steps": 1_000_000, "num_steps": 128, "minibatch_size": 512, "learning_rate": 1e-3, "lam": 0.98,
                 "checkpoint_every": 50}
     return PPOConfig(seed=seed, **{**settings, **changes})
 
