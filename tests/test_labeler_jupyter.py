@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import urllib.error
 
 import pytest
 from browser import Lab, run_cell, wait_for_notebook, write_notebook
@@ -29,9 +30,16 @@ class Notebook:
         self.page.goto(self.lab.url(self.name))
         wait_for_notebook(self.page)
         for _ in range(100):                                   # Notebook 7 says idle a little before it is connected
-            if any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in self.lab.api("kernels")):
+            if self.connected():
                 break
             self.page.wait_for_timeout(100)
+
+    def connected(self):
+        try:
+            kernels = self.lab.api("kernels")
+        except urllib.error.HTTPError:                         # the server answers 500 while a kernel starts
+            return False
+        return any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels)
 
     def show(self):
         run_cell(self.page, 0)
@@ -179,6 +187,7 @@ def test_two_notebooks_on_one_file_and_a_closed_tab(tmp_path, browser_page, brow
 
 BREAK = """
 import sqlite3
+import urllib.error
 def full(*arguments, **options):
     error = sqlite3.OperationalError("database or disk is full")
     error.sqlite_errorname = "SQLITE_FULL"

@@ -103,3 +103,10 @@ class Counts:
     def done(self) -> int:
         """Questions answered; a skip is an answer too."""
         return self.left + self.right + self.equal + self.skip + self.rankings
+
+
+def verdict(rank_1: int, rank_2: int, flip: int) -> str:
+    """What a ranking says about one of its pairs, in the words of the screen; rank 0 is the best."""
+    if rank_1 == rank_2:
+        return "equal"
+    return "left" if (rank_1 < rank_2) == (flip == 0) else "right"

@@ -24,7 +24,7 @@ import numpy as np
 
 from course_lib.labeling.encode import check_frames, sheet
 from course_lib.paths import my_work
-from course_lib.preferences.records import Counts, Item, Preference, Question
+from course_lib.preferences.records import Counts, Item, Preference, Question, verdict
 from course_lib.preferences.schema import migrate
 
 BUSY_SECONDS = 10.0                # how long one process waits for another one's write
@@ -283,13 +283,6 @@ class PreferenceStore:
 def default_path() -> Path:
     """The learner's own label file."""
     return my_work() / "labels" / "preferences.sqlite"
-
-
-def verdict(rank_1: int, rank_2: int, flip: int) -> str:
-    """What a ranking says about one of its pairs, in the words of the screen; rank 0 is the best."""
-    if rank_1 == rank_2:
-        return "equal"
-    return "left" if (rank_1 < rank_2) == (flip == 0) else "right"
 
 
 def item_id(kind: str, mime: str, media: bytes, packed: bytes | None) -> str:
