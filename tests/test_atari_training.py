@@ -173,3 +173,10 @@ def test_segments_come_from_one_game_each_and_show_the_steps_results():
         assert (np.diff(segment.obs[:, 0]) == 10).all()
         assert (segment.obs[:, 0] // 10 == segment.frames[:, 0, 0] + 1).all()
     assert len({float(segment.obs[0, 0]) for segment in segments}) == 6
+
+
+def test_the_shipped_agent_from_the_score_wins_points():
+    agent = shipped.load_shipped(shipped.FROM_SCORE)
+    assert agent.facts["labels"] == 0 and agent.facts["command"].startswith("python benchmarks/pong.py pixels-true")
+    games = fresh_games(agent.agent, "pong", BinaryFrames(), games=4, step_limit=800)
+    assert games.mean > 1, "it should be ahead after 800 steps"
