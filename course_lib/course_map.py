@@ -28,22 +28,28 @@ class Entry:
 
 
 MAP = (
-    Entry("00_start_here", "Start here", "look round, label ten pairs, meet a reward model of your own taste", 45, 60),
-    Entry("01_rl_basics", "What is a reward?", "balance a pole by hand and by REINFORCE; watch a hand-written reward go wrong",
-          80, 130),
-    Entry("02_ppo", "PPO", "actor-critic, GAE, clipping; solve CartPole and LunarLander; see what each part buys", 90, 150),
-    Entry("03_bradley_terry", "From “A beat B” to a number", "fit a reward model to the verdicts of real people", 70, 115),
-    Entry("04_cartpole_from_preferences", "CartPole from your clicks", "label clips in a cell; an agent that sees no reward "
-          "learns to balance", 90, 150),
-    Entry("05_atari_ppo", "Pong from its score", "PPO on pixels, to a clear win, on a laptop", 80, 140),
-    Entry("06_atari_from_preferences", "Pong from preferences", "the same from clips you judge; Donkey Kong; where it "
-          "fails", 90, 160),
-    Entry("07_tiny_gpt", "A tiny GPT", "attention, training, sampling, the KV cache", 90, 150),
-    Entry("08_sft_and_sentiment", "HappyGPT", "fine-tune, pay a language model for sentiment, watch it cheat", 80, 140),
-    Entry("09_reward_model", "Reward models for text", "human ratings, your own labels, rankings, annotators who "
-          "disagree", 80, 140),
-    Entry("10_ppo_for_language_models", "PPO for language models", "tokens as actions, the KL leash, over-optimisation",
-          90, 160),
+    Entry("00_start_here", "Start here",
+          "look round, label ten pairs, meet a reward model of your own taste", 45, 60),
+    Entry("01_rl_basics", "What is a reward?",
+          "balance a pole by hand and by REINFORCE; watch a hand-written reward go wrong", 80, 130),
+    Entry("02_ppo", "PPO",
+          "actor-critic, GAE, clipping; solve CartPole and LunarLander; see what each part buys", 90, 150),
+    Entry("03_bradley_terry", "From “A beat B” to a number",
+          "fit a reward model to the verdicts of real people", 70, 115),
+    Entry("04_cartpole_from_preferences", "CartPole from your clicks",
+          "label clips in a cell; an agent that sees no reward learns to balance", 90, 150),
+    Entry("05_atari_ppo", "Pong from its score",
+          "PPO on pixels, to a clear win, on a laptop", 80, 140),
+    Entry("06_atari_from_preferences", "Pong from preferences",
+          "the same from clips you judge; Donkey Kong; where it fails", 90, 160),
+    Entry("07_tiny_gpt", "A tiny GPT",
+          "attention, training, sampling, the KV cache", 90, 150),
+    Entry("08_sft_and_sentiment", "HappyGPT",
+          "fine-tune, pay a language model for sentiment, watch it cheat", 80, 140),
+    Entry("09_reward_model", "Reward models for text",
+          "human ratings, your own labels, rankings, annotators who disagree", 80, 140),
+    Entry("10_ppo_for_language_models", "PPO for language models",
+          "tokens as actions, the KL leash, over-optimisation", 90, 160),
 )
 
 
