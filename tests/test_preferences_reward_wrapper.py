@@ -86,9 +86,9 @@ def test_stable_baselines3_learns_to_balance_from_the_learned_reward():
         return evaluate(VectorCartPole(20), lambda obs: model.predict(obs, deterministic=True)[0]).mean
 
     before = true_return()
-    model.learn(25_000)
+    model.learn(20_000)
     after = true_return()
-    assert before < 150 and after > 400, (before, after)
+    assert before < 100 and after > 250, (before, after)
 
 
 def test_stable_baselines3_meets_the_learned_reward_and_no_other():

@@ -307,7 +307,7 @@ def last_row_repeated(obs, last_obs, final_obs, ended):
 @right("04.6")
 def with_numpy(obs, place):
     x, _, angle, _ = np.asarray(obs, dtype=np.float64).T
-    cost = np.abs(x - place) / 2.4 + np.abs(angle) / LIMIT + 10 * ((np.abs(x) > 2.4) | (np.abs(angle) > LIMIT))
+    cost = np.abs(x - place) + np.abs(angle) / LIMIT + 10 * ((np.abs(x) > 2.4) | (np.abs(angle) > LIMIT))
     return float(-cost.sum())
 
 
@@ -315,7 +315,7 @@ def with_numpy(obs, place):
 def state_by_state(obs, place):
     mark = 0.0
     for x, _, angle, _ in obs.tolist():
-        mark -= abs(x - place) / 2.4 + abs(angle) / LIMIT
+        mark -= abs(x - place) + abs(angle) / LIMIT
         if abs(x) > 2.4 or abs(angle) > LIMIT:
             mark -= 10
     return torch.tensor(mark)
@@ -324,7 +324,7 @@ def state_by_state(obs, place):
 def _mark(obs, place, *, centre=False, angle=abs, falls=True, track=True, sign=-1, mean=False):
     total = 0.0
     for x, _, lean, _ in obs.tolist():
-        total += abs(x if centre else x - place) / 2.4 + angle(lean) / LIMIT
+        total += abs(x if centre else x - place) + angle(lean) / LIMIT
         total += 10 * (falls and (abs(lean) > LIMIT or (track and abs(x) > 2.4)))
     return sign * total / (len(obs) if mean else 1)
 

@@ -181,8 +181,8 @@ check("04.5", states_led_to)
 # In section 4.11 you teach a behaviour that no reward describes. Your clicks can do it; a scripted labeller can do it while you
 # drink your tea. It needs your taste as a *mark* for a clip, more is better: someone who wants the cart at `place`, upright.
 #
-# Each state of the clip costs $|x - \text{place}|/2.4 + |\text{angle}|/0.2094$ (the track's half length and the pole's limit, `X_LIMIT`
-# and `ANGLE_LIMIT`), and 10 more where the pole is down or the cart has left the track. The mark is minus the sum.
+# Each state of the clip costs $|x - \text{place}| + |\text{angle}|/0.2094$ (metres, and shares of the pole's limit, `ANGLE_LIMIT`), and
+# 10 more where the pole is down or the cart has left the track (beyond `X_LIMIT`, 2.4 m). The mark is minus the sum.
 
 # %% tags=["exercise:04.6"]
 def mark_place(obs, place):
@@ -193,7 +193,7 @@ def mark_place(obs, place):
     # BEGIN SOLUTION
     x, angle = obs[:, 0], obs[:, 2]                                   # (L,) each
     down = (x.abs() > X_LIMIT) | (angle.abs() > ANGLE_LIMIT)
-    cost = (x - place).abs() / X_LIMIT + angle.abs() / ANGLE_LIMIT + 10.0 * down
+    cost = (x - place).abs() + angle.abs() / ANGLE_LIMIT + 10.0 * down
     return -cost.sum().item()
     # END SOLUTION
 

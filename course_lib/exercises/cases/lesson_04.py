@@ -304,7 +304,7 @@ taste = exercise(
     "04.6", title="A taste of your own", function="mark_place", points=1, kind="implement",
     difficulty=1, importance=2, minutes=5, reference="course_lib.preferences.cartpole_judge:mark_place",
     hints=("A clip is (L, 4): position, velocity, angle, turning. Three things cost: distance from the place, tilt, falls.",
-           "Each step costs |position - place| / 2.4 + |angle| / 0.2094, and 10 more where the pole is down or the cart has left.",
+           "Each step costs |position - place| + |angle| / 0.2094, and 10 more where the pole is down or the cart has left.",
            "down = (|position| > 2.4) | (|angle| > 0.2094). The mark is minus the sum over all steps."))
 
 
@@ -312,8 +312,8 @@ taste = exercise(
 def _(fn):
     obs = torch.tensor([[-1.0, 0.3, 0.0, 0.1]]).repeat(5, 1)
     close(float(fn(obs, -1.0)), 0.0, likely=[
-        (-5 / 2.4, "The distance counts from the place, not from the centre."),
-        (-10 / 2.4, "The place is at position - place = 0: is a sign turned round?")])
+        (-5.0, "The distance counts from the place, not from the centre."),
+        (-10.0, "The place is at position - place = 0: is a sign turned round?")])
 
 
 @taste.case("away from the place, and leaning")
@@ -321,13 +321,13 @@ def _(fn):
     obs = torch.zeros(4, 4)
     obs[:, 0] = 0.2
     obs[:, 2] = -0.1
-    want = -4 * (1.2 / 2.4 + 0.1 / 0.20943951)
+    want = -4 * (1.2 + 0.1 / 0.20943951)
     close(float(fn(obs, -1.0)), want, likely=[
         (-want, "A worse clip must get a *lower* mark: turn the sign round."),
         (want / 4, "This is the mean over the steps; the sum is wanted."),
-        (-4 * (1.2 / 2.4 - 0.1 / 0.20943951), "A lean to the left costs as much as one to the right: take the absolute value."),
-        (-4 * (0.2 / 2.4 + 0.1 / 0.20943951), "The distance counts from the place, not from the centre."),
-        (-4 * (1.2 / 2.4), "The lean of the pole costs too.")])
+        (-4 * (1.2 - 0.1 / 0.20943951), "A lean to the left costs as much as one to the right: take the absolute value."),
+        (-4 * (0.2 + 0.1 / 0.20943951), "The distance counts from the place, not from the centre."),
+        (-4 * 1.2, "The lean of the pole costs too.")])
 
 
 @taste.case("a fall costs ten more for each fallen state")
@@ -339,5 +339,5 @@ def _(fn):
         (-0.25 / 0.20943951, "The fall at the end of the clip cost nothing extra: 10 for each state with the pole down.")])
     obs[:, 2] = 0.0
     obs[2, 0] = -2.5
-    close(float(fn(obs, -1.0)), -1.5 / 2.4 - 10, likely=[
-        (-1.5 / 2.4, "Leaving the track is a fall too: 10 for each state beyond 2.4 m.")])
+    close(float(fn(obs, -1.0)), -1.5 - 10, likely=[
+        (-1.5, "Leaving the track is a fall too: 10 for each state beyond 2.4 m.")])
