@@ -40,7 +40,7 @@ STAGES = (
     Stage("units", "unit tests", (*PYTEST, "-n", "2", "-m", "not slow and not browser", "tests",
                                   "--ignore=tests/notebooks"), 300),
     Stage("notebooks", "notebooks and solutions in the CI budget", (*PYTEST, "tests/notebooks"), 720),
-    Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, "-m", "browser and not slow", "tests"), 110),
+    Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, "-m", "browser and not slow", "tests"), 200),
     Stage("slow", "the slow proofs", (*PYTEST, "-n", "2", "-m", "slow", "tests"), 3000, slow=True),
 )
 

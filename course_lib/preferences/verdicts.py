@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-CHOICES = ("left", "right", "equal", "skip")
+from course_lib.preferences.records import CHOICES
 
 
 def verdicts_to_targets(choices: Sequence[str], flipped: Sequence[bool]) -> tuple[Tensor, Tensor]:
