@@ -11,7 +11,6 @@ from course_lib.rl.lunar_lander import (
     TERMS,
     SlippedReward,
     legs_paid_every_step,
-    only_progress_counts,
     reward_terms,
     score_paid_every_step,
     shaping_terms,
@@ -65,17 +64,15 @@ def test_each_slip_changes_its_own_terms_only(episodes):
     changed = {
         legs_paid_every_step: {"legs"},
         score_paid_every_step: {"distance", "speed", "angle", "legs"},
-        only_progress_counts: {"distance", "speed", "angle"},
     }
     for slip, names in changed.items():
         slipped = slip(right, obs[1:])
         assert {name for name in TERMS if not np.array_equal(slipped[name], right[name])} == names
-    assert (only_progress_counts(right, obs[1:])["speed"] >= 0).all()
     np.testing.assert_array_equal(legs_paid_every_step(right, obs[1:])["legs"], shaping_terms(obs[1:])["legs"])
 
 
 def test_the_wrapper_pays_the_slipped_reward_and_keeps_the_true_one():
-    plain, slipped = gym.make("LunarLander-v3"), SlippedReward(gym.make("LunarLander-v3"), only_progress_counts)
+    plain, slipped = gym.make("LunarLander-v3"), SlippedReward(gym.make("LunarLander-v3"), score_paid_every_step)
     plain.reset(seed=5)
     slipped.reset(seed=5)
     rng, differ = np.random.default_rng(0), 0
@@ -85,8 +82,7 @@ def test_the_wrapper_pays_the_slipped_reward_and_keeps_the_true_one():
         their_obs, paid, their_terminated, _, info = slipped.step(action)
         np.testing.assert_array_equal(obs, their_obs)
         assert info["true_reward"] == true_reward and terminated == their_terminated
-        assert paid >= true_reward - 1e-4
-        differ += paid > true_reward + 1e-3
+        differ += abs(paid - true_reward) > 1
         if terminated:
             break
     assert differ > 10

@@ -7,10 +7,10 @@ import pytest
 from course_lib.rl import shipped
 from course_lib.rl.ablation import VARIANTS, ablate
 from course_lib.rl.checkpoint import CheckpointError
-from course_lib.rl.evaluate import evaluate, greedy
-from course_lib.rl.settings import CARTPOLE, CARTPOLE_CLEANRL, LUNAR_LANDER, ONLY_PROGRESS, SCORE_EVERY_STEP
+from course_lib.rl.evaluate import evaluate, greedy, sampled
+from course_lib.rl.settings import CARTPOLE, CARTPOLE_CLEANRL, LEGS_EVERY_STEP, LUNAR_LANDER, SCORE_EVERY_STEP
 
-SETTINGS = (CARTPOLE, CARTPOLE_CLEANRL, LUNAR_LANDER, ONLY_PROGRESS, SCORE_EVERY_STEP)
+SETTINGS = (CARTPOLE, CARTPOLE_CLEANRL, LEGS_EVERY_STEP, LUNAR_LANDER, SCORE_EVERY_STEP)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: s.task)
@@ -45,17 +45,20 @@ def test_an_ablation_runs_each_variant_with_each_seed():
 
 
 def test_the_shipped_landers_do_what_the_lesson_says():
-    landings, _ = shipped.load_agent(shipped.LANDER)
-    good = evaluate(LUNAR_LANDER.make_envs(6), greedy(landings))
-    assert good.mean >= 200
-    hovering, facts = shipped.load_agent(shipped.LANDER_ONLY_PROGRESS)
-    slipped = evaluate(ONLY_PROGRESS.make_envs(6), greedy(hovering))
-    truly = evaluate(LUNAR_LANDER.make_envs(6), greedy(hovering))
-    assert slipped.mean > evaluate(ONLY_PROGRESS.make_envs(6), greedy(landings)).mean > 0
-    assert truly.mean < 0 and (truly.lengths == 1000).sum() >= 5 and facts["trained_on"] == ONLY_PROGRESS.task
-    diving, _ = shipped.load_agent(shipped.LANDER_SCORE_EVERY_STEP)
-    dived = evaluate(LUNAR_LANDER.make_envs(6), greedy(diving))
-    assert dived.lengths.max() < 150 and dived.mean < -50
+    lander, _ = shipped.load_agent(shipped.LANDER)
+    landings = evaluate(LUNAR_LANDER.make_envs(6), sampled(lander))
+    assert landings.mean >= 200 and landings.lengths.max() < 1000
+    never_done, facts = shipped.load_agent(shipped.LANDER_LEGS)
+    fidgeting = evaluate(LUNAR_LANDER.make_envs(6), sampled(never_done))
+    assert fidgeting.mean < 200 and (fidgeting.lengths == 1000).sum() >= 3
+    assert facts["trained_on"] == LEGS_EVERY_STEP.task
+    paid = [evaluate(LEGS_EVERY_STEP.make_envs(6), sampled(agent)).mean for agent in (lander, never_done)]
+    assert paid[1] > 4 * paid[0], "the slip is not exploited"
+    diving, _ = shipped.load_agent(shipped.LANDER_SCORE)
+    dives = evaluate(LUNAR_LANDER.make_envs(6), sampled(diving))
+    assert dives.lengths.max() < 150 and dives.mean < -50
+    paid = [evaluate(SCORE_EVERY_STEP.make_envs(6), sampled(agent)).mean for agent in (lander, diving)]
+    assert paid[1] > paid[0], "landing would pay more than diving"
 
 
 def test_a_missing_or_foreign_checkpoint_is_said_in_words(tmp_path, monkeypatch):

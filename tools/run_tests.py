@@ -38,8 +38,9 @@ STAGES = (
     Stage("build", "the notebooks are what lessons/ says", (*COURSE, "build", "--check"), 30),
     Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 90),
     Stage("units", "unit tests", (*PYTEST, "-n", "2", "-m", "not slow and not browser", "tests",
-                                  "--ignore=tests/notebooks"), 300),
-    Stage("notebooks", "notebooks and solutions in the CI budget", (*PYTEST, "tests/notebooks"), 720),
+                                  "--ignore=tests/notebooks"), 330),
+    Stage("notebooks", "notebooks and solutions in the CI budget", 
+          (*PYTEST, "-n", "2", "-m", "not slow", "tests/notebooks"), 600),
     Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, "-m", "browser and not slow", "tests"), 200),
     Stage("slow", "the slow proofs", (*PYTEST, "-n", "2", "-m", "slow", "tests"), 3000, slow=True),
 )
