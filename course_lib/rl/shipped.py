@@ -1,6 +1,6 @@
 """The small trained agents that lessons 01 and 02 open with, so that nobody has to train before watching one play.
 
-Made by this course's own code and rebuilt by `python benchmarks/rl_slip.py --ship`.
+Made by this course's own code and rebuilt by `python benchmarks/rl_slip.py`.
 """
 
 from pathlib import Path
@@ -9,7 +9,9 @@ from course_lib.paths import root
 from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from course_lib.rl.networks import ActorCritic
 
-LANDER, LANDER_ONLY_PROGRESS, LANDER_SCORE_EVERY_STEP = "lander.pt", "lander_only_progress.pt", "lander_every_step.pt"
+LANDER = "lander.pt"                                    # trained on LunarLander's own reward
+LANDER_LEGS = "lander_legs_every_step.pt"               # the same, trained on with legs_paid_every_step
+LANDER_SCORE = "lander_score_every_step.pt"             # trained with score_paid_every_step
 
 
 def folder() -> Path:
