@@ -15,6 +15,8 @@ import torch
 
 from course_lib import check, hint
 
+torch.set_num_threads(1)
+
 # %% [markdown]
 # {{exercise 02.1}}
 #
@@ -161,7 +163,8 @@ check("02.4", gae_at_once)
 # %% [markdown] tags=["solution-only"]
 # **What was wrong.** `dones[t]` is true *after* step $t$, so the step of the fall still belongs to its episode. The faulty line
 # counts it to the next one: the steps before the fall never hear of it, and the fall itself is credited with a stranger's future.
-# How silent is such a bug? The cell below trains three agents with each version. Without the fall's message it cannot learn:
+# How silent is such a bug? The cell below trains three agents with each version. Not a word of complaint, but without the message of
+# the fall the agents learn next to nothing:
 
 # %% tags=["solution-only"]
 from dataclasses import replace

@@ -130,12 +130,12 @@ obs, rewards = played.obs[:length, n], played.rewards[:length, n]
 guesses = guesses_of(agent, obs)
 title = f"The critic sees the fall coming before step {length}"
 show(plots.guess_and_return(guesses.numpy(), discounted_returns(rewards, 0.99).numpy(), title),
-     alt="One episode of CartPole. The return from each step on falls smoothly to 1 at the end. "
-         "The critic's guess wavers around it and falls as well before the end.")
+     alt="One episode of CartPole. The return from each step on falls smoothly from 73 to 1. The "
+         "critic's guess starts a little below it, falls with it, and ends too high, at about 16.")
 
 # %% [markdown]
-# The critic has never seen this episode, and it knows nothing of the step number. It reads in the angle and the speed that
-# things are going badly.
+# The critic has never seen this episode, and it knows nothing of the step number. It reads in where the cart is and how fast it moves
+# that things are going badly. It is too hopeful near the end, but it was never told more than what 20,000 steps have shown.
 #
 # > **Predict.** Four ways to weigh an action: by the return of its whole episode; by the return *from there on* (what came before is
 # > not its doing); the same minus the mean return; the same minus the critic's guess. How noisy is the gradient with each?
@@ -194,8 +194,8 @@ expect(critic < 0.5 * reinforce, "a critic removes more than half of REINFORCE's
 gae = mine("02.1")
 
 # %% [markdown]
-# The same episode again. Who is to blame for the fall? Move the slider: with $\lambda = 0$ hardly anybody, as each step brings only a
-# little bad news. The larger $\lambda$, the further back the blame reaches.
+# The same episode again. Who is to blame for the fall? Move the slider: with $\lambda = 0$ the very last step takes nearly all of the
+# blame, when nothing could be saved any more. The larger $\lambda$, the further back the blame reaches.
 
 # %%
 dones = torch.zeros(length, dtype=torch.bool)
@@ -209,8 +209,9 @@ def draw(lam):
     return plots.advantages_of_an_episode(
         advantages_at(lam), ends, "The larger λ, the further the blame for the fall reaches back")
 
-explore(draw, "Advantages along one episode. With lambda 0 they stay near zero; with lambda 1 they "
-              "are large for long stretches; with 0.95 they lie in between.",
+explore(draw, "Advantages along one episode. With lambda 0 they stay near zero until the last step, "
+              "which gets -15. With lambda 1 they fall steadily from about 6 to -15. With 0.95 they "
+              "stay near zero until step 80 and fall from there.",
         lam=(0.0, 1.0, 0.05, 0.95))
 expect(np.allclose(advantages_at(1.0), discounted_returns(rewards, 0.99) - guesses, atol=1e-3),
        "λ = 1 is the return that came minus the critic's guess")
@@ -360,7 +361,7 @@ expect(free > 20 * clipped, "without the clip the policy moves more than 20 time
 # %% [markdown]
 # With the clip the first epochs move the policy a little, and the rest change next to nothing: whatever went far enough is flat. So
 # the number of epochs hardly matters, which makes PPO easy to use. Without it, the policy learns its 2,048 steps by heart. Look at
-# the printed lines: with the clip no agent got worse in *new* episodes; without it one doubled its time, and others lost theirs.
+# the printed lines: with the clip no agent got worse in *new* episodes; without it one doubled its time and one lost most of it.
 #
 # **[Exercise 02.5](../exercises/02_ppo.ipynb)** is the most common bug in this part: a clip that never bites.
 #
@@ -458,8 +459,7 @@ ppo = PPO(CARTPOLE.make_envs(16), copy.deepcopy(untrained), CARTPOLE.config,
 from course_lib.show.training_view import watch
 
 steps = budget(full=100_000, ci=60_000)
-view = watch(ppo.train(until=steps), past=ppo.history, total=steps, goal=CARTPOLE.goal,
-             curves=("episode_return", "entropy", "kl"))
+view = watch(ppo.train(until=steps), past=ppo.history, total=steps, goal=CARTPOLE.goal)
 
 # %%
 before = evaluate(VectorCartPole(20), sampled(untrained)).mean
@@ -473,9 +473,9 @@ from course_lib.rl.evaluate import record
 from course_lib.show.video import side_by_side, video
 
 cartpole = gym.make("CartPole-v1")
-clips = [[render(state) for state in record(cartpole, sampled(net), frames=False).obs[:300:2]]
-         for net in (untrained, ppo.network)]
-video(side_by_side(clips, ["before", "after 100,000 steps"]), fps=25, width=488,
+episodes = [record(cartpole, sampled(net), frames=False) for net in (untrained, ppo.network)]
+clips = [[render(state) for state in episode.obs[:300][::-2][::-1]] for episode in episodes]
+video(side_by_side(clips, ["before", "after"]), fps=25, width=488,
       alt="Two CartPoles side by side. Untrained, the pole falls in less than a second. Trained, it "
           "stands upright for the six seconds shown.")
 
@@ -535,7 +535,7 @@ title = "Without critic or reuse PPO is slow; without the clip it falls back"
 show(plots.learning_curves(curves, title, goal=CARTPOLE.goal),
      alt="Learning curves of five variants on CartPole, mean and range over five seeds. PPO with "
          "four and with twenty epochs climbs to 500. Without the critic it reaches about 260, with "
-         "one epoch 160. Twenty epochs without the clip climb fast, then fall back and recover.")
+         "one epoch 160. Twenty epochs without the clip climb fast, then some seeds fall far back.")
 ppo_ends, without = ends["PPO, four epochs"].mean(), ends["no critic"].mean()
 expect(ppo_ends > 1.5 * without > 1.5 * ends["one epoch"].mean(),
        "without the critic PPO is slower by far, with one epoch slower still",
@@ -546,9 +546,9 @@ expect(drops["twenty epochs"].max() < 100 < drops["twenty epochs, no clip"].max(
        measured={name: f"falls by up to {drops[name].max():.0f}" for name in list(drops)[3:]})
 
 # %% [markdown]
-# Reuse buys the most here: one epoch throws most of each rollout away, as REINFORCE does. The critic buys the second half of the climb.
-# And the clip buys *calm*: twenty epochs without it start as fast as with it, and then one bad rollout, learned by heart, undoes
-# what thirty thousand steps had built.
+# Reuse buys the most here: with one epoch, as in REINFORCE, most of what a rollout could teach is thrown away. The critic buys the second
+# half of the climb. And the clip buys *calm*: twenty epochs without it start as fast as with it, and then some seeds lose most of
+# what they had learned.
 #
 # **What this does not show.** One task and five seeds rank nothing for good, and all variants use the settings that were found for
 # "PPO, four epochs"; with smaller steps, "no clip" would look better. `benchmarks/rl_ablation.py` does the same for lambda, the
@@ -583,7 +583,7 @@ curve = {"five seeds": (np.array(five[0]["steps"][:points]), returns)}
 show(plots.learning_curves(curve, "LunarLander: five seeds of five pass 200 (benchmarks/results/rl_lunarlander.json)",
                            goal=LUNAR_LANDER.goal),
      alt="Learning curve of LunarLander over 800,000 steps, mean and range of five seeds: from "
-         "below -150 to about 260, crossing 200 between 200,000 and 400,000 steps.")
+         "about -200 to about 270, crossing 200 between 200,000 and 400,000 steps.")
 print("20 fresh episodes after training, seed by seed:", [run["sampled"] for run in five])
 
 # %% [markdown]
@@ -596,8 +596,9 @@ expect(scores.mean >= 200, "LunarLander is solved", measured=scores.mean)
 
 # %%
 world = gym.make("LunarLander-v3", render_mode="rgb_array")
-clips = [record(world, sampled(net), seed=3).frames[::3] for net in (ActorCritic(8, 4), lander)]
-video(side_by_side(clips, ["before", "after"]), fps=17, width=560,
+clips = [[frame[::2, ::2] for frame in record(world, sampled(net), seed=3).frames[::3]]
+         for net in (ActorCritic(8, 4), lander)]
+video(side_by_side(clips, ["before", "after"]), fps=17, width=608,
       alt="Two moon landers side by side. The untrained one tumbles and crashes. The trained one "
           "slows down, and sets its two legs on the ground between the flags.")
 
