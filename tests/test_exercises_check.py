@@ -217,3 +217,7 @@ def test_a_passing_check_costs_under_50_ms_beyond_the_learners_code(work, capsys
     capsys.readouterr()
     print(f"one passing check: {1000 * each:.1f} ms of CPU time")
     assert each < 0.050
+
+
+def test_one_case_is_not_cases(work, capsys):
+    assert "not yet, 0 of 1 case, 0 of 1 point" in said(capsys, check, "99.2", lambda: 1.0)

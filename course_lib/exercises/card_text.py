@@ -63,7 +63,8 @@ def solution_text(solution: str) -> str:
 def score(result: Report) -> str:
     """`1 of 4 cases, 0.5 of 2 points`; without the cases when all passed."""
     points = f"{result.points:g} of {result.exercise.points:g} point{'s' * (result.exercise.points != 1)}"
-    cases = f"{result.passed} of {len(result.outcomes)} cases, " if result.status == r.FAILED else ""
+    count = len(result.outcomes)
+    cases = f"{result.passed} of {count} case{'s' * (count != 1)}, " if result.status == r.FAILED else ""
     return cases + points
 
 

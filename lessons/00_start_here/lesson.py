@@ -104,7 +104,7 @@ for pair in PAIRS:
                    prompt=pair.prompt)
 
 def likes_examples(left, right):
-    """Answers in the stored copy of this notebook, where nobody sits in front of it: examples, then brevity."""
+    """Answers where nobody sits in front of this notebook: examples please, then brevity."""
     a, b = ((("for example" in item.text.lower()), -len(item.text)) for item in (left, right))
     return "left" if a > b else "right"
 
@@ -114,14 +114,15 @@ labeler
 
 # %% [markdown]
 # Done? Then let us see what your clicks say. A reward model sees three things about a reply: how long it is, whether it speaks to you, and
-# whether it gives an example. Seven of your verdicts fit one weight for each; the other three wait, unseen.
+# whether it gives an example. Your verdicts fit one weight for each, all but the last three: those wait, unseen.
 
 # %%
 verdicts = [(one.text, two.text, mu) for one, two, mu in labeler.require(10)]
-seen, unseen = verdicts[:7], verdicts[7:]
+seen, unseen = verdicts[:-3], verdicts[-3:]
 taste = fit_taste(seen)
 for feature, weight in zip(FEATURES, taste.weights.tolist()):
-    print(f"{feature:18s} {weight:+.2f}  {'█' * round(8 * abs(weight))} {'liked' if weight > 0 else 'disliked'}")
+    feeling = "liked" if weight > 0 else "disliked"
+    print(f"{feature:18s} {weight:+.2f}  {'█' * round(8 * abs(weight))} {feeling}")
 
 # %% [markdown]
 # Now the test. These pairs the model has never seen. What does it think you preferred?
@@ -129,7 +130,8 @@ for feature, weight in zip(FEATURES, taste.weights.tolist()):
 # %%
 for first, second, mu in unseen:
     said = {1.0: "the first", 0.0: "the second", 0.5: "neither"}[mu]
-    print(f"model: first preferred with {taste.probability(first, second):.0%}; you preferred {said}")
+    likely = taste.probability(first, second)
+    print(f"model: first preferred with {likely:.0%}; you preferred {said}")
 
 # %% [markdown]
 # Three numbers from seven clicks: of course it errs. But look at what happened. You never wrote down a rule; you compared. And now there
@@ -140,7 +142,8 @@ for first, second, mu in unseen:
 # %%
 reply = "For example, you " + "really " * 40 + "should."
 ordinary = PAIRS[0].first
-print(f"the model prefers this to an ordinary reply with {taste.probability(reply, ordinary):.0%}:\n{reply}")
+likely = taste.probability(reply, ordinary)
+print(f"the model prefers this to an ordinary reply with {likely:.0%}:\n{reply}")
 
 # %% [markdown]
 # Whether it fell for this depends on your clicks. Models like it do fall, as soon as something searches for what they like. That is the other
