@@ -8,7 +8,14 @@ from course_lib.rl import shipped
 from course_lib.rl.ablation import VARIANTS, ablate
 from course_lib.rl.checkpoint import CheckpointError
 from course_lib.rl.evaluate import evaluate, greedy, sampled
-from course_lib.rl.settings import CARTPOLE, CARTPOLE_CLEANRL, LEGS_EVERY_STEP, LUNAR_LANDER, SCORE_EVERY_STEP
+from course_lib.rl.settings import (
+    CARTPOLE,
+    CARTPOLE_CLEANRL,
+    LEGS_EVERY_STEP,
+    LUNAR_LANDER,
+    ONLY_PROGRESS,
+    SCORE_EVERY_STEP,
+)
 
 SETTINGS = (CARTPOLE, CARTPOLE_CLEANRL, LEGS_EVERY_STEP, LUNAR_LANDER, SCORE_EVERY_STEP)
 
@@ -45,20 +52,23 @@ def test_an_ablation_runs_each_variant_with_each_seed():
 
 
 def test_the_shipped_landers_do_what_the_lesson_says():
+    """Each earns more than the good lander under the slip it was trained on, and less under the reward as written."""
     lander, _ = shipped.load_agent(shipped.LANDER)
     landings = evaluate(LUNAR_LANDER.make_envs(6), sampled(lander))
     assert landings.mean >= 200 and landings.lengths.max() < 1000
-    never_done, facts = shipped.load_agent(shipped.LANDER_LEGS)
-    fidgeting = evaluate(LUNAR_LANDER.make_envs(6), sampled(never_done))
-    assert fidgeting.mean < 200 and (fidgeting.lengths == 1000).sum() >= 3
-    assert facts["trained_on"] == LEGS_EVERY_STEP.task
-    paid = [evaluate(LEGS_EVERY_STEP.make_envs(6), sampled(agent)).mean for agent in (lander, never_done)]
-    assert paid[1] > 4 * paid[0], "the slip is not exploited"
-    diving, _ = shipped.load_agent(shipped.LANDER_SCORE)
-    dives = evaluate(LUNAR_LANDER.make_envs(6), sampled(diving))
-    assert dives.lengths.max() < 150 and dives.mean < -50
-    paid = [evaluate(SCORE_EVERY_STEP.make_envs(6), sampled(agent)).mean for agent in (lander, diving)]
-    assert paid[1] > paid[0], "landing would pay more than diving"
+    slipped = {shipped.LANDER_ONLY_PROGRESS: ONLY_PROGRESS, shipped.LANDER_LEGS_EVERY_STEP: LEGS_EVERY_STEP,
+               shipped.LANDER_SCORE_EVERY_STEP: SCORE_EVERY_STEP}
+    for name, setting in slipped.items():
+        agent, facts = shipped.load_agent(name)
+        assert facts["trained_on"] == setting.task
+        truly = evaluate(LUNAR_LANDER.make_envs(6), sampled(agent))
+        assert truly.mean < landings.mean - 80, name
+        earned, for_landing = (evaluate(setting.make_envs(6), sampled(one)).mean for one in (agent, lander))
+        assert earned > for_landing, name
+        if setting is LEGS_EVERY_STEP:
+            assert (truly.lengths == 1000).sum() >= 3 and earned > 4 * for_landing
+        if setting is SCORE_EVERY_STEP:
+            assert truly.lengths.max() < 150
 
 
 def test_a_missing_or_foreign_checkpoint_is_said_in_words(tmp_path, monkeypatch):

@@ -61,6 +61,11 @@ def score_paid_every_step(terms: RewardTerms, next_obs: np.ndarray) -> RewardTer
     return {**terms, **shaping_terms(next_obs)}
 
 
+def only_progress_counts(terms: RewardTerms, next_obs: np.ndarray) -> RewardTerms:
+    """A third: coming nearer is paid, going away is not charged."""
+    return {**terms, **{name: np.maximum(0.0, terms[name]) for name in ("distance", "speed", "angle")}}
+
+
 class SlippedReward(gym.Wrapper):
     """LunarLander with its reward changed by `slip`. The true reward of each step is in `info["true_reward"]`."""
 

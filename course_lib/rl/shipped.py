@@ -1,6 +1,6 @@
 """The small trained agents that lessons 01 and 02 open with, so that nobody has to train before watching one play.
 
-Made by this course's own code and rebuilt by `python benchmarks/rl_slip.py`.
+Made by this course's own code and rebuilt by `python benchmarks/rl_slip.py --ship`.
 """
 
 from pathlib import Path
@@ -10,8 +10,9 @@ from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_chec
 from course_lib.rl.networks import ActorCritic
 
 LANDER = "lander.pt"                                    # trained on LunarLander's own reward
-LANDER_LEGS = "lander_legs_every_step.pt"               # the same, trained on with legs_paid_every_step
-LANDER_SCORE = "lander_score_every_step.pt"             # trained with score_paid_every_step
+LANDER_ONLY_PROGRESS = "lander_only_progress.pt"        # trained with only_progress_counts
+LANDER_SCORE_EVERY_STEP = "lander_every_step.pt"        # trained with score_paid_every_step
+LANDER_LEGS_EVERY_STEP = "lander_legs_every_step.pt"    # the first, trained on with legs_paid_every_step
 
 
 def folder() -> Path:
