@@ -27,7 +27,8 @@ from course_lib.preferences.sound_quality import MODES, sound_quality_wins
 # $$\text{surprise} = -\big(\mu \log p + (1-\mu)\log(1-p)\big),$$
 #
 # and the loss is the mean over all pairs. It must survive a difference of 200: there $p$ rounds to 0, and
-# $\log 0$ is not a number that one can learn from.
+# $\log 0$ is not a number that one can learn from. A loop over the pairs is right, too; but the lesson calls your function with up
+# to 60,000 pairs, many times over, and a loop then takes minutes where whole tensors take a second.
 
 # %% tags=["exercise:03.1"]
 def bradley_terry_loss(r1, r2, mu):
@@ -122,7 +123,7 @@ for name, (a, b) in changes.items():
 # {{exercise 03.4}}
 #
 # This function fits one strength per item to a table of wins by gradient descent. It runs, the loss falls, and the order comes
-# out right. Yet for the sound table its strengths are far too small, and its fitted probabilities do not match the win shares.
+# out right. Yet for the sound table its strengths are far too large, and its fitted probabilities do not match the win shares.
 # One line is wrong. Find it and mend it.
 
 # %% tags=["exercise:03.4"]
@@ -161,8 +162,9 @@ check("03.4", fit_by_gradient)
 
 # %% [markdown] tags=["solution-only"]
 # **The bug.** `binary_cross_entropy_with_logits` applies the sigmoid itself. Given `sigmoid(gap)` it applied it twice, so its idea
-# of a probability could not leave the range from $\sigma(0) = 0.5$ to $\sigma(1) = 0.73$. The order survives, because both
-# sigmoids are increasing; the scale does not. A bug that keeps the order is the hardest kind to notice: check a *number*.
+# of a probability could not leave the range from $\sigma(0) = 0.5$ to $\sigma(1) = 0.73$. It could never reach 0.94, so it pulled the
+# strengths ever further apart. The order survives, because both sigmoids are increasing; the scale does not. A bug that keeps the
+# order is the hardest kind to notice: check a *number*.
 
 # %% [markdown]
 # {{exercise 03.5}}

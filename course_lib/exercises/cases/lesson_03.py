@@ -203,7 +203,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 03.4
 
 bug = exercise(
-    "03.4", title="Find the silent bug: strengths that come out too small", function="fit_by_gradient", points=2, kind="bug",
+    "03.4", title="Find the silent bug: strengths that come out too large", function="fit_by_gradient", points=2, kind="bug",
     difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.strengths:fit_strengths",
     hints=("Nothing crashes and the order is right. Compare the fitted probability of a lopsided pair with its win share.",
            "Follow one number: how many times does a difference of strengths pass through a sigmoid before it meets the log?",
