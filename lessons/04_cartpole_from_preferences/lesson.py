@@ -413,8 +413,9 @@ show(plots.seeds_of_jobs(chosen, title),
          "from the centre, one point a seed, green where both goals are met.")
 
 # %% [markdown]
-# Read it with care: few seeds were measured for the two other ways, and random pairs already reach the goal most of the time, so there is
-# little room to be better. Christiano et al. also found that disagreement sometimes hurt.
+# Read it with care: few seeds were measured for the two other ways. No ties is not the same as much to learn: a fall beside none always
+# brings a verdict, and it is always the same one. "Do not fall" is all that such pairs say; where the cart should be, they never ask.
+# Disagreement does not help here either; Christiano et al. (2017, section 2.2.4) found that in some tasks it even hurt.
 
 # %%
 for name, rows in chosen.items():
@@ -606,8 +607,8 @@ expect(paid[-1] < paid[0], "the pay falls as the pole does", measured=paid[-1] -
 # - **When** you ask matters: later clips show mistakes that a beginner cannot make.
 # - A reward model can be drawn. Trust it where it has seen clips.
 #
-# **What failed, or did not help:** all verdicts at once (section 4.10); some seeds, whose agents take a fall for a free ride home; the
-# few seeds of section 4.9 do not show that disagreement or contrast beat random pairs.
+# **What failed, or did not help:** all verdicts at once (section 4.10); some seeds, whose agents take a fall for a free ride home; pairs
+# in contrast around falls, which say too little, and disagreement, which did not beat random pairs on the few seeds of section 4.9.
 #
 # **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*. AE Studio's synchronous
 # re-implementation, in which one person labelled 240 pairs for CartPole. B. Ibarz et al. (2018), *Reward learning from human preferences
