@@ -91,7 +91,7 @@ print(doctor.table(doctor.findings()))
 #
 # Ten requests, two replies each, written for this course. Which reply would you rather get? Press **←** or **→**, or click;
 # **e** for equally good, **s** to skip, **u** to undo. There is no right answer: it is your taste that we are after. Your answers are
-# kept when you close the notebook.
+# kept when you close the notebook. (Should a box say "model not found" when you come back: run the cell again, and there they are.)
 
 # %%
 from course_lib.labeling import Labeler
@@ -169,4 +169,4 @@ board()
 # **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, where most of this began. L. Ouyang et al.
 # (2022), *Training language models to follow instructions with human feedback*, where it met language models.
 #
-# **Next:** [lesson 03](03_bradley_terry.ipynb), or lesson 01 if this version of the course has it (see the map above).
+# **Next:** [lesson 01](01_rl_basics.ipynb) for rewards and agents; or [lesson 03](03_bradley_terry.ipynb), if models of human taste draw you more.
