@@ -44,7 +44,8 @@ def test_the_curve_is_in_order_of_updates_with_a_line_a_round():
 def test_seeds_are_counted_by_both_goals():
     rows = [{"true_return": 500, "mean_distance": 0.1}, {"true_return": 500, "mean_distance": 0.9},
             {"true_return": 300, "mean_distance": 0.2}]
-    figure = plots.seeds_of_jobs({"job": rows}, "title")
+    figure = plots.seeds_of_jobs({"job": rows, "other": rows[:1]}, "title")
     axes = figure.axes[0]
+    assert axes.get_xlim()[1] > 0.9                                 # no point of any panel is cut off
     assert axes.get_title() == "job: 1 of 3"
     assert [len(points.get_offsets()) for points in axes.collections] == [1, 2]

@@ -84,6 +84,7 @@ def seeds_of_jobs(jobs: Mapping[str, Sequence[Mapping]], title: str) -> Figure:
     jobs: name -> lines of benchmarks/cartpole_from_preferences.py.
     """
     figure, panels = plt.subplots(1, len(jobs), figsize=(2.6 * len(jobs), 2.7), sharex=True, sharey=True, squeeze=False)
+    farthest = max(row["mean_distance"] for rows in jobs.values() for row in rows)
     for ax, (name, rows) in zip(panels[0], jobs.items(), strict=True):
         good = [row["true_return"] >= 490 and row["mean_distance"] < 0.5 for row in rows]
         for reached, colour, marker in ((True, GREEN, "o"), (False, VERMILION, "x")):
@@ -92,7 +93,7 @@ def seeds_of_jobs(jobs: Mapping[str, Sequence[Mapping]], title: str) -> Figure:
             if points:
                 ax.scatter(*zip(*points, strict=True), color=colour, marker=marker, s=22, alpha=0.8)
         ax.axvline(0.5, color=GREY, linestyle="--", linewidth=1)
-        ax.set(title=f"{name}: {sum(good)} of {len(rows)}", xlabel="mean distance (m)", ylim=(0, 530), xlim=(0, None))
+        ax.set(title=f"{name}: {sum(good)} of {len(rows)}", xlabel="mean distance (m)", ylim=(0, 530), xlim=(0, 1.08 * max(0.6, farthest)))
         ax.title.set_fontsize(9)
     panels[0, 0].set_ylabel("true return")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
