@@ -93,7 +93,8 @@ def seeds_of_jobs(jobs: Mapping[str, Sequence[Mapping]], title: str) -> Figure:
             if points:
                 ax.scatter(*zip(*points, strict=True), color=colour, marker=marker, s=22, alpha=0.8)
         ax.axvline(0.5, color=GREY, linestyle="--", linewidth=1)
-        ax.set(title=f"{name}: {sum(good)} of {len(rows)}", xlabel="mean distance (m)", ylim=(0, 530), xlim=(0, 1.08 * max(0.6, farthest)))
+        ax.set(title=f"{name}: {sum(good)} of {len(rows)}", xlabel="mean distance (m)", ylim=(0, 530),
+               xlim=(0, 1.08 * max(0.6, farthest)))
         ax.title.set_fontsize(9)
     panels[0, 0].set_ylabel("true return")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
