@@ -44,6 +44,15 @@ def test_copies_are_made_and_options_go_on(course, started, capsys):
     assert "3 notebooks copied" in said and "press Ctrl+C here" in said and course.mine("notebooks").exists()
 
 
+@pytest.mark.parametrize(("own", "given"), [(None, "1"), ("2", "2")])
+def test_kernels_compute_on_one_thread_unless_told_otherwise(course, started, monkeypatch, own, given):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if own:
+        monkeypatch.setenv("OMP_NUM_THREADS", own)
+    course("lab")
+    assert started[0][1]["OMP_NUM_THREADS"] == given
+
+
 def test_it_opens_the_first_lesson_where_there_is_one(course, started):
     (course.root / "notebooks" / "00_start_here.ipynb").write_bytes(course.built("notebooks").read_bytes())
     course("lab")
