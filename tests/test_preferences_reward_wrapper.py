@@ -80,15 +80,15 @@ def test_stable_baselines3_learns_to_balance_from_the_learned_reward():
     ensemble = fitted()
     envs = make_vec_env("CartPole-v1", n_envs=8, seed=0, wrapper_class=PreferenceReward,
                         wrapper_kwargs={"reward": ensemble.opinion})
-    model = PPO("MlpPolicy", envs, n_steps=128, batch_size=256, n_epochs=8, learning_rate=1e-3, seed=0)
+    model = PPO("MlpPolicy", envs, n_steps=128, batch_size=256, n_epochs=8, learning_rate=1e-3, seed=1)
 
     def true_return() -> float:
         return evaluate(VectorCartPole(20), lambda obs: model.predict(obs, deterministic=True)[0]).mean
 
     before = true_return()
-    model.learn(20_000)
+    model.learn(30_000)
     after = true_return()
-    assert before < 100 and after > 250, (before, after)
+    assert before < 150 and after > 400, (before, after)
 
 
 def test_stable_baselines3_meets_the_learned_reward_and_no_other():
