@@ -1,0 +1,57 @@
+"""The texts that the course's language models learn: short English texts that people rated, and later reviews.
+
+Which text is for training, validation or test is fixed by its words (course_lib.preferences.human_ratings): what a
+language model was tested on here, no reward model of lessons 09 and 10 was trained on. Lesson 07, section 7.3.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from course_lib.errors import CourseError
+from course_lib.lm.tokenizer import Tokenizer
+from course_lib.preferences.human_ratings import rated_texts
+
+
+@lru_cache(maxsize=3)
+def short_texts(part: str) -> tuple[str, ...]:
+    """All rated texts of "train" (16,547), "validation" (2,424) or "test" (4,732). Fetches the data when missing."""
+    return tuple(text.text for text in rated_texts(part))
+
+
+@dataclass(frozen=True)
+class TokenStream:
+    """Texts in one long row, each begun by an end token; one more ends the last."""
+
+    tokens: Tensor          # (N,) int64
+    starts: Tensor          # (texts,) int64: where each text's end token stands
+
+    @classmethod
+    def of(cls, texts: Sequence[str], tokenizer: Tokenizer) -> "TokenStream":
+        """Encode `texts` and put them in a row. Raises ValueError when there are none."""
+        if not texts:
+            raise ValueError("a stream needs at least one text")
+        rows = [[tokenizer.eos, *ids] for ids in tokenizer.encode_batch(texts)]
+        lengths = torch.tensor([len(row) for row in rows])
+        tokens = torch.tensor([token for row in rows for token in row] + [tokenizer.eos])
+        return cls(tokens, lengths.cumsum(0) - lengths)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def batch(self, rows: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(inputs, targets), both (rows, length): rows that begin at a random text and run on into the next ones.
+
+        targets[:, t] is the token that follows inputs[:, t]. A position is thus always a place in a text, counted from
+        its beginning, or in one of the texts behind it. Raises CourseError when the stream is shorter than a row.
+        """
+        usable = self.starts[self.starts + length < len(self.tokens)]
+        if not len(usable):
+            raise CourseError(f"No row of {length} tokens fits into {len(self.tokens)}: give more texts or a shorter "
+                              "length.")
+        begin = usable[torch.randint(len(usable), (rows,), generator=generator)]            # (rows,)
+        window = self.tokens[begin[:, None] + torch.arange(length + 1)]                     # (rows, length + 1)
+        return window[:, :-1], window[:, 1:]
