@@ -5,7 +5,7 @@
 
 One JSON line goes to benchmarks/results/donkey_kong.jsonl: the true score of 10 fresh games, and how high Jumpman got
 in them, in pixels above the ground (the next girder is 20 to 28 up, Pauline's 158). `--clip FILE` keeps the end of a
-fresh game as a looping picture: where the agent gets stuck.
+fresh game as a looping picture: where the agent gets stuck. `--ship` makes the agent the one that lesson 06 looks at.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
 from course_lib.atari.games import DONKEY_KONG
 from course_lib.atari.kong import ClimbJudge, jumpman
+from course_lib.atari.kong_agents import save_kong
 from course_lib.atari.segments import Preference
 from course_lib.atari.tracks import TRACKS
 from course_lib.rl.evaluate import sampled
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("--cpu-seconds", type=float, default=150.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clip", type=Path, help="write the end of a fresh game here, as a looping PNG")
+    parser.add_argument("--ship", action="store_true", help="make the agent the one in assets/checkpoints")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     started, network, facts = time.process_time(), None, {}
@@ -107,6 +109,9 @@ def main() -> None:
             "mean_score": float(np.mean(fresh.scores)), "heights": fresh.heights,
             "mean_height": float(np.mean(fresh.heights)), "step_limit": STEP_LIMIT, **circumstances()}
     append("donkey_kong", line)
+    if arguments.ship and network:
+        told = ("job", "seed", "cpu_s", "agent_steps", "labels", "mean_score", "mean_height", "date")
+        save_kong(arguments.job, network, {key: line[key] for key in told})
     print({key: line[key] for key in ("job", "cpu_s", "mean_score", "heights")})
     if arguments.clip:
         first, *rest = (Image.fromarray(frame) for frame in fresh.frames)

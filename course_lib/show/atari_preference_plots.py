@@ -1,0 +1,183 @@
+"""The figures of lesson 06, and the reader of the measured runs that some of them show. Each plot returns a figure."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from course_lib.paths import root
+from course_lib.show.palette import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILION
+
+CLIPPED_AXIS = dict(left=False, bottom=False, labelleft=False, labelbottom=False)
+
+
+# ---- measured runs --------------------------------------------------------------------------------------------------
+
+
+def measured_runs() -> dict[str, list[dict]]:
+    """The runs of Pong from preferences that benchmarks/pong.py has measured: job -> its lines, one a seed.
+
+    Read when called, so that the lesson shows what was last measured; a line cut in half by a kill is left out.
+    """
+    runs = {}
+    for path in sorted((root() / "benchmarks" / "results").glob("pong_*.jsonl")):
+        whole = [json.loads(line) for line in path.read_text().split("\n")[:-1] if line]
+        lines = [line for line in whole if line.get("labels") and "true_return" in line]
+        if lines:
+            runs[path.stem.removeprefix("pong_")] = lines
+    return runs
+
+
+def labels_end(settings: Mapping) -> int:
+    """Agent steps at which a run had given its last labels. settings: those of its line, a `PreferenceConfig`."""
+    later = max(0, settings["labels"] - settings["first_labels"])
+    return -(-later // settings["labels_a_round"]) * settings["updates_a_round"] * 2048
+
+
+def run_table(runs: Mapping[str, Sequence[Mapping]]) -> str:
+    """One line a job: how many labels, how many ties, what was reached in how much time, over its seeds."""
+    rows = [f"{'job':22s}{'labels':>7s}{'ties':>6s}{'seeds':>6s}{'true return, 20 fresh games':>32s}{'CPU-seconds':>13s}"]
+    for job, lines in runs.items():
+        returns, seconds = ([line[key] for line in lines] for key in ("true_return", "cpu_s"))
+        ties = sum(line["ties"] for line in lines) / sum(line["labels"] for line in lines)
+        reached = f"{np.mean(returns):+.1f} (from {min(returns):+.1f} to {max(returns):+.1f})"
+        rows.append(f"{job:22s}{lines[0]['labels']:7d}{ties:6.0%}{len(lines):6d}{reached:>32s}{np.mean(seconds):13.0f}")
+    return "\n".join(rows)
+
+
+def return_curves(runs: Mapping[str, Sequence[Mapping]], title: str) -> Figure:
+    """True return during training, one line a seed, a panel a job; dashed where the last label had been given."""
+    figure, panels = plt.subplots(1, len(runs), figsize=(max(4.4, 3.1 * len(runs)), 2.9), sharey=True, squeeze=False)
+    for ax, (job, lines) in zip(panels[0], runs.items(), strict=True):
+        for line, colour in zip(lines, COLOURS * len(lines), strict=False):
+            steps, _, returns = zip(*line["curve"], strict=True)
+            ax.plot([step / 1000 for step in steps], returns, color=colour, label=f"seed {line['seed']}")
+        end = labels_end(lines[0]["settings"]) / 1000
+        ax.axvline(end, color=GREY, linestyle="--", linewidth=1)
+        ax.annotate("last labels", (end, 21), color=GREY, fontsize=8, ha="right", va="top", rotation=90)
+        ax.axhline(0, color=GREY, linewidth=0.8)
+        ax.set(title=job, xlabel="agent steps (thousands)", ylim=(-22, 22))
+    panels[0, 0].set_ylabel("true return (points)")
+    panels[0, 0].legend(fontsize=8, loc="lower right")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+# ---- what a reward model believes -----------------------------------------------------------------------------------
+
+
+def reward_along_clip(frames: np.ndarray, rewards: Mapping[str, np.ndarray], events: Sequence[tuple[int, str]],
+                      title: str, shown: int = 6) -> Figure:
+    """A clip's frames above what reward models say about each of its steps.
+
+    frames: (L, H, W, 3) uint8. rewards: name -> (members, L): each member thin, their mean thick; every model is
+    divided by its own largest mean, for units mean nothing. events: (step, words), marked with a line.
+    """
+    steps = len(frames)
+    figure = plt.figure(figsize=(8.4, 4.0))
+    grid = figure.add_gridspec(2, shown, height_ratios=(1.0, 1.5))
+    for place, step in enumerate(np.linspace(0, steps - 1, shown).round().astype(int)):
+        ax = figure.add_subplot(grid[0, place])
+        ax.imshow(frames[step])
+        ax.set_title(f"step {step}", fontsize=8)
+        ax.tick_params(**CLIPPED_AXIS)
+        ax.grid(False)
+    ax = figure.add_subplot(grid[1, :])
+    for colour, (name, each) in zip(COLOURS, rewards.items(), strict=False):
+        scale = max(1e-6, np.abs(each.mean(axis=0)).max())
+        for member in each:
+            ax.plot(member / scale, color=colour, alpha=0.35, linewidth=0.8)
+        ax.plot(each.mean(axis=0) / scale, color=colour, linewidth=2, label=name)
+    top = ax.get_ylim()[1]
+    for step, words in events:
+        ax.axvline(step, color=GREY, linestyle="--", linewidth=1)
+        ax.text(step + 0.4, top, words, color=GREY, fontsize=8, va="top")
+    ax.axhline(0, color=GREY, linewidth=0.8)
+    ax.set(xlabel="step of the clip", ylabel="learned reward\n(share of its largest)", xlim=(0, steps - 1))
+    ax.legend(fontsize=8, loc="lower left")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def occlusion_maps(frames: Mapping[str, np.ndarray], rests: Mapping[str, np.ndarray], title: str) -> Figure:
+    """What the reward of single steps rests on, as colour over the frame: blue for, vermilion against.
+
+    frames: name -> (H, W, 3). rests: name -> (rows, columns), reward lost when that block is emptied; one scale.
+    """
+    largest = max(1e-6, *(np.abs(rest).max() for rest in rests.values()))
+    figure, panels = plt.subplots(1, len(frames), figsize=(2.9 * len(frames) + 0.8, 3.0), squeeze=False)
+    for ax, (name, frame) in zip(panels[0], frames.items(), strict=True):
+        ax.imshow(frame, extent=(0, 1, 0, 1), alpha=0.55)
+        image = ax.imshow(rests[name], extent=(0, 1, 0, 1), cmap="RdBu", vmin=-largest, vmax=largest, alpha=0.6)
+        ax.set_title(name, fontsize=9)
+        ax.tick_params(**CLIPPED_AXIS)
+        ax.grid(False)
+    bar = figure.colorbar(image, ax=panels[0].tolist(), ticks=[-largest, 0, largest], shrink=0.85)
+    bar.ax.set_yticklabels(["disliked", "no matter", "liked"])
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def cell_map(worth: np.ndarray, title: str) -> Figure:
+    """The numbers of a linear reward model where they belong on the screen. worth: (40, 40)."""
+    limit = max(1e-6, np.percentile(np.abs(worth), 99.5))
+    figure, ax = plt.subplots(figsize=(4.6, 3.7))
+    image = ax.imshow(worth, cmap="RdBu", vmin=-limit, vmax=limit)
+    ax.set(title=title, xlabel="cell, from the left", ylabel="cell, from the top")
+    ax.annotate("our paddle", (35, 12), (22, 5), fontsize=8, arrowprops={"arrowstyle": "->", "color": GREY})
+    ax.grid(False)
+    bar = figure.colorbar(image, ax=ax, ticks=[-limit, 0, limit])
+    bar.ax.set_yticklabels(["disliked", "no matter", "liked"])
+    return figure
+
+
+# ---- learned and true -----------------------------------------------------------------------------------------------
+
+
+def learned_and_true(windows: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
+    """Learned against true reward of many windows of play, a panel each, with their correlation.
+
+    windows: name -> (learned (W,), true (W,)); points are spread sideways a little so that they can be told apart.
+    """
+    rng = np.random.default_rng(0)
+    figure, panels = plt.subplots(1, len(windows), figsize=(3.0 * len(windows), 2.8), squeeze=False)
+    for ax, (name, (learned, true)) in zip(panels[0], windows.items(), strict=True):
+        colours = np.where(true > 0, BLUE, np.where(true < 0, VERMILION, GREY))
+        ax.scatter(true + rng.uniform(-0.15, 0.15, len(true)), learned, s=7, alpha=0.5, color=colours)
+        r = np.corrcoef(learned, true)[0, 1] if true.std() > 0 else float("nan")
+        ax.set(title=f"{name}: r = {r:.2f}", xlabel="points in the window (true)", xticks=(-1, 0, 1))
+        ax.title.set_fontsize(9)
+    panels[0, 0].set_ylabel("learned reward of the window")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def selection_bars(ties: Mapping[str, float], correlations: Mapping[str, float], title: str) -> Figure:
+    """Ways to choose pairs: the share of pairs that tie, and how the reward they teach correlates with the true one."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.4), sharey=True)
+    names = list(ties)
+    left.barh(names, [100 * ties[name] for name in names], color=ORANGE)
+    left.set(xlabel="pairs that tie (%)", xlim=(0, 100))
+    right.barh(names, [correlations[name] for name in names], color=BLUE)
+    right.set(xlabel="correlation with the true reward", xlim=(min(0.0, *correlations.values()), 1))
+    left.invert_yaxis()
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+# ---- behaviour ------------------------------------------------------------------------------------------------------
+
+
+def paddle_heights(heights: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Where the paddle stood: a histogram for each agent, the mean dashed. heights: name -> (steps,)."""
+    figure, ax = plt.subplots(figsize=(6.4, 2.9))
+    for colour, (name, values) in zip((GREY, GREEN, BLUE), heights.items(), strict=False):
+        seen = values[np.isfinite(values)]
+        ax.hist(seen, bins=25, range=(0, 1), weights=np.full(len(seen), 100 / len(seen)), alpha=0.55, color=colour,
+                label=name)
+        ax.axvline(seen.mean(), color=colour, linestyle="--")
+    ax.set(xlabel="height of our paddle (0 floor, 1 ceiling)", ylabel="share of the time (%)", title=title)
+    ax.legend(fontsize=8)
+    return figure
