@@ -97,13 +97,13 @@ def fetch(asset: Asset) -> None:
 
 
 @contextmanager
-def alone(workshop: Path) -> Iterator[None]:
-    """Let one program at a time fetch, waiting if need be, and clear away what a stopped one left half done."""
+def alone(workshop: Path, doing: str = "fetching data") -> Iterator[None]:
+    """Let one program at a time work there, waiting if need be, and clear away what a stopped one left half done."""
     lock = FileLock(workshop / "lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print("Another program is fetching data; waiting for it.")
+        print(f"Another program is {doing}; waiting for it.")
         lock.acquire()
     try:
         for left in workshop.glob("half-*"):
