@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from course_lib.atari.boundaries import at_ball_gone
+from course_lib.atari.cell_reward import CellReward
 from course_lib.atari.encoders import BinaryFrames, Encoder, PongObjects
 from course_lib.atari.games import DONKEY_KONG, PONG, Game
 from course_lib.atari.kong import KongObjects
@@ -34,6 +35,7 @@ class Track:
 
 TRACKS = {
     "pong frames": Track(PONG, BinaryFrames, FrameAgent, RowPooledReward, at_ball_gone),
+    "pong cells": Track(PONG, BinaryFrames, FrameAgent, CellReward, at_ball_gone),
     "pong objects": Track(PONG, PongObjects, ObjectAgent, ObjectReward, at_ball_gone),
     "donkey kong objects": Track(DONKEY_KONG, KongObjects, partial(ObjectAgent, actions=len(DONKEY_KONG.actions)),
                                  ObjectReward, nowhere),

@@ -38,7 +38,8 @@ def labels_end(settings: Mapping) -> int:
 
 def run_table(runs: Mapping[str, Sequence[Mapping]]) -> str:
     """One line a job: how many labels, how many ties, what was reached in how much time, over its seeds."""
-    rows = [f"{'job':22s}{'labels':>7s}{'ties':>6s}{'seeds':>6s}{'true return, 20 fresh games':>32s}{'CPU-seconds':>13s}"]
+    head = f"{'job':22s}{'labels':>7s}{'ties':>6s}{'seeds':>6s}{'true return, 20 fresh games':>32s}{'CPU-seconds':>13s}"
+    rows = [head]
     for job, lines in runs.items():
         returns, seconds = ([line[key] for line in lines] for key in ("true_return", "cpu_s"))
         ties = sum(line["ties"] for line in lines) / sum(line["labels"] for line in lines)
