@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from course_lib.atari.boundaries import ball_seen
-from course_lib.atari.encoders import BALL, BinaryFrames, PongObjects
+from course_lib.atari.encoders import BALL, BinaryFrames, PongObjects, forty_rows
 from course_lib.atari.games import PONG, UnknownGame, emulators, find_game
 
 
@@ -26,22 +26,31 @@ def test_screens_hold_a_ball_and_points(screens):
     assert len(np.unique(screens[:, :24].reshape(len(screens), -1), axis=0)) > 3, "no score changed: a weak sample"
 
 
-def test_the_ball_sets_a_cell_where_it_is_on_the_screen(screens):
-    court = screens[:, PONG.court]
-    cells = BinaryFrames().look(court)                                              # (M, 40, 40)
+@pytest.mark.parametrize("rows", [40, 80])
+def test_the_ball_sets_a_cell_where_it_is_on_the_screen(screens, rows):
+    court, height = screens[:, PONG.court], 160 // rows
+    cells = BinaryFrames(rows=rows).look(court)                                     # (M, rows, 40)
     for picture, cell in zip(court[::7], cells[::7], strict=True):
-        rows, columns = np.nonzero(picture == BALL)
+        down, columns = np.nonzero(picture == BALL)
         behind_paddles = np.isin(columns // 4, (4, 35)).all()
-        if len(rows) and not behind_paddles:
-            assert cell[rows.min() // 4:rows.max() // 4 + 1, columns.min() // 4:columns.max() // 4 + 1].any()
+        if len(down) and not behind_paddles:
+            assert cell[down.min() // height:down.max() // height + 1, columns.min() // 4:columns.max() // 4 + 1].any()
 
 
 def test_every_cell_that_is_set_has_something_in_it_and_empty_court_sets_none(screens):
     court = screens[:, PONG.court]
-    something = (court != PONG.floor).reshape(-1, 40, 4, 40, 4).any(axis=(2, 4))    # (M, 40, 40)
+    something = (court != PONG.floor).reshape(-1, 80, 2, 40, 4).any(axis=(2, 4))    # (M, 80, 40)
     cells = BinaryFrames().look(court).astype(bool)
     assert not (cells & ~something).any()
     assert not BinaryFrames().look(np.full((1, 160, 160), PONG.floor, np.uint8)).any()
+
+
+def test_forty_rows_of_eighty_are_what_a_coarse_look_sees(screens):
+    court = screens[:, PONG.court]
+    fine, coarse = BinaryFrames(), BinaryFrames(rows=40)
+    assert np.array_equal(forty_rows(fine.join(fine.look(court), fine.look(court))),
+                          coarse.join(coarse.look(court), coarse.look(court)))
+    assert forty_rows(coarse.look(court)).shape == (len(court), 40, 40)
 
 
 def test_objects_are_where_a_hand_made_picture_has_them():

@@ -18,13 +18,13 @@ def at_points(rollout: Rollout) -> torch.Tensor:
 
 
 def ball_seen(obs: torch.Tensor) -> torch.Tensor:
-    """Whether the newer frame shows a ball. obs: (..., 2, 40, 40) cells or (..., 10) objects; returns (...) bool.
+    """Whether the newer frame shows a ball. obs: (..., 2, rows, 40) cells or (..., 10) objects; returns (...) bool.
 
     In cells, anything outside the paddles' two columns is the ball.
     """
     if obs.shape[-1] == 10:
         return obs[..., 0] > 0.5
-    now = obs[..., 0, :, :]                                                         # (..., 40, 40)
+    now = obs[..., 0, :, :]                                                         # (..., rows, 40)
     return torch.stack([now[..., columns].flatten(-2).amax(-1) > 0 for columns in PADDLE_COLUMNS]).any(0)
 
 

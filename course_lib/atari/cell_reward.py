@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from course_lib.atari.encoders import forty_rows
+
 CELLS = 40 * 40
 
 
 class CellReward(nn.Module):
     """A worth for each cell of the newer frame; linear. 1,601 weights.
 
-    obs: (..., 2, 40, 40) of 0 and 1 -> rewards (...). Starts at 0 everywhere: what no label spoke of stays there.
+    obs: (..., 2, rows, 40) of 0 and 1 -> rewards (...). Starts at 0 everywhere: what no label spoke of stays there.
     """
 
     def __init__(self, seed: int = 0):
@@ -26,13 +28,13 @@ class CellReward(nn.Module):
             self.worth.bias.zero_()
 
     def rewards(self, obs: torch.Tensor) -> torch.Tensor:
-        """(..., 2, 40, 40) -> (...)."""
-        return self.worth(obs[..., 0, :, :].flatten(-2).float()).squeeze(-1)
+        """(..., 2, rows, 40) -> (...)."""
+        return self.worth(forty_rows(obs)[..., 0, :, :].flatten(-2).float()).squeeze(-1)
 
     @staticmethod
     def prepare(segments: list[np.ndarray]) -> list[torch.Tensor]:
         """The newer frames of each segment, (L, 1600) bytes."""
-        return [torch.from_numpy(np.ascontiguousarray(obs[:, 0])).flatten(1) for obs in segments]
+        return [torch.from_numpy(np.ascontiguousarray(forty_rows(obs)[:, 0])).flatten(1) for obs in segments]
 
     @staticmethod
     def gather(prepared: list[torch.Tensor]) -> torch.Tensor:

@@ -4,7 +4,7 @@ Both encoders look at one frame at a time (`look`) and then put two looks togeth
 nobody can tell which way the ball flies. Nothing else reaches the agent: no score, no memory of the emulator.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,26 +28,36 @@ class Encoder(Protocol):
 
 
 class BinaryFrames:
-    """Two frames of 40 x 40 cells: 1 where anything but empty court was seen. For Pong.
+    """Two frames of `rows` x 40 cells: 1 where anything but empty court was seen. For Pong.
 
-    Of each cell's 4 x 4 pixels only those of the first row in every second column are looked at. The ball is 4 pixels
-    high and 2 wide: it covers exactly one sampled row and one sampled column, so that it is never lost.
+    A cell is 4 pixels wide and 160 / rows high. Of its pixels only those of the first row in every second column are
+    looked at. The ball is 4 pixels high and 2 wide: with 40 rows it covers exactly one sampled row and one sampled
+    column, so that it is never lost. The 80 rows of the default tell in addition where on the paddle it will land,
+    which decides at what angle it flies off: on 40 rows an agent learns to return the ball, on 80 to win (lesson 05).
     """
 
-    shape = (2, 40, 40)
     dtype = np.uint8
 
-    def __init__(self, game: str | Game = "pong"):
-        self.floor = find_game(game).floor
+    def __init__(self, game: str | Game = "pong", rows: int = 80):
+        self.floor, self.height = find_game(game).floor, 160 // rows                # height of a cell, pixels
+        self.shape = (2, rows, 40)
 
     def look(self, court: np.ndarray) -> np.ndarray:
-        """(N, 160, 160) -> (N, 40, 40) of 0 and 1."""
-        seen = court[:, ::4, ::2] != self.floor                                     # (N, 40, 80)
-        return (seen[:, :, ::2] | seen[:, :, 1::2]).astype(np.uint8)                # (N, 40, 40)
+        """(N, 160, 160) -> (N, rows, 40) of 0 and 1."""
+        seen = court[:, ::self.height, ::2] != self.floor                           # (N, rows, 80)
+        return (seen[:, :, ::2] | seen[:, :, 1::2]).astype(np.uint8)                # (N, rows, 40)
 
     def join(self, now: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """(N, 40, 40) twice -> (N, 2, 40, 40), the newer first."""
+        """(N, rows, 40) twice -> (N, 2, rows, 40), the newer first."""
         return np.stack([now, before], axis=1)
+
+
+def forty_rows(obs: Any) -> Any:
+    """The same frames with 40 rows, all that the reward models look at. (..., rows, 40) -> (..., 40, 40).
+
+    Few labels teach few numbers, and who won a point shows on 40 rows as well as on 80. Arrays and tensors alike.
+    """
+    return obs[..., ::obs.shape[-2] // 40, :]
 
 
 class PongObjects:

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from course_lib.atari.encoders import forty_rows
 from course_lib.atari.reward_models import RewardEnsemble
 
 
@@ -18,13 +19,13 @@ def rewards_along(ensemble: RewardEnsemble, obs: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def occlusion(ensemble: RewardEnsemble, obs: np.ndarray, size: int = 4) -> np.ndarray:
-    """How much of a step's reward rests on each part of the picture: (2, 40, 40) -> (40 / size, 40 / size).
+    """How much of a step's reward rests on each part of the picture: (2, rows, 40) -> (40 / size, 40 / size).
 
-    Each block of size x size cells is emptied in both frames; the entry is the reward as it was minus the reward
-    without the block. Source: M. Zeiler and R. Fergus (2014), "Visualizing and understanding convolutional networks",
-    section 4.2.
+    Each block of size x size cells of the 40 x 40 that reward models read is emptied in both frames; the entry is the
+    reward as it was minus the reward without the block. Source: M. Zeiler and R. Fergus (2014), "Visualizing and
+    understanding convolutional networks", section 4.2.
     """
-    blocks = 40 // size
+    blocks, obs = 40 // size, forty_rows(obs)
     changed = np.repeat(obs[None], blocks * blocks + 1, axis=0)                     # (blocks^2 + 1, 2, 40, 40)
     for number in range(blocks * blocks):
         row, column = number // blocks * size, number % blocks * size

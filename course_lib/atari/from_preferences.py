@@ -4,7 +4,7 @@ One round after another: collect clips -> label pairs -> fit the reward model ->
 
 Departures from Christiano et al. (2017), "Deep reinforcement learning from human preferences":
 - the three parts take turns instead of running at once; PPO in place of A2C;
-- the policy sees 2 binary frames of 40 x 40; the reward model is one small convolution summed over rows, not their
+- the policy sees 2 binary frames of 80 x 40 cells; the reward model is one small convolution summed over rows, not their
   four-layer network; ensembles are resampled by weights (fit_reward.py);
 - pairs are random by default: half of them tie, and disagreement between members did not pick better ones;
 - GAE stops where the ball leaves the screen (boundaries.py), which tells that a rally ended, not who won it;
@@ -34,7 +34,7 @@ class PreferenceConfig:
     """One run from preferences. Sources of the defaults: benchmarks/pong.py, unless a field says otherwise."""
 
     track: str = "pong frames"              # game, and what policy and reward model see of it: a key of TRACKS
-    total_steps: int = 700_000              # agent steps of training
+    total_steps: int = 950_000              # agent steps of training
     labels: int = 400                       # preferences asked for in all
     first_labels: int = 60                  # of them before any training
     labels_a_round: int = 12                # at each later time
@@ -44,7 +44,7 @@ class PreferenceConfig:
     pool: int = 480                         # newest clips that pairs are drawn from; older ones are dropped
     members: int = 3                        # reward models: Christiano et al. (2017) used 3
     fit: FitConfig = field(default_factory=FitConfig)
-    ppo: PPOConfig = field(default_factory=pong_config)     # those of lesson 05
+    ppo: PPOConfig = field(default_factory=pong_config)     # those of lesson 05, total_steps and seed as here
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class AtariFromPreferences:
         self.ensemble = RewardEnsemble(track.reward_model, config.members, config.seed)
         self.fitter = RewardFitter(self.ensemble, config.fit, config.seed)
         self.standardise = Standardiser()
-        ppo = PPOConfig(**{**vars(config.ppo), "seed": config.seed})
+        ppo = PPOConfig(**{**vars(config.ppo), "total_steps": config.total_steps, "seed": config.seed})
         self.ppo = PPO(self.envs, self.network, ppo, reward_function=self.predicted_rewards,
                        boundary_function=track.boundary)
         self.pool: list[Segment] = []

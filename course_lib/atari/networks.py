@@ -1,7 +1,7 @@
 """One small network for playing, with two heads: which action, and how well it is going. Lesson 05.
 
-The layer that matters is the first: 8 x 8 cells, every 4 cells, which leaves a 9 x 9 grid, fine enough to say where the
-ball is. A second convolution down to 3 x 3, as in large networks for large frames, throws the ball's place away and
+The layer that matters is the first: it looks at squares of 32 x 32 pixels, every 16 pixels, which leaves a 9 x 9 grid,
+fine enough to say where the ball is. A second convolution down to 3 x 3, as in large networks for large frames, throws the ball's place away and
 stops learning (benchmarks/pong.py grid-3; shown in lesson 05).
 """
 
@@ -13,13 +13,14 @@ from course_lib.rl.networks import orthogonal
 
 
 class FrameAgent(nn.Module):
-    """obs: (B, C, 40, 40) of 0 and 1 -> (Categorical over the actions, values (B,)). 168,596 weights for Pong."""
+    """obs: (B, C, rows, 40) of 0 and 1 -> (Categorical over the actions, values (B,)). 170,644 weights for 80 rows."""
 
-    def __init__(self, actions: int = 3, channels: int = 2, hidden: int = 128, seed: int = 0):
+    def __init__(self, actions: int = 3, channels: int = 2, hidden: int = 128, rows: int = 80, seed: int = 0):
         super().__init__()
         draw = torch.Generator().manual_seed(seed)
+        squares = nn.Conv2d(channels, 16, kernel_size=(rows // 5, 8), stride=(rows // 10, 4))
         self.trunk = nn.Sequential(
-            orthogonal(nn.Conv2d(channels, 16, kernel_size=8, stride=4), generator=draw), nn.ReLU(),  # (B, 16, 9, 9)
+            orthogonal(squares, generator=draw), nn.ReLU(),                                           # (B, 16, 9, 9)
             nn.Flatten(),                                                                             # (B, 1296)
             orthogonal(nn.Linear(16 * 9 * 9, hidden), generator=draw), nn.ReLU())                     # (B, hidden)
         self.policy = orthogonal(nn.Linear(hidden, actions), 0.01, draw)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from course_lib.atari.encoders import forty_rows
 from course_lib.atari.patches import GRID, SIZE, STRIDE, PatchTable, SegmentPatches
 
 
@@ -18,7 +19,7 @@ class RowPooledReward(nn.Module):
     """A convolution, summed over the rows: the reward may depend on where along the court something is and how it
     moves, not on its height. 833 weights.
 
-    obs: (..., 2, 40, 40) of 0 and 1 -> rewards (...). A general image network needs many more labels to find out that
+    obs: (..., 2, rows, 40) of 0 and 1 -> rewards (...); of 80 rows every second is read. A general image network needs many more labels to find out that
     height does not matter; the choice is tailored to Pong and lesson 06 says so.
     """
 
@@ -30,14 +31,14 @@ class RowPooledReward(nn.Module):
             self.out = nn.Linear(filters * GRID, 1)
 
     def rewards(self, obs: torch.Tensor) -> torch.Tensor:
-        """(..., 2, 40, 40) -> (...)."""
-        h = F.relu(self.look(obs.flatten(0, -4).float()))                           # (B, filters, 19, 19)
+        """(..., 2, rows, 40) -> (...)."""
+        h = F.relu(self.look(forty_rows(obs).flatten(0, -4).float()))               # (B, filters, 19, 19)
         return self.out(h.sum(dim=2).flatten(1)).reshape(obs.shape[:-3])
 
     @staticmethod
     def prepare(segments: list[np.ndarray]) -> list[SegmentPatches]:
-        """What fitting needs to know of each segment, (L, 2, 40, 40): counted once, used at every step."""
-        return [SegmentPatches.of(obs) for obs in segments]
+        """What fitting needs to know of each segment, (L, 2, rows, 40): counted once, used at every step."""
+        return [SegmentPatches.of(forty_rows(obs)) for obs in segments]
 
     @staticmethod
     def gather(prepared: list[SegmentPatches]) -> PatchTable:

@@ -40,6 +40,7 @@ class PPOConfig:
     minibatch_size: int = 512               # agent steps in one gradient step
     learning_rate: float = 1e-3             # Adam's, at the start
     final_learning_rate: float = 0.1        # its share left at total_steps; it falls linearly (1: it stays)
+    hold_learning_rate: float = 0.0         # share of total_steps during which it does not fall yet
     gamma: float = 0.99                     # worth of a reward one step later
     lam: float = 0.95                       # GAE's lambda
     clip: float = 0.2                       # how far the ratio of new to old probability pays; infinity switches it off
@@ -126,7 +127,8 @@ class PPO:
     def _update(self) -> Progress:
         started = time.process_time()
         fraction_done = min(1.0, self.steps / self.config.total_steps)
-        share = 1.0 - fraction_done * (1.0 - self.config.final_learning_rate)
+        fallen = max(0.0, fraction_done - self.config.hold_learning_rate) / (1.0 - self.config.hold_learning_rate)
+        share = 1.0 - fallen * (1.0 - self.config.final_learning_rate)
         self.optimizer.param_groups[0]["lr"] = self.config.learning_rate * share
 
         rollout, episodes = self.collector.collect(self.config.num_steps)
