@@ -60,7 +60,8 @@ def test_sight_finds_the_points_of_real_games():
 
 
 @pytest.mark.parametrize(("agent", "shape", "weights"), [
-    (FrameAgent, (2, 80, 40), 170_644), (partial(FrameAgent, rows=40), (2, 40, 40), 168_596), (ObjectAgent, (10,), 5_124)])
+    (FrameAgent, (2, 80, 40), 170_644), (partial(FrameAgent, rows=40), (2, 40, 40), 168_596),
+    (ObjectAgent, (10,), 5_124)])
 def test_agents_start_undecided_and_have_the_stated_size(agent, shape, weights):
     network = agent(seed=1)
     distribution, values = network(torch.rand(5, *shape))

@@ -4,8 +4,8 @@ One round after another: collect clips -> label pairs -> fit the reward model ->
 
 Departures from Christiano et al. (2017), "Deep reinforcement learning from human preferences":
 - the three parts take turns instead of running at once; PPO in place of A2C;
-- the policy sees 2 binary frames of 80 x 40 cells; the reward model is one small convolution summed over rows, not their
-  four-layer network; ensembles are resampled by weights (fit_reward.py);
+- the policy sees 2 binary frames of 80 x 40 cells; the reward model reads every second row of them by one small
+  convolution summed over rows, not by their four-layer network; ensembles are resampled by weights (fit_reward.py);
 - pairs are random by default: half of them tie, and disagreement between members did not pick better ones;
 - GAE stops where the ball leaves the screen (boundaries.py), which tells that a rally ended, not who won it;
 - the predicted reward of a step is read from what the step led to.

@@ -1,8 +1,8 @@
 """One small network for playing, with two heads: which action, and how well it is going. Lesson 05.
 
 The layer that matters is the first: it looks at squares of 32 x 32 pixels, every 16 pixels, which leaves a 9 x 9 grid,
-fine enough to say where the ball is. A second convolution down to 3 x 3, as in large networks for large frames, throws the ball's place away and
-stops learning (benchmarks/pong.py grid-3; shown in lesson 05).
+fine enough to say where the ball is. A second convolution down to 3 x 3, as in large networks for large frames, throws
+the ball's place away (coarse.py; shown in lesson 05).
 """
 
 import torch

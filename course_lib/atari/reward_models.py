@@ -19,8 +19,9 @@ class RowPooledReward(nn.Module):
     """A convolution, summed over the rows: the reward may depend on where along the court something is and how it
     moves, not on its height. 833 weights.
 
-    obs: (..., 2, rows, 40) of 0 and 1 -> rewards (...); of 80 rows every second is read. A general image network needs many more labels to find out that
-    height does not matter; the choice is tailored to Pong and lesson 06 says so.
+    obs: (..., 2, rows, 40) of 0 and 1 -> rewards (...); of 80 rows every second is read. A general
+    image network needs many more labels to find out that height does not matter; the choice is tailored to Pong and
+    lesson 06 says so.
     """
 
     def __init__(self, filters: int = 16, seed: int = 0):
