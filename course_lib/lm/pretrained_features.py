@@ -4,8 +4,9 @@ The model reads the text and then "Sentiment:", and is stopped there: what stand
 is what it was about to say. No weight of it is changed, so each text is read once, and every reward model after that
 costs a second. Sixteen-bit numbers, and batches of texts of nearly the same length, so that next to nothing is padding.
 
-Source of the idea: features of an autoregressive model under a linear model, M. E. Peters et al. (2018), section 5.3,
-and A. Radford et al. (2018), section 3.3, for an input that ends in a cue. Taught in lesson 09, section 9.5.
+Sources: A. Radford, R. Jozefowicz, I. Sutskever (2017), "Learning to generate reviews and discovering sentiment", a
+linear model on the states of a frozen language model; G. Alain and Y. Bengio (2016), for layers as features. Taught in
+lesson 09, section 9.5.
 """
 
 import hashlib
