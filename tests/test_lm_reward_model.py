@@ -38,13 +38,13 @@ def good_against_bad(count: int = 64) -> tuple[list[list[int]], Comparisons]:
 
 
 def test_pack_puts_an_end_token_on_both_sides_and_says_where_each_text_ends():
-    tokens, last = pack([[3, 4], [5, 6, 7, 8]], EOS, context=16)
-    assert tokens.tolist() == [[0, 3, 4, 0, 0, 0], [0, 5, 6, 7, 8, 0]] and last.tolist() == [3, 5]
+    tokens, lengths = pack([[3, 4], [5, 6, 7, 8]], EOS, context=16)
+    assert tokens.tolist() == [[0, 3, 4, 0, 0, 0], [0, 5, 6, 7, 8, 0]] and lengths.tolist() == [4, 6]
 
 
 def test_pack_cuts_what_the_context_cannot_hold():
-    tokens, last = pack([list(range(1, 12)) * 3], EOS, context=16)
-    assert tokens.shape == (1, 16) and last.item() == 15 and tokens[0, 15] == EOS
+    tokens, lengths = pack([list(range(1, 12)) * 3], EOS, context=16)
+    assert tokens.shape == (1, 16) and lengths.item() == 16 and tokens[0, 15] == EOS
 
 
 def test_an_empty_text_has_a_reward_too():
@@ -60,10 +60,16 @@ def test_padding_does_not_change_a_reward():
 
 def test_the_reward_is_the_head_at_the_last_token():
     model = tiny().eval()
-    tokens, last = pack([[3, 4], [5, 6, 7]], EOS, context=16)
+    tokens, lengths = pack([[3, 4], [5, 6, 7]], EOS, context=16)
     with torch.no_grad():
-        everywhere = model.at_each_token(tokens)
-        torch.testing.assert_close(model(tokens, last), everywhere[torch.arange(2), last])
+        everywhere = model.at_each_token(tokens)                       # (2, 5)
+        torch.testing.assert_close(model(tokens, lengths), torch.stack([everywhere[0, 3], everywhere[1, 4]]))
+
+
+def test_another_way_of_reading_takes_its_place():
+    first = RewardModel(tiny().trunk, read=lambda scores, lengths: scores[:, 0]).eval()
+    rewards = first.score([[3, 4], [5, 6, 7]], EOS)
+    assert rewards[0] == rewards[1]                                    # at the first token nothing is read yet
 
 
 def test_training_learns_which_token_wins_also_in_unseen_texts():

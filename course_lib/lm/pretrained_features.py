@@ -85,6 +85,20 @@ def cached_features(texts: Sequence[str], settings: FeatureSettings | None = Non
     return rows
 
 
+def asked_outright(rows: Tensor, yes: str = " positive", no: str = " negative") -> Tensor:
+    """What the model itself was about to say after the cue, (texts,): the logit of `yes` minus that of `no`.
+
+    rows: (texts, D) features whose last 576 numbers are the top layer at the last token, as by default. No label, no
+    training: a reward before the first verdict. Each word must be one token (ValueError).
+    """
+    tokenizer = load_tokenizer()
+    tokens = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in (yes, no)]
+    if any(len(token) != 1 for token in tokens):
+        raise ValueError(f"{yes!r} and {no!r} must be one token each; they are {tokens}")
+    table = load_pretrained().lm_head.weight.detach().float()                             # (V, 576)
+    return rows[:, -table.shape[1]:] @ (table[tokens[0][0]] - table[tokens[1][0]])
+
+
 def cache_folder(texts: Sequence[str], settings: FeatureSettings) -> Path:
     """Where `cached_features` keeps the features of these texts."""
     identity = json.dumps([RECIPE, asdict(settings), list(texts)])

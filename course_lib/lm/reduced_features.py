@@ -55,11 +55,16 @@ class ReducedFeatures:
     """The shipped features, and the way from a new text's full features to such a row."""
 
     rows: Tensor                    # (all rated texts, k) float32, in the order of load_rated_texts
+    asked: Tensor                   # (all rated texts,) what the model says when asked outright, without any label
     reduction: Reduction
 
     def of(self, texts: Sequence[RatedText]) -> Tensor:
         """Rows of these rated texts, (texts, k), found by domain and number."""
-        return self.rows[[_places()[text.domain, text.number] for text in texts]]
+        return self.rows[places(texts)]
+
+    def asked_of(self, texts: Sequence[RatedText]) -> Tensor:
+        """`asked_outright` for these rated texts, (texts,)."""
+        return self.asked[places(texts)]
 
 
 def fit_reduction(features: Tensor, directions: int, step: float, settings: FeatureSettings) -> Reduction:
@@ -75,15 +80,19 @@ def fit_reduction(features: Tensor, directions: int, step: float, settings: Feat
     return Reduction(mean, spread, (components / scale).round() * scale, step, settings)
 
 
-def save_reduced(path: Path, features: Tensor, reduction: Reduction) -> None:
-    """Write the rows of all rated texts, whole or not at all. Raises CourseError when the file cannot be written."""
+def save_reduced(path: Path, features: Tensor, asked: Tensor, reduction: Reduction) -> None:
+    """Write the rows of all rated texts, whole or not at all. Raises CourseError when the file cannot be written.
+
+    features: (texts, D) of all rated texts in their order. asked: (texts,) what `asked_outright` makes of them.
+    """
     codes = (reduction.reduce(features) / reduction.step).round().to(torch.int8)          # (texts, k)
     scale = reduction.components.abs().max(dim=0).values / LIMIT
     facts = {"texts": _identity(), "step": reduction.step, "settings": asdict(reduction.settings)}
     content = BytesIO()
     np.savez_compressed(
-        content, codes=codes.T.contiguous().numpy(), mean=reduction.mean.half().numpy(), scale=scale.numpy(),
-        spread=reduction.spread.half().numpy(), facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8),
+        content, codes=codes.T.contiguous().numpy(), asked=asked.half().numpy(), scale=scale.numpy(),
+        mean=reduction.mean.half().numpy(), spread=reduction.spread.half().numpy(),
+        facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8),
         components=(reduction.components / scale).round().to(torch.int8).T.contiguous().numpy())
     with in_a_sentence(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,15 +114,20 @@ def load_reduced(path: Path | None = None) -> ReducedFeatures:
             settings = {name: tuple(value) if isinstance(value, list) else value
                         for name, value in facts["settings"].items()}
             numbers = {name: torch.from_numpy(file[name].astype(np.float32))
-                       for name in ("codes", "mean", "spread", "scale", "components")}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+                       for name in ("codes", "asked", "mean", "spread", "scale", "components")}
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise CourseError(f"{path} cannot be read ({type(error).__name__}). {back}") from error
     if facts["texts"] != _identity():
         raise CourseError(f"{path.name} was made for other texts than the rated ones that the course fetched. {back}")
     components = numbers["components"].T * numbers["scale"]                               # (D, k)
     reduction = Reduction(numbers["mean"], numbers["spread"].clamp(min=1e-3), components, facts["step"],
                           FeatureSettings(**settings))
-    return ReducedFeatures(numbers["codes"].T * facts["step"], reduction)
+    return ReducedFeatures(numbers["codes"].T * facts["step"], numbers["asked"], reduction)
+
+
+def places(texts: Sequence[RatedText]) -> list[int]:
+    """Where these rated texts stand in the order of load_rated_texts, found by domain and number."""
+    return [_places()[text.domain, text.number] for text in texts]
 
 
 @lru_cache(maxsize=1)

@@ -24,12 +24,24 @@ from course_lib.preferences.human_ratings import Comparisons
 from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 
-class RewardModel(nn.Module):
-    """A GPT trunk and a head of one number a position."""
+def rewards_at_the_end(scores: Tensor, lengths: Tensor) -> Tensor:
+    """The score at each text's last real token, (B,). Exercise 09.2.
 
-    def __init__(self, trunk: GPT, seed: int = 0):
+    scores: (B, T) the head's number at every token. lengths: (B,) how many tokens of each row are no padding. Read in
+    the padding, the same text would earn another reward in a longer batch.
+    """
+    return scores[torch.arange(len(scores)), lengths - 1]
+
+
+class RewardModel(nn.Module):
+    """A GPT trunk and a head of one number a position.
+
+    read: takes the place of `rewards_at_the_end`, for instance the learner's own of exercise 09.2.
+    """
+
+    def __init__(self, trunk: GPT, seed: int = 0, read: Callable[[Tensor, Tensor], Tensor] = rewards_at_the_end):
         super().__init__()
-        self.trunk = trunk
+        self.trunk, self.read = trunk, read
         self.head = nn.Linear(trunk.config.width, 1)
         nn.init.normal_(self.head.weight, std=0.02, generator=torch.Generator().manual_seed(seed))
         nn.init.zeros_(self.head.bias)
@@ -38,13 +50,9 @@ class RewardModel(nn.Module):
         """(B, T) -> (B, T): the head at every position; what a value network needs in lesson 10."""
         return self.head(self.trunk.hidden(tokens)).squeeze(-1)
 
-    def forward(self, tokens: Tensor, last: Tensor) -> Tensor:
-        """Rewards, (B,). tokens: (B, T), padded behind the text; last: (B,) the place of each text's last token.
-
-        The place matters: read at the padding, the same text would earn another reward in a longer batch.
-        """
-        hidden = self.trunk.hidden(tokens)                                          # (B, T, C)
-        return self.head(hidden[torch.arange(len(tokens)), last]).squeeze(-1)       # (B,)
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Rewards, (B,). tokens: (B, T), padded behind the text; lengths: (B,) tokens of each row that are real."""
+        return self.read(self.at_each_token(tokens), lengths)
 
     @torch.no_grad()
     def score(self, ids: Sequence[Sequence[int]], eos: int, batch: int = 64) -> Tensor:
@@ -64,17 +72,17 @@ class RewardModel(nn.Module):
 
 
 def pack(ids: Sequence[Sequence[int]], eos: int, context: int) -> tuple[Tensor, Tensor]:
-    """(tokens, last): rows of end token, text, end token, filled up behind with end tokens.
+    """(tokens, lengths): rows of end token, text, end token, filled up behind with end tokens.
 
-    tokens: (B, T) int64. last: (B,) int64, the place of the end token that closes each text; of a text that is longer
-    than the context allows, the first `context` - 2 tokens are kept.
+    tokens: (B, T) int64. lengths: (B,) int64, up to and including the end token that closes each text; of a text that
+    is longer than the context allows, the first `context` - 2 tokens are kept.
     """
     rows = [[eos, *list(one)[:context - 2], eos] for one in ids]
-    last = torch.tensor([len(row) - 1 for row in rows])                             # (B,)
-    tokens = torch.full((len(rows), int(last.max()) + 1), eos)                      # (B, T)
+    lengths = torch.tensor([len(row) for row in rows])                              # (B,)
+    tokens = torch.full((len(rows), int(lengths.max())), eos)                       # (B, T)
     for place, row in enumerate(rows):
         tokens[place, :len(row)] = torch.tensor(row)
-    return tokens, last
+    return tokens, lengths
 
 
 @dataclass(frozen=True)
@@ -114,9 +122,9 @@ def fit_reward_model(model: RewardModel, ids: Sequence[Sequence[int]], eos: int,
         for group in optimizer.param_groups:
             group["lr"] = config.lr * min((step + 1) / config.warmup, max(0.05, 1 - step / len(batches)))
         pairs = torch.cat([comparisons.first[some], comparisons.second[some]])      # (2 * pairs,)
-        tokens, last = pack([ids[i] for i in pairs.tolist()], eos, model.trunk.config.context)
+        tokens, lengths = pack([ids[i] for i in pairs.tolist()], eos, model.trunk.config.context)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.autocast):
-            r1, r2 = model(tokens, last).float().chunk(2)                           # (pairs,) each
+            r1, r2 = model(tokens, lengths).float().chunk(2)                        # (pairs,) each
         options = {} if weight is None else {"weight": weight[some]}
         surprise = loss(r1, r2, comparisons.mu[some], **options)
         if not torch.isfinite(surprise):
