@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from torch import nn
 
-CELLS = 40 * 40
+from course_lib.atari.encoders import BinaryFrames
+
+CELLS = BinaryFrames.shape[1] * BinaryFrames.shape[2]
 
 
 class CellReward(nn.Module):
-    """A worth for each cell of the newer frame; linear. 1,601 weights.
+    """A worth for each cell of the newer frame; linear: one weight a cell, and one.
 
-    obs: (..., 2, 40, 40) of 0 and 1 -> rewards (...). Starts at 0 everywhere: what no label spoke of stays there.
+    obs: (..., 2, rows, columns) of 0 and 1 -> rewards (...). Starts near 0: what no label spoke of stays there.
     """
 
     def __init__(self, seed: int = 0):
@@ -26,19 +28,19 @@ class CellReward(nn.Module):
             self.worth.bias.zero_()
 
     def rewards(self, obs: torch.Tensor) -> torch.Tensor:
-        """(..., 2, 40, 40) -> (...)."""
+        """(..., 2, rows, columns) -> (...)."""
         return self.worth(obs[..., 0, :, :].flatten(-2).float()).squeeze(-1)
 
     @staticmethod
     def prepare(segments: list[np.ndarray]) -> list[torch.Tensor]:
-        """The newer frames of each segment, (L, 1600) bytes."""
+        """The newer frames of each segment, (L, cells) bytes."""
         return [torch.from_numpy(np.ascontiguousarray(obs[:, 0])).flatten(1) for obs in segments]
 
     @staticmethod
     def gather(prepared: list[torch.Tensor]) -> torch.Tensor:
-        """The prepared segments together, (segments, L, 1600)."""
+        """The prepared segments together, (segments, L, cells)."""
         return torch.stack(prepared).float()
 
     def prepared_rewards(self, cells: torch.Tensor) -> torch.Tensor:
-        """(segments, L, 1600) -> (segments, L)."""
+        """(segments, L, cells) -> (segments, L)."""
         return self.worth(cells).squeeze(-1)
