@@ -14,9 +14,9 @@ CELLS = 40 * 40
 
 
 class CellReward(nn.Module):
-    """A worth for each cell of the newer frame; linear. 1,601 weights.
+    """A worth for each cell of the newer frame; linear: one weight a cell, and one.
 
-    obs: (..., 2, rows, 40) of 0 and 1 -> rewards (...). Starts at 0 everywhere: what no label spoke of stays there.
+    obs: (..., 2, rows, 40) of 0 and 1 -> rewards (...). Starts near 0: what no label spoke of stays there.
     """
 
     def __init__(self, seed: int = 0):
@@ -38,9 +38,9 @@ class CellReward(nn.Module):
 
     @staticmethod
     def gather(prepared: list[torch.Tensor]) -> torch.Tensor:
-        """The prepared segments together, (segments, L, 1600)."""
+        """The prepared segments together, (segments, L, cells)."""
         return torch.stack(prepared).float()
 
     def prepared_rewards(self, cells: torch.Tensor) -> torch.Tensor:
-        """(segments, L, 1600) -> (segments, L)."""
+        """(segments, L, cells) -> (segments, L)."""
         return self.worth(cells).squeeze(-1)

@@ -6,8 +6,8 @@
     for progress in rounds.train(1): ...
 
 With its number, a round that is done is passed over: the cells can be run again from the top. Questions and answers are
-in the store as soon as they are made; the rest is written after each round (preference_checkpoint.py), so that a lid
-closed in the middle of a round costs at most that round's training.
+in the store as soon as they are made; the rest is written after each round (preference_checkpoint.py), and now and then
+in the long last one, so that a closed lid costs at most one round's training.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,8 +42,9 @@ class LabelRounds:
         self.run, self.store, self.name, self.path = run, store, name, Path(path)
         if self.path.exists():
             load_run(run, self.path)
-        self.round = len(run.fits) + 1
-        self._fitted = False                        # whether this round's labels are in, so that only training is due
+        last = bool(run.fits) and not run.wanted and not run.finished       # stopped while training on all labels
+        self.round = len(run.fits) + (not last)
+        self._fitted = last                         # whether this round's labels are in, so that only training is due
 
     def ask(self, round: int, judge: Callable[[Segment, Segment], float] | None = None, **options: object) -> Labeler:
         """A labeller for all pairs up to this round; draws the round's pairs unless they wait in the store already.
@@ -77,7 +78,10 @@ class LabelRounds:
             return
         if not self._fitted:
             raise NotThisRound(f"Round {round} has no verdicts yet: fit(labeler.require(), {round}) comes first.")
-        yield from self.run.train()
+        for done, progress in enumerate(self.run.train(), start=1):
+            if not self.run.wanted and done % self.run.config.updates_a_round == 0:     # the last round is a long one
+                save_run(self.run, self.path)
+            yield progress
         save_run(self.run, self.path)
         self.round, self._fitted = round + 1, False
 

@@ -1,4 +1,4 @@
-"""One token for each character: the simplest tokenizer there is. Lesson 07, section 7.2; exercise 07.7.
+"""One token for each character: the simplest tokenizer there is. Lesson 07, section 7.2.
 
 The alphabet is the 95 characters of an English keyboard. Everything else, an é, a smiley or a line end, is spelled out:
 an escape token, then the two hexadecimal digits of each of its UTF-8 bytes. Rare characters become long, but no text is

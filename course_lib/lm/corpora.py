@@ -48,10 +48,22 @@ class TokenStream:
         targets[:, t] is the token that follows inputs[:, t]. A position is thus always a place in a text, counted from
         its beginning, or in one of the texts behind it. Raises CourseError when the stream is shorter than a row.
         """
+        usable = self._usable(length)
+        return self._rows(usable[torch.randint(len(usable), (rows,), generator=generator)], length)
+
+    def evenly_spaced(self, rows: int, length: int) -> tuple[Tensor, Tensor]:
+        """`batch` without chance: rows that begin at texts spread evenly over the stream, the same ones every time."""
+        usable = self._usable(length)
+        picks = torch.linspace(0, len(usable) - 1, min(rows, len(usable))).long()           # (rows,)
+        return self._rows(usable[picks], length)
+
+    def _usable(self, length: int) -> Tensor:
         usable = self.starts[self.starts + length < len(self.tokens)]
         if not len(usable):
             raise CourseError(f"No row of {length} tokens fits into {len(self.tokens)}: give more texts or a shorter "
                               "length.")
-        begin = usable[torch.randint(len(usable), (rows,), generator=generator)]            # (rows,)
-        window = self.tokens[begin[:, None] + torch.arange(length + 1)]                     # (rows, length + 1)
+        return usable
+
+    def _rows(self, starts: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        window = self.tokens[starts[:, None] + torch.arange(length + 1)]                    # (rows, length + 1)
         return window[:, :-1], window[:, 1:]

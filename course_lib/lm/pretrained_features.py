@@ -4,8 +4,9 @@ The model reads the text and then "Sentiment:", and is stopped there: what stand
 is what it was about to say. No weight of it is changed, so each text is read once, and every reward model after that
 costs a second. Sixteen-bit numbers, and batches of texts of nearly the same length, so that next to nothing is padding.
 
-Source of the idea: features of an autoregressive model under a linear model, M. E. Peters et al. (2018), section 5.3,
-and A. Radford et al. (2018), section 3.3, for an input that ends in a cue. Taught in lesson 09, section 9.5.
+Sources: A. Radford, R. Jozefowicz, I. Sutskever (2017), "Learning to generate reviews and discovering sentiment", a
+linear model on the states of a frozen language model; G. Alain and Y. Bengio (2016), for layers as features. Taught in
+lesson 09, section 9.5.
 """
 
 import hashlib
@@ -82,6 +83,20 @@ def cached_features(texts: Sequence[str], settings: FeatureSettings | None = Non
                 bar.update(len(some))
             rows[some] = kept.float()
     return rows
+
+
+def asked_outright(rows: Tensor, yes: str = " positive", no: str = " negative") -> Tensor:
+    """What the model itself was about to say after the cue, (texts,): the logit of `yes` minus that of `no`.
+
+    rows: (texts, D) features whose last 576 numbers are the top layer at the last token, as by default. No label, no
+    training: a reward before the first verdict. Each word must be one token (ValueError).
+    """
+    tokenizer = load_tokenizer()
+    tokens = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in (yes, no)]
+    if any(len(token) != 1 for token in tokens):
+        raise ValueError(f"{yes!r} and {no!r} must be one token each; they are {tokens}")
+    table = load_pretrained().lm_head.weight.detach().float()                             # (V, 576)
+    return rows[:, -table.shape[1]:] @ (table[tokens[0][0]] - table[tokens[1][0]])
 
 
 def cache_folder(texts: Sequence[str], settings: FeatureSettings) -> Path:

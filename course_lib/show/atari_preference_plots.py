@@ -70,16 +70,17 @@ def return_curves(runs: Mapping[str, Sequence[Mapping]], title: str) -> Figure:
 
 
 def reward_along_clip(frames: np.ndarray, rewards: Mapping[str, np.ndarray], events: Sequence[tuple[int, str]],
-                      title: str, shown: int = 6) -> Figure:
+                      title: str, shown: Sequence[int]) -> Figure:
     """A clip's frames above what reward models say about each of its steps.
 
     frames: (L, H, W, 3) uint8. rewards: name -> (members, L): each member thin, their mean thick; every model is
-    divided by its own largest mean, for units mean nothing. events: (step, words), marked with a line.
+    divided by its own largest mean, for units mean nothing. events: (step, words), marked with a line. shown: the steps
+    whose frames are drawn.
     """
     steps = len(frames)
     figure = plt.figure(figsize=(8.4, 4.0))
-    grid = figure.add_gridspec(2, shown, height_ratios=(1.0, 1.5))
-    for place, step in enumerate(np.linspace(0, steps - 1, shown).round().astype(int)):
+    grid = figure.add_gridspec(2, len(shown), height_ratios=(1.0, 1.5))
+    for place, step in enumerate(shown):
         ax = figure.add_subplot(grid[0, place])
         ax.imshow(frames[step])
         ax.set_title(f"step {step}", fontsize=8)
@@ -110,24 +111,29 @@ def occlusion_maps(frames: Mapping[str, np.ndarray], rests: Mapping[str, np.ndar
     largest = max(1e-6, *(np.abs(rest).max() for rest in rests.values()))
     figure, panels = plt.subplots(1, len(frames), figsize=(2.9 * len(frames) + 0.8, 3.0), squeeze=False)
     for ax, (name, frame) in zip(panels[0], frames.items(), strict=True):
-        ax.imshow(frame, extent=(0, 1, 0, 1), alpha=0.55)
-        image = ax.imshow(rests[name], extent=(0, 1, 0, 1), cmap="RdBu", vmin=-largest, vmax=largest, alpha=0.6)
+        ax.imshow(frame, extent=(0, 1, 0, 1))
+        strength = np.clip(np.abs(rests[name]) / largest, 0, 1) ** 0.5              # faint where it does not matter
+        image = ax.imshow(rests[name], extent=(0, 1, 0, 1), cmap="RdBu", vmin=-largest, vmax=largest,
+                          alpha=0.8 * strength)
         ax.set_title(name, fontsize=9)
         ax.tick_params(**CLIPPED_AXIS)
         ax.grid(False)
-    bar = figure.colorbar(image, ax=panels[0].tolist(), ticks=[-largest, 0, largest], shrink=0.85)
+    colours = plt.cm.ScalarMappable(image.norm, image.cmap)
+    bar = figure.colorbar(colours, ax=panels[0].tolist(), ticks=[-largest, 0, largest], shrink=0.85)
     bar.ax.set_yticklabels(["disliked", "no matter", "liked"])
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
 
 def cell_map(worth: np.ndarray, title: str) -> Figure:
-    """The numbers of a linear reward model where they belong on the screen. worth: (40, 40)."""
+    """The numbers of a linear reward model where they belong on the screen. worth: (rows, columns)."""
     limit = max(1e-6, np.percentile(np.abs(worth), 99.5))
     figure, ax = plt.subplots(figsize=(4.6, 3.7))
     image = ax.imshow(worth, cmap="RdBu", vmin=-limit, vmax=limit)
     ax.set(title=title, xlabel="cell, from the left", ylabel="cell, from the top")
-    ax.annotate("our paddle", (35, 12), (22, 5), fontsize=8, arrowprops={"arrowstyle": "->", "color": GREY})
+    rows, columns = worth.shape
+    ax.annotate("our paddle", (0.87 * columns, 0.3 * rows), (0.5 * columns, 0.12 * rows), fontsize=8,
+                arrowprops={"arrowstyle": "->", "color": GREY})
     ax.grid(False)
     bar = figure.colorbar(image, ax=ax, ticks=[-limit, 0, limit])
     bar.ax.set_yticklabels(["disliked", "no matter", "liked"])

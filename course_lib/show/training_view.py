@@ -33,6 +33,8 @@ NAMES = {
     "clip_fraction": "share of ratios clipped",
     "value_loss": "error of the critic",
     "explained_variance": "explained variance",
+    "loss": "loss, nats a token",
+    "held_out_loss": "held-out loss, nats a token",
 }
 
 
@@ -46,17 +48,18 @@ class Watched:
 
 def watch(training: Iterator, *, curves: Sequence[str] = ("episode_return", "entropy"), past: Sequence = (),
           total: float | None = None, goal: float | None = None, picture: Callable[[], str] | None = None,
-          picture_every: int = 20, go_on: str = "Run this cell again to go on.") -> Watched:
+          picture_every: int = 20, go_on: str = "Run this cell again to go on.", unit: str = "agent steps") -> Watched:
     """Run `training` to its end or until it is stopped, with its curves drawn as it goes.
 
     training: yields records with the fields `steps`, `cpu_seconds` and those named in `curves`; closed at the end.
-    past: records of earlier parts of the same run. total: the steps it will take, for the percentage. goal: a dashed
+    past: records of earlier parts of the same run. total: the steps it will take, for the progress bar. goal: a dashed
     line in the first panel. picture: returns HTML (for instance `video_html(...)`) that is shown under the curves, made
-    anew every `picture_every` updates and at the end. go_on: what to tell a reader who stopped it.
+    anew every `picture_every` updates and at the end. go_on: what to tell a reader who stopped it. unit: what
+    the records' `steps` count.
     What stays in the notebook is a line of text, one figure with alternative text and the last picture. Exceptions of
     the run pass through, after the curves up to there are drawn.
     """
-    records, screen = list(past), _Screen()
+    records, screen = list(past), _Screen(unit)
     begun, next_drawing, made, finished = time.monotonic(), 0.0, "", False
     screen.open()
     try:
@@ -67,7 +70,8 @@ def watch(training: Iterator, *, curves: Sequence[str] = ("episode_return", "ent
                     made = picture()
                 now = time.monotonic()
                 if now >= next_drawing:
-                    screen.draw(records, curves, goal, made, _status("Training", records, total, interrupt.asked))
+                    screen.draw(records, curves, goal, made, _status("Training", records, total, interrupt.asked),
+                                _bar(records, total))
                     cost = time.monotonic() - now
                     next_drawing = time.monotonic() + max(REDRAW_SECONDS, cost / DRAWING_SHARE)
                 if interrupt.asked:
@@ -87,8 +91,9 @@ def watch(training: Iterator, *, curves: Sequence[str] = ("episode_return", "ent
     return Watched(finished, records)
 
 
-def curves_figure(records: Sequence, curves: Sequence[str], goal: float | None = None) -> tuple[Figure, str]:
-    """(figure, alternative text) of the named fields against steps, one panel for each."""
+def curves_figure(records: Sequence, curves: Sequence[str], goal: float | None = None,
+                  unit: str = "agent steps") -> tuple[Figure, str]:
+    """(figure, alternative text) of the named fields against steps, counted in `unit`, one panel for each."""
     figure = Figure(figsize=(3.6 * max(2, len(curves)), 2.5), dpi=90, layout="constrained")
     panels = figure.subplots(1, len(curves), squeeze=False)[0]
     findings = []
@@ -105,14 +110,14 @@ def curves_figure(records: Sequence, curves: Sequence[str], goal: float | None =
             panel.axhline(goal, color=GREY, linestyle="--", label=f"goal {_short(goal)}")
             panel.legend(frameon=False, loc="best", fontsize=8)
         panel.set_title(finding, loc="left", fontsize=10)
-        panel.set(xlabel="agent steps", ylabel=name)
+        panel.set(xlabel=unit, ylabel=name)
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
         panel.ticklabel_format(style="plain", axis="x")
         panel.locator_params(axis="x", nbins=4)
         panel.xaxis.set_major_formatter(lambda steps, _: f"{steps:,.0f}")
         findings.append(finding)
-    return figure, f"Training curves against agent steps. {'; '.join(findings)}."
+    return figure, f"Training curves against {unit}. {'; '.join(findings)}."
 
 
 def _short(value: float) -> str:
@@ -128,8 +133,19 @@ def _status(verb: str, records: Sequence, total: float | None, stopping: bool = 
             + (" Stopping after this update …" if stopping else ""))
 
 
+def _bar(records: Sequence, total: float | None) -> str:
+    """A progress bar while the run lasts; nothing where nobody knows how long it will be."""
+    if not total:
+        return ""
+    share = min(1.0, records[-1].steps / total)
+    return f'<progress aria-label="training" max="1" value="{share:.3f}" style="width:min(100%, 420px)"></progress>'
+
+
 class _Screen:
     """Where it is drawn: a notebook's cell, or lines of text where there is no notebook."""
+
+    def __init__(self, unit: str):
+        self.unit = unit
 
     def open(self) -> None:
         self.notebook = _in_notebook()
@@ -140,22 +156,23 @@ class _Screen:
             self.words = display({"text/html": _button(), "text/plain": ""}, raw=True, display_id=True)
             self.figure = display({"text/html": "", "text/plain": ""}, raw=True, display_id=True)
 
-    def draw(self, records: Sequence, curves: Sequence[str], goal: float | None, picture: str, status: str) -> None:
+    def draw(self, records: Sequence, curves: Sequence[str], goal: float | None, picture: str, status: str,
+             bar: str) -> None:
         if self.notebook:
-            self._figure(records, curves, goal, picture, f'<p role="status">{html.escape(status)}</p>')
+            self._figure(records, curves, goal, picture, f'{bar}<p role="status">{html.escape(status)}</p>')
         elif time.monotonic() >= self.next_words:
             self.next_words = time.monotonic() + SAY_SECONDS
-            print(f"{status} {curves_figure(records, curves)[1]}", flush=True)
+            print(f"{status} {curves_figure(records, curves, unit=self.unit)[1]}", flush=True)
 
     def close(self, records: Sequence, curves: Sequence[str], goal: float | None, picture: str, status: str) -> None:
         if self.notebook:
             self.words.update({"text/html": f"<p>{html.escape(status)}</p>", "text/plain": status}, raw=True)
             self._figure(records, curves, goal, picture, "")
         else:
-            print(f"{status} {curves_figure(records, curves)[1]}", flush=True)
+            print(f"{status} {curves_figure(records, curves, unit=self.unit)[1]}", flush=True)
 
     def _figure(self, records: Sequence, curves: Sequence[str], goal: float | None, picture: str, after: str) -> None:
-        figure, alt = curves_figure(records, curves, goal)
+        figure, alt = curves_figure(records, curves, goal, self.unit)
         self.figure.update({"text/html": figure_html(figure, alt) + picture + after, "text/plain": alt}, raw=True)
 
 

@@ -33,8 +33,9 @@ def window_returns(rewards, length):
 check("06.1", window_returns)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** The running sum up to the end of a window minus the running sum up to its beginning leaves the window. `rewards.unfold(0,
-# length, 1).sum(-1)` says the same in fewer words and adds every reward `length` times. The zero in front is for the window that begins at step 0.
+# **Why it works.** The running sum up to the end of a window minus the running sum up to its beginning leaves the window.
+# `rewards.unfold(0, length, 1).sum(-1)` says the same in fewer words and adds every reward `length` times. The zero in front is for the
+# window that begins at step 0.
 
 # %% [markdown]
 # {{exercise 06.2}}
@@ -50,9 +51,9 @@ check("06.1", window_returns)
 BEHIND_THEM, BEHIND_US = 12, 148
 
 def verdict(across1, across2):
-    """mu: 1.0 if the first clip shows the better balance of points, 0.0 if the second does, 0.5 if neither.
+    """mu: 1.0 if the first clip has the better balance of points, 0.0 if the second, else 0.5.
 
-    across1, across2: (L,) tensors of whole numbers, the ball's column in each frame, -1 where it is not seen.
+    across1, across2: (L,) whole numbers, the ball's column in each frame; -1: not seen.
     """
     # BEGIN SOLUTION
     def runs(flags):
@@ -70,51 +71,55 @@ def verdict(across1, across2):
 check("06.2", verdict)
 
 # %% [markdown] tags=["solution-only"]
-# **Why ties are kept.** Most pairs of one-second clips show no point at all, so most verdicts tie. They are not worthless: each tie pulls the rewards of two
-# quiet clips together, until the model pays nothing for quiet play. Dropped, they leave the model free to pay for a nicely moving paddle.
+# **Why ties are kept.** Most pairs of one-second clips show no point at all, so most verdicts tie. They are not worthless: each tie pulls
+# the rewards of two quiet clips together, until the model pays nothing for quiet play. Dropped, they leave the model free to pay for a
+# nicely moving paddle.
 
 # %% [markdown]
 # {{exercise 06.3}}
 #
-# Pay needs mean 0 and a fixed spread (lesson 04). There the deviations of the rollouts were averaged. That is not quite the deviation of all rewards: when
-# the *mean* wanders, so do the rewards, and an average of deviations does not notice. Do it exactly: keep count, mean and variance of all numbers so far,
-# and merge each new rollout into them as if all had been seen at once.
+# Pay needs mean 0 and a fixed spread (lesson 04). There the deviations of the rollouts were averaged. That is not quite the deviation of
+# all rewards: when the *mean* wanders, so do the rewards, and an average of deviations does not notice. Do it exactly: keep count, mean and
+# variance of all numbers so far, and merge each new rollout into them as if all had been seen at once.
 #
-# Variances divide by n here. With `count` 0 nothing has been seen, whatever `mean` and `variance` hold. Keep clear of "mean of squares minus square of the
-# mean": far from zero it loses all digits.
+# Variances divide by n here. With `count` 0 nothing has been seen, whatever `mean` and `variance` hold. Keep clear of "mean of squares
+# minus square of the mean": far from zero it loses all digits.
 
 # %% tags=["exercise:06.3"]
 def merge_moments(count, mean, variance, rewards):
     """(count, mean, variance) of the numbers seen before and `rewards` together.
 
-    count: how many numbers were seen before. mean, variance: theirs. rewards: a tensor of any shape.
+    count: how many numbers were seen before. mean, variance: theirs. rewards: a tensor.
     """
     # BEGIN SOLUTION
     rewards = rewards.double()
-    n, own_mean, own_variance = rewards.numel(), rewards.mean().item(), rewards.var(unbiased=False).item()
+    n, own_mean = rewards.numel(), rewards.mean().item()
+    own_variance = rewards.var(unbiased=False).item()
     if count == 0:
         return n, own_mean, own_variance
-    share, step = n / (count + n), own_mean - mean          # the newcomers' share; how far their mean is away
-    spread_of_means = share * (1 - share) * step ** 2
-    return count + n, mean + share * step, (1 - share) * variance + share * own_variance + spread_of_means
+    share, step = n / (count + n), own_mean - mean          # the newcomers' share; how far away
+    within = (1 - share) * variance + share * own_variance
+    between = share * (1 - share) * step ** 2
+    return count + n, mean + share * step, within + between
     # END SOLUTION
 
 # %% tags=["check:06.3"]
 check("06.3", merge_moments)
 
 # %% [markdown] tags=["solution-only"]
-# **The third term** is what an average of variances forgets. Two rollouts in which the reward never changes, one at 0 and one at 10, have variance 0 each and
-# 25 together. Chan, Golub and LeVeque (1983) give the formula; every "running mean and std" of an RL library is this one.
+# **The third term** is what an average of variances forgets. Two rollouts in which the reward never changes, one at 0 and one at 10, have
+# variance 0 each and 25 together. Chan, Golub and LeVeque (1983) give the formula; every "running mean and std" of an RL library is this
+# one.
 
 # %% [markdown]
 # {{exercise 06.4}}
 #
-# In lesson 05 each *point* was a boundary for GAE: credit does not leak into the next rally. From preferences nobody may look at points. But everybody can see
-# that a ball has left the screen. That says a rally is over, and not who won it.
+# In lesson 05 each *point* was a boundary for GAE: credit does not leak into the next rally. From preferences nobody may look at points.
+# But everybody can see that a ball has left the screen. That says a rally is over, and not who won it.
 #
-# `seen[t]` says whether a ball is on the screen *before* step t, and `seen[T]` what the last step led to. A rally ends *with* step t when the ball is there before it
-# and then not seen in the next `patience` looks: `seen[t + 1]` up to `seen[t + patience]`. (Pong's ball flickers: a single look without it means nothing.) Looks that the
-# rollout no longer has count as looks without a ball.
+# `seen[t]` says whether a ball is on the screen *before* step t, and `seen[T]` what the last step led to. A rally ends *with* step t when
+# the ball is there before it and then not seen in the next `patience` looks: `seen[t + 1]` up to `seen[t + patience]`. (Pong's ball
+# flickers: a single look without it means nothing.) Looks that the rollout no longer has count as looks without a ball.
 
 # %% tags=["exercise:06.4"]
 def ball_gone(seen, patience=3):
@@ -122,7 +127,7 @@ def ball_gone(seen, patience=3):
     # BEGIN SOLUTION
     steps = len(seen) - 1
     unseen = torch.zeros_like(seen[:1]).expand(patience - 1, -1)
-    later = torch.cat([seen, unseen])                                               # (T + patience, N)
+    later = torch.cat([seen, unseen])                       # (T + patience, N)
     back = torch.stack([later[1 + k:1 + k + steps] for k in range(patience)]).any(dim=0)
     return seen[:-1] & ~back
     # END SOLUTION
@@ -131,31 +136,36 @@ def ball_gone(seen, patience=3):
 check("06.4", ball_gone)
 
 # %% [markdown] tags=["solution-only"]
-# **Why with step t, and not later?** What the reward model pays for a point is paid while the ball flies out. A boundary one step too early or too late puts that pay on the wrong side, where
-# GAE never carries it back to the stroke that won it. An early prototype of this course read its reward from the serve, which shows who lost, and stayed at -21.
+# **Why with step t, and not later?** What the reward model pays for a point is paid while the ball flies out. A boundary one step too early
+# or too late puts that pay on the wrong side, where GAE never carries it back to the stroke that won it. An early prototype of this course
+# read its reward from the serve, which shows who lost, and its agent learned nothing.
 
 # %% [markdown]
 # {{exercise 06.5}}
 #
-# The labeller shows the two clips of a pair in random order, so that a person with a favourite side does no harm. What is stored is the *side* that was chosen, and
-# `flip`: True where the first clip stood on the right. Before anything is learned, sides become clips again: `mu` is 1 where the first clip was preferred.
+# The labeller shows the two clips of a pair in random order, so that a person with a favourite side does no harm. What is stored is the
+# *side* that was chosen, and `flip`: True where the first clip stood on the right. Before anything is learned, sides become clips again:
+# `mu` is 1 where the first clip was preferred.
 #
-# This function does that. It worked in every test, with a labeller who never skips. With a person it turns a part of the verdicts over, without an error message, and
-# the reward model learns next to nothing from them. Find the bug and mend it.
+# This function does that. It worked in every test, with a labeller who never skips. With a person it turns a part of the verdicts over,
+# without an error message, and the reward model learns next to nothing from them. Find the bug and mend it.
 
 # %% tags=["exercise:06.5"]
 def verdicts_of(choices, flips):
     """mu of every pair that was not skipped, in their order, as a list.
 
-    choices: "left", "right", "equal" or "skip", one a pair. flips: True where the first clip stood on the right.
+    choices: "left", "right", "equal" or "skip", one a pair.
+    flips: True where the first clip stood on the right.
     """
     worth = {"left": 1.0, "right": 0.0, "equal": 0.5}
     # BEGIN SOLUTION
-    judged = [(worth[side], turned) for side, turned in zip(choices, flips, strict=True) if side != "skip"]
+    pairs = zip(choices, flips, strict=True)
+    judged = [(worth[side], turned) for side, turned in pairs if side != "skip"]
     return [1 - mu if turned else mu for mu, turned in judged]
     # INSTEAD
-    # judged = [choice for choice in choices if choice != "skip"]       # nobody could judge the others
-    # return [1 - worth[choice] if flip else worth[choice] for choice, flip in zip(judged, flips)]
+    # judged = [choice for choice in choices if choice != "skip"]     # nobody judged the others
+    # return [1 - worth[choice] if flip else worth[choice]
+    #         for choice, flip in zip(judged, flips)]
     # END SOLUTION
 
 # %% [markdown]
@@ -172,28 +182,29 @@ print("one pair skipped: ", verdicts_of(choices, flips))
 check("06.5", verdicts_of)
 
 # %% [markdown] tags=["solution-only"]
-# **The bug.** Filtering made one list shorter and left the other as it was; from the first skip on, each verdict had its neighbour's flip, and `zip` stopped silently at the shorter end. Half of the
-# flips differ from their neighbour's, so half of the strict verdicts were turned over: worth exactly nothing. `zip(..., strict=True)` would have said so at once.
+# **The bug.** Filtering made one list shorter and left the other as it was; from the first skip on, each verdict had its neighbour's flip,
+# and `zip` stopped silently at the shorter end. Half of the flips differ from their neighbour's, so half of the strict verdicts were turned
+# over: worth exactly nothing. `zip(..., strict=True)` would have said so at once.
 
 # %% [markdown]
 # {{exercise 06.6}}
 #
-# Twenty verdicts cost a person three minutes. Lesson 04 asked about pairs on which the members of the ensemble contradict each other. With a large pool this has a catch: one odd
-# clip is disputed against *every* other clip, and the whole batch shows that clip again and again. So: of all pairs of clips take the most disputed one; then the most disputed one
-# without a clip that is taken; and so on.
+# Twenty verdicts cost a person three minutes. Lesson 04 asked about pairs on which the members of the ensemble contradict each other. With
+# a large pool this has a catch: one odd clip is disputed against *every* other clip, and the whole batch shows that clip again and again.
+# So: of all pairs of clips take the most disputed one; then the most disputed one without a clip that is taken; and so on.
 #
 # How disputed a pair is: the standard deviation over the members of `sigmoid(return of i - return of j)`.
 
 # %% tags=["exercise:06.6"]
 def disputed_pairs(returns, count):
-    """A list of up to `count` pairs (i, j) of positions, the most disputed first, each clip in one pair at most.
+    """Up to `count` pairs (i, j) of positions, the most disputed first, each clip once at most.
 
     returns: (members, clips), what each member says that each clip is worth.
     """
     # BEGIN SOLUTION
     clips = returns.shape[1]
-    spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)    # (clips, clips)
-    i, j = torch.triu_indices(clips, clips, 1)                                      # every pair once
+    spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)
+    i, j = torch.triu_indices(clips, clips, 1)              # every pair once
     used, pairs = set(), []
     for k in spread[i, j].argsort(descending=True).tolist():
         pair = (int(i[k]), int(j[k]))
@@ -207,17 +218,19 @@ def disputed_pairs(returns, count):
 check("06.6", disputed_pairs)
 
 # %% [markdown] tags=["solution-only"]
-# **Does it help?** Section 6.8 of the lesson measures it. What the members dispute is often what nobody can judge: a ball just about to be lost or saved. Disagreement is a guess about where labels help, and no more.
+# **Does it help?** Section 6.8 of the lesson measures it. What the members dispute is often what nobody can judge: a ball just about to be
+# lost or saved. Disagreement is a guess about where labels help, and no more.
 
 # %% [markdown]
 # {{exercise 06.7}}
 #
-# A reward model has learned Pong well. Now something is done to *all* its rewards, and a good agent is trained further on them. GAE stops where the ball is gone: what comes after the rally does not count for it.
-# What becomes of the rallies? Answer each with `"longer rallies"`, `"shorter rallies"` or `"no difference"`.
+# A reward model has learned Pong well. Now something is done to *all* its rewards, and a good agent is trained further on them. GAE stops
+# where the ball is gone: what comes after the rally does not count for it. What becomes of the rallies? Answer each with `"longer
+# rallies"`, `"shorter rallies"` or `"no difference"`.
 
 # %% tags=["exercise:06.7"]
 def prediction():
-    """What becomes of the rallies, compared with training on the rewards as the reward model gives them, standardised."""
+    """What becomes of the rallies, compared with training on the standardised rewards."""
     # BEGIN SOLUTION
     return {
         "+1 added to every step, paid as it is": "longer rallies",
@@ -242,10 +255,10 @@ check("06.7", prediction)
 #
 # ## What you learned
 #
-# The return of a clip; a judge who sees what a person sees, and says "equal" when it is; an exact running zero and scale; an end of the rally without the score; pairs that do not bore; and a
-# bug that turns labels over in silence.
+# The return of a clip; a judge who sees what a person sees, and says "equal" when it is; an exact running zero and scale; an end of the
+# rally without the score; pairs that do not bore; and a bug that turns labels over in silence.
 #
 # **What failed here, on purpose:** labels shifted by one skip; an average of variances.
 #
-# **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, section 2.2. T. Chan, G. Golub and R. LeVeque (1983), *Algorithms for computing the sample variance*. Back to the
-# [lesson](../notebooks/06_atari_from_preferences.ipynb).
+# **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, section 2.2. T. Chan, G. Golub and
+# R. LeVeque (1983), *Algorithms for computing the sample variance*. Back to the [lesson](../notebooks/06_atari_from_preferences.ipynb).

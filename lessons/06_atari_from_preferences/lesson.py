@@ -46,16 +46,18 @@ steps = budget(full=600, ci=150)
 before, now = play_style(FrameAgent(), steps), play_style(shipped.agent, steps)
 films = [list(in_colour(style.frames, PONG)) for style in (before, now)]
 video(side_by_side(films, ["untrained", "from preferences"]), fps=15, width=480,
-      alt="Two games of Pong side by side, we are the green paddle on the right. The untrained one misses nearly every "
-          "ball; the one trained from preferences follows the ball and returns it.")
+      alt="Two games of Pong side by side, we are the green paddle on the right. The untrained "
+          "one misses nearly every ball; the one trained from preferences follows the ball and "
+          "returns it.")
 print("untrained:       ", before)
 print("from preferences:", now)
-expect(now.balance > before.balance + 10, "it plays far better than an untrained agent, and never saw a score",
-       measured=f"points won minus lost in 1,000 steps: {before.balance:+.0f} and {now.balance:+.0f}")
+expect(now.balance > before.balance + 10,
+       "it plays far better than an untrained agent, and never saw a score",
+       measured=f"won minus lost in 1,000 steps: {before.balance:+.0f}, {now.balance:+.0f}")
 
 # %% [markdown]
-# `play_style` belongs to the **evaluator**: it plays fresh games with the true score, for you and for the figures. Nothing that learns ever asks it.
-# In the clips the score is cut off, as it was for the labeller.
+# `play_style` belongs to the **evaluator**: it plays fresh games with the true score, for you and for the figures. Nothing that learns ever
+# asks it. In the clips the score is cut off, as it was for the labeller.
 #
 # **The loop** is the one of lesson 04: collect, label, fit, train, and round again. It is Christiano et al. (2017), *Deep reinforcement
 # learning from human preferences*, with these departures:
@@ -71,9 +73,10 @@ expect(now.balance > before.balance + 10, "it plays far better than an untrained
 # | regularisation | L2, dropout | a price on the size of rewards (L1): 0 where nothing happens |
 # | pay | mean 0, fixed spread | the same (6.5), read from what the step *led to* |
 # | credit | through the whole game | GAE stops where **the ball is gone** from the screen; that is no score |
-# | labels | 5,500 by people | 160 to 400 |
+# | labels | 5,500 by people | a few hundred at most |
 #
-# They needed tens of millions of frames and many machines. A laptop has less, so the course's versions are small; 6.7 shows what that costs.
+# They needed tens of millions of frames and many machines. A laptop has less, so the course's versions are small; 6.7 shows what that
+# costs.
 #
 # ## 6.2 Collect: clips without a score
 #
@@ -89,29 +92,31 @@ from course_lib.preferences.store import PreferenceStore
 
 config = PreferenceConfig(
     labels=160, first_labels=budget(full=40, ci=10), labels_a_round=budget(full=20, ci=6),
-    updates_a_round=budget(full=14, ci=1), warm_up_rollouts=budget(full=3, ci=1), total_steps=700_000, seed=0)
+    updates_a_round=budget(full=24, ci=1), warm_up_rollouts=budget(full=3, ci=1),
+    total_steps=700_000, seed=0)
 run = AtariFromPreferences(config)
-run.envs.step(np.zeros(16, dtype=int))[1]                  # the rewards that the run's own games hand out
+run.envs.step(np.zeros(16, dtype=int))[1]        # the rewards that the run's own games hand out
 
 # %% [markdown]
 # The games inside the run are **sealed**: each reward is `nan`. Whoever used it by mistake would learn nothing, and soon know.
 #
-# Two parts of the run come from you, as soon as you have written them: where a rally ends
-# ([**exercise 06.4**](../exercises/06_atari_from_preferences.ipynb)) and how pay is standardised (**exercise 06.3**). Until then the course's
-# own versions play.
+# Two parts of the run come from you, as soon as you have written them: where a rally ends ([**exercise
+# 06.4**](../exercises/06_atari_from_preferences.ipynb)) and how pay is standardised (**exercise 06.3**). Until then the course's own
+# versions play.
 
 # %%
 ball_gone, merge_moments = mine("06.4"), mine("06.3")
 
 
 class OwnStandardiser(Standardiser):
-    """Pays with mean 0 and a fixed spread; what was seen before weighs as much as 19 rollouts."""
+    """Pays with mean 0 and a fixed spread; the past weighs as much as 19 rollouts."""
 
     def __call__(self, rewards):
         before = 0 if np.isnan(self.mean) else 19 * rewards.numel()
         _, self.mean, variance = merge_moments(before, self.mean, self.deviation ** 2, rewards)
         self.mean, self.deviation = float(self.mean), float(variance) ** 0.5 + 1e-6
-        return ((rewards - self.mean) / self.deviation * self.spread).clamp(-self.limit, self.limit)
+        paid = (rewards - self.mean) / self.deviation * self.spread
+        return paid.clamp(-self.limit, self.limit)
 
 
 def boundary(rollout):
@@ -131,14 +136,15 @@ rounds
 # - **a point won** (the ball gets past the orange paddle) beats everything else;
 # - **a point lost** is worst: a clip in which nothing happens is better;
 # - several points in a clip: count won minus lost;
-# - nothing happens in either, or the same in both: say **equal**. It is a verdict, and the most frequent one. Do not search for a nicer movement;
+# - nothing happens in either, or the same in both: say **equal**. It is a verdict, and the most frequent one. Do not search for a nicer
+#   movement;
 # - *skip* only what you cannot judge at all.
 #
-# AE Studio's people, who labelled 1,339 pairs of Pong by hand, tied 58% of them. A pair takes about eight seconds, so 40 pairs are five minutes, and the
-# 160 of a whole run some **20 minutes**, breaks not counted.
+# AE Studio's people, who labelled 1,339 pairs of Pong by hand, tied 58% of them. A pair takes about eight seconds, so 40 pairs are five
+# minutes, and the 160 of a whole run some **20 minutes**, breaks not counted.
 #
-# The scripted labeller plays by the same rules: it finds the ball in the clip's *pictures* and knows nothing else. Its heart is your judge of
-# [**exercise 06.2**](../exercises/06_atari_from_preferences.ipynb).
+# The scripted labeller plays by the same rules: it finds the ball in the clip's *pictures* and knows nothing else. Its heart is your judge
+# of [**exercise 06.2**](../exercises/06_atari_from_preferences.ipynb).
 
 # %%
 from course_lib.atari.judge import ball_across
@@ -158,8 +164,9 @@ labeler
 preferences = labeler.require()
 mu = torch.tensor([preference.mu for preference in preferences])
 print(f"{len(mu)} verdicts, {preferences[0].source}; ties: {(mu == 0.5).float().mean():.0%}")
-expect((mu == 0.5).float().mean() > 0.3, "a good part of the pairs tie: little happens in 1.7 seconds",
-       ci=True, measured=(mu == 0.5).float().mean().item())
+tied = (mu == 0.5).float().mean().item()
+expect(tied > 0.3, "a good part of the pairs tie: little happens in 1.7 seconds", ci=True,
+       measured=tied)
 
 # %% [markdown]
 # Sides of the screen had to become clips again before anybody may learn from them. **Do
@@ -167,10 +174,11 @@ expect((mu == 0.5).float().mean() > 0.3, "a good part of the pairs tie: little h
 
 # %%
 verdicts_of = mine("06.5")
-rows = store.connection.execute("SELECT choice, flip FROM live_labels WHERE run = 'pong' AND repeat_of IS NULL "
-                                "ORDER BY answered_at, pair_id").fetchall()
+rows = store.connection.execute(
+    "SELECT choice, flip FROM live_labels WHERE run = 'pong' AND repeat_of IS NULL "
+    "ORDER BY answered_at, pair_id").fetchall()
 own = verdicts_of([row["choice"] for row in rows], [bool(row["flip"]) for row in rows])
-expect(own == [preference.mu for preference in preferences], "your verdicts are those that the store hands out",
+expect(own == mu.tolist(), "your verdicts are those that the store hands out",
        measured=f"{len(own)} verdicts from {len(rows)} rows")
 
 # %% [markdown]
@@ -186,29 +194,34 @@ try:
     run.add([foreign])
 except ValueError as error:
     print(error)
-expect(len({preference.source for preference in run.preferences}) == 1, "all labels of the run are of one source")
+expect(len({preference.source for preference in run.preferences}) == 1,
+       "all labels of the run are of one source")
 
 # %% [markdown]
 # ## 6.4 Fit: what does the model believe?
 #
-# The line above says how well the reward model explains its labels. The fit is that of lesson 03: rewards of the steps, summed over the clip, Bradley-Terry
-# loss, ties as 0.5, an assumed tenth of errors. Two things are new.
+# The line above says how well the reward model explains its labels. The fit is that of lesson 03: rewards of the steps, summed over the
+# clip, Bradley-Terry loss, ties as 0.5, an assumed tenth of errors. Two things are new.
 #
-# **A prior.** For each frame a small convolution looks at patches of 4 x 4 cells, in this frame and the one before, and what it finds is *summed over
-# the rows*. So the reward may depend on where **along** the court something is and how it moves, not on its **height**. That is knowledge about Pong, put in by us;
-# a general network would have to learn it from labels that you have to give. Section 6.10 shows the price.
+# **A prior.** For each frame a small convolution looks at patches of 4 x 4 cells, in this frame and the one before, and what it finds is
+# *summed over the rows*. So the reward may depend on where **along** the court something is and how it moves, not on its **height**. That
+# is knowledge about Pong, put in by us; a general network would have to learn it from labels that you have to give. Section 6.10 shows the
+# price.
 #
 # **A table.** Fitting looks at the same clips hundreds of times, and nearly all patches in them are empty or repeat. Count them once:
 
 # %%
 import time
 
+from course_lib.atari.patches import GRID
+
 models, fitter = run.ensemble, run.fitter
 table = models.kind.gather(fitter.prepared)
-patches = table.segments * table.steps * 361
+patches = table.segments * table.steps * GRID ** 2
 print(f"{patches:,} patches in the clips, {len(table.cells):,} of them different")
 
-obs = torch.from_numpy(np.stack([s.obs for p in run.preferences for s in p[:2]]))      # (2 P, 25, 2, 40, 40)
+clips = [segment.obs for preference in run.preferences for segment in preference[:2]]
+obs = torch.from_numpy(np.stack(clips))                    # (2 P, 25, 2, 40, 40)
 seconds = []
 for reward in (lambda m: m.rewards(obs), lambda m: m.prepared_rewards(table)):
     started = time.process_time()
@@ -216,16 +229,18 @@ for reward in (lambda m: m.rewards(obs), lambda m: m.prepared_rewards(table)):
     values.sum().backward()
     seconds.append(time.process_time() - started)
 models.zero_grad()
-expect(seconds[0] > 5 * seconds[1], "one step of fitting on the table is many times cheaper than by the convolution",
-       ci=True, measured=f"{seconds[0]:.3f} and {seconds[1]:.3f} CPU-seconds")
+expect(seconds[0] > 5 * seconds[1],
+       "a step of fitting on the table is many times cheaper than by the convolution", ci=True,
+       measured=f"{seconds[0]:.3f} and {seconds[1]:.3f} CPU-seconds")
 
 # %% [markdown]
 # The numbers are the same, to rounding (`tests/test_atari_reward_models.py`). That is what makes it possible to fit after every few labels.
 #
-# Now film the shipped agent, find a point that it wins and one that it loses, and ask two reward models about each step: the shipped one and the one
-# that was just fitted to your labels.
+# Now film the shipped agent, find a point that it wins and one that it loses, and ask two reward models about each step: the shipped one
+# and the one that was just fitted to your labels.
 #
-# > **Predict.** At which step does a reward model pay for a point: at the stroke that wins it, when the ball passes the paddle, or when the score changes?
+# > **Predict.** At which step does a reward model pay for a point: at the stroke that wins it, when the ball passes the paddle, or when the
+# > score changes?
 
 # %%
 from course_lib.atari.encoders import BinaryFrames
@@ -242,8 +257,8 @@ def watched_play(network, steps, games=8, seed=0):
     return rollout, envs.take_frames()
 
 good_play, good_frames = watched_play(shipped.agent, budget(full=600, ci=300))
-points = good_play.rewards                                                             # (T, N): -1, 0, 1
-after = good_play.next_obs()                                                           # (T, N, 2, 40, 40)
+points = good_play.rewards                                 # (T, N): -1, 0, 1
+after = good_play.next_obs()                               # (T, N, 2, 40, 40)
 print(f"points won {(points > 0).sum():.0f}, lost {(points < 0).sum():.0f}")
 
 # %%
@@ -251,7 +266,7 @@ from course_lib.atari.explain import occlusion, rewards_along
 
 
 def around(value, before=34, behind=10):
-    """The first clip around a point won (1) or lost (-1): (game, first step, step of the point in it)."""
+    """The first clip around a point won (1) or lost (-1): (game, start, the point's step)."""
     for t, n in (points == value).nonzero().tolist():
         if before <= t < len(points) - behind:
             return n, t - before, before
@@ -264,13 +279,16 @@ for words, value in (("point won", 1.0), ("point lost", -1.0)):
     stories[words] = (in_colour(good_frames[clip, n], PONG), after[clip, n].numpy(), at)
     beliefs = {"shipped model": rewards_along(shipped.reward_model, stories[words][1]),
                "from your labels": rewards_along(models, stories[words][1])}
-    show(plots.reward_along_clip(stories[words][0], beliefs, [(at, words)], f"The reward of each step: a {words}"),
-         alt=f"Six frames of a clip above the learned reward of each of its steps, for the shipped reward model and the "
-             f"one fitted to the labels of this notebook. A dashed line marks the {words}.")
+    show(plots.reward_along_clip(stories[words][0], beliefs, [(at, words)],
+                                 f"A {words} is priced while the ball flies out",
+                                 shown=(0, 12, 24, max(0, at - 4), max(0, at - 1), 43)),
+         alt=f"Six frames of a clip above the learned reward of each of its steps, for the "
+             f"shipped reward model and the one fitted to the labels of this notebook. A "
+             f"dashed line marks the {words}.")
 
 # %%
 def strongest(words):
-    """(step, reward) where the shipped model's opinion is strongest, from 6 steps before the point to 2 after."""
+    """(step, reward) where the shipped model says most, from 6 steps before the point on."""
     _, seen, at = stories[words]
     first = max(0, at - 6)
     along = rewards_along(shipped.reward_model, seen).mean(0)[first:at + 3]
@@ -278,35 +296,38 @@ def strongest(words):
     return first + step, float(along[step])
 
 (won_at, won), (lost_at, lost) = strongest("point won"), strongest("point lost")
-expect(won > 0 > lost, "the shipped model pays for the point won and charges for the point lost",
-       ci=True, measured=f"{won:+.2f} and {lost:+.2f}, in the model's own units")
+expect(won > 0 > lost,
+       "the shipped model pays for the point won and charges for the point lost", ci=True,
+       measured=f"{won:+.2f} and {lost:+.2f}, in the model's own units")
 
 # %% [markdown]
-# The peak comes when the ball is *behind* the paddle, a step or two before the score changes: that is what clips show. It is not at the stroke that won it; carrying
-# credit back to the stroke is PPO's task, not the reward model's. Between points a good model says nothing: that is the work of the ties and of the price on size.
+# The peak comes when the ball is *behind* the paddle, a step or two before the score changes: that is what clips show. It is not at the
+# stroke that won it; carrying credit back to the stroke is PPO's task, not the reward model's. Between points a good model says nothing:
+# that is the work of the ties and of the price on size.
 #
 # **Where does it look?** Empty a block of the screen and see how the reward of that step changes.
 
 # %%
 looks, rests = {}, {}
-for name, words, step in (("point won", "point won", won_at), ("point lost", "point lost", lost_at),
-                          ("mid-rally", "point won", 5)):
+for name, words, step in (("point won", "point won", won_at),
+                          ("point lost", "point lost", lost_at), ("mid-rally", "point won", 5)):
     frames, seen, _ = stories[words]
     looks[f"{name}, step {step}"] = frames[step]
     rests[f"{name}, step {step}"] = occlusion(shipped.reward_model, seen[step])
 show(plots.occlusion_maps(looks, rests, "What the reward of a step rests on"),
-     alt="Three frames with coloured blocks: which parts of the screen the learned reward of that step rests on, at a point "
-         "won, at a point lost and in the middle of a rally.")
+     alt="Three frames with coloured blocks: which parts of the screen the learned reward of "
+         "that step rests on, at a point won, at a point lost and in the middle of a rally.")
 
 # %% [markdown]
-# Look for blocks on the ball behind a paddle: there the reward should rest. Blocks on a paddle say that the model also pays for where somebody stands, because in
-# the labelled clips that went with the points. Nothing in the labels forbids it.
+# Look for blocks on the ball behind a paddle: there the reward should rest. Blocks on a paddle say that the model also pays for where
+# somebody stands, because in the labelled clips that went with the points. Nothing in the labels forbids it.
 #
 # ## 6.5 Pay: no zero point
 #
-# Only differences of returns are ever compared, so the reward model's zero is an accident. For PPO it is not: GAE stops where the ball is gone, so a
-# constant added to every step is a price on the *length of rallies*. **Do [exercise 06.7](../exercises/06_atari_from_preferences.ipynb)
-# now**, then see. The shipped agent is trained further, and the only thing it is paid is a constant:
+# Only differences of returns are ever compared, so the reward model's zero is an accident. For PPO it is not: GAE stops where the ball is
+# gone, so a constant added to every step is a price on the *length of rallies*. **Do [exercise
+# 06.7](../exercises/06_atari_from_preferences.ipynb) now**, then see. The shipped agent is trained further, and the only thing it is paid
+# is a constant:
 
 # %%
 from course_lib.atari.from_score import pong_config
@@ -314,7 +335,7 @@ from course_lib.rl.ppo import PPO
 
 
 def after_constant_pay(pay, updates):
-    """How the shipped agent plays when each step brings `pay` and rallies are all that counts."""
+    """How the shipped agent plays after training in which each step brings `pay`."""
     agent = load_shipped(FROM_PREFERENCES).agent
     trainer = PPO(AtariEnvs(PONG, 16, BinaryFrames()), agent, pong_config(learning_rate=5e-4),
                   boundary_function=boundary,
@@ -323,7 +344,8 @@ def after_constant_pay(pay, updates):
         pass
     return play_style(agent, steps)
 
-constant = {pay: after_constant_pay(pay, updates=budget(full=12, ci=1)) for pay in (0.05, -0.05)}
+updates = budget(full=12, ci=1)
+constant = {pay: after_constant_pay(pay, updates) for pay in (0.05, -0.05)}
 print("as shipped:      ", now)
 for pay, style in constant.items():
     print(f"{pay:+.2f} a step:   ", style)
@@ -332,19 +354,22 @@ expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
        measured={pay: style.steps_a_point for pay, style in constant.items()})
 
 # %% [markdown]
-# Paid -0.05 a step, the agent gives the ball away: the quickest way out. A reward model whose scores happen to lie below zero would teach that, *without a single verdict
-# asking for it*. Hence mean 0. And a fixed spread, because a model that was fitted once more may speak in units three times as large. The
-# mean must follow slowly: brought to zero rollout by rollout, a good rollout would pay no more than a bad one.
+# Paid -0.05 a step, the agent gives the ball away: the quickest way out. A reward model whose scores happen to lie below zero would teach
+# that, *without a single verdict asking for it*. Hence mean 0. And a fixed spread, because a model that was fitted once more may speak in
+# units three times as large. The mean must follow slowly: brought to zero rollout by rollout, a good rollout would pay no more than a bad
+# one.
 #
 # ## 6.6 Train, and go round
 #
 # The left curve is the learned reward, standardised: it has no meaning but "more or less than lately". Watch the entropy fall.
 
 # %%
-watch(rounds.train(1), curves=("mean_reward", "entropy"), past=run.ppo.history, total=config.total_steps)
+watch(rounds.train(1), curves=("mean_reward", "entropy"), past=run.ppo.history,
+      total=config.total_steps)
 
 # %% [markdown]
-# The second round: new clips, of what it can do now. You may label them, or let the script. (It goes on as the first round went: another source would be refused.)
+# The second round: new clips, of what it can do now. You may label them, or let the script. (It goes on as the first round went: another
+# source would be refused.)
 
 # %%
 labeler = rounds.ask(2, judge, title="Which clip plays better? We are the green paddle.")
@@ -352,13 +377,14 @@ labeler
 
 # %%
 print(rounds.fit(labeler.require(), 2))
-watch(rounds.train(2), curves=("mean_reward", "entropy"), past=run.ppo.history, total=config.total_steps)
+watch(rounds.train(2), curves=("mean_reward", "entropy"), past=run.ppo.history,
+      total=config.total_steps)
 rounds
 
 # %% [markdown]
-# **The whole run.** Two rounds are a taste: the agent is a beginner still. For the rest, copy the last two cells with 3, 4, 5 … in the place of 2,
-# until `rounds` says that all labels are given and all steps taken (10 CPU-minutes or so). Or let the script judge to the end: set `to_the_end` to True.
-# Everything is saved after each round.
+# **The whole run.** Two rounds are a taste: the agent is a beginner still. For the rest, copy the last two cells with 3, 4, 5 … in the
+# place of 2, until `rounds` says that all labels are given and all steps taken; the table in 6.7 says how many CPU-minutes that takes. Or
+# let the script judge to the end: set `to_the_end` to True. Everything is saved after each round.
 
 # %%
 to_the_end = False
@@ -366,14 +392,14 @@ while to_the_end and not run.finished:
     number = rounds.round
     labeler = rounds.ask(number, judge)
     labeler.answer_scripted()
-    if run.wanted:
-        rounds.fit(labeler.require(), number)
+    rounds.fit(labeler.require(), number)
     watch(rounds.train(number), curves=("mean_reward", "entropy"), past=run.ppo.history,
           total=config.total_steps)
 
 # %% [markdown]
 # **Learned and true.** Only the evaluator may hold the two side by side. Both are summed over windows of five steps, with your function of
-# [**exercise 06.1**](../exercises/06_atari_from_preferences.ipynb), because the learned reward sees a point coming a step or two before it is scored.
+# [**exercise 06.1**](../exercises/06_atari_from_preferences.ipynb), because the learned reward sees a point coming a step or two before it
+# is scored.
 
 # %%
 window_returns = mine("06.1")
@@ -382,7 +408,7 @@ window_returns = mine("06.1")
 @torch.no_grad()
 def side_by_side_windows(ensemble, rollout, length=5):
     """(learned, true) of windows of `length` steps that do not overlap."""
-    learned = ensemble.rewards(rollout.next_obs())                                     # (T, N)
+    learned = ensemble.rewards(rollout.next_obs())         # (T, N)
     both = [window_returns(rewards, length)[::length] for rewards in (learned, rollout.rewards)]
     return tuple(each.flatten().numpy() for each in both)
 
@@ -390,9 +416,10 @@ weak_play, _ = watched_play(run.network, budget(full=600, ci=200), seed=1)
 pairs = {"your model, its own agent": side_by_side_windows(models, weak_play),
          "your model, shipped agent": side_by_side_windows(models, good_play),
          "shipped model, its agent": side_by_side_windows(shipped.reward_model, good_play)}
-show(plots.learned_and_true(pairs, "The learned reward against the points, windows of five steps"),
-     alt="Three scatter plots of learned against true reward: windows with a point won lie higher than windows with a point "
-         "lost; windows without a point lie between.")
+title = "The learned reward goes with the points: windows of five steps"
+show(plots.learned_and_true(pairs, title),
+     alt="Three scatter plots of learned against true reward: windows with a point won, with a "
+         "point lost and without a point, for the model of this notebook and the shipped one.")
 
 # %%
 def correlation(pair):
@@ -400,29 +427,34 @@ def correlation(pair):
     return float(np.corrcoef(*pair)[0, 1]) if pair[1].std() > 0 else float("nan")
 
 r = {name: correlation(pair) for name, pair in pairs.items()}
-expect(r["shipped model, its agent"] > 0.4, "the shipped model's reward goes with the points, though it never saw one",
-       ci=True, measured={name: round(value, 2) for name, value in r.items()})
+expect(r["shipped model, its agent"] > 0.4,
+       "the shipped model's reward goes with the points, though it never saw one", ci=True,
+       measured={name: round(value, 2) for name, value in r.items()})
 
 # %% [markdown]
-# The correlation is far from 1, and it need not be 1. A model that pays twice for fast points, or a little for every ball far from our paddle, correlates badly and may teach well; one that
-# correlates well can still pay in the wrong moment, behind a boundary, and teach nothing. The only test of a reward is the agent that comes out of it.
+# The correlation is far from 1, and it need not be 1. A model that pays twice for fast points, or a little for every ball far from our
+# paddle, correlates badly and may teach well; one that correlates well can still pay in the wrong moment, behind a boundary, and teach
+# nothing. The only test of a reward is the agent that comes out of it.
 #
 # ## 6.7 What it takes: the honest table
 #
-# Whole runs take too long for a lesson, so they are measured apart (`benchmarks/pong.py`) and read from its files here: several seeds, the true return of 20 fresh games, up to
-# +21. The scripted labeller judged; a tenth of its verdicts is random where the job says noise.
+# Whole runs take too long for a lesson, so they are measured apart (`benchmarks/pong.py`) and read from its files here: several seeds, the
+# true return of 20 fresh games, up to +21. The scripted labeller judged; a tenth of its verdicts is random where the job says noise.
 
 # %%
 measured = plots.measured_runs()
 print(plots.run_table(measured))
 
 # %%
-best = {job: lines for job, lines in measured.items() if "objects" not in job and "features" not in job}
-show(plots.return_curves(best or measured, "The true return while training on the learned reward"),
-     alt="True return against agent steps, one line a seed and one panel a job; a dashed line marks where the last "
-         "labels were given.")
-goals = {job: f"{sum(line['reached'] for line in lines)} of {len(lines)} seeds" for job, lines in measured.items()}
-print("runs that reached the goal the course had set itself:", goals)
+pixels = {job: lines for job, lines in measured.items() if job.startswith("pixels")}
+show(plots.return_curves(pixels, "The true return while training on the learned reward"),
+     alt="True return against agent steps, one line a seed and one panel a job; a dashed line "
+         "marks where the last labels were given.")
+for job, lines in measured.items():
+    reached = sum(line["reached"] for line in lines)
+    target, minutes = lines[0]["target"], lines[0]["target_cpu_s"] / 60
+    print(f"{job:20s} {reached} of {len(lines)} seeds reach {target:+.0f} in {minutes:.0f} "
+          "CPU-minutes")
 
 # %% [markdown]
 # Read the table as it is: where a job misses its goal, it misses it. For comparison, what others report for Pong from preferences:
@@ -433,16 +465,17 @@ print("runs that reached the goal the course had set itself:", goals)
 # | a published re-implementation of Christiano et al. | scripted | Pong is won, after 20 million steps: 13 hours on 16 cores |
 # | Christiano et al. (2017) | 5,500 by people, or scripted | Pong is learned with both, in tens of millions of steps |
 #
-# **When labels stop.** Look at the curves right of the dashed line. There the reward model is frozen while the agent goes on changing, into situations that nobody has judged. The
-# same decay has another face, which the table hides: games that do not end.
+# **When labels stop.** Look at the curves right of the dashed line. There the reward model is frozen while the agent goes on changing, into
+# situations that nobody has judged. The same decay has another face, which the table hides: games that do not end.
 
 # %%
 for job, lines in measured.items():
     volleys = [line["games_at_step_limit"] for line in lines]
-    print(f"{job:20s} games of 20 that were still going on at the step limit: {volleys}")
+    print(f"{job:20s} games of 20 still going on at the step limit, seed by seed: {volleys}")
 
 # %% [markdown]
-# **Endless volleys.** Two paddles that never miss: nothing won, nothing lost. Why does training not cure it? Ask the judge about clips of such play, and of a beginner's:
+# **Endless volleys.** Two paddles that never miss: nothing won, nothing lost. Why does training not cure it? Ask the judge about clips of
+# such play, and of a beginner's:
 
 # %%
 from course_lib.atari.segments import cut_segments
@@ -460,26 +493,31 @@ first_play, first_frames = watched_play(FrameAgent(), budget(full=600, ci=300), 
 first_clips = cut_segments(first_play, first_frames, 150, rng)
 ties = {"untrained": tie_rate(first_clips), "shipped": tie_rate(good_clips)}
 print({name: f"{share:.0%} ties" for name, share in ties.items()})
-expect(ties["shipped"] > ties["untrained"], "the better both sides play, the more pairs tie", ci=True, measured=ties)
+expect(ties["shipped"] > ties["untrained"], "the better the play, the more pairs tie", ci=True,
+       measured=ties)
 
 # %% [markdown]
-# The better the play, the emptier the clips: a label says less and less, just when the agent needs finer ones. A person is better off here than the script. You may prefer the clip that *attacks*. The script cannot.
+# The better the play, the emptier the clips: a label says less and less, just when the agent needs finer ones. A person is better off here
+# than the script. You may prefer the clip that *attacks*. The script cannot.
 #
 # **Does the frozen model still know?** The same reward model, asked about three kinds of play:
 
 # %%
 views = {"untrained": first_play, "your run": weak_play, "shipped agent": good_play}
-drift = {name: correlation(side_by_side_windows(shipped.reward_model, play)) for name, play in views.items()}
+drift = {name: correlation(side_by_side_windows(shipped.reward_model, play))
+         for name, play in views.items()}
+print("correlation of the shipped model's reward with the true one, on the play of")
 for name, value in drift.items():
-    print(f"shipped reward model on the play of {name:14s} correlation with the true reward {value:+.2f}")
+    print(f"   {name:14s}{value:+.2f}")
 
 # %% [markdown]
-# A reward model is an opinion about *some* play. Where the agent's play differs from what was labelled, its numbers are extrapolation, and the agent goes where the numbers are high.
+# A reward model is an opinion about *some* play. Where the agent's play differs from what was labelled, its numbers are extrapolation, and
+# the agent goes where the numbers are high.
 #
 # ## 6.8 Which pairs to ask about?
 #
-# Random pairs waste verdicts on quiet clips. Three ways to choose, from the same clips of an agent that is half-way:
-# **random**; **events**, where the ball leaves the screen in most clips (that can be seen, and who won it cannot); and **disputed**, by your
+# Random pairs waste verdicts on quiet clips. Three ways to choose, from the same clips of an agent that is half-way: **random**;
+# **events**, where the ball leaves the screen in most clips (that can be seen, and who won it cannot); and **disputed**, by your
 # [**exercise 06.6**](../exercises/06_atari_from_preferences.ipynb). Each gets the same number of verdicts for a new model.
 
 # %%
@@ -500,7 +538,8 @@ count = budget(full=40, ci=10)
 
 # %%
 share, taught = {}, {}
-for name, choose in {"random": random_pairs, "events": event_pairs, "disputed": disputed}.items():
+ways = {"random": random_pairs, "events": event_pairs, "disputed": disputed}
+for name, choose in ways.items():
     asked = choose(pool, count, models, np.random.default_rng(0))
     answers = [judge(*pair) for pair in asked]
     fresh = RewardEnsemble(RowPooledReward, 2, seed=1)
@@ -509,32 +548,39 @@ for name, choose in {"random": random_pairs, "events": event_pairs, "disputed": 
     learner.fit(learner.config.first_steps)
     share[name] = answers.count(0.5) / len(answers)
     taught[name] = correlation(side_by_side_windows(fresh, good_play))
-show(plots.selection_bars(share, taught, f"{count} verdicts, chosen in three ways (one draw each)"),
-     alt="Bars: the share of pairs that tie, and the correlation of the learned with the true reward, for random pairs, pairs "
-         "around events and disputed pairs.")
+title = f"What {count} verdicts teach depends on the pairs (one draw of each)"
+show(plots.selection_bars(share, taught, title),
+     alt="Bars: the share of pairs that tie, and the correlation of the learned with the true "
+         "reward, for random pairs, pairs around events and disputed pairs.")
 
 # %%
 expect(share["events"] < share["random"], "pairs around events tie less often", ci=True,
        measured={name: f"{value:.0%}" for name, value in share.items()})
-print("correlation with the true reward:", {name: round(value, 2) for name, value in taught.items()})
+for name, value in taught.items():
+    print(f"{name:9s} {share[name]:.0%} ties, correlation with the true reward {value:+.2f}")
 
 # %% [markdown]
-# This is one draw of each, not a proof: with another seed the bars on the right move. Fewer ties are more bits. But the quiet pairs teach the model to be *silent*, and a batch without them may leave it talking in
-# the middle of rallies. Christiano et al. (2017, section 2.2.4) chose disputed pairs, and found that in some tasks this even hurt.
+# This is one draw of each, not a proof: with another seed the bars on the right move. Fewer ties are more bits. But the quiet pairs teach
+# the model to be *silent*, and a batch without them may leave it talking in the middle of rallies. Christiano et al. (2017, section 2.2.4)
+# chose disputed pairs, and found that in some tasks this even hurt.
 #
 # ## 6.9 Where it fails
 #
-# - **The prior is tailored.** Rows are summed because *we* know Pong. With an ordinary image network many more labels are needed; Christiano et al. gave thousands.
-# - **The boundary is tailored.** "The ball is gone" tells no score, but somebody had to think of it. Without it, runs from pixels learned far more slowly.
-# - **A step too early or too late.** A reward model with longer clips paid for the *serve*, which shows who has lost the last point. Its correlation with the true reward was fine, and the
-#   agent stayed at -21: the pay arrived behind the boundary. (A prototype of this course; that is why the reward is read from what a step led to.)
+# - **The prior is tailored.** Rows are summed because *we* know Pong. With an ordinary image network many more labels are needed;
+#   Christiano et al. gave thousands.
+# - **The boundary is tailored.** "The ball is gone" tells no score, but somebody had to think of it. Without any boundary our first
+#   prototype learned far more slowly.
+# - **A step too early or too late.** Another prototype's reward model paid for the *serve*, which shows who has lost the last point. Its
+#   correlation with the true reward was fine, and the agent learned nothing: the pay arrived behind the boundary. That is why the reward
+#   is read from what a step led to, and why the end of a rally is the step with which the ball goes.
 # - **Ties.** More than half of your answers say "equal".
 # - **Seeds differ**, see the table.
 #
 # ## 6.10 Your own goal
 #
-# Nobody needs labels for Pong: it has a score. Now ask for something that it does **not** reward. In the stored run: **stay low**. The paddle shall keep to the floor. No button, no score says so;
-# a judge of 60 pairs does. Others to try with your own clicks: long rallies; a paddle that never rests; playing only with its upper edge.
+# Nobody needs labels for Pong: it has a score. Now ask for something that it does **not** reward. In the stored run: **stay low**. The
+# paddle shall keep to the floor. No button, no score says so; a judge of 60 pairs does. Others to try with your own clicks: long rallies; a
+# paddle that never rests; playing only with its upper edge.
 #
 # First a surprise. The reward model of this lesson sums over rows:
 
@@ -542,40 +588,47 @@ print("correlation with the true reward:", {name: round(value, 2) for name, valu
 from course_lib.atari.cell_reward import CellReward
 from course_lib.atari.taste_judges import MarkJudge, mark_low, mark_rally
 
-likes_low = MarkJudge(mark_low, blur=0.03)                 # lower by 3% of the court counts; less is a tie
-tries = [(*pair, likes_low(*pair)) for pair in random_pairs(good_clips, budget(full=60, ci=16), models, rng)]
+likes_low = MarkJudge(mark_low, blur=0.03)                 # less than 3% of the court is a tie
+drawn = random_pairs(good_clips, budget(full=60, ci=16), models, rng)
+tries = [(*pair, likes_low(*pair)) for pair in drawn]
 train, test = tries[:len(tries) * 2 // 3], tries[len(tries) * 2 // 3:]
 
 
 def accuracy(kind):
-    """The share of unseen strict verdicts that a model of this kind gets right after 40 labels."""
+    """The share of unseen strict verdicts that a model of this kind gets right."""
     ensemble = RewardEnsemble(kind, 2, seed=0)
     learner = RewardFitter(ensemble, FitConfig(first_steps=budget(full=150, ci=20)))
     learner.add(train)
     learner.fit(learner.config.first_steps)
-    with torch.no_grad():
-        first, second = (ensemble.rewards(torch.from_numpy(np.stack([t[k].obs for t in test]))).sum(1) for k in (0, 1))
-    strict = [k for k, (*_, mu) in enumerate(test) if mu != 0.5]
-    return float(np.mean([(first[k] > second[k]).item() == (test[k][2] > 0.5) for k in strict]))
+    said = []
+    for first, second, mu in test:
+        with torch.no_grad():
+            both = ensemble.rewards(torch.from_numpy(np.stack([first.obs, second.obs]))).sum(1)
+        said += [(both[0] > both[1]).item() == (mu > 0.5)] if mu != 0.5 else []
+    return float(np.mean(said))
 
 right = {kind.__name__: accuracy(kind) for kind in (RowPooledReward, CellReward)}
-expect(right["CellReward"] > max(0.75, right["RowPooledReward"]), "only a model that sees heights can learn this taste",
-       ci=True, measured=right)
+expect(right["CellReward"] > max(0.75, right["RowPooledReward"]),
+       "only a model that sees heights can learn this taste", ci=True,
+       measured=right)
 
 # %% [markdown]
-# What the model cannot see, no label can teach it. The prior that made Pong cheap forbids this taste; so take another model. `CellReward` gives each of the 1,600 cells of the screen a number, and the
-# reward of a frame is the sum over what is seen. Everything else stays: the same loop, starting from the shipped agent, with a short run and small steps.
+# What the model cannot see, no label can teach it. The prior that made Pong cheap forbids this taste; so take another model. `CellReward`
+# gives each of the 1,600 cells of the screen a number, and the reward of a frame is the sum over what is seen. Everything else stays: the
+# same loop, starting from the shipped agent, with a short run and small steps.
 
 # %%
-my_taste = likes_low                                       # or: MarkJudge(mark_rally), with track="pong frames"
+my_taste = likes_low              # or: MarkJudge(mark_rally), with track="pong frames"
 my_config = PreferenceConfig(
     track="pong cells", labels=budget(full=60, ci=12), first_labels=budget(full=40, ci=8),
-    labels_a_round=budget(full=20, ci=4), updates_a_round=budget(full=15, ci=1), warm_up_rollouts=budget(full=3, ci=1),
+    labels_a_round=budget(full=20, ci=4), updates_a_round=budget(full=15, ci=1),
+    warm_up_rollouts=budget(full=3, ci=1),
     total_steps=2048 * budget(full=40, ci=2),
     ppo=pong_config(learning_rate=4e-4, total_steps=2048 * budget(full=40, ci=2)))
 my_run = AtariFromPreferences(my_config)
 my_run.network.load_state_dict(shipped.agent.state_dict())
-my_rounds = LabelRounds(my_run, store, "pong-mine", my_work() / "checkpoints" / "06-mine" / "run.pt")
+my_rounds = LabelRounds(my_run, store, "pong-mine",
+                        my_work() / "checkpoints" / "06-mine" / "run.pt")
 labeler = my_rounds.ask(1, my_taste, title="Which clip shows more of what YOU want?")
 labeler
 
@@ -597,46 +650,49 @@ print("my taste:  ", my_style)
 # %%
 show(plots.paddle_heights({"as shipped": now.heights, "my taste": my_style.heights},
                           "Where the paddle stands, before and after 60 verdicts"),
-     alt="Histograms of the height of our paddle: spread over the court as shipped, near the floor after training on "
-         "the taste.")
+     alt="Histograms of the height of our paddle: spread over the court as shipped, near the "
+         "floor after training on the taste.")
 expect(my_style.height < now.height - 0.15, "the paddle stays low, as the verdicts asked",
        ci=True, measured=f"mean height {now.height:.2f} before, {my_style.height:.2f} after")
 
 # %%
 films = [list(in_colour(style.frames[:200], PONG)) for style in (now, my_style)]
 video(side_by_side(films, ["as shipped", "my taste"]), fps=15, width=480,
-      alt="Two games of Pong side by side: as shipped the green paddle follows the ball; after training on the taste it "
-          "keeps near the floor.")
+      alt="Two games of Pong side by side: as shipped the green paddle follows the ball; after "
+          "training on the taste it keeps near the floor.")
 
 # %% [markdown]
 # And since the model is linear, its belief *is* a picture:
 
 # %%
 members = my_run.ensemble.members
-worth = torch.stack([member.worth.weight.detach().reshape(40, 40) for member in members]).mean(0)
+worth = torch.stack([member.worth.weight.detach() for member in members]).mean(0)
+worth = worth.reshape(BinaryFrames.shape[1:])                          # (rows, columns)
 show(plots.cell_map(worth.numpy(), "The worth of each cell, from 60 verdicts"),
-     alt="A map of the screen: in the column of our paddle, cells near the ceiling are disliked and cells near the floor "
-         "are liked; elsewhere the numbers are small and noisy.")
-column = worth[:, 35]
-expect(column[30:].mean() > column[:10].mean(), "cells of our paddle's column near the floor are worth more",
-       measured=f"{column[30:].mean():+.3f} near the floor, {column[:10].mean():+.3f} near the ceiling")
+     alt="A map of the screen: in the column of our paddle, cells near the ceiling are "
+         "disliked and cells near the floor are liked; elsewhere the numbers are small.")
+column, quarter = worth[:, 35], len(worth) // 4
+floor, ceiling = column[-quarter:].mean().item(), column[:quarter].mean().item()
+expect(floor > ceiling, "cells of our paddle's column near the floor are worth more",
+       measured=f"{floor:+.3f} near the floor, {ceiling:+.3f} near the ceiling")
 
 # %% [markdown]
 # You got what you asked for, and *only* that. Look at the points:
 
 # %%
 for name, style in (("as shipped", now), ("my taste", my_style)):
-    print(f"{name:11s} won {style.won:3d}, lost {style.lost:3d}, {style.steps_a_point:4.0f} steps a point, "
-          f"paddle at {style.height:.2f}")
+    print(f"{name:11s} {style}")
 
 # %% [markdown]
-# Nobody said that points matter, so they stopped mattering. Is that a failure of the agent? It is a failure of the question. If you want "low, *and* do not lose", prefer accordingly: a lost point is worse than any height. A judge
-# for that is two lines. Write it and see whether 60 verdicts are still enough.
+# Nobody said that points matter, so they stopped mattering. Is that a failure of the agent? It is a failure of the question. If you want
+# "low, *and* do not lose", prefer accordingly: a lost point is worse than any height. A judge for that is two lines. Write it and see
+# whether 60 verdicts are still enough.
 #
 # ## 6.11 Donkey Kong: where it stops working
 #
-# Pong forgives a lot. In Donkey Kong Jumpman must run right, find the ladder, climb, and dodge barrels on the way; random play hardly ever leaves the ground. Two agents, with the same little time each (`benchmarks/donkey_kong.py`):
-# one paid by the true **score** (a barrel jumped over is 100 points), one by a scripted judge with a person's taste: *climbs*, and on the ground *moves right, to the ladder*.
+# Pong forgives a lot. In Donkey Kong Jumpman must run right, find the ladder, climb, and dodge barrels on the way; random play hardly ever
+# leaves the ground. Two agents, with the same little time each (`benchmarks/donkey_kong.py`): one paid by the true **score** (a barrel
+# jumped over is 100 points), one by a scripted judge with a person's taste: *climbs*, and on the ground *moves right, to the ladder*.
 #
 # > **Predict.** Which of the two gets higher up?
 
@@ -649,8 +705,9 @@ from course_lib.paths import root
 lines = [json.loads(line) for line in
          (root() / "benchmarks" / "results" / "donkey_kong.jsonl").read_text().splitlines()]
 for line in lines:
-    print(f"{line['job']:12s}{line.get('labels', 0):4d} labels, {line['cpu_s']:5.0f} CPU-seconds: score "
-          f"{line['mean_score']:5.0f}, height {line['mean_height']:4.0f} pixels (best game {max(line['heights'])})")
+    print(f"{line['job']:12s}{line.get('labels', 0):4d} labels, {line['cpu_s']:4.0f} CPU-s: "
+          f"score {line['mean_score']:4.0f}, height {line['mean_height']:3.0f} pixels "
+          f"(best game {max(line['heights'])})")
 
 # %% [markdown]
 # The first girder is 20 to 28 pixels up, the lady in need 158. Watch the two agents in a fresh game, and see where they get stuck:
@@ -662,45 +719,52 @@ from course_lib.atari.kong_agents import KONG_TRACK, load_kong
 def kong_film(job, steps, seed=0):
     """Court frames of one fresh game of a Donkey Kong agent, every second step."""
     envs = AtariEnvs(DONKEY_KONG, 4, KONG_TRACK.encoder(), keep_frames=True)
-    collector = Collector(envs, load_kong(job)[0], torch.Generator().manual_seed(seed), FRESH_SEED + seed)
-    collector.collect(steps)
+    draw = torch.Generator().manual_seed(seed)
+    Collector(envs, load_kong(job)[0], draw, FRESH_SEED + seed).collect(steps)
     return list(in_colour(envs.take_frames()[::2, 0], DONKEY_KONG))
 
 films = [kong_film(job, budget(full=400, ci=60)) for job in ("score", "preferences")]
 video(side_by_side(films, ["paid by the score", "from preferences"]), fps=15, width=400,
-      alt="Two games of Donkey Kong side by side: the agent trained on the score and the one trained on preferences "
-          "for climbing, neither of which gets far up.")
+      alt="Two games of Donkey Kong side by side: the agent trained on the score and the one "
+          "trained on preferences for climbing, neither of which gets far up.")
 
 # %% [markdown]
-# Neither gets to the top, and that is the result. What stands in the way is the same for both: exploration. A judge can only prefer what clips *show*, and clips show what the agent does. Nobody
-# climbs a ladder by accident: it takes a dozen right actions at one place. So no clip shows it, no verdict asks for it, no reward model learns it. Christiano et al. (2017) and Ibarz et al. (2018) met the same wall; the second paper
-# climbs it with *demonstrations*: a person plays first.
+# Neither gets to the top, and that is the result. What stands in the way is the same for both: exploration. A judge can only prefer what
+# clips *show*, and clips show what the agent does. Nobody climbs a ladder by accident: it takes a dozen right actions at one place. So no
+# clip shows it, no verdict asks for it, no reward model learns it. Christiano et al. (2017) and Ibarz et al. (2018) met the same wall; the
+# second paper climbs it with *demonstrations*: a person plays first.
 #
 # Look at your own clips of it, if you like: the widget works for any game. Label a few and see whether *you* could teach it.
 
 # %%
 from course_lib.atari.kong import ClimbJudge
 
-kong_run = AtariFromPreferences(PreferenceConfig(track="donkey kong objects", labels=4, first_labels=4, warm_up_rollouts=1))
-kong_rounds = LabelRounds(kong_run, store, "kong", my_work() / "checkpoints" / "06-kong" / "run.pt")
-labeler = kong_rounds.ask(1, ClimbJudge(), title="Which clip climbs, or comes nearer to the ladder on the right?")
+kong_run = AtariFromPreferences(PreferenceConfig(
+    track="donkey kong objects", labels=4, first_labels=4, warm_up_rollouts=1))
+kong_rounds = LabelRounds(kong_run, store, "kong",
+                          my_work() / "checkpoints" / "06-kong" / "run.pt")
+labeler = kong_rounds.ask(1, ClimbJudge(),
+                          title="Which clip climbs, or comes nearer to the right ladder?")
 labeler
 
 # %%
 kong_verdicts = labeler.require()
-print("verdicts:", [preference.mu for preference in kong_verdicts], "by", kong_verdicts[0].source)
+print(kong_verdicts[0].source, "verdicts:", [preference.mu for preference in kong_verdicts])
 
 # %% [markdown]
 # ## What you learned
 #
-# - Pong can be learned from verdicts on clips of 1.7 seconds, by an agent that never sees a score, on a laptop. How well, the table of 6.7 says.
+# - Pong can be learned from verdicts on clips of 1.7 seconds, by an agent that never sees a score, on a laptop. How well, the table of 6.7
+#   says.
 # - **Ties** are more than half of it, and more the better the agent plays.
-# - A reward model pays where clips *show* the event; its zero and scale are ours to fix, for a constant is a price on the length of rallies.
+# - A reward model pays where clips *show* the event; its zero and scale are ours to fix, for a constant is a price on the length of
+#   rallies.
 # - An architecture is a **prior about taste**: what the model cannot see, no label can teach.
 # - You get what you ask for, and only that.
 #
-# **What failed, or is not shown:** see 6.7 for the runs that missed their goal; 6.8 compares ways to choose pairs by one draw each; the low paddle forgot about points; Donkey Kong did not get off the ground
-# floor by much.
+# **What failed, or is not shown:** see 6.7 for the runs that missed their goal; 6.8 compares ways to choose pairs by one draw each; the low
+# paddle forgot about points; Donkey Kong did not get off the ground floor by much.
 #
-# **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, with its appendix on Atari. B. Ibarz et al. (2018), *Reward learning from human preferences and demonstrations in Atari*. AE Studio's
-# report on labelling Pong and CartPole by hand. M. Zeiler and R. Fergus (2014) for occlusion.
+# **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, with its appendix on Atari. B.
+# Ibarz et al. (2018), *Reward learning from human preferences and demonstrations in Atari*. AE Studio's report on labelling Pong and
+# CartPole by hand. M. Zeiler and R. Fergus (2014) for occlusion.

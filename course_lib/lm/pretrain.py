@@ -1,0 +1,197 @@
+"""Training a language model on a stream of texts: predict the next token, everywhere at once. Lesson 07, section 7.7.
+
+    trainer = Pretraining(GPT(GPTConfig()), TokenStream.of(short_texts("train"), tokenizer), held_out, PretrainConfig())
+    watch(trainer.train(), curves=("loss", "held_out_loss"), past=trainer.history, total=trainer.config.steps)
+
+The recipe is that of GPT-2's successors: AdamW, a short warm-up, a cosine down to a tenth, long gradients shortened.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.lm.corpora import TokenStream
+from course_lib.lm.gpt import GPT
+from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.rl.ppo import TrainingDiverged
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]      # called as `next_token_loss` is, returns ()
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Settings of one run. The defaults were measured by `benchmarks/text.py char`."""
+
+    steps: int = 1_000                      # gradient steps
+    cpu_seconds: float = math.inf           # stop, and come down with the learning rate, by this time if it is earlier
+    rows: int = 32                          # rows in a batch
+    length: int = 192                       # tokens of a row (T)
+    learning_rate: float = 2e-3             # at the top
+    warm_up: float = 0.05                   # share of the run in which it rises to the top
+    final_learning_rate: float = 0.05       # its share left at the end of the cosine
+    betas: tuple[float, float] = (0.9, 0.95)        # AdamW's memories of gradients and of their squares
+    weight_decay: float = 0.1               # pull toward zero, on matrices only
+    max_grad_norm: float = 1.0              # longer gradients are shortened to this
+    bfloat16: bool = True                   # products in 16-bit numbers; the weights themselves stay in 32
+    report_every: int = 20                  # steps between two points of the curve
+    held_out_rows: int = 64                 # rows that are held out loss's measure at each of these points
+    checkpoint_every: int = 200             # steps between two checkpoints, where a path is given
+    seed: int = 0                           # of the batches (the model brings its own)
+
+
+@dataclass(frozen=True)
+class PretrainProgress:
+    """One point of the curve."""
+
+    steps: int                              # gradient steps so far
+    loss: float                             # nats a token, mean of the steps since the last point
+    held_out_loss: float                    # nats a token, on the same few held-out rows each time
+    learning_rate: float
+    gradient_norm: float                    # before it was shortened, at the last step
+    tokens: int                             # read so far, each as often as it was read
+    cpu_seconds: float                      # spent in training so far; measuring held-out loss is not counted
+
+
+def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean surprise at the tokens that came next, in nats. logits: (B, T, V), targets: (B, T) -> ()."""
+    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())     # (B * T, V) against (B * T,)
+
+
+class Pretraining:
+    """Trains `model` on `stream`. `for progress in run.train(): ...` goes on point by point; stop and go on at will.
+
+    held_out: a stream of texts that are not trained on. loss: takes the place of `next_token_loss`.
+    With `checkpoint` the state is saved now and then and whenever the loop is left; a new Pretraining with the same
+    path goes on from there, to the identical curve (if no limit in CPU-seconds bends the schedule). Raises
+    CheckpointError when that file belongs to other settings.
+    """
+
+    def __init__(self, model: GPT, stream: TokenStream, held_out: TokenStream, config: PretrainConfig,
+                 checkpoint: Path | None = None, loss: LossFunction = next_token_loss):
+        self.model, self.stream, self.config, self.checkpoint, self.loss = model, stream, config, checkpoint, loss
+        self.held_out = held_out.evenly_spaced(config.held_out_rows, config.length)
+        self.optimizer = adamw(model, config)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.steps, self.cpu_seconds = 0, 0.0
+        self.history: list[PretrainProgress] = []
+        if checkpoint is not None and Path(checkpoint).exists():
+            self.load(checkpoint)
+
+    @property
+    def done(self) -> float:
+        """Share of the run that is over, by steps or by time, whichever is further."""
+        return min(1.0, max(self.steps / self.config.steps, self.cpu_seconds / self.config.cpu_seconds))
+
+    def train(self, until: int | None = None) -> Iterator[PretrainProgress]:
+        """Go on to `until` gradient steps in all (default: to the end), yielding a point every `report_every` steps.
+
+        Leaving the loop keeps everything; calling `train` again goes on. Raises TrainingDiverged.
+        """
+        while self.done < 1 and (until is None or self.steps < until):
+            progress = self._some_steps(until)
+            if self.checkpoint is not None and (self.done >= 1 or self.steps % self.config.checkpoint_every == 0):
+                self.save()
+            try:
+                yield progress
+            except GeneratorExit:                           # the loop over us was left: keep what it has reached
+                if self.checkpoint is not None:
+                    self.save()
+                raise
+
+    def _some_steps(self, until: int | None) -> PretrainProgress:
+        losses, norm, every = [], 0.0, self.config.report_every
+        self.model.train()
+        while not losses or (self.steps % every and self.done < 1 and self.steps != until):
+            started = time.process_time()
+            loss, norm = self._step()
+            losses.append(loss)
+            self.steps += 1
+            self.cpu_seconds += time.process_time() - started
+        progress = PretrainProgress(
+            steps=self.steps, loss=sum(losses) / len(losses), held_out_loss=self._held_out_loss(),
+            learning_rate=self.optimizer.param_groups[0]["lr"], gradient_norm=norm,
+            tokens=self.steps * self.config.rows * self.config.length, cpu_seconds=self.cpu_seconds)
+        self.history.append(progress)
+        return progress
+
+    def _step(self) -> tuple[float, float]:
+        """One gradient step: (loss, length of its gradient)."""
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * schedule(self.done, config.warm_up, config.final_learning_rate)
+        inputs, targets = self.stream.batch(config.rows, config.length, self.generator)         # 2 x (B, T)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+            logits = self.model(inputs)                                                         # (B, T, V)
+        loss = self.loss(logits, targets)                                                       # ()
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
+        if not torch.isfinite(norm + loss.detach()):        # before the step: the weights are still the good ones
+            raise self._diverged(loss.item(), norm.item())
+        self.optimizer.step()
+        return loss.item(), norm.item()
+
+    @torch.no_grad()
+    def _held_out_loss(self) -> float:
+        self.model.eval()
+        inputs, targets = self.held_out                                                         # 2 x (rows, T)
+        chunks = zip(inputs.split(32), targets.split(32), strict=True)
+        total = sum(next_token_loss(self.model(x), y).item() * len(x) for x, y in chunks)
+        return total / len(inputs)
+
+    def _diverged(self, loss: float, norm: float) -> TrainingDiverged:
+        if self.checkpoint is not None and Path(self.checkpoint).exists():
+            steps = load_checkpoint(self.checkpoint)["steps"]
+            kept = f"The last good state, after step {steps}, is in {self.checkpoint}: make the model and " \
+                   "Pretraining again to go on from it."
+        else:
+            kept = "No checkpoint was kept: give Pretraining a `checkpoint` path."
+        return TrainingDiverged(f"The loss of step {self.steps + 1} is {loss} and its gradient {norm} long. {kept} "
+                                "Lower the learning rate or lengthen the warm-up.")
+
+    def save(self, path: Path | None = None) -> None:
+        """Write a checkpoint to `path` (default: the one given at the start)."""
+        save_checkpoint(path or self.checkpoint, {
+            "config": asdict(self.config), "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(), "steps": self.steps, "cpu_seconds": self.cpu_seconds,
+            "history": [asdict(point) for point in self.history]})
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises CheckpointError when it is damaged or belongs to other settings."""
+        state = load_checkpoint(path)
+        theirs, ours = state.get("config", {}), asdict(self.config)
+        differing = [f"{name} {theirs.get(name)} there, {ours[name]} here"
+                     for name in ours if theirs.get(name) != ours[name]]
+        if differing:
+            raise CheckpointError(f"{Path(path).name} was trained with other settings ({'; '.join(differing)}). "
+                                  "Delete it to start again, or give another checkpoint path.")
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise CheckpointError(f"{Path(path).name} holds a model of another shape. Delete it to start again, or "
+                                  "give another checkpoint path.") from error
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.steps, self.cpu_seconds = state["steps"], state["cpu_seconds"]
+        self.history = [PretrainProgress(**point) for point in state["history"]]
+
+
+def schedule(done: float, warm_up: float, final: float) -> float:
+    """Share of the top learning rate after the share `done` of a run: up in a line, down along a cosine to `final`."""
+    if done < warm_up:
+        return max(done, 0.01 * warm_up) / warm_up
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
+
+
+def adamw(model: nn.Module, config: PretrainConfig) -> torch.optim.Optimizer:
+    """AdamW that pulls matrices toward zero and leaves biases and norms alone."""
+    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
+    vectors = [weight for weight in model.parameters() if weight.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)

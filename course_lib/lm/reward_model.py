@@ -1,0 +1,157 @@
+"""A small transformer that gives a text one number: a GPT with a scalar head, read at the last token. Lesson 09, 9.7.
+
+The head sits where the GPT's table of words sat. It is read at the end token behind the text, the first place from
+which all of the text can be seen (the attention looks back only). Trained on pairs with the Bradley–Terry loss; the
+trunk starts from a trained language model, or from scratch.
+
+Sources: N. Stiennon et al. (2020), section 3.4, for the head on a language model; L. Ouyang et al. (2022), equation 1.
+Used in lesson 10 as the proxy reward and as the first weights of the value network.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from course_lib.errors import CourseError
+from course_lib.lm.gpt import GPT, GPTConfig
+from course_lib.lm.tokenizer import Tokenizer
+from course_lib.preferences.bradley_terry import bradley_terry_loss
+from course_lib.preferences.human_ratings import Comparisons
+from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+
+
+def rewards_at_the_end(scores: Tensor, lengths: Tensor) -> Tensor:
+    """The score at each text's last real token, (B,). Exercise 09.2.
+
+    scores: (B, T) the head's number at every token. lengths: (B,) how many tokens of each row are no padding. Read in
+    the padding, the same text would earn another reward in a longer batch.
+    """
+    return scores[torch.arange(len(scores)), lengths - 1]
+
+
+class RewardModel(nn.Module):
+    """A GPT trunk and a head of one number a position.
+
+    read: takes the place of `rewards_at_the_end`, for instance the learner's own of exercise 09.2.
+    """
+
+    def __init__(self, trunk: GPT, seed: int = 0, read: Callable[[Tensor, Tensor], Tensor] = rewards_at_the_end):
+        super().__init__()
+        self.trunk, self.read = trunk, read
+        self.head = nn.Linear(trunk.config.width, 1)
+        nn.init.normal_(self.head.weight, std=0.02, generator=torch.Generator().manual_seed(seed))
+        nn.init.zeros_(self.head.bias)
+
+    def at_each_token(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B, T): the head at every position; what a value network needs in lesson 10."""
+        return self.head(self.trunk.hidden(tokens)).squeeze(-1)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Rewards, (B,). tokens: (B, T), padded behind the text; lengths: (B,) tokens of each row that are real."""
+        return self.read(self.at_each_token(tokens), lengths)
+
+    @torch.no_grad()
+    def score(self, ids: Sequence[Sequence[int]], eos: int, batch: int = 64) -> Tensor:
+        """Rewards of texts given as token ids without end tokens, (texts,); batches of nearly one length."""
+        rewards = torch.empty(len(ids))
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        for start in range(0, len(ids), batch):
+            some = order[start:start + batch]
+            rewards[some] = self(*pack([ids[i] for i in some], eos, self.trunk.config.context)).float()
+        return rewards
+
+    def rewards(self, texts: Sequence[str], tokenizer: Tokenizer) -> Tensor:
+        """Rewards of texts, (texts,). Raises TypeError for one text in place of a list of texts."""
+        if isinstance(texts, str):
+            raise TypeError("texts is a list of texts; put a single text in brackets: [text]")
+        return self.score(tokenizer.encode_batch(texts), tokenizer.eos)
+
+
+def pack(ids: Sequence[Sequence[int]], eos: int, context: int) -> tuple[Tensor, Tensor]:
+    """(tokens, lengths): rows of end token, text, end token, filled up behind with end tokens.
+
+    tokens: (B, T) int64. lengths: (B,) int64, up to and including the end token that closes each text; of a text that
+    is longer than the context allows, the first `context` - 2 tokens are kept.
+    """
+    rows = [[eos, *list(one)[:context - 2], eos] for one in ids]
+    lengths = torch.tensor([len(row) for row in rows])                              # (B,)
+    tokens = torch.full((len(rows), int(lengths.max())), eos)                       # (B, T)
+    for place, row in enumerate(rows):
+        tokens[place, :len(row)] = torch.tensor(row)
+    return tokens, lengths
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a reward model is trained. The defaults are those of lesson 09 for a trunk that is a language model."""
+
+    epochs: int = 3                     # times that every verdict is seen
+    batch: int = 32                     # pairs a step
+    lr: float = 4e-4                    # AdamW's, at its height; 1e-3 for a trunk from scratch
+    warmup: int = 10                    # steps of a rising learning rate; then it falls in a line to 5%
+    weight_decay: float = 0.05
+    max_grad_norm: float = 1.0
+    autocast: bool = True               # bfloat16 in the forward pass: 1.3 to 1.5 times as fast here
+    seed: int = 0                       # of the order of the verdicts
+
+
+def fit_reward_model(model: RewardModel, ids: Sequence[Sequence[int]], eos: int, comparisons: Comparisons,
+                     config: FitConfig | None = None, weight: Tensor | None = None,
+                     loss: Callable[..., Tensor] = bradley_terry_loss) -> list[float]:
+    """Train `model` in place on comparisons of the texts `ids`; returns the loss of every step, in nats.
+
+    weight: (pairs,) how much each verdict counts; equal when None. loss: called as loss(r1, r2, mu), and with `weight`
+    when there are weights.
+
+    Raises ValueError when there are no comparisons; CourseError, naming the step, when the loss is not finite.
+    """
+    if len(comparisons) == 0:
+        raise ValueError("there are no comparisons to learn from")
+    config = config or FitConfig()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    order = torch.Generator().manual_seed(config.seed)
+    batches = [some for _ in range(config.epochs)
+               for some in torch.randperm(len(comparisons), generator=order).split(config.batch)]
+    losses = []
+    model.train()
+    for step, some in enumerate(tqdm(batches, desc="fitting", unit="step", leave=False)):
+        for group in optimizer.param_groups:
+            group["lr"] = config.lr * min((step + 1) / config.warmup, max(0.05, 1 - step / len(batches)))
+        pairs = torch.cat([comparisons.first[some], comparisons.second[some]])      # (2 * pairs,)
+        tokens, lengths = pack([ids[i] for i in pairs.tolist()], eos, model.trunk.config.context)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.autocast):
+            r1, r2 = model(tokens, lengths).float().chunk(2)                        # (pairs,) each
+        options = {} if weight is None else {"weight": weight[some]}
+        surprise = loss(r1, r2, comparisons.mu[some], **options)
+        if not torch.isfinite(surprise):
+            raise CourseError(f"The loss is {surprise.item()} at step {step} of {len(batches)}. The learning rate is "
+                              f"probably too high ({config.lr}): begin again with a fresh model and a third of it.")
+        optimizer.zero_grad()
+        surprise.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+        optimizer.step()
+        losses.append(surprise.item())
+    model.eval()
+    return losses
+
+
+def save_reward_model(path: Path, model: RewardModel, facts: dict) -> None:
+    """Write the model in half precision, and how it was made. Raises CourseError when that fails."""
+    save_checkpoint(path, {"config": asdict(model.trunk.config), "facts": facts,
+                           "weights": {name: weight.half() for name, weight in model.state_dict().items()}})
+
+
+def load_reward_model(path: Path) -> tuple[RewardModel, dict]:
+    """(model, how it was made) from what `save_reward_model` wrote. Raises CheckpointError when it cannot be used."""
+    state = load_checkpoint(path)
+    try:
+        model = RewardModel(GPT(GPTConfig(**state["config"])))
+        model.load_state_dict(state["weights"])
+        return model.eval(), state["facts"]
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{Path(path).name} holds no reward model of this course ({type(error).__name__}). Train "
+                              "one again, or get the shipped file back with `git checkout`.") from error
