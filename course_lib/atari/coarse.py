@@ -12,7 +12,7 @@ from course_lib.rl.networks import orthogonal
 
 
 class CoarseAgent(FrameAgent):
-    """`FrameAgent` with a second convolution: obs (B, C, rows, 40) -> a 3 x 3 grid of `filters` features -> the heads."""
+    """`FrameAgent` with a second convolution: obs (B, C, rows, 40) -> a 3 x 3 grid of features -> the heads."""
 
     def __init__(self, actions: int = 3, channels: int = 2, hidden: int = 128, filters: int = 32,
                  rows: int = 80, seed: int = 0):
