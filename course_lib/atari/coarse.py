@@ -1,7 +1,8 @@
 """A network that loses the ball: the counter-example of lesson 05, measured by benchmarks/pong_parts.py.
 
 Large networks for large frames put convolution upon convolution until little of the screen's grid is left. On a
-court of 160 x 160 pixels a second convolution leaves 3 x 3 places, each of them four paddles high.
+court of 160 x 160 pixels a second convolution leaves 3 x 3 places, each of which looks at 80 x 80 pixels, a quarter of
+the court.
 """
 
 import torch

@@ -34,7 +34,7 @@ class PreferenceConfig:
     """One run from preferences. Sources of the defaults: benchmarks/pong.py, unless a field says otherwise."""
 
     track: str = "pong frames"              # game, and what policy and reward model see of it: a key of TRACKS
-    total_steps: int = 950_000              # agent steps of training
+    total_steps: int = 1_100_000              # agent steps of training
     labels: int = 400                       # preferences asked for in all
     first_labels: int = 60                  # of them before any training
     labels_a_round: int = 12                # at each later time
