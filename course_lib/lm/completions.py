@@ -1,4 +1,4 @@
-"""Let a policy write, and write down what reinforcement learning needs to know about it. Lesson 10, sections 10.2 and 10.3.
+"""Let a policy write, and note what reinforcement learning needs to know about it. Lesson 10, sections 10.2 and 10.3.
 
 One convention runs through everything that learns from text here. All tensors are (B, L - 1), and column t is about the
 choice of tokens[:, t + 1]: state tokens[:, :t + 1], action tokens[:, t + 1]. `mask` says which columns were choices of
@@ -76,7 +76,7 @@ def last_choice(mask: Tensor) -> Tensor:
 def pay_at_the_end(rewards: Tensor, mask: Tensor) -> Tensor:
     """One reward a text, (B,), as rewards of single choices, (B, L - 1): all of it for the last one, nothing before.
 
-    Source: D. Ziegler et al. (2019), section 2; N. Stiennon et al. (2020), section 3.4. Exercise 10.1.
+    Source: D. Ziegler et al. (2019), section 2; N. Stiennon et al. (2020), section 3.4.
     """
     return rewards[:, None] * last_choice(mask)
 

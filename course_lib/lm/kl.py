@@ -4,8 +4,9 @@ Sources: J. Schulman (2020), "Approximating KL divergence", for the estimators; 
 language models from human preferences", equation 2 and section 2.2, for the penalty and the controller.
 """
 
-import torch
 from torch import Tensor
+
+from course_lib.lm.completions import pay_at_the_end
 
 
 def k1(logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
@@ -34,13 +35,14 @@ def exact_kl(logits: Tensor, reference_logits: Tensor) -> Tensor:
     return (logprobs.exp() * (logprobs - reference)).sum(dim=-1)
 
 
-def penalised_rewards(paid: Tensor, logprobs: Tensor, reference_logprobs: Tensor, mask: Tensor, beta: float) -> Tensor:
-    """Rewards of single choices less beta times k1 of each; all (B, L - 1). Summed over a text: reward - beta * KL.
+def token_rewards(rewards: Tensor, logprobs: Tensor, reference_logprobs: Tensor, mask: Tensor, beta: float) -> Tensor:
+    """What each choice earns, (B, L - 1): at the last one the text's reward, at every one less beta times its k1.
 
-    paid: what `pay_at_the_end` made of the rewards. beta: price of a nat. Columns outside `mask` earn 0.
+    rewards: (B,) of whole texts. logprobs, reference_logprobs, mask: (B, L - 1), see completions.py. beta: price of a
+    nat. Columns outside `mask` earn 0; a row's sum is its reward less beta times its log-ratio.
     Source: Ziegler et al. (2019), equation 2; Stiennon et al. (2020), section 3.4. Exercise 10.1.
     """
-    return (paid - beta * k1(logprobs, reference_logprobs)) * mask
+    return (pay_at_the_end(rewards, mask) - beta * k1(logprobs, reference_logprobs)) * mask
 
 
 class AdaptiveBeta:

@@ -1,0 +1,64 @@
+"""RLOO: several completions of each prompt, each compared with the others. No value network, no GAE. Lesson 10, 10.10.
+
+Source: A. Ahmadian et al. (2024), "Back to basics: revisiting REINFORCE style optimization for learning from human
+feedback in LLMs", section 2; the estimator is W. Kool, H. van Hoof, M. Welling (2019), "Buy 4 REINFORCE samples, get a
+baseline for free". A departure: batches may be used for several epochs, with PPO's clipped loss in place of the plain
+policy gradient; at the first step the two have the same gradient.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from course_lib.lm.completions import Completions, TextReward, completion_logprobs
+from course_lib.lm.gpt import GPT
+from course_lib.lm.kl import token_rewards
+from course_lib.lm.text_training import TextTraining, TextTrainingConfig, TokenRewards
+from course_lib.lm.tokenizer import Tokenizer
+from course_lib.rl.ppo_loss import approximate_kl, clip_fraction, clipped_policy_loss
+
+
+def rloo_advantages(scores: Tensor, samples: int) -> Tensor:
+    """How much better each completion is than the mean of the others of its prompt: (B,) -> (B,).
+
+    scores: (B,) whole texts' rewards less what their distance costs; the `samples` completions of one prompt stand next
+    to each other. Leaving oneself out keeps the gradient right on average. Raises ValueError for fewer than 2 samples.
+    """
+    if samples < 2 or len(scores) % samples:
+        raise ValueError(f"{len(scores)} completions in groups of {samples}: each prompt needs the same number, 2 up")
+    groups = scores.view(-1, samples)                                               # (prompts, samples)
+    others = (groups.sum(dim=1, keepdim=True) - groups) / (samples - 1)             # (prompts, samples)
+    return (groups - others).flatten()
+
+
+class RLOO(TextTraining):
+    """RLOO on text; see TextTraining for how a run goes. A completion is one action: its tokens are all blamed alike.
+
+    Advantages are divided by their spread over the batch, as PPO's are, so that one learning rate serves both.
+    """
+
+    def __init__(self, policy: GPT, reference: GPT, prompts: Tensor, reward: TextReward, tokenizer: Tokenizer,
+                 config: TextTrainingConfig, checkpoint: Path | None = None, earn: TokenRewards = token_rewards):
+        super().__init__(policy, reference, prompts, reward, tokenizer, config, checkpoint, earn)
+        if checkpoint is not None and Path(checkpoint).exists():
+            self.load(checkpoint)
+
+    def _learn(self, batch: Completions, earned: Tensor) -> dict[str, float]:
+        config, mask = self.config, batch.mask
+        advantages = rloo_advantages(earned.sum(dim=1), config.samples)             # (B,)
+        weights = (advantages / (advantages.std() + 1e-8))[:, None].expand(mask.shape)      # (B, L - 1)
+        reports = []
+        for epoch in range(config.epochs):
+            for rows in torch.randperm(len(mask), generator=self.generator).split(config.minibatch):
+                logprobs = completion_logprobs(self.policy, batch.tokens[rows])     # (b, L - 1)
+                old, here = batch.logprobs[rows], mask[rows]
+                self._step(self.policy, self.optimizer,
+                           clipped_policy_loss(logprobs, old, weights[rows], config.clip, here))
+                if epoch == config.epochs - 1:
+                    now = logprobs.detach()
+                    reports.append(torch.stack([approximate_kl(now, old, here),
+                                                clip_fraction(now, old, config.clip, here)]))
+        change, clipped = torch.stack(reports).mean(0).tolist()
+        return {"value_loss": float("nan"), "policy_change": change, "clip_fraction": clipped,
+                "explained_variance": float("nan")}
