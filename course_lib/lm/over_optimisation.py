@@ -1,0 +1,98 @@
+"""A policy seen from outside, at points along its training: what it is paid, what it is worth, how far it has gone.
+
+The reward that is paid is a proxy, learned from few verdicts. As the policy moves away from where it began, the proxy
+goes on rising long after what it stands for has begun to fall. Drawn against the distance, the two make the curve of L.
+Gao, J. Schulman, J. Hilton (2023), "Scaling laws for reward model overoptimization", figure 1. Lesson 10, section 10.8.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from course_lib.lm.completions import Completions, TextReward, sample_completions
+from course_lib.lm.gpt import GPT
+from course_lib.lm.kl import exact_kl
+from course_lib.lm.metrics import distinct_n
+from course_lib.lm.text_training import TextTraining
+from course_lib.lm.tokenizer import Tokenizer
+from course_lib.paths import root
+
+BLOCK = 256                     # texts over which distinct-2 is counted: it falls as texts become more
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a policy stood when one looked: fresh completions of prompts that are given, nothing learned from them."""
+
+    updates: int                            # of the training so far
+    cpu_seconds: float                      # spent in training so far
+    kl: float                               # nats a completion from the reference, see `kl_of`
+    distinct_2: float                       # share of different pairs of words, in blocks of 256 texts
+    length: float                           # tokens a completion
+    rewards: dict[str, float]               # mean of each reward, by its name
+    samples: list[str] = field(default_factory=list)       # the first few texts, to be read
+
+
+@torch.no_grad()
+def kl_of(policy: GPT, reference: GPT, batch: Completions) -> float:
+    """KL of policy from reference in nats a completion: the exact KL of each choice, summed along the sampled texts.
+
+    Right on average as the mean log-ratio is, with far less noise: only the path is left to chance, not the step.
+    """
+    nats = 0.0
+    for tokens, mask in zip(batch.tokens.split(64), batch.mask.split(64), strict=True):
+        each = exact_kl(policy(tokens)[:, :-1], reference(tokens)[:, :-1])          # (b, L - 1)
+        nats += (each * mask).sum().item()
+    return nats / len(batch.tokens)
+
+
+def look(policy: GPT, reference: GPT, prompts: Tensor, rewards: Mapping[str, TextReward], tokenizer: Tokenizer,
+         max_new_tokens: int = 24, updates: int = 0, cpu_seconds: float = 0.0, seed: int = 999, samples: int = 8,
+         at_most: Mapping[str, int] | None = None) -> Look:
+    """Have the policy continue `prompts` (B, P), and judge what it wrote by every one of `rewards`.
+
+    at_most: how many texts, the first ones, a reward is asked about, for rewards that cost much. The same seed gives
+    the same luck, so that two policies differ by what they are.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    batch = sample_completions(policy, reference, prompts, lambda texts: torch.zeros(len(texts)), tokenizer,
+                               max_new_tokens, generator)
+    blocks = [batch.texts[start:start + BLOCK] for start in range(0, len(batch.texts), BLOCK)]
+    whole = [block for block in blocks if len(block) == BLOCK] or blocks
+    judged = {name: reward(batch.texts[:(at_most or {}).get(name, len(batch.texts))]).mean().item()
+              for name, reward in rewards.items()}
+    return Look(updates, cpu_seconds, kl_of(policy, reference, batch),
+                sum(distinct_n(block, 2) for block in whole) / len(whole), batch.lengths.float().mean().item(), judged,
+                batch.texts[:samples])
+
+
+def looks_along(run: TextTraining, every: int, prompts: Tensor, rewards: Mapping[str, TextReward],
+                at_most: Mapping[str, int] | None = None) -> Iterator[Look]:
+    """Train, and look before the first update, after each `every` updates and after the last."""
+    def now() -> Look:
+        return look(run.policy, run.reference, prompts, rewards, run.tokenizer, run.config.max_new_tokens, run.updates,
+                    run.cpu_seconds, at_most=at_most)
+
+    if run.updates == 0:
+        yield now()
+    for progress in run.train():
+        if progress.update % every == 0 or progress.update == run.config.updates:
+            yield now()
+
+
+def measured_path(name: str) -> Path:
+    """Where `benchmarks/text_rl.py` keeps the runs of one job."""
+    return root() / "benchmarks" / "results" / f"text_rl_{name}.jsonl"
+
+
+def measured(name: str) -> list[dict]:
+    """The runs of one job of the benchmark, each with its `looks` as Look; none when nothing was measured."""
+    path = measured_path(name)
+    if not path.exists():
+        return []
+    runs = [json.loads(line) for line in path.read_text().split("\n") if line]
+    return [{**run, "looks": [Look(**one) for one in run["looks"]]} for run in runs]
