@@ -68,7 +68,7 @@ def low_pairs(count: int, seed: int) -> list[Preference]:
 def accuracy(kind: type, steps: int = 120) -> float:
     ensemble = RewardEnsemble(kind, 2, seed=0)
     fitter = RewardFitter(ensemble, FitConfig())
-    fitter.add(low_pairs(40, seed=1))
+    fitter.add(low_pairs(80, seed=1))
     fitter.fit(steps)
     fresh = low_pairs(60, seed=2)
     first, second = (ensemble.rewards(torch.from_numpy(np.stack([p[k].obs for p in fresh]))).sum(1) for k in (0, 1))

@@ -62,7 +62,8 @@ def test_maps_scatter_and_bars_say_what_they_show():
     true = np.array([0.0, 1.0, -1.0, 0.0])
     assert plots.learned_and_true({"a": (true * 2, true)}, "t").axes[0].get_title(loc="left") == "a: r = 1.00"
     assert plots.cell_map(np.ones((40, 40)), "t").axes[0].get_ylabel() == "cell, from the top"
-    bars = plots.selection_bars({"x": 0.5}, {"x": 0.3}, "t").axes
-    assert bars[0].patches[0].get_width() == 50 and bars[1].get_xlabel() == "correlation with the true reward"
+    bars = plots.selection_bars({"x": [0.4, 0.6]}, {"x": [0.3, 0.3]}, "t").axes
+    assert bars[0].patches[0].get_width() == pytest.approx(50)
+    assert bars[1].get_xlabel() == "correlation with the true reward"
     heights = {"a": np.array([0.1, np.nan, 0.2]), "b": np.array([0.8])}
     assert plots.paddle_heights(heights, "t").axes[0].get_legend().get_texts()[1].get_text() == "b"

@@ -161,14 +161,21 @@ def learned_and_true(windows: Mapping[str, tuple[np.ndarray, np.ndarray]], title
     return figure
 
 
-def selection_bars(ties: Mapping[str, float], correlations: Mapping[str, float], title: str) -> Figure:
-    """Ways to choose pairs: the share of pairs that tie, and how the reward they teach correlates with the true one."""
+def selection_bars(ties: Mapping[str, Sequence[float]], correlations: Mapping[str, Sequence[float]],
+                   title: str) -> Figure:
+    """Ways to choose pairs: the share of pairs that tie, and how the reward they teach correlates with the true one.
+
+    Bars are means, dots are the single draws.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.4), sharey=True)
     names = list(ties)
-    left.barh(names, [100 * ties[name] for name in names], color=ORANGE)
+    for ax, values, factor, colour in ((left, ties, 100, ORANGE), (right, correlations, 1, BLUE)):
+        ax.barh(names, [factor * np.mean(values[name]) for name in names], color=colour, alpha=0.6)
+        for place, name in enumerate(names):
+            ax.scatter(factor * np.array(values[name]), [place] * len(values[name]), color=colour, s=18, zorder=3)
     left.set(xlabel="pairs that tie (%)", xlim=(0, 100))
-    right.barh(names, [correlations[name] for name in names], color=BLUE)
-    right.set(xlabel="correlation with the true reward", xlim=(min(0.0, *correlations.values()), 1))
+    lowest = min(0.0, *(value for draws in correlations.values() for value in draws))
+    right.set(xlabel="correlation with the true reward", xlim=(lowest, 1))
     left.invert_yaxis()
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
