@@ -37,7 +37,7 @@ def test_a_seed_fixes_the_games_and_another_changes_them(encoder):
     first, again, other = (play(AtariEnvs("pong", 2, encoder()), 150, seed)[0] for seed in (5, 5, 6))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
-    assert first[0].shape == (2, *encoder.shape) and first[0].dtype == encoder.dtype
+    assert first[0].shape == (2, *encoder().shape) and first[0].dtype == encoder.dtype
 
 
 def test_score_digits_reach_neither_observation_nor_clip(monkeypatch):
