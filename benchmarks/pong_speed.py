@@ -7,11 +7,12 @@ rounds go to benchmarks/results/pong_speed.jsonl. Atari wrappers of stable-basel
 not install: put it where this process finds it (pip install --target FOLDER --no-deps opencv-python-headless, then
 PYTHONPATH=FOLDER), or stable-baselines3 is left out with a sentence.
 
-- course: 16 games x 128 steps, 2 x 40 x 40 cells, one convolution, 4 epochs, minibatches of 512 (lesson 05).
+- course: 16 games x 128 steps, 2 x 80 x 40 cells, one convolution, 4 epochs, minibatches of 512 (lesson 05).
+- course, 40 rows: the same on 2 x 40 x 40 cells, for comparison with the contestant after the next.
 - sb3: stable-baselines3's PPO and wrappers, its Nature CNN, 8 games x 128 steps, 4 epochs, minibatches of 256, as its
   zoo has it; frames 84 x 84, four stacked.
-- sb3, same network: the same PPO and wrappers with the course's network, games, epochs and minibatches; frames
-  shrunk by the wrappers to 40 x 40, two stacked.
+- sb3, same network: the same PPO and wrappers with the course's network for 40 rows, its games, epochs and minibatches;
+  frames shrunk by the wrappers to 40 x 40 (they know only squares), two stacked.
 - CleanRL's settings: Nature CNN, 8 games x 128 steps, 84 x 84, four stacked, pooled, 4 epochs of 4 minibatches, run by
   the course's PPO on the native vector environment (CleanRL itself is no package).
 - threads: the course with two emulator threads, with two torch threads.
@@ -90,10 +91,10 @@ def by_our_ppo(ppo: PPO) -> Contestant:
         before = progress.steps
 
 
-def course(**changes) -> Contestant:
-    """Lesson 05's run; `changes` go to the emulators."""
-    envs = AtariEnvs("pong", 16, BinaryFrames(), **changes)
-    return by_our_ppo(PPO(envs, FrameAgent(), pong_config(), boundary_function=at_points))
+def course(rows: int = 80, **changes) -> Contestant:
+    """Lesson 05's run on so many rows of cells; `changes` go to the emulators."""
+    envs = AtariEnvs("pong", 16, BinaryFrames(rows=rows), **changes)
+    return by_our_ppo(PPO(envs, FrameAgent(rows=rows), pong_config(), boundary_function=at_points))
 
 
 def two_torch_threads() -> Contestant:
@@ -141,6 +142,7 @@ def stable_baselines3(same_network: bool) -> Contestant:
 
 CONTESTANTS: dict[str, Callable[[], Contestant]] = {
     "course": course,
+    "course, 40 rows": lambda: course(rows=40),
     "sb3": lambda: stable_baselines3(same_network=False),
     "sb3, same network": lambda: stable_baselines3(same_network=True),
     "CleanRL's settings": cleanrl_settings,
