@@ -4,26 +4,25 @@
     watch(training.train(), curves=("loss", "held_out_loss"), past=training.history, total=training.config.steps)
 
 It is pretraining over again, with its stopping and going on, and three things changed: the texts, a smaller learning
-rate, and a loss that leaves out the prompt. The first step of InstructGPT (L. Ouyang et al. 2022, section 3.1).
+rate, and targets that leave out the prompt. The first step of InstructGPT (L. Ouyang et al. 2022, section 3.1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.lm.gpt import GPT
-from course_lib.lm.pretrain import LossFunction, PretrainConfig, Pretraining
+from course_lib.lm.pretrain import PretrainConfig, Pretraining
 from course_lib.lm.prompts import PROMPT_TOKENS
 from course_lib.lm.shipped import ShippedGPT, load_shipped
 from course_lib.lm.tokenizer import Tokenizer
 from course_lib.preferences.human_ratings import rated_texts
 
-NOT_LEARNED = -100                          # a target that does not count: prompt and padding
+NOT_LEARNED = -100                          # a target that torch's cross-entropy passes over
 SFT = "gpt_sft.pt"                          # in assets/checkpoints; `python benchmarks/happy.py sft --ship` rebuilds it
 
 SFT_CONFIG = PretrainConfig(steps=160, rows=32, length=64, learning_rate=5e-4, warm_up=0.1, weight_decay=0.1,
@@ -36,6 +35,20 @@ def positive_texts(part: str, above: float = 1.0) -> tuple[str, ...]:
     return tuple(text.text for text in rated_texts(part) if text.mean > above)
 
 
+TargetFunction = Callable[[Tensor, Tensor, int], Tensor]       # called as `sft_targets` is
+
+
+def sft_targets(tokens: Tensor, lengths: Tensor, prompt_tokens: int) -> Tensor:
+    """What is to be learned at each place of some rows, (B, T): the token that follows, or NOT_LEARNED. Exercise 08.1.
+
+    tokens: (B, T + 1) int64, each row the end token, `prompt_tokens` of prompt, the completion, an end token, padding.
+    lengths: (B,) how many tokens of a row are no padding. Learned are the completion and the end token behind it.
+    """
+    place = torch.arange(1, tokens.shape[1])                                                # (T,) of each target
+    learned = (place > prompt_tokens) & (place < lengths[:, None])                          # (B, T)
+    return tokens[:, 1:].masked_fill(~learned, NOT_LEARNED)
+
+
 @dataclass(frozen=True)
 class Examples:
     """One text a row, padded behind; what is to be learned in each. Takes the place of a TokenStream in training."""
@@ -45,7 +58,7 @@ class Examples:
 
     @classmethod
     def of(cls, texts: Sequence[str], tokenizer: Tokenizer, length: int,
-           prompt_tokens: int = PROMPT_TOKENS) -> "Examples":
+           prompt_tokens: int = PROMPT_TOKENS, make_targets: TargetFunction = sft_targets) -> "Examples":
         """Rows of `length` tokens. The first `prompt_tokens` of each text are given, everything after is learned.
 
         The token that ends a text is learned too; a text that is too long is cut, and then has no end to learn. A text
@@ -56,13 +69,11 @@ class Examples:
         if not rows or length <= prompt_tokens:
             raise ValueError(f"no text has anything to learn: {len(texts)} texts, rows of {length} tokens, prompts of "
                              f"{prompt_tokens}")
-        padded = torch.full((len(rows), length + 1), tokenizer.eos)                         # (texts, T + 1)
-        targets = torch.full((len(rows), length), NOT_LEARNED)                              # (texts, T)
+        lengths = torch.tensor([min(len(row), length + 1) for row in rows])                 # (texts,)
+        tokens = torch.full((len(rows), length + 1), tokenizer.eos)                         # (texts, T + 1)
         for place, row in enumerate(rows):
-            row = torch.tensor(row[:length + 1])
-            padded[place, :len(row)] = row
-            targets[place, prompt_tokens:len(row) - 1] = row[prompt_tokens + 1:]
-        return cls(padded[:, :-1], targets)
+            tokens[place, :lengths[place]] = torch.tensor(row[:length + 1])
+        return cls(tokens[:, :-1], make_targets(tokens, lengths, prompt_tokens))
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -81,25 +92,16 @@ class Examples:
         return inputs[:, :used], targets[:, :used]
 
 
-def sft_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean surprise at the targets that count, in nats, (). Exercise 08.1.
-
-    logits: (B, T, V), what the model said after each token; targets: (B, T), NOT_LEARNED where nothing is learned.
-    Each token that counts weighs the same, in a long text or a short one.
-    """
-    counts = targets != NOT_LEARNED                                                         # (B, T)
-    return F.cross_entropy(logits[counts].float(), targets[counts])                         # (n, V) against (n,)
-
-
 def start_sft(model: GPT, tokenizer: Tokenizer, config: PretrainConfig = SFT_CONFIG, checkpoint: Path | None = None,
-              loss: LossFunction = sft_loss, prompt_tokens: int = PROMPT_TOKENS) -> Pretraining:
+              prompt_tokens: int = PROMPT_TOKENS, make_targets: TargetFunction = sft_targets) -> Pretraining:
     """A training of `model`, in place, on the training texts that people rated positive, ready to go.
 
-    Held-out loss is over positive validation texts. With `checkpoint` it can be stopped and goes on identically.
+    Held-out loss is over the completions of positive validation texts. With `checkpoint` it can be stopped and goes on
+    identically. make_targets: takes the place of `sft_targets`, for instance the learner's own of exercise 08.1.
     """
-    learned, held_out = (Examples.of(positive_texts(part), tokenizer, config.length, prompt_tokens)
-                         for part in ("train", "validation"))
-    return Pretraining(model, learned, held_out, config, checkpoint, loss=loss)
+    learned = Examples.of(positive_texts("train"), tokenizer, config.length, prompt_tokens, make_targets)
+    held_out = Examples.of(positive_texts("validation"), tokenizer, config.length, prompt_tokens)
+    return Pretraining(model, learned, held_out, config, checkpoint)
 
 
 def load_sft() -> ShippedGPT:
