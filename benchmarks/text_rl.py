@@ -1,0 +1,179 @@
+"""PPO and its rivals on text: how positive at what distance, and what a proxy is worth. Lesson 10.
+
+    python benchmarks/text_rl.py vader --seeds 0-2           # issue E's target: VADER >= .80 at KL <= 5 nats
+    python benchmarks/text_rl.py no-kl no-value-start no-whitening no-clip rloo --seeds 0-2
+    python benchmarks/text_rl.py best-of-n --seeds 0-2
+    python benchmarks/text_rl.py proxy proxy-no-kl --seeds 0 --gold --ship     # over-optimisation; lesson 10's models
+
+One JSON line a seed goes to benchmarks/results/text_rl_<job>.jsonl; seeds that have a line are skipped. All start from
+the shipped SFT model and are charged for their distance from it. A look is 512 fresh completions of prompts from
+validation texts; KL is the exact one of each choice along them, distinct-2 is over blocks of 256 texts. CPU-seconds are
+those of training on one thread; looking is not among them.
+"""
+
+import argparse
+import copy
+import math
+import os
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from pong_record import append, circumstances, lines
+from torch import Tensor
+
+from course_lib.lm.best_of_n import best_of_n
+from course_lib.lm.completions import TextReward, sample_completions
+from course_lib.lm.corpora import short_texts
+from course_lib.lm.gpt import GPT
+from course_lib.lm.metrics import distinct_n
+from course_lib.lm.over_optimisation import Look, looks_along
+from course_lib.lm.prompts import Prompts
+from course_lib.lm.reward_model import RewardModel
+from course_lib.lm.reward_scale import ScaledReward, value_network_for
+from course_lib.lm.rloo import RLOO
+from course_lib.lm.sentiment import sentiment
+from course_lib.lm.sft import load_sft
+from course_lib.lm.shipped import folder, save_gpt
+from course_lib.lm.text_recipes import PAID, PAID_WITHOUT_KL, PROXY_RECIPE, RLOO_RECIPE, VADER_RECIPE
+from course_lib.lm.text_rewards import load_gold, load_proxy
+from course_lib.lm.text_training import TextTraining, TextTrainingConfig
+from course_lib.lm.token_ppo import TokenPPO
+from course_lib.lm.tokenizer import Tokenizer
+
+TARGET = {"vader": 0.80, "kl": 5.0, "distinct_2": 0.80, "cpu_s": 60}
+GOLD_TEXTS = 128                    # of each look are read by the 135M model
+
+
+@dataclass(frozen=True)
+class Job:
+    """One way to train: its settings, and what is changed beside them."""
+
+    config: TextTrainingConfig
+    changes: dict = field(default_factory=dict)
+    value_start: bool = True        # the value network begins as the reward model; else as the SFT model, head new
+    proxy: bool = False             # paid by the proxy; else by VADER
+    every: int = 5                  # updates between two looks
+    ships: str | None = None        # the file in assets/checkpoints that seed 0 can become
+
+
+JOBS = {
+    "vader": Job(VADER_RECIPE),
+    "no-kl": Job(VADER_RECIPE, {"beta": 0.0, "kl_target": None}),
+    "no-value-start": Job(VADER_RECIPE, value_start=False),
+    "no-whitening": Job(VADER_RECIPE, {"whiten": False}),
+    "no-clip": Job(VADER_RECIPE, {"clip": math.inf}),
+    "rloo": Job(RLOO_RECIPE),
+    "proxy": Job(PROXY_RECIPE, proxy=True, ships=PAID),
+    "proxy-no-kl": Job(PROXY_RECIPE, {"beta": 0.0, "kl_target": None}, proxy=True, ships=PAID_WITHOUT_KL),
+}
+
+
+def start() -> tuple[GPT, GPT, Tokenizer, Tensor, Tensor]:
+    """(policy, reference, tokenizer, prompts to train on, 512 prompts to look at)."""
+    shipped = load_sft()
+    train, unseen = (Prompts.of(short_texts(part), shipped.tokenizer) for part in ("train", "validation"))
+    return copy.deepcopy(shipped.model), shipped.model, shipped.tokenizer, train.tokens, unseen.evenly_spaced(512)
+
+
+def make(job: Job, seed: int) -> tuple[TextTraining, TextReward, Tensor]:
+    """(the run, the scaled proxy, prompts to look at)."""
+    policy, reference, tokenizer, prompts, unseen = start()
+    config = type(job.config)(**{**asdict(job.config), **job.changes, "seed": seed})
+    generator = torch.Generator().manual_seed(1_000 + seed)
+    texts = sample_completions(reference, reference, prompts[torch.randperm(len(prompts), generator=generator)[:256]],
+                               sentiment, tokenizer, config.max_new_tokens, generator).texts
+    reward_model, _ = load_proxy()
+    proxy = ScaledReward.on(lambda some: reward_model.rewards(some, tokenizer), texts)
+    reward = proxy if job.proxy else sentiment
+    if type(config) is TextTrainingConfig:
+        return RLOO(policy, reference, prompts, reward, tokenizer, config), proxy, unseen
+    values = value_network_for(reward, reward_model, texts, tokenizer) if job.value_start \
+        else RewardModel(copy.deepcopy(reference), seed)
+    return TokenPPO(policy, reference, values, prompts, reward, tokenizer, config), proxy, unseen
+
+
+def train(name: str, seed: int, gold: bool, ship: bool) -> dict:
+    """One run, with looks along it."""
+    job = JOBS[name]
+    run, proxy, unseen = make(job, seed)
+    rewards: dict[str, TextReward] = {"vader": sentiment, "proxy": proxy}
+    if gold:
+        rewards["gold"] = load_gold().rewards
+    looks = []
+    for one in looks_along(run, job.every, unseen, rewards, {"gold": GOLD_TEXTS}):
+        looks.append(one)
+        print(f"{name} {seed}: update {one.updates}, {one.cpu_seconds:.0f} CPU-seconds, KL {one.kl:.2f}, distinct-2 "
+              f"{one.distinct_2:.3f}, " + ", ".join(f"{k} {v:.3f}" for k, v in one.rewards.items()), flush=True)
+    if ship and job.ships:
+        told = {key: value for key, value in asdict(looks[-1]).items() if key != "samples"}
+        save_gpt(folder() / job.ships, run.policy, run.tokenizer,
+                 {**told, "command": f"python benchmarks/text_rl.py {name} --seeds {seed} --gold --ship"})
+    curve = [[p.update, round(p.reward, 4), round(p.kl_from_reference, 3), round(p.beta, 4), round(p.clip_fraction, 4),
+              round(p.explained_variance, 3), round(p.cpu_seconds, 1)] for p in run.history]
+    return {**verdict(looks[-1]), "settings": asdict(run.config), "looks": [asdict(one) for one in looks],
+            "curve": curve}
+
+
+def verdict(last: Look) -> dict:
+    """The last look against the target."""
+    reached = (last.rewards["vader"] >= TARGET["vader"] and last.kl <= TARGET["kl"]
+               and last.distinct_2 >= TARGET["distinct_2"] and last.cpu_seconds <= TARGET["cpu_s"])
+    return {"vader": round(last.rewards["vader"], 4), "kl": round(last.kl, 3), "distinct_2": round(last.distinct_2, 4),
+            "cpu_s": round(last.cpu_seconds, 1), "target": TARGET, "reached": reached}
+
+
+def best(seed: int, n: int = 16) -> dict:
+    """Nothing is trained: `n` completions of each prompt, and the one that VADER likes best is kept."""
+    _, reference, tokenizer, _, unseen = start()
+    looks = []
+    for count in (1, 2, 4, 8, n):
+        started, generator = time.process_time(), torch.Generator().manual_seed(seed)
+        texts, rewards = best_of_n(reference, unseen[::2], count, sentiment, tokenizer, 24, generator)
+        bound = math.log(count) - (count - 1) / count
+        looks.append(asdict(Look(count, time.process_time() - started, bound, distinct_n(texts, 2), math.nan,
+                                 {"vader": rewards.mean().item()}, texts[:8])))
+        print(f"best of {count}: VADER {rewards.mean():.3f}, KL at most {bound:.2f}", flush=True)
+    return {"what": "updates is n; kl is the upper bound log n - (n - 1) / n", "looks": looks}
+
+
+def measured(work: Callable[[], dict]) -> dict:
+    """What `work` returns, with the process's CPU-seconds, its peak memory and the circumstances."""
+    started = time.process_time()
+    result = work()
+    return {**result, "process_cpu_s": round(time.process_time() - started, 1),
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, **circumstances(),
+            "versions": {package: version(package) for package in ("torch", "tokenizers", "nltk", "transformers")}}
+
+
+def main() -> None:
+    """Measure the seeds that have no line yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("jobs", nargs="+", choices=[*JOBS, "best-of-n"])
+    parser.add_argument("--seeds", default="0-2", help="one number or a range: 1 or 0-2")
+    parser.add_argument("--gold", action="store_true", help="ask the 135M gold reward too, at every look")
+    parser.add_argument("--ship", action="store_true", help="make the trained model one of assets/checkpoints")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    first, _, last = arguments.seeds.partition("-")
+    for job in arguments.jobs:
+        for seed in range(int(first), int(last or first) + 1):
+            name = f"text_rl_{job}"
+            known = any(line["seed"] == seed for line in lines(name))
+            if known and not arguments.ship:
+                print(f"{job} seed {seed}: measured before, skipped")
+                continue
+            line = {"job": job, "seed": seed, **measured(
+                lambda job=job, seed=seed: best(seed) if job == "best-of-n"
+                else train(job, seed, arguments.gold, arguments.ship))}
+            if not known:
+                append(name, line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The figures of lesson 10: who is blamed, estimators, values along a text, the trade-off, over-optimisation.
+
+Each returns a figure for `show` or `explore`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from course_lib.show.palette import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILION
+
+MARKS = "osD^vPX"
+
+
+def token_bars(tokens: Sequence[str], rows: Mapping[str, Sequence[float]], title: str, unit: str) -> Figure:
+    """Numbers of each token of one text, one panel a row of `rows`, bars above the tokens; below zero in vermilion."""
+    figure, panels = plt.subplots(len(rows), 1, figsize=(8.2, 1.5 * len(rows) + 0.9), sharex=True, squeeze=False)
+    for panel, (name, values) in zip(panels[:, 0], rows.items(), strict=True):
+        panel.bar(range(len(tokens)), values, color=[BLUE if value >= 0 else VERMILION for value in values])
+        panel.axhline(0, color=GREY, linewidth=0.8)
+        panel.set_title(name, fontsize=9)
+        panel.set_ylabel(unit, fontsize=8)
+        panel.grid(axis="x", visible=False)
+    last = panels[-1, 0]
+    last.set_xticks(range(len(tokens)), [token.replace(" ", "␣") for token in tokens], rotation=60, ha="right",
+                    fontsize=8, family="monospace")
+    last.set_xlabel("token that was chosen")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def estimator_spread(estimates: Mapping[str, np.ndarray], exact: float, title: str) -> Figure:
+    """Histograms of several estimates of one KL, each from one completion, and the exact number as a line."""
+    figure, panels = plt.subplots(1, len(estimates), figsize=(8.4, 2.7), sharey=True)
+    everything = np.concatenate(list(estimates.values()))
+    edges = np.linspace(np.quantile(everything, 0.005), np.quantile(everything, 0.98), 30)
+    for panel, (name, values) in zip(panels, estimates.items(), strict=True):
+        panel.hist(np.clip(values, edges[0], edges[-1]), bins=edges, color=BLUE)
+        panel.axvline(exact, color=VERMILION, linestyle="--", label=f"exact {exact:.2f}")
+        panel.axvline(values.mean(), color=ORANGE, label=f"mean {values.mean():.2f}")
+        panel.set(xlabel="nats a completion", title=f"{name}: spread {values.std():.2f}")
+        panel.legend(fontsize=8)
+    panels[0].set_ylabel("completions")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def foresight(explained: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Share of the final reward's variance that each network knows after so many tokens."""
+    figure, axes = plt.subplots(figsize=(7.0, 3.2))
+    for (name, values), colour, mark in zip(explained.items(), COLOURS, MARKS, strict=False):
+        axes.plot(range(1, len(values) + 1), values, mark + "-", color=colour, markersize=4, label=name)
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set(xlabel="tokens of the completion that are written", ylabel="correlation with the\nfinal reward", title=title)
+    axes.legend()
+    return figure
+
+
+def trade_off(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], points: Mapping[str, tuple[float, float]],
+              target: tuple[float, float], title: str, ylabel: str = "VADER of fresh completions") -> Figure:
+    """Reward against distance: a line for each way to train, single points beside them, the target as a corner."""
+    figure, axes = plt.subplots(figsize=(7.4, 4.0))
+    for (name, (kl, reward)), colour, mark in zip(curves.items(), COLOURS, MARKS, strict=False):
+        axes.plot(kl, reward, mark + "-", color=colour, markersize=4, label=name)
+    for (name, (kl, reward)), mark in zip(points.items(), "*PX", strict=False):
+        axes.plot(kl, reward, mark, color=GREY, markersize=11, linestyle="none", label=name)
+    kl, reward = target
+    axes.plot([0, kl, kl], [reward, reward, 1.0], color="black", linestyle=":", label="the course's target")
+    axes.set(xlabel="KL from the SFT model (nats a completion)", ylabel=ylabel, title=title)
+    axes.set_xlim(left=0)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def over_optimisation(runs: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], title: str) -> Figure:
+    """One panel for each run: several rewards against the square root of the distance, each in spreads of the start.
+
+    runs: name of the run -> name of the reward -> (kl, reward in spreads from where it began). The root is the axis of
+    Gao et al. (2023).
+    """
+    figure, panels = plt.subplots(1, len(runs), figsize=(4.4 * len(runs), 3.5), sharey=True, squeeze=False)
+    for panel, (name, rewards) in zip(panels[0], runs.items(), strict=True):
+        for (which, (kl, values)), colour, mark in zip(rewards.items(), (VERMILION, BLUE, GREEN, PURPLE), MARKS,
+                                                       strict=False):
+            panel.plot(np.sqrt(kl), values, mark + "-", color=colour, markersize=4, label=which)
+        panel.axhline(0, color=GREY, linewidth=0.8)
+        panel.set_title(name, fontsize=10)
+        panel.xaxis.set_major_formatter(lambda root, _: f"{root * root:.0f}")
+        panel.set_xlabel("KL from the SFT model (nats, root scale)")
+    panels[0, 0].set_ylabel("gain, in spreads of\nthe SFT model's texts")
+    panels[0, 0].legend(fontsize=8)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def climbing(soft: Sequence[float], hard: Sequence[float], real: Sequence[float], title: str) -> Figure:
+    """The reward of mixtures and of the text that can be read from them, while the gradient is followed."""
+    figure, axes = plt.subplots(figsize=(7.0, 3.4))
+    axes.plot(range(1, len(soft) + 1), soft, color=VERMILION, label="the mixture of tokens")
+    axes.plot(range(1, len(hard) + 1), hard, color=BLUE, label="its heaviest tokens, as a text")
+    axes.axhspan(min(real), max(real), color=GREY, alpha=0.2, label="all the SFT model's texts")
+    axes.set(xlabel="gradient steps", ylabel="reward (spreads)", title=title)
+    axes.legend()
+    return figure
+
+
+def parts(figures: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> Figure:
+    """A panel for each measure, a row for each way to train, a dot for each seed, their mean as a bar."""
+    measures = list(next(iter(figures.values())))
+    figure, panels = plt.subplots(1, len(measures), figsize=(2.9 * len(measures), 0.4 * len(figures) + 1.3), sharey=True)
+    for panel, measure in zip(panels, measures, strict=True):
+        _dots(panel, {name: values[measure] for name, values in figures.items()})
+        panel.set_xlabel(measure)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _dots(axes: Axes, rows: Mapping[str, Sequence[float]]) -> None:
+    names = list(rows)
+    axes.barh(names, [float(np.mean(rows[name])) for name in names], color=BLUE, alpha=0.35)
+    for place, name in enumerate(names):
+        axes.plot(rows[name], [place] * len(rows[name]), "o", color=BLUE, markersize=4)
+    if axes.get_ylim()[0] < axes.get_ylim()[1]:
+        axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)

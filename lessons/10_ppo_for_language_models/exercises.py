@@ -1,0 +1,223 @@
+# %% [markdown]
+# # Lesson 10 exercises: PPO for language models
+#
+# **Goals.** Write the four functions by which PPO for text differs from PPO for games: what a token earns, how far a policy is
+# from its reference, the advantage under a mask, the loss under a mask. Find two bugs that nothing complains about.
+#
+# **Time.** About 115 minutes. The essential ones, 10.1 and 10.3, take 45 minutes. **Builds on** lesson 10, and on your answers
+# 02.1 and 02.2; do each exercise when the [lesson](../notebooks/10_ppo_for_language_models.ipynb) sends you here.
+#
+# One convention holds everywhere: all tensors are `(B, L - 1)`, and column `t` is about the choice of `tokens[:, t + 1]`. `mask` is
+# True where the policy chose: not in the prompt, not in the padding behind the end token, but at the end token itself.
+
+# %%
+import torch
+
+from course_lib import check, hint
+
+torch.set_num_threads(1)
+
+# %% [markdown]
+# {{exercise 10.1}}
+#
+# A text is judged once, when it is finished. A choice is charged at once, for being likelier than the reference (the SFT model)
+# would have it. So the last choice of each row earns the text's reward, and *every* choice, the last one included, pays
+# $\beta\,(\log\pi(a|s) - \log\pi_\text{ref}(a|s))$. What is no choice earns nothing.
+
+# %% tags=["exercise:10.1"]
+def token_rewards(rewards, logprobs, reference_logprobs, mask, beta):
+    """What each choice earns, (B, L - 1).
+
+    rewards: (B,) of whole texts. logprobs, reference_logprobs: (B, L - 1). mask: the same, bool.
+    """
+    # BEGIN SOLUTION
+    following = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
+    last = mask & ~following                              # (B, L - 1): one True a row
+    distance = logprobs - reference_logprobs
+    return (rewards[:, None] * last - beta * distance) * mask
+    # END SOLUTION
+
+# %% tags=["check:10.1"]
+check("10.1", token_rewards)
+
+# %% [markdown] tags=["solution-only"]
+# **Why charge each token for itself?** The sum of a row is the same if all of it is charged at the end. But then GAE must find out
+# by itself which token was the strange one; here it is told.
+
+# %% [markdown]
+# {{exercise 10.2}}
+#
+# A KL divergence is a mean over everything the policy might have written. We have what it *did* write. With
+# $d = \log\pi(a|s) - \log\pi_\text{ref}(a|s)$ for a token that the policy drew, Schulman (2020) gives three estimates:
+#
+# $$k_1 = d \qquad k_2 = \tfrac12 d^2 \qquad k_3 = d + \Big(\frac{\pi_\text{ref}(a|s)}{\pi(a|s)} - 1\Big)$$
+
+# %% tags=["exercise:10.2"]
+def kl_estimates(logprobs, reference_logprobs):
+    """(k1, k2, k3) of each token, all of the shape of logprobs."""
+    # BEGIN SOLUTION
+    d = logprobs - reference_logprobs
+    return d, d**2 / 2, d + torch.exp(-d) - 1
+    # END SOLUTION
+
+# %% tags=["check:10.2"]
+check("10.2", kl_estimates)
+
+# %% [markdown] tags=["solution-only"]
+# **Why k3 is right on average.** Under the policy the mean of $\pi_\text{ref}/\pi$ is
+# $\sum_a \pi(a)\,\pi_\text{ref}(a)/\pi(a) = \sum_a \pi_\text{ref}(a) = 1$. So the correction has mean zero, and since
+# $e^{-d} \ge 1 - d$ the sum is never negative.
+
+# %% [markdown]
+# {{exercise 10.3}}
+#
+# Lesson 02's GAE, along each row. The value network says something about *every* column, also about the prompt and the padding,
+# and what it says there means nothing. After the last choice nothing follows: no value, no surprise. You may call your `gae` of
+# lesson 02 (time comes first there), or write the walk anew.
+
+# %% tags=["exercise:10.3"]
+def token_gae(rewards, values, mask, gamma, lam):
+    """Advantages, (B, L - 1), zero outside the mask. rewards, values: (B, L - 1); mask: bool."""
+    # BEGIN SOLUTION
+    rewards, values = rewards * mask, values * mask
+    nothing = torch.zeros_like(values[:, 0])
+    advantages, later, next_value = torch.zeros_like(values), nothing, nothing
+    for t in reversed(range(values.shape[1])):
+        surprise = rewards[:, t] + gamma * next_value - values[:, t]
+        later = (surprise + gamma * lam * later) * mask[:, t]
+        advantages[:, t], next_value = later, values[:, t]
+    return advantages
+    # END SOLUTION
+
+# %% tags=["check:10.3"]
+check("10.3", token_gae)
+
+# %% [markdown] tags=["solution-only"]
+# **Why it works.** Behind the end `values` is 0 by the mask and `later` is 0 by the mask, so the walk enters each text from behind
+# as if the row had stopped there. `course_lib/lm/token_ppo.py` does it with lesson 02's `gae` and says `dones` at the last choice.
+
+# %% [markdown]
+# {{exercise 10.4}}
+#
+# Your clipped loss of 02.2, with one argument more. The mean is over choices, each weighing the same, in a long text or a short one.
+
+# %% tags=["exercise:10.4"]
+def masked_policy_loss(logprobs, old_logprobs, advantages, clip, mask):
+    """A number to minimise. All but clip: (B, L - 1); mask: bool."""
+    # BEGIN SOLUTION
+    ratio = torch.exp(logprobs - old_logprobs)
+    gain = torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+    return -gain[mask].mean()
+    # END SOLUTION
+
+# %% tags=["check:10.4"]
+check("10.4", masked_policy_loss)
+
+# %% [markdown]
+# {{exercise 10.5}}
+#
+# PPO brings advantages to mean 0 and spread 1 before it learns from them. This function does so, and training runs. But the same
+# text gets other advantages when its batch happens to hold a long neighbour. One idea is at fault, in two lines.
+
+# %% tags=["exercise:10.5"]
+def whiten(advantages, mask):
+    """Advantages with mean 0 and spread 1 over the choices, 0 elsewhere; both (B, L - 1)."""
+    # BEGIN SOLUTION
+    mean = advantages[mask].mean()
+    spread = advantages[mask].std(correction=0)
+    # INSTEAD
+    # mean = advantages.mean()
+    # spread = advantages.std(correction=0)
+    # END SOLUTION
+    return (advantages - mean) / (spread + 1e-8) * mask
+
+# %%
+advantages = torch.tensor([[2.0, 4.0, 0.0, 0.0, 0.0], [1.0, 5.0, 3.0, 0.0, 0.0]])
+mask = torch.tensor([[True, True, False, False, False], [True, True, True, False, False]])
+for width in (3, 4, 5):                                    # the same texts, more padding
+    print(whiten(advantages[:, :width], mask[:, :width])[mask[:, :width]])
+
+# %% tags=["check:10.5"]
+check("10.5", whiten)
+
+# %% [markdown] tags=["solution-only"]
+# **What was wrong.** The zeros of the padding went into mean and spread. The mean is then too small, so on average a choice looks
+# *better* than it was, the more so the more padding there is; and every choice of the batch is pushed up a little.
+
+# %% [markdown]
+# {{exercise 10.6}}
+#
+# Somebody lets the policy write at temperature 0.7, because the texts are nicer, and notes the log-probabilities of what was drawn.
+# Then PPO takes its first step, and already a third of the ratios are clipped. Nobody changed the policy in between.
+
+# %% tags=["exercise:10.6"]
+def first_ratios(logits, old_logits, tokens, temperature):
+    """New over old probability of each token that was drawn at `temperature`, (B, T).
+
+    logits, old_logits: (B, T, V) of the policy now and when it wrote. tokens: (B, T).
+    """
+    def chosen(some):
+        return torch.log_softmax(some, dim=-1).gather(-1, tokens[..., None]).squeeze(-1)
+
+    # BEGIN SOLUTION
+    logprobs, old_logprobs = chosen(logits / temperature), chosen(old_logits / temperature)
+    # INSTEAD
+    # logprobs, old_logprobs = chosen(logits), chosen(old_logits / temperature)
+    # END SOLUTION
+    return torch.exp(logprobs - old_logprobs)
+
+# %%
+rng = torch.Generator().manual_seed(0)
+logits = 2 * torch.randn(200, 10, 50, generator=rng)
+drawn = torch.distributions.Categorical(logits=logits / 0.7).sample()
+ratios = first_ratios(logits, logits, drawn, 0.7)          # nothing has moved
+((ratios - 1).abs() > 0.2).float().mean()                  # share that PPO would clip
+
+# %% tags=["check:10.6"]
+check("10.6", first_ratios)
+
+# %% [markdown] tags=["solution-only"]
+# **What was wrong.** Two policies were compared that are not the same: the one that draws at 0.7 and the one at 1. The course
+# avoids the question: completions for learning are always drawn at temperature 1.
+
+# %% [markdown]
+# {{exercise 10.7}}
+#
+# Four runs are sick, each of something else. Which cause has which signs? Commit yourself before you look at the lesson's last
+# figures again.
+#
+# - **A**: the proxy stands at 3.9 and rises, gold falls, 60 nats of KL, distinct-2 is 0.2;
+# - **B**: the reward is flat, the KL is 0.1 nats after 60 updates, all ratios are near 1;
+# - **C**: 40% of the ratios are clipped in the very first minibatch of the first update;
+# - **D**: the advantages of one text differ with the length of the other texts in its batch.
+#
+# The causes: `"beta too small"`, `"beta too large"`, `"log-probabilities of two policies"`, `"padding is counted"`.
+
+# %% tags=["exercise:10.7"]
+def diagnosis():
+    """The cause of each run's signs."""
+    # BEGIN SOLUTION
+    return {
+        "A": "beta too small",
+        "B": "beta too large",
+        "C": "log-probabilities of two policies",
+        "D": "padding is counted",
+    }
+    # INSTEAD
+    # return {"A": ..., "B": ..., "C": ..., "D": ...}
+    # END SOLUTION
+
+# %% tags=["check:10.7"]
+check("10.7", diagnosis)
+
+# %% [markdown]
+# ## What you learned
+#
+# PPO on text is lesson 02's PPO with a mask: the functions are the same, and the mistakes are about *where*: which column is paid,
+# which one ends the episode, which ones may be counted.
+#
+# **What failed here, on purpose:** whitening over padding and ratios between two temperatures. Both train, and both only make
+# everything a little worse, which is the worst kind of bug.
+#
+# **Further reading.** J. Schulman (2020), *Approximating KL divergence*; S. Huang et al. (2024), *The N+ implementation details of
+# RLHF with PPO*. Back to [lesson 10](../notebooks/10_ppo_for_language_models.ipynb).
