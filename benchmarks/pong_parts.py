@@ -1,10 +1,11 @@
 """What each choice of lesson 05 buys: Pong from its score with one of them taken back, for a fixed number of steps.
 
     python benchmarks/pong_parts.py --seeds 0
-    python benchmarks/pong_parts.py --only "as taught" "no point boundaries" --seeds 0-2
+    python benchmarks/pong_parts.py --only "no point boundaries" "40 rows" --seeds 0-2
 
-One JSON line for each variant and seed goes to benchmarks/results/pong_parts.jsonl; those that have a line with the
-same settings are skipped, so that a stopped run goes on where it was. CPU-seconds are those of training. One thread.
+With all parts together the curves are those of `python benchmarks/pong.py pixels-true`. One JSON line for each variant
+and seed goes to benchmarks/results/pong_parts.jsonl; those that have a line with the same settings are skipped, so that
+a stopped run goes on where it was. CPU-seconds are those of training. One thread.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from course_lib.atari.coarse import CoarseAgent
 from course_lib.atari.encoders import BinaryFrames
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.from_score import NUM_ENVS, pong_config, pong_from_score
+from course_lib.atari.networks import FrameAgent
 from course_lib.rl.ppo import PPO
 
 NAME = "pong_parts"
@@ -32,8 +34,14 @@ def coarse_grid(seed: int) -> PPO:
     return PPO(envs, CoarseAgent(seed=seed), pong_config(seed), boundary_function=at_points)
 
 
+def forty_rows(seed: int) -> PPO:
+    """Cells of 4 x 4 pixels: two looks tell where the ball flies, but not where on the paddle it will land."""
+    envs = AtariEnvs("pong", NUM_ENVS, BinaryFrames(rows=40))
+    return PPO(envs, FrameAgent(rows=40, seed=seed), pong_config(seed), boundary_function=at_points)
+
+
 VARIANTS: dict[str, Callable[[int], PPO]] = {
-    "as taught": pong_from_score,
+    "40 rows": forty_rows,
     "no point boundaries": lambda seed: pong_from_score(seed, point_boundaries=False),
     "lambda 0.95": lambda seed: pong_from_score(seed, lam=0.95),
     "3 x 3 grid": coarse_grid,
@@ -53,7 +61,7 @@ def measure(variant: str, ppo: PPO, seed: int, steps: int) -> dict:
 
 
 def main() -> None:
-    """Measure what has no line yet."""
+    """Train the variants and seeds that have no line yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0", help="one number or a range: 3 or 0-4")
     parser.add_argument("--steps", type=int, default=STEPS, help="agent steps of each run")

@@ -107,6 +107,16 @@ def test_a_stored_notebook_holds_one_figure_of_the_whole_run_and_no_button():
     assert "2 to 20" in finished[1]["data"]["text/plain"] and "Run this cell again" in stopped[0]["data"]["text/plain"]
 
 
+def test_a_bar_shows_how_far_a_run_is_and_is_gone_at_its_end():
+    setup = ("import sys; sys.path.insert(0, 'tests')\nfrom test_show_training_view import Run, watch\n"
+             "import course_lib.show.training_view as view\nview.REDRAW_SECONDS = 0.0\nseen = []\n"
+             "draw = view._Screen.draw\n"
+             "view._Screen.draw = lambda *arguments: (seen.append(arguments[-1]), draw(*arguments))")
+    _, finished, (said,) = run_cells(setup, "watched = watch(Run().train(), total=1_000)", "print(seen[0], seen[-1])")
+    assert 'value="0.100"' in said.text and 'aria-label="training"' in said.text
+    assert "<progress" not in "".join(output["data"].get("text/html", "") for output in finished)
+
+
 @pytest.mark.browser
 def test_the_buttons_of_the_view_and_of_jupyterlab_stop_a_run_that_goes_on_later(tmp_path, browser_page):
     from browser import Lab, run_cell, wait_for_notebook, write_notebook

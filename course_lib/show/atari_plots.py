@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.show.palette import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILION
@@ -27,39 +28,48 @@ def named_screen(screen: np.ndarray, marks: Mapping[str, tuple[float, float, flo
     return figure
 
 
-def pictures(named: Mapping[str, np.ndarray], title: str, unit: str = "pixels", height: float = 2.7) -> Figure:
+def pictures(named: Mapping[str, np.ndarray], title: str, height: float = 2.7) -> Figure:
     """Pictures side by side, each (H, W) grey, (H, W) of 0 and 1, or (H, W, 3), under their names."""
     figure, panels = plt.subplots(1, len(named), figsize=(height * 0.92 * len(named), height), squeeze=False)
     for axes, (name, picture) in zip(panels[0], named.items(), strict=True):
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=1 if picture.max() <= 1 else 255, interpolation="nearest")
+        cells = picture.max() <= 1                          # cells stand for a square court, whatever their own shape
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1 if cells else 255, interpolation="nearest",
+                    aspect=picture.shape[1] / picture.shape[0] if cells else "equal")
         axes.grid(False)
         axes.set_title(name, fontsize=9)
-        axes.set_xlabel(f"{picture.shape[1]} × {picture.shape[0]} {unit}", fontsize=8)
+        axes.set_xlabel(f"{picture.shape[0]} × {picture.shape[1]} {'cells' if cells else 'pixels'}", fontsize=8)
         axes.set(xticks=[], yticks=[])
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
 
+def _lines(axes: Axes, every: int, columns: tuple[int, int], rows: tuple[int, int]) -> None:
+    """The borders of cells of `every` pixels, in place of the grid."""
+    axes.grid(False)
+    for x in range(columns[0] // every * every, columns[1] + 1, every):
+        axes.axvline(x, color="black", alpha=0.18, linewidth=0.7)
+    for y in range(rows[0] // every * every, rows[1] + 1, every):
+        axes.axhline(y, color="black", alpha=0.18, linewidth=0.7)
+    axes.set(xlim=columns, ylim=rows[::-1])
+    axes.set_aspect("equal")
+
+
 def ball_trail(across: np.ndarray, down: np.ndarray, every: int, title: str) -> Figure:
     """Where the ball is in each emulated frame (dots) and in those that the agent sees (rings), in pixels of the court.
 
-    across, down: (T,), -1 where it is not seen. The grid's lines stand four pixels apart: the cells of the 40 x 40.
+    across, down: (T,), -1 where it is not seen. The lines stand four pixels apart: the cells of the 40 x 40.
     """
     seen = across >= 0
     looked = seen & (np.arange(len(across)) % every == every - 1)
-    figure, axes = plt.subplots(figsize=(7.0, 3.4))
+    figure, axes = plt.subplots(figsize=(7.0, 4.4))
+    _lines(axes, 4, (int(across[seen].min()) - 3, int(across[seen].max()) + 5),
+           (int(down[seen].min()) - 3, int(down[seen].max()) + 5))
     axes.plot(across[seen], down[seen], ".", color=GREY, markersize=3, label="each emulated frame")
     axes.plot(across[looked], down[looked], "o", markerfacecolor="none", color=BLUE, markersize=8,
               label=f"every {every}th: what the agent sees")
-    low_x, low_y = across[seen].min() // 4 * 4, down[seen].min() // 4 * 4
-    axes.set_xticks(np.arange(low_x, across[seen].max() + 8, 4), minor=True)
-    axes.set_yticks(np.arange(low_y, down[seen].max() + 8, 4), minor=True)
-    axes.grid(which="minor", alpha=0.35)
-    axes.grid(which="major", visible=False)
-    axes.invert_yaxis()
-    axes.set_aspect("equal")
-    axes.set(xlabel="column of the court (pixels)", ylabel="row of the court (pixels)", title=title)
+    axes.set(xlabel="column of the court (pixels)", ylabel="row of the court (pixels)")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
 
@@ -82,7 +92,7 @@ def flights_on_grids(flights: Mapping[str, np.ndarray], sizes: Sequence[int], ti
     """
     figure, panels = plt.subplots(len(flights), len(sizes), figsize=(2.4 * len(sizes), 2.3 * len(flights)),
                                   squeeze=False, sharex=True, sharey=True)
-    end = int(np.ceil(max(places.max() for places in flights.values()) / max(sizes)) + 1) * max(sizes)
+    end = (int(max(places.max() for places in flights.values())) // max(sizes) + 1) * max(sizes)
     for row, (name, places) in zip(panels, flights.items(), strict=True):
         for axes, size in zip(row, sizes, strict=True):
             cells = np.full((end // size, end // size), np.nan)
@@ -90,15 +100,29 @@ def flights_on_grids(flights: Mapping[str, np.ndarray], sizes: Sequence[int], ti
                 cells[int(y) // size, int(x) // size] = 1 + step
             axes.imshow(cells, extent=(0, end, end, 0), cmap="cividis", vmin=0, vmax=len(places) + 1, alpha=0.75)
             axes.plot(places[:, 0] + 1, places[:, 1] + 2, "o-", color=VERMILION, markersize=4, linewidth=1)
-            axes.set_xticks(np.arange(0, end + 1, size), minor=True)
-            axes.set_yticks(np.arange(0, end + 1, size), minor=True)
-            axes.grid(which="minor", alpha=0.5)
-            axes.grid(which="major", visible=False)
+            _lines(axes, size, (0, end), (0, end))
             axes.set_title(f"{name}, cells of {size}", fontsize=9)
         row[0].set_ylabel("row (pixels)")
     for axes in panels[-1]:
         axes.set_xlabel("column (pixels)")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def angles(where: np.ndarray, angle: np.ndarray, title: str) -> Figure:
+    """How the ball leaves our paddle against where it landed, one entry a stroke; a bigger mark for several.
+
+    where: rows of the ball below the paddle's upper end, pixels; angle: rows a frame downwards afterwards.
+    """
+    figure, axes = plt.subplots(figsize=(7.0, 3.0))
+    places, counts = np.unique(np.stack([where, angle]), axis=1, return_counts=True)
+    axes.scatter(places[0], places[1], s=20 * counts + 10, color=BLUE, alpha=0.6)
+    axes.axvspan(0, 16, color="black", alpha=0.06, linewidth=0)
+    axes.text(8, 0.03, "the paddle", color=GREY, fontsize=8, ha="center", transform=axes.get_xaxis_transform())
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.invert_yaxis()
+    axes.set(xlabel="ball's upper edge below the paddle's upper end (pixels)", ylabel="flies off by (rows a frame)",
+             title=title)
     return figure
 
 
@@ -110,7 +134,7 @@ def bars(values: Mapping[str, float], xlabel: str, title: str, line: tuple[float
         axes.text(value, row, f" {value:,.3g}" if value < 1000 else f" {value:,.0f}", va="center", fontsize=9)
     if line:
         axes.axvline(line[0], color=VERMILION, linestyle="--", label=line[1])
-        axes.legend(loc="lower right", fontsize=8)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.12)
@@ -128,7 +152,7 @@ def rally(rewards: np.ndarray, lines: Mapping[str, np.ndarray], title: str) -> F
     for (name, values), colour, style in zip(lines.items(), (GREY, BLUE), ("--", "-"), strict=False):
         axes.plot(values, style, color=colour, label=name)
     axes.axhline(0, color="black", linewidth=0.6)
-    axes.set(xlabel="agent step", ylabel="advantage with a critic that says 0 (points)", ylim=(-1.3, 1.3))
+    axes.set(xlabel="agent step", ylabel="advantage (points)", ylim=(-1.3, 1.3))
     axes.set_title(title, pad=16)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
     return figure
@@ -176,7 +200,7 @@ def games_played(games: Mapping[str, tuple[np.ndarray, np.ndarray]], limit: int,
         places, counts = np.unique(np.stack([lengths, returns]), axis=1, return_counts=True)
         axes.scatter(places[0], places[1], s=30 * counts, marker=mark, alpha=0.6, color=colour, label=name)
     axes.axvline(limit, color=GREY, linestyle="--", linewidth=1)
-    axes.text(limit, -0.4, "limit ", ha="right", va="bottom", color=GREY, fontsize=8)
+    axes.text(limit, 0.02, "limit ", ha="right", color=GREY, fontsize=8, transform=axes.get_xaxis_transform())
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set(xlabel="length of the game (agent steps)", ylabel="return (points)", title=title)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
