@@ -24,6 +24,8 @@ from course_lib.preferences.records import Preference
 from course_lib.preferences.store import PreferenceStore
 from course_lib.rl.ppo import Progress
 
+DRAWS = 5                               # attempts to bring as many different pairs as a round wants
+
 
 class NotThisRound(CourseError):
     """A round was asked for before the one ahead of it is done. A notebook shows the sentence without a traceback."""
@@ -52,7 +54,9 @@ class LabelRounds:
         judge: the scripted labeller behind the widget's button. options: the labeller's own, for instance `title`.
         """
         if self._due(round) and not self._questions(round):
-            ask(self.store, self.run.pairs(self.run.wanted), self.name, self.run.track.game, round=round)
+            for _ in range(DRAWS):                  # a pair drawn twice is one question
+                if missing := self.run.wanted - len(self._questions(round)):
+                    ask(self.store, self.run.pairs(missing), self.name, self.run.track.game, round=round)
         target = sum(len(self._questions(number)) for number in range(1, round + 1))
         scripted = scripted_by(judge) if judge else None
         return Labeler(self.store, run=self.name, target=target, scripted=scripted, **options)

@@ -154,7 +154,7 @@ def learned_and_true(windows: Mapping[str, tuple[np.ndarray, np.ndarray]], title
         colours = np.where(true > 0, BLUE, np.where(true < 0, VERMILION, GREY))
         ax.scatter(true + rng.uniform(-0.15, 0.15, len(true)), learned, s=7, alpha=0.5, color=colours)
         r = np.corrcoef(learned, true)[0, 1] if true.std() > 0 else float("nan")
-        ax.set(title=f"{name}: r = {r:.2f}", xlabel="points in the window (true)", xticks=(-1, 0, 1))
+        ax.set(title=f"{name}\nr = {r:.2f}", xlabel="points in the window (true)", xticks=(-1, 0, 1))
         ax.title.set_fontsize(9)
     panels[0, 0].set_ylabel("learned reward of the window")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
