@@ -137,7 +137,7 @@ def best(seed: int, n: int = 16) -> dict:
         texts, rewards = best_of_n(reference, unseen[::2], count, sentiment, tokenizer, 24, generator)
         bound = math.log(count) - (count - 1) / count
         looks.append(asdict(Look(count, time.process_time() - started, bound, distinct_n(texts, 2), math.nan,
-                                 {"vader": rewards.mean().item()}, texts[:8])))
+                                 {"vader": rewards.mean().item()}, {"vader": rewards.std().item()}, texts[:8])))
         print(f"best of {count}: VADER {rewards.mean():.3f}, KL at most {bound:.2f}", flush=True)
     return {"what": "updates is n; kl is the upper bound log n - (n - 1) / n", "looks": looks}
 

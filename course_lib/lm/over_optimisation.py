@@ -34,6 +34,7 @@ class Look:
     distinct_2: float                       # share of different pairs of words, in blocks of 256 texts
     length: float                           # tokens a completion
     rewards: dict[str, float]               # mean of each reward, by its name
+    spreads: dict[str, float]               # and its standard deviation over the texts
     samples: list[str] = field(default_factory=list)       # the first few texts, to be read
 
 
@@ -63,11 +64,12 @@ def look(policy: GPT, reference: GPT, prompts: Tensor, rewards: Mapping[str, Tex
                                max_new_tokens, generator)
     blocks = [batch.texts[start:start + BLOCK] for start in range(0, len(batch.texts), BLOCK)]
     whole = [block for block in blocks if len(block) == BLOCK] or blocks
-    judged = {name: reward(batch.texts[:(at_most or {}).get(name, len(batch.texts))]).mean().item()
+    judged = {name: reward(batch.texts[:(at_most or {}).get(name, len(batch.texts))])
               for name, reward in rewards.items()}
     return Look(updates, cpu_seconds, kl_of(policy, reference, batch),
-                sum(distinct_n(block, 2) for block in whole) / len(whole), batch.lengths.float().mean().item(), judged,
-                batch.texts[:samples])
+                sum(distinct_n(block, 2) for block in whole) / len(whole), batch.lengths.float().mean().item(),
+                {name: values.mean().item() for name, values in judged.items()},
+                {name: values.std().item() for name, values in judged.items()}, batch.texts[:samples])
 
 
 def looks_along(run: TextTraining, every: int, prompts: Tensor, rewards: Mapping[str, TextReward],

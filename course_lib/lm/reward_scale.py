@@ -34,7 +34,11 @@ class ScaledReward:
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Rewards of whole texts, (texts,)."""
-        return (self.reward(texts) - self.mean) / self.spread
+        return self.scaled(self.reward(texts))
+
+    def scaled(self, scores: Tensor) -> Tensor:
+        """The reward's own scores, brought to this zero point and unit; any shape."""
+        return (scores - self.mean) / self.spread
 
 
 def value_network_for(reward: TextReward, reward_model: RewardModel, texts: Sequence[str],

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from course_lib.lm.completions import Completions, TextReward, completion_logprobs
+from course_lib.lm.completions import Completions, TextReward
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import token_rewards
 from course_lib.lm.text_training import TextTraining, TextTrainingConfig, TokenRewards
@@ -45,14 +45,14 @@ class RLOO(TextTraining):
             self.load(checkpoint)
 
     def _learn(self, batch: Completions, earned: Tensor) -> dict[str, float]:
-        config, mask = self.config, batch.mask
+        config, mask, old_logprobs = self.config, batch.mask, self._old_logprobs(batch)
         advantages = rloo_advantages(earned.sum(dim=1), config.samples)             # (B,)
         weights = (advantages / (advantages.std() + 1e-8))[:, None].expand(mask.shape)      # (B, L - 1)
         reports = []
         for epoch in range(config.epochs):
             for rows in torch.randperm(len(mask), generator=self.generator).split(config.minibatch):
-                logprobs = completion_logprobs(self.policy, batch.tokens[rows])     # (b, L - 1)
-                old, here = batch.logprobs[rows], mask[rows]
+                logprobs = self._logprobs(batch.tokens[rows])                       # (b, L - 1)
+                old, here = old_logprobs[rows], mask[rows]
                 self._step(self.policy, self.optimizer,
                            clipped_policy_loss(logprobs, old, weights[rows], config.clip, here))
                 if epoch == config.epochs - 1:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib.lm.completions import Completions, TextReward, draw_prompts, sample_completions
+from course_lib.lm.completions import Completions, TextReward, completion_logprobs, draw_prompts, sample_completions
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import AdaptiveBeta, token_rewards
 from course_lib.lm.metrics import distinct_n
@@ -39,6 +39,7 @@ class TextTrainingConfig:
     beta: float = 0.05                      # price of a nat of distance from the reference, in units of the reward
     kl_target: float | None = None          # nats a completion; beta is then moved to keep to it (None: it stays)
     max_grad_norm: float = 1.0              # longer gradients are shortened to this
+    bfloat16: bool = False                  # learn in 16-bit products: twice as fast where `bfloat16_is_quick()`
     checkpoint_every: int = 10              # updates between two checkpoints, where a path is given
     seed: int = 0                           # of prompts, tokens and minibatches
 
@@ -133,6 +134,18 @@ class TextTraining:
     def _learn(self, batch: Completions, earned: Tensor) -> dict[str, float]:
         """Improve the policy; returns the fields of TextProgress that only the algorithm knows."""
         raise NotImplementedError
+
+    def _logprobs(self, tokens: Tensor) -> Tensor:
+        """The policy's log-probabilities as learning sees them: (b, L) -> (b, L - 1)."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
+            return completion_logprobs(self.policy, tokens)
+
+    @torch.no_grad()
+    def _old_logprobs(self, batch: Completions) -> Tensor:
+        """(B, L - 1) of the policy that wrote, in the precision that learning reads in, so that ratios begin at 1."""
+        if not self.config.bfloat16:
+            return batch.logprobs
+        return torch.cat([self._logprobs(some) for some in batch.tokens.split(self.config.minibatch)])
 
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """What a checkpoint keeps besides numbers."""

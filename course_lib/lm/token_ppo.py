@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib.lm.completions import Completions, TextReward, completion_logprobs, last_choice
+from course_lib.lm.completions import Completions, TextReward, last_choice
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import token_rewards
 from course_lib.lm.reward_model import RewardModel
@@ -95,21 +95,20 @@ class TokenPPO(TextTraining):
             self.load(checkpoint)
 
     def _learn(self, batch: Completions, earned: Tensor) -> dict[str, float]:
-        config, mask = self.config, batch.mask
+        config, mask, old_logprobs = self.config, batch.mask, self._old_logprobs(batch)
         with torch.no_grad():
-            values = self.values.at_each_token(batch.tokens[:, :-1])                # (B, L - 1)
+            values = torch.cat([self._values(some) for some in batch.tokens.split(config.minibatch)])   # (B, L - 1)
         advantages = self.advantages(earned, values, mask, config.gamma, config.lam)
         targets = (advantages + values) * mask                                      # (B, L - 1)
         weights = self.whitening(advantages, mask) if config.whiten else advantages
         reports = []
         for epoch in range(config.epochs):
             for rows in torch.randperm(len(mask), generator=self.generator).split(config.minibatch):
-                logprobs = completion_logprobs(self.policy, batch.tokens[rows])     # (b, L - 1)
-                old, here = batch.logprobs[rows], mask[rows]
+                logprobs = self._logprobs(batch.tokens[rows])                       # (b, L - 1)
+                old, here = old_logprobs[rows], mask[rows]
                 self._step(self.policy, self.optimizer,
                            self.policy_loss(logprobs, old, weights[rows], config.clip, here))
-                guesses = self.values.at_each_token(batch.tokens[rows, :-1])        # (b, L - 1)
-                error = value_loss(guesses, targets[rows], here)
+                error = value_loss(self._values(batch.tokens[rows]), targets[rows], here)
                 self._step(self.values, self.value_optimizer, error)
                 if epoch == config.epochs - 1:
                     now = logprobs.detach()
@@ -119,6 +118,11 @@ class TokenPPO(TextTraining):
         explained = 1 - advantages[mask].var() / targets[mask].var().clamp_min(1e-8)
         return {"value_loss": error, "policy_change": change, "clip_fraction": clipped,
                 "explained_variance": explained.item()}
+
+    def _values(self, tokens: Tensor) -> Tensor:
+        """What the value network expects before each choice: (b, L) -> (b, L - 1)."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
+            return self.values.at_each_token(tokens[:, :-1]).float()
 
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {**super()._parts(), "values": self.values, "value_optimizer": self.value_optimizer}

@@ -54,19 +54,18 @@ def foresight(explained: Mapping[str, Sequence[float]], title: str) -> Figure:
     for (name, values), colour, mark in zip(explained.items(), COLOURS, MARKS, strict=False):
         axes.plot(range(1, len(values) + 1), values, mark + "-", color=colour, markersize=4, label=name)
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set(xlabel="tokens of the completion that are written", ylabel="correlation with the\nfinal reward", title=title)
+    axes.set(xlabel="tokens of the completion that are written", ylabel="correlation with the\nfinal reward",
+             title=title)
     axes.legend()
     return figure
 
 
-def trade_off(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], points: Mapping[str, tuple[float, float]],
-              target: tuple[float, float], title: str, ylabel: str = "VADER of fresh completions") -> Figure:
-    """Reward against distance: a line for each way to train, single points beside them, the target as a corner."""
+def trade_off(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], target: tuple[float, float], title: str,
+              ylabel: str = "VADER of fresh completions") -> Figure:
+    """Reward against distance: a line for each way to train, and the target as a corner."""
     figure, axes = plt.subplots(figsize=(7.4, 4.0))
     for (name, (kl, reward)), colour, mark in zip(curves.items(), COLOURS, MARKS, strict=False):
         axes.plot(kl, reward, mark + "-", color=colour, markersize=4, label=name)
-    for (name, (kl, reward)), mark in zip(points.items(), "*PX", strict=False):
-        axes.plot(kl, reward, mark, color=GREY, markersize=11, linestyle="none", label=name)
     kl, reward = target
     axes.plot([0, kl, kl], [reward, reward, 1.0], color="black", linestyle=":", label="the course's target")
     axes.set(xlabel="KL from the SFT model (nats a completion)", ylabel=ylabel, title=title)
@@ -110,7 +109,8 @@ def climbing(soft: Sequence[float], hard: Sequence[float], real: Sequence[float]
 def parts(figures: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> Figure:
     """A panel for each measure, a row for each way to train, a dot for each seed, their mean as a bar."""
     measures = list(next(iter(figures.values())))
-    figure, panels = plt.subplots(1, len(measures), figsize=(2.9 * len(measures), 0.4 * len(figures) + 1.3), sharey=True)
+    size = 2.9 * len(measures), 0.4 * len(figures) + 1.3
+    figure, panels = plt.subplots(1, len(measures), figsize=size, sharey=True)
     for panel, measure in zip(panels, measures, strict=True):
         _dots(panel, {name: values[measure] for name, values in figures.items()})
         panel.set_xlabel(measure)

@@ -1,0 +1,526 @@
+# %% [markdown]
+# # Lesson 10. PPO for language models
+#
+# **Goals.** Pay a language model for what a reward model likes, with the PPO that balanced a pole; keep it on a leash, and see what it
+# does without one. Know what a token earns, who is blamed for a bad text, what the KL penalty costs and buys, and how a reward model
+# is over-optimised.
+#
+# **Time.** About 60 minutes to read and run, 100 minutes for the exercises; the essential part takes 90 minutes in all. The cells use
+# about two CPU-minutes. **Builds on** lessons 02 (PPO), 08 (the SFT model) and 09 (the reward model).
+#
+# This is the third and last step of what made ChatGPT: a language model, fine-tuned (lesson 08), a reward model from human verdicts
+# (lesson 09), and now reinforcement learning of the one against the other.
+
+# %%
+import copy
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from course_lib import budget, expect, mine
+from course_lib.lm.corpora import short_texts
+from course_lib.lm.prompts import Prompts
+from course_lib.lm.sft import load_sft
+from course_lib.lm.shipped import load_shipped
+from course_lib.lm.text_rewards import load_proxy
+from course_lib.show import palette
+from course_lib.show import text_rl_plots as plots
+from course_lib.show.figures import explore, show
+from course_lib.show.sample_table import show_samples
+
+palette.style()
+torch.set_num_threads(1)
+
+# %% [markdown]
+# ## 10.1 Four models
+#
+# - The **policy** writes. It starts as the SFT model and is the only one that learns to write.
+# - The **reference** is the SFT model itself. It never changes; the policy is charged for its distance from it.
+# - The **reward model** reads a whole text and pays. It learned from 1,000 verdicts of people.
+# - The **value network** guesses, in the middle of a text, what will be paid in the end.
+#
+# A reward model has no zero point and no unit (lesson 03). We give it one: 0 is the mean of the SFT model's own texts, 1 is their
+# spread. After that a reward of 2 means "as good as two spreads better than what we started with".
+
+# %%
+from course_lib.lm.completions import sample_completions
+from course_lib.lm.reward_scale import ScaledReward
+from course_lib.lm.sentiment import sentiment
+
+sft, (reward_model, facts) = load_sft(), load_proxy()
+reference, tokenizer = sft.model, sft.tokenizer
+prompts = Prompts.of(short_texts("train"), tokenizer)
+unseen = Prompts.of(short_texts("validation"), tokenizer).evenly_spaced(budget(full=256, ci=64))
+
+def write(policy, reward=sentiment, seed=0, prompts=unseen):
+    """One completion of each prompt, with all that learning needs to know about it."""
+    rng = torch.Generator().manual_seed(seed)
+    return sample_completions(policy, reference, prompts, reward, tokenizer, generator=rng)
+
+batch = write(reference)
+proxy = ScaledReward.on(lambda texts: reward_model.rewards(texts, tokenizer), batch.texts)
+print(f"the reward model learned from {facts['labels']:,} verdicts and agrees with "
+      f"{facts['test_accuracy']:.0%} of unseen ones")
+
+# %%
+scores = proxy(batch.texts)
+some = scores.argsort(descending=True)[[0, 1, 2, 3, -4, -3, -2, -1]].tolist()
+show_samples({"the SFT model wrote": [batch.texts[i] for i in some],
+              "reward": [f"{scores[i]:+.1f}" for i in some],
+              "VADER": [f"{batch.rewards[i]:+.2f}" for i in some]})
+
+# %% [markdown]
+# The four texts that the reward model likes best and the four it likes least. The prompt is the first few tokens of a real text;
+# everything after them is the model's. With under a million parameters it rarely makes sense, but it has moods.
+#
+# **What is different here.** From InstructGPT (Ouyang et al. 2022): a model a hundred and fifty thousand times smaller than its
+# largest; prompts are beginnings of texts, not instructions; the verdicts compare two texts about anything, not two answers to one
+# prompt; no pretraining gradients are mixed in; the critic's error is not clipped. From minRLHF's HappyGPT: texts may end, and
+# everything behind the end is masked (there every row has one length); a batch is learned from twice (there once, so its ratios are
+# always 1 and the clip never acts); advantages are whitened; what is sampled is the model itself, not its 30 favourite tokens; the
+# value network starts from a reward model that learned from people, not from the language model.
+#
+# ## 10.2 Writing is a game
+#
+# CartPole had states, actions, episodes. So has a text:
+#
+# | lesson 02 | here |
+# |---|---|
+# | what the agent sees | the prompt and the tokens written so far |
+# | action | the next token, one of 1,024 |
+# | the world's answer | the token is appended; no dice, no physics |
+# | end of the episode | the end token, or the 24th token of the completion |
+# | reward | once, for the whole text |
+#
+# One convention keeps the bookkeeping straight: everything is `(B, L - 1)`, and column `t` is about the *choice* of token `t + 1`.
+# `mask` is true where the policy chose.
+
+# %%
+row = batch.lengths.argmin().item()                       # the shortest completion
+for t in range(min(9, batch.mask.shape[1])):
+    seen, chosen = batch.tokens[row, :t + 1], batch.tokens[row, t + 1].item()
+    who = "policy" if batch.mask[row, t] else "nobody"
+    word, before = tokenizer.token(chosen), tokenizer.decode(seen.tolist())
+    print(f"{t:2d}  {who:7s} {word!r:14s} after {before!r}")
+print("tokens", tuple(batch.tokens.shape), " mask", tuple(batch.mask.shape),
+      " logprobs", tuple(batch.logprobs.shape), " rewards", tuple(batch.rewards.shape))
+
+# %% [markdown]
+# The prompt's tokens were chosen by nobody, and so was the padding behind the end. But the end token itself *was* a choice: to stop is
+# an action, and it can be a good one.
+#
+# ## 10.3 What a token earns
+#
+# The reward model reads finished texts, so all of its reward falls on the last choice. That alone would do. But there is a second
+# account: for every token, the policy pays for having become likelier than the reference made it,
+#
+# $$r_t = -\beta\,\big(\log \pi(a_t|s_t) - \log \pi_\text{ref}(a_t|s_t)\big) \;+\; [\text{last token}]\cdot R(\text{text}).$$
+#
+# Summed over a text and averaged over many, the first part is $\beta$ times the KL divergence (section 10.5): the *price of distance*.
+#
+# **Now do [exercise 10.1](../exercises/10_ppo_for_language_models.ipynb)**, which is this formula. Below it stands at work, on a text
+# of a policy that was trained with it. (Your own comes at the end; this one is shipped, so that there is something to look at.)
+
+# %%
+from course_lib.lm.text_recipes import PAID, PAID_WITHOUT_KL, PROXY_RECIPE
+
+token_rewards = mine("10.1")
+trained, free = load_shipped(PAID).model, load_shipped(PAID_WITHOUT_KL).model
+paid = write(trained, proxy)
+earned = token_rewards(paid.rewards, paid.logprobs, paid.reference_logprobs, paid.mask, 0.1)
+
+ended = (paid.lengths >= 10) & (paid.lengths <= 18)       # a text that fits into a figure
+row = torch.where(ended, paid.rewards, -torch.inf).argmax().item()
+chosen = paid.mask[row]
+words = [tokenizer.token(i) for i in paid.tokens[row, 1:][chosen].tolist()]
+
+# %%
+each = {"what each choice earns, beta = 0.1": earned[row][chosen].tolist()}
+title = "Every token pays for its distance; the last one is paid for the text"
+show(plots.token_bars(words, each, title, "reward"),
+     alt="Bars over the tokens of one completion: small ones below and above zero, "
+         "and a tall one at the last token.")
+total, distance = earned[row].sum().item(), paid.kl[row].item()
+print(paid.texts[row])
+print(f"reward {paid.rewards[row]:.2f} - 0.1 x {distance:.2f} nats = {total:.2f}")
+expect(abs(total - (paid.rewards[row].item() - 0.1 * distance)) < 1e-3,
+       "a text earns its reward less beta times its log-ratio", measured=total)
+
+# %% [markdown]
+# A bar above zero is a token that the policy has made *rarer* than it was; it happened to be drawn anyway, and is paid for that.
+# On average over what the policy writes, the account is never positive.
+#
+# ## 10.4 A value network of its own
+#
+# GAE needs a guess of what is still to come, at every token. In lesson 02 the critic was a second small network; here it must *read*,
+# so it is a second transformer. Which weights should it start with?
+#
+# Stiennon et al. (2020) took those of the **reward model**. It has learned to see in whole texts what people like; to see it in
+# half a text is a small step. And it is a network of its own: when policy and value share a body, what the value loss does to that body
+# is also done to the writing.
+#
+# > **Predict.** How well does the reward model, untrained for this, know the final reward after 1 token? After 10? And a value
+# > network that starts from the SFT model instead?
+
+# %%
+from course_lib.lm.reward_model import RewardModel
+from course_lib.lm.token_ppo import value_network
+
+from_reward_model = value_network(reward_model, proxy.mean, proxy.spread)
+from_sft = RewardModel(copy.deepcopy(reference)).eval()
+
+@torch.no_grad()
+def foresight(network, batch, longest=20):
+    """Correlation of the guess after 1, 2, ... tokens with the final reward."""
+    values, first = network.at_each_token(batch.tokens), prompts.tokens.shape[1]
+    found = []
+    for t in range(first, first + longest):                # the guess after token t
+        there = batch.mask[:, t - 1]                       # texts that have such a token
+        pair = torch.stack([values[there, t], batch.rewards[there]])
+        found.append(torch.corrcoef(pair)[0, 1].item())
+    return found
+
+judged = write(reference, proxy, seed=1)
+known = {"from the reward model": foresight(from_reward_model, judged),
+         "from the SFT model, new head": foresight(from_sft, judged)}
+
+# %%
+early, late = known["from the reward model"][0], np.mean(known["from the reward model"][-5:])
+title = "The reward model sees the end coming; a new head knows nothing yet"
+show(plots.foresight(known, title),
+     alt="Correlation of the guess with the final reward against the number of tokens written. "
+         "The line of the reward model rises; that of the new head stays near zero.")
+expect(late > 0.4 > abs(np.mean(known["from the SFT model, new head"])),
+       "before any training the reward model knows much of the final reward late in a text",
+       ci=late > 0.2, measured=f"{early:.2f} after the first token, {late:.2f} after 16 to 20")
+
+# %% [markdown]
+# ## 10.5 Distance, and three ways to guess it
+#
+# The Kullback–Leibler divergence of the policy from the reference is the mean, over everything the policy might write, of
+# $\log\pi/\pi_\text{ref}$. We cannot write everything. We can ask what one written text says about it, and there is more than one
+# way to ask: **[exercise 10.2](../exercises/10_ppo_for_language_models.ipynb)**.
+#
+# > **Predict.** $k_1$, the plain log-ratio, is right on average. Which of its 256 values below will be negative? Which of the three
+# > estimates will scatter least?
+
+# %%
+from course_lib.lm.over_optimisation import kl_of
+
+kl_estimates = mine("10.2")
+three = kl_estimates(paid.logprobs, paid.reference_logprobs)             # of each token
+estimates = {name: (k * paid.mask).sum(1).numpy() for name, k in zip(("k1", "k2", "k3"), three)}
+exact = kl_of(trained, reference, paid)
+title = "Three estimates of one distance, each from a single completion"
+show(plots.estimator_spread(estimates, exact, title),
+     alt="Three histograms of estimates of the KL from single completions, with the exact value "
+         "and the mean of the estimates as lines. k1 is partly negative; k2 and k3 are not.")
+lowest = {name: round(float(values.min()), 2) for name, values in estimates.items()}
+expect(lowest["k1"] < 0 <= min(lowest["k2"], lowest["k3"]),
+       "k1 can be negative, k2 and k3 cannot", measured=lowest)
+
+# %% [markdown]
+# The exact line is the KL of each choice, summed over all 1,024 tokens that might have been chosen, along the sampled texts. For a
+# thousand tokens that is cheap, and all the figures of this lesson use it. For a vocabulary of a hundred thousand, people estimate.
+#
+# PPO's penalty is $k_1$, for a reason that is easy to miss: it is not the *value* of the penalty that trains, but its effect on what
+# is made likelier, and there $k_1$ is right on average. (GRPO, in lesson 12, puts $k_3$ into the loss instead.)
+#
+# **What is a good $\beta$?** Nobody knows beforehand; a nat is worth what the reward makes of it. Ziegler et al. (2019) let it move:
+# name a distance, raise $\beta$ while the policy is farther away, lower it while it is nearer.
+
+# %%
+from course_lib.lm.kl import AdaptiveBeta
+
+price = AdaptiveBeta(beta=0.1, target=5.0)
+for kl in (0.0, 2.0, 4.0, 6.0, 9.0, 9.0, 6.0, 5.0):
+    print(f"{kl:4.1f} nats away: beta becomes {price.update(kl):.4f}")
+
+# %% [markdown]
+# ## 10.6 Who is blamed?
+#
+# One number for twenty tokens. GAE shares it out by *surprise*: a token after which the value network expects more than before gets
+# praise. It is lesson 02's function, told where a text begins and ends: **[exercise
+# 10.3](../exercises/10_ppo_for_language_models.ipynb)**. Move $\lambda$ below.
+
+# %%
+token_gae = mine("10.3")
+
+with torch.no_grad():
+    values = from_reward_model.at_each_token(paid.tokens[:, :-1])          # (B, L - 1)
+
+def draw(lam):
+    shares = token_gae(earned, values, paid.mask, 1.0, lam)[row][chosen].tolist()
+    return plots.token_bars(words, {"value before the choice": values[row][chosen].tolist(),
+                                    f"advantage, lambda = {lam:g}": shares},
+                            "A token is praised when the guess rises after it", "spreads")
+
+explore(draw, "Two rows of bars over the tokens of one text: the value network's guess before "
+              "each token, and the advantage of each token.", lam=(0.0, 1.0, 0.05, 0.95))
+whole = token_gae(earned, values, paid.mask, 1.0, 1.0)
+rest = earned[row].sum() - values[row][chosen][0]
+expect(torch.allclose(whole[row][chosen][0], rest, atol=1e-3),
+       "with lambda 1 the first token's advantage is all that was earned less the first guess")
+
+# %% [markdown]
+# With $\lambda = 0$ only the tokens after which the guess jumps are praised or blamed; with $\lambda = 1$ every token gets what was
+# still to come, deserved or not, which is what lesson 08's policy gradient did. We use 0.95.
+#
+# ## 10.7 The loop
+#
+# All parts are there. The clipped loss is your function of lesson 02 with a mask, **[exercise
+# 10.4](../exercises/10_ppo_for_language_models.ipynb)**; the advantages are brought to mean 0 and spread 1 over the choices, and only
+# over them, which is **exercise 10.5**; **exercise 10.6** is about a policy that is not the one that wrote. One update by hand:
+
+# %%
+from course_lib.lm.completions import completion_logprobs, draw_prompts
+from course_lib.lm.reward_scale import value_network_for
+from course_lib.lm.token_ppo import TokenPPO
+
+masked_policy_loss, whiten = mine("10.4"), mine("10.5")
+config = replace(PROXY_RECIPE, epochs=1, minibatch=PROXY_RECIPE.completions, bfloat16=False)
+
+def new_run(config, checkpoint=None):
+    """PPO from the SFT model, with your functions."""
+    values = value_network(reward_model, proxy.mean, proxy.spread)
+    return TokenPPO(copy.deepcopy(reference), reference, values, prompts.tokens, proxy, tokenizer,
+                    config, checkpoint, token_rewards, token_gae, whiten, masked_policy_loss)
+
+by_hand, library = new_run(config), new_run(config)                        # two twins
+policy, values, rng = by_hand.policy, by_hand.values, by_hand.generator
+
+# %% [markdown]
+# Write, and be judged:
+
+# %%
+drawn = draw_prompts(prompts.tokens, config.completions, config.samples, rng)
+wrote = sample_completions(policy, reference, drawn, proxy, tokenizer, config.max_new_tokens, rng)
+tokens, mask, old = wrote.tokens, wrote.mask, wrote.logprobs
+earnings = token_rewards(wrote.rewards, old, wrote.reference_logprobs, mask, config.beta)
+with torch.no_grad():
+    guesses = values.at_each_token(tokens[:, :-1])                         # (B, L - 1)
+advantages = token_gae(earnings, guesses, mask, config.gamma, config.lam)
+targets, weights = (advantages + guesses) * mask, whiten(advantages, mask)
+
+# %% [markdown]
+# Learn: one step of each network (the run below takes several, in minibatches).
+
+# %%
+from course_lib.rl.ppo_loss import value_loss
+
+rows = torch.randperm(len(tokens), generator=rng)                          # shuffled
+logprobs = completion_logprobs(policy, tokens[rows])                       # (B, L - 1)
+loss = masked_policy_loss(logprobs, old[rows], weights[rows], config.clip, mask[rows])
+error = value_loss(values.at_each_token(tokens[rows, :-1]), targets[rows], mask[rows])
+for network, optimizer, number in ((policy, by_hand.optimizer, loss),
+                                   (values, by_hand.value_optimizer, error)):
+    optimizer.zero_grad()
+    number.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
+    optimizer.step()
+
+next(library.train())
+pairs = zip(policy.parameters(), library.policy.parameters())
+apart = max((one - other).abs().max().item() for one, other in pairs)
+expect(apart < 1e-4, "the update by hand and the library's give the same policy",
+       measured=f"largest difference of a weight {apart:.0e}")
+
+# %% [markdown]
+# Now let it run. Left: what it is paid; right: how far it has gone. The button stops it after the update in progress; run the cell
+# again and it goes on, tomorrow too. `retrain=True` trains as long as the shipped one was; otherwise we watch the beginning.
+#
+# > **Predict.** What will the texts look like after 12 updates, which is 1,500 texts?
+
+# %%
+from course_lib.lm.precision import bfloat16_is_quick
+from course_lib.paths import my_work
+from course_lib.show.training_view import watch
+
+retrain = False
+settings = replace(PROXY_RECIPE, bfloat16=bfloat16_is_quick())
+folder = my_work() / "checkpoints"
+run = new_run(settings, folder / "10-ppo.pt" if retrain else None)
+goal = settings.updates if retrain else budget(full=12, ci=2)
+watch(run.train(until=goal), curves=("reward", "kl_from_reference", "explained_variance"),
+      past=run.history, total=goal * settings.completions, unit="completions")
+
+# %% [markdown]
+# ## 10.8 Before and after
+#
+# The same prompts, completed by the SFT model, by the policy you just trained, and by the shipped one, which went on to the end.
+
+# %%
+few = unseen[:: len(unseen) // 8][:8]
+after = {"SFT": reference, f"after {goal} updates": run.policy, "shipped": trained}
+written = {name: write(model, proxy, seed=4, prompts=few).texts for name, model in after.items()}
+show_samples(written)
+
+# %%
+from course_lib.lm.over_optimisation import look
+
+rewards = {"proxy": proxy, "VADER": sentiment}
+stands = {name: look(model, reference, unseen, rewards, tokenizer) for name, model in after.items()}
+for name, one in stands.items():
+    print(f"{name:18s} reward {one.rewards['proxy']:+.2f}   VADER {one.rewards['VADER']:+.2f}   "
+          f"KL {one.kl:5.2f}   distinct-2 {one.distinct_2:.2f}")
+gain = stands["shipped"].rewards["proxy"] - stands["SFT"].rewards["proxy"]
+expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a spread",
+       ci=gain > 0.3, measured=f"{gain:+.2f} spreads at {stands['shipped'].kl:.1f} nats")
+
+# %% [markdown]
+# ## 10.9 The leash, and what happens without it
+#
+# Our reward model learned from 1,000 verdicts. It is a **proxy**: what we want is what people like, and it has met 1,000 answers to
+# that question. In lesson 09 a far better model was fitted to 30,000 verdicts, on other texts, with a pretrained model's eyes. Let it
+# stand for people and call it **gold**. Nobody trains on gold; it looks on.
+#
+# > **Predict.** A policy is paid by the proxy, for a long time, with no price on distance. What do proxy and gold say as it moves away?
+#
+# The two runs below were measured by `benchmarks/text_rl.py` (gold reads with the 135M model, which takes minutes). The axis is the
+# distance, on the root scale that Gao et al. (2023) found natural.
+
+# %%
+from course_lib.lm.over_optimisation import measured
+
+names = {"proxy-no-kl": "no price on distance", "proxy": "with the KL penalty"}
+runs = {label: measured(job)[0] for job, label in names.items()}
+colours = {"proxy": "proxy, which pays", "gold": "gold", "vader": "VADER"}
+
+def gains(run):
+    """Each reward against KL, as the gain over the start in units of its own spread there."""
+    looks, start = run["looks"], run["looks"][0]
+    kl = [max(one.kl, 0.0) for one in looks]
+    return {label: (kl, [(one.rewards[name] - start.rewards[name]) / start.spreads[name]
+                         for one in looks])
+            for name, label in colours.items() if name in start.rewards}
+
+curves = {label: gains(run) for label, run in runs.items()}
+title = "Without a price on distance, the proxy rises and gold turns round"
+show(plots.over_optimisation(curves, title),
+     alt="Two panels: gains of proxy, gold and VADER against KL. Without a price the proxy keeps "
+         "rising while gold rises, turns and falls. With the penalty the run stays near.")
+
+# %%
+kl, gold = (np.array(values) for values in curves["no price on distance"]["gold"])
+best = gold.argmax()
+final_proxy = curves["no price on distance"]["proxy, which pays"][1][-1]
+print(f"gold is best at {kl[best]:.0f} nats ({gold[best]:+.2f} spreads) and ends at "
+      f"{gold[-1]:+.2f}, {kl[-1]:.0f} nats away; the proxy ends at {final_proxy:+.2f}")
+expect(gold[-1] < gold[best] - 0.3 and final_proxy > gold[-1] + 1,
+       "the proxy is over-optimised: it ends high while gold has fallen from its best",
+       measured={"gold": round(gold[-1], 2), "proxy": round(final_proxy, 2)})
+
+# %% [markdown]
+# Read it. Move along the run without a price, and look at what the proxy is so fond of.
+
+# %%
+looks = runs["no price on distance"]["looks"]
+places = sorted({0, int(best), (int(best) + len(looks) - 1) // 2, len(looks) - 1})
+show_samples({f"{looks[i].kl:.0f} nats: proxy {looks[i].rewards['proxy']:+.1f}, "
+              f"distinct-2 {looks[i].distinct_2:.2f}": looks[i].samples[:6] for i in places})
+with_kl = runs["with the KL penalty"]["looks"][-1]
+expect(looks[-1].distinct_2 < 0.7 * with_kl.distinct_2,
+       "without a price the policy repeats itself; with it, it does not",
+       measured={"without": round(looks[-1].distinct_2, 2), "with": round(with_kl.distinct_2, 2)})
+
+# %% [markdown]
+# This is *Goodhart's law* at work: the proxy is right about the texts on which it learned, and PPO leaves those texts in search of its
+# mistakes. The price on distance does not make the proxy better. It keeps the policy where the proxy knows what it is talking about.
+#
+# ## 10.10 The reward model is differentiable. Why not just follow its gradient?
+#
+# Everything here is a network. PPO throws dice, waits for a reward and works out who deserved it, when the reward model could simply
+# say, by its gradient, how each token should change. Why not?
+#
+# Because a text is a row of *choices*, and a choice has no gradient. What has one are the numbers that the reward model reads: the
+# embeddings. So let every place hold a *mixture* of tokens, nine tenths what was written and one tenth everything else, and climb.
+#
+# > **Predict.** How high will the mixture get? And what will you read when you take the heaviest token of each place?
+
+# %%
+from course_lib.lm.soft_tokens import climb
+
+worst = judged.rewards.argsort()[len(judged.rewards) // 4].item()          # a rather bad text
+ids = tokenizer.encode(judged.texts[worst])
+climbed = climb(reward_model, ids, tokenizer, steps=budget(full=150, ci=20))
+soft, hard = (proxy.scaled(torch.tensor(r)).tolist() for r in (climbed.soft, climbed.hard))
+real = judged.rewards.tolist()
+title = "The gradient is right about mixtures, and they are not texts"
+show(plots.climbing(soft, hard, real, title),
+     alt="Reward against gradient steps: the mixture's climbs far above the band of all real "
+         "texts; that of its heaviest tokens, read as a text, follows in jumps.")
+
+# %%
+print("before:", judged.texts[worst])
+print("after: ", climbed.text)
+print(f"mixture {soft[-1]:+.1f}, as a text {hard[-1]:+.1f}; before {judged.rewards[worst]:+.1f}, "
+      f"best of {len(real)} texts {max(real):+.1f}")
+with torch.no_grad():
+    rows = torch.tensor([[tokenizer.eos, *tokenizer.encode(climbed.text)[:90]]])
+    strange = -completion_logprobs(reference, rows).mean().item()
+    usual = -(judged.reference_logprobs.sum() / judged.mask.sum()).item()
+print(f"the SFT model's surprise at it: {strange:.1f} nats a token; at its own texts {usual:.1f}")
+expect(soft[-1] > max(real) and soft[-1] > hard[-1],
+       "the mixture is paid more than any text, and more than what can be read",
+       ci=soft[-1] > soft[0], measured=f"{soft[-1]:.1f} against {hard[-1]:.1f}")
+
+# %% [markdown]
+# The gradient leads where no text has ever been. The mixture is a point between words, which the reward model never saw and is free
+# to adore; the nearest real tokens are word salad, far from anything the SFT model would write. PPO only ever asks about texts that
+# the policy can write, one token at a time, and that is its whole advantage. (There *are* ways to get gradients through choices,
+# for instance Gumbel-softmax; they too must be kept on a leash.)
+#
+# ## 10.11 Which parts matter? And a simpler rival
+#
+# Each part was left out in turn, three seeds each, paid by VADER (`benchmarks/text_rl.py`). **RLOO** (Ahmadian et al. 2024) leaves out
+# most of them at once: no value network, no GAE. It writes four completions of each prompt and compares each with the mean of the
+# other three. **Best of n** does not train at all: it writes n and keeps the best.
+
+# %%
+kinds = {"vader": "PPO", "no-value-start": "value from the SFT model", "no-whitening": "no whitening",
+         "no-clip": "no clip", "no-kl": "no price on distance", "rloo": "RLOO"}
+found = {label: measured(job) for job, label in kinds.items()}
+ends = {label: {"VADER": [r["vader"] for r in many], "KL, nats": [r["kl"] for r in many],
+                "distinct-2": [r["distinct_2"] for r in many]} for label, many in found.items() if many}
+title = "What each part of PPO on text does, at the same number of updates"
+show(plots.parts(ends, title),
+     alt="Dot plots of VADER, KL and distinct-2 at the end of training for PPO, for PPO with one "
+         "part left out, and for RLOO.")
+
+# %%
+def path(many):
+    """Mean over seeds of (KL, VADER) along the looks."""
+    looks = [[(one.kl, one.rewards["vader"]) for one in r["looks"]] for r in many]
+    return np.mean([each[:min(map(len, looks))] for each in looks], axis=0).T
+
+lines = {label: path(found[label]) for label in ("PPO", "RLOO", "no price on distance") if found[label]}
+best_of = measured("best-of-n")[0]["looks"]
+points = [(one.kl, one.rewards["vader"]) for one in best_of]
+lines["best of 1, 2, 4, 8, 16"] = np.array(points).T
+show(plots.trade_off(lines, (5.0, 0.8), "Reward against distance: how much does a nat buy?"),
+     alt="VADER against KL for PPO, RLOO, PPO without a price, and best of n, with the target "
+         "corner of 0.8 at 5 nats.")
+
+# %%
+for label, measures in ends.items():
+    means = "  ".join(f"{name} {np.mean(values):.2f}" for name, values in measures.items())
+    seconds = np.mean([r["cpu_s"] for r in found[label]])
+    print(f"{label:26s} {means}   ({len(found[label])} seeds, {seconds:.0f} CPU-seconds each)")
+
+# %% [markdown]
+# **[Exercise 10.7](../exercises/10_ppo_for_language_models.ipynb)** asks you to tell four sick runs apart by such numbers.
+#
+# ## What you learned
+#
+# A text is an episode, a token is an action. The reward comes once, at the end; the price of distance at every token. A value network
+# that starts as the reward model knows early how a text will end, and GAE shares the reward out by its surprises. The clipped loss is
+# lesson 02's, with a mask. The KL penalty is not a refinement: it is what keeps an imperfect reward model useful.
+#
+# **What failed:** PPO without a price on distance, which makes the proxy happy and the texts worthless; following the reward
+# model's gradient, which finds points that are no texts. And this model is tiny: it learned to *sound* pleased, not to say anything.
+#
+# **Further reading.** L. Ouyang et al. (2022), *Training language models to follow instructions with human feedback*; N. Stiennon et
+# al. (2020), *Learning to summarize from human feedback*; L. Gao et al. (2023), *Scaling laws for reward model overoptimization*; A.
+# Ahmadian et al. (2024), *Back to basics: revisiting REINFORCE style optimization for learning from human feedback in LLMs*; S. Huang et
+# al. (2024), *The N+ implementation details of RLHF with PPO*.
