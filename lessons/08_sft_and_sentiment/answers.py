@@ -160,8 +160,7 @@ def as_a_sum(logits, rewards):
 
 @wrong("08.3", says="Subtract what they lose")
 def forgets_the_others(logits, rewards):
-    p = torch.softmax(logits, dim=-1)
-    return p * rewards - 0.0 if rewards.std() > 0 else p * rewards
+    return torch.softmax(logits, dim=-1) * rewards
 
 
 @wrong("08.3", says="multiply by p")

@@ -40,7 +40,8 @@ def _target_mistakes(tokens, lengths, prompt_tokens):
          "right than the logits that guess it: off by one."),
         (_targets(tokens, lengths, prompt_tokens, prompt_shift=1), "The first token of the completion is not learned: it is guessed at the last place of the "
          "prompt, and that guess matters most. Off by one."),
-        (_targets(tokens, lengths, prompt_tokens, end_shift=-1), "The end token behind the text is not learned: this model will never stop."),
+        (_targets(tokens, lengths, prompt_tokens, end_shift=-1), "The end token behind the text is not learned: this model will never stop. Padding "
+         "is the same token: tell them apart by `lengths`."),
         (by_token, "The end token behind the text is not learned: this model will never stop. Padding is the same token: tell them apart by `lengths`."),
         (_targets(tokens, lengths, prompt_tokens, end_shift=1), "One token of padding is learned: the text's last token stands at place length - 1."),
         (_targets(tokens, lengths, prompt_tokens, shift=False), "The tokens themselves came back. The target at place t is the token at place t + 1: tokens[:, 1:]."),
