@@ -60,7 +60,7 @@ def test_maps_scatter_and_bars_say_what_they_show():
     figure = plots.occlusion_maps({"a": np.zeros((4, 4, 3), np.uint8)}, {"a": np.eye(2)}, "title")
     assert figure.axes[0].images[1].get_clim() == (-1, 1)
     true = np.array([0.0, 1.0, -1.0, 0.0])
-    assert plots.learned_and_true({"a": (true * 2, true)}, "t").axes[0].get_title(loc="left") == "a\nr = 1.00"
+    assert plots.learned_and_true({"a": (true * 2, true)}, "t").axes[0].get_title() == "a\nr = 1.00"
     assert plots.cell_map(np.ones((40, 40)), "t").axes[0].get_ylabel() == "cell, from the top"
     bars = plots.selection_bars({"x": [0.4, 0.6]}, {"x": [0.3, 0.3]}, "t").axes
     assert bars[0].patches[0].get_width() == pytest.approx(50)

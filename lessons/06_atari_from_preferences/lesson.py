@@ -734,32 +734,52 @@ for line in lines:
 # The first girder is 20 to 28 pixels up, the lady in need 158. Watch the two agents in a fresh game, and see where they get stuck:
 
 # %%
+from course_lib.atari.kong import ClimbJudge, jumpman
 from course_lib.atari.kong_agents import KONG_TRACK, load_kong
 
 
-def kong_film(job, steps, seed=0):
-    """Court frames of one fresh game of a Donkey Kong agent, every second step."""
-    envs = AtariEnvs(DONKEY_KONG, 4, KONG_TRACK.encoder(), keep_frames=True)
+def kong_play(job, steps, seed=0):
+    """Court frames (T, 160, 160) of a fresh game of a Donkey Kong agent."""
+    envs = AtariEnvs(DONKEY_KONG, 1, KONG_TRACK.encoder(), keep_frames=True)
     draw = torch.Generator().manual_seed(seed)
     Collector(envs, load_kong(job)[0], draw, FRESH_SEED + seed).collect(steps)
-    return list(in_colour(envs.take_frames()[::2, 0], DONKEY_KONG))
+    return envs.take_frames()[:, 0]
 
-films = [kong_film(job, budget(full=400, ci=60)) for job in ("score", "preferences")]
+kong = {job: kong_play(job, budget(full=400, ci=200)) for job in ("score", "preferences")}
+films = [list(in_colour(frames[::2], DONKEY_KONG)) for frames in kong.values()]
 video(side_by_side(films, ["paid by the score", "from preferences"]), fps=15, width=400,
-      alt="Two games of Donkey Kong side by side: the agent trained on the score and the one "
-          "trained on preferences for climbing, neither of which gets far up.")
+      alt="Two games of Donkey Kong side by side: the agent trained on the score jumps about near "
+          "the left; the one trained on preferences runs to the right end of the ground, past "
+          "the ladder, and stays there.")
+
+# %%
+LADDER = 110                                               # its column of pixels
+stands = {}
+for job, frames in kong.items():
+    seen, across, _ = jumpman(frames)
+    stands[job] = float(np.median(across[seen]))
+    print(f"{job:12s} stands at column {stands[job]:.0f} most of the time; the ladder is at {LADDER}")
+expect(stands["preferences"] > stands["score"] + 20,
+       "the agent from preferences learned to go right, as far as the judge could tell it",
+       ci=True, measured=stands)
 
 # %% [markdown]
-# Neither gets to the top, and that is the result. What stands in the way is the same for both: exploration. A judge can only prefer what
-# clips *show*, and clips show what the agent does. Nobody climbs a ladder by accident: it takes a dozen right actions at one place. So no
-# clip shows it, no verdict asks for it, no reward model learns it. Christiano et al. (2017) and Ibarz et al. (2018) met the same wall; the
-# second paper climbs it with *demonstrations*: a person plays first.
+# Neither leaves the ground. They are stuck in two different ways, and both are worth knowing.
+#
+# **The score's agent** has found that barrels can be jumped over where it stands. That pays; a way up pays nothing until one is there.
+#
+# **The agent from preferences** did what it was asked: it runs to the right, *past the ladder*, and pushes against the end of the girder
+# for the rest of its life. Read the judge's rule once more: further right is better. Nobody said "at the ladder". A person at the widget
+# would have noticed in the next round of clips; a script never notices anything.
+#
+# And behind both stands **exploration**. A judge can only prefer what clips *show*, and clips show what the agent does. Nobody climbs a
+# ladder by accident: it takes a dozen right actions at one place. So no clip shows it, no verdict asks for it, no reward model learns it.
+# Christiano et al. (2017) and Ibarz et al. (2018) met the same wall; the second paper gets over it with *demonstrations*: a person plays
+# first.
 #
 # Look at your own clips of it, if you like: the widget works for any game. Label a few and see whether *you* could teach it.
 
 # %%
-from course_lib.atari.kong import ClimbJudge
-
 kong_run = AtariFromPreferences(PreferenceConfig(
     track="donkey kong objects", labels=4, first_labels=4, warm_up_rollouts=1))
 kong_rounds = LabelRounds(kong_run, store, "kong",
@@ -781,10 +801,10 @@ print(kong_verdicts[0].source, "verdicts:", [preference.mu for preference in kon
 # - A reward model pays where clips *show* the event; its zero and scale are ours to fix, for a constant is a price on the length of
 #   rallies.
 # - An architecture is a **prior about taste**: what the model cannot see, no label can teach.
-# - You get what you ask for, and only that.
+# - You get what you ask for, and only that: a low paddle that forgets the points, a Jumpman who runs past the ladder.
 #
 # **What failed, or is not shown:** see 6.7 for the runs that missed their goal; 6.8 compares ways to choose pairs by what three small
-# models learn, not by agents; the low paddle forgot about points; Donkey Kong did not get off the ground floor by much.
+# models learn, not by agents; the low paddle forgot about points; in Donkey Kong nobody left the ground.
 #
 # **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, with its appendix on Atari. B.
 # Ibarz et al. (2018), *Reward learning from human preferences and demonstrations in Atari*. AE Studio's report on labelling Pong and
