@@ -518,8 +518,8 @@ expect(fine < wide < coarse, "the 3 × 3 grid blurs the ball; more filters give 
 
 # %% [markdown]
 # The place is not *gone* from the 3 × 3 grid, for the filters can spell it out together; but there are fewer numbers to spell it with,
-# and the layers behind have to learn the spelling. Large networks have the filters to do so, and pay with many times the work. Section 5.12
-# shows what it does to learning.
+# and the layers behind have to learn the spelling. Large networks have the filters to do so, and pay with many times the work.
+# (What it does to learning is one of the variants of `benchmarks/pong_parts.py`.)
 #
 # ## 5.7 A point is an end
 #
@@ -766,7 +766,7 @@ for name, network in (("cells", FrameAgent()), ("objects", ObjectAgent())):
     print(f"weights of the network for {name}: {weights:,}")
 
 # %% [markdown]
-# That is more knowledge put in by hand, and it pays where data are dear: lesson 06 teaches Pong to this agent with half the labels. It also
+# That is more knowledge put in by hand, and it pays where data are dear: lesson 06 teaches Pong to this agent too, from labels. It also
 # breaks sooner: another game, another shade, and the ten numbers mean nothing. Pixels are the honest test, so they stay our main road.
 #
 # ## 5.12 Is one seed luck? What does each part buy? How fast is it?
