@@ -152,7 +152,8 @@ def rally(rewards: np.ndarray, lines: Mapping[str, np.ndarray], title: str) -> F
     for (name, values), colour, style in zip(lines.items(), (GREY, BLUE), ("--", "-"), strict=False):
         axes.plot(values, style, color=colour, label=name)
     axes.axhline(0, color="black", linewidth=0.6)
-    axes.set(xlabel="agent step", ylabel="advantage (points)", ylim=(-1.3, 1.3))
+    low = min(-1.2, *(float(values.min()) - 0.1 for values in lines.values()))
+    axes.set(xlabel="agent step", ylabel="advantage (points)", ylim=(low, 1.3))
     axes.set_title(title, pad=16)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
     return figure
