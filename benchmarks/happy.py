@@ -27,7 +27,7 @@ from course_lib.lm.shipped import BPE, ShippedGPT, folder, load_gpt, save_gpt
 from course_lib.lm.text_report import TextReport, look_at
 
 PAID = "gpt_paid.pt"
-LOOKS = (0, 10, 20, 40, 60, 80, 100, 120)              # updates at which the paid model is looked at
+LOOKS = (0, 5, 10, 15, 20, 30, 40, 60, 80)             # updates at which the paid model is looked at
 MEASURED, TO_READ = 512, 12                             # prompts that are measured; of these, texts kept to read
 
 
