@@ -67,6 +67,14 @@ def test_after_a_power_cut_it_goes_on_from_the_last_checkpoint(tmp_path):
     assert resumed.steps == 6 and curve(run(resumed)) == curve(run(make()))
 
 
+def test_with_muon_it_learns_and_resumes_identically(tmp_path):
+    longer = replace(CONFIG, steps=60, learning_rate=1e-2, checkpoint_every=30)
+    with_muon = run(make(config=replace(longer, muon=True)))
+    assert with_muon.history[-1].held_out_loss < 2
+    run(make(tmp_path / "run.pt", replace(longer, muon=True)), until=30)
+    assert curve(run(make(tmp_path / "run.pt", replace(longer, muon=True)))) == curve(with_muon)
+
+
 def test_a_finished_run_has_nothing_left_to_do(tmp_path):
     run(make(tmp_path / "run.pt"))
     assert list(make(tmp_path / "run.pt").train()) == []

@@ -3,7 +3,9 @@
     trainer = Pretraining(GPT(GPTConfig()), TokenStream.of(short_texts("train"), tokenizer), held_out, PretrainConfig())
     watch(trainer.train(), curves=("loss", "held_out_loss"), past=trainer.history, total=trainer.config.steps)
 
-The recipe is that of GPT-2's successors: AdamW, a short warm-up, a cosine down to a tenth, long gradients shortened.
+The recipe is that of GPT-2's successors: AdamW, a short warm-up, a cosine down to nearly nothing, long gradients
+shortened. From scratch the matrices of the blocks learn faster with Muon (K. Jordan et al. 2024), which gives every
+direction of a step the same length; the recipes in `recipes.py` switch it on.
 """
 
 import math
@@ -33,6 +35,7 @@ class PretrainConfig:
     rows: int = 32                          # rows in a batch
     length: int = 192                       # tokens of a row (T)
     learning_rate: float = 2e-3             # at the top
+    muon: bool = False                      # Muon in place of AdamW for the matrices of the blocks
     warm_up: float = 0.05                   # share of the run in which it rises to the top
     final_learning_rate: float = 0.05       # its share left at the end of the cosine
     betas: tuple[float, float] = (0.9, 0.95)        # AdamW's memories of gradients and of their squares
@@ -76,7 +79,7 @@ class Pretraining:
                  checkpoint: Path | None = None, loss: LossFunction = next_token_loss):
         self.model, self.stream, self.config, self.checkpoint, self.loss = model, stream, config, checkpoint, loss
         self.held_out = held_out.evenly_spaced(config.held_out_rows, config.length)
-        self.optimizer = adamw(model, config)
+        self.optimizers = optimizers(model, config)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.steps, self.cpu_seconds = 0, 0.0
         self.history: list[PretrainProgress] = []
@@ -115,7 +118,7 @@ class Pretraining:
             self.cpu_seconds += time.process_time() - started
         progress = PretrainProgress(
             steps=self.steps, loss=sum(losses) / len(losses), held_out_loss=self._held_out_loss(),
-            learning_rate=self.optimizer.param_groups[0]["lr"], gradient_norm=norm,
+            learning_rate=self.optimizers[0].param_groups[0]["lr"], gradient_norm=norm,
             tokens=self.steps * self.config.rows * self.config.length, cpu_seconds=self.cpu_seconds)
         self.history.append(progress)
         return progress
@@ -123,18 +126,20 @@ class Pretraining:
     def _step(self) -> tuple[float, float]:
         """One gradient step: (loss, length of its gradient)."""
         config = self.config
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * schedule(self.done, config.warm_up, config.final_learning_rate)
+        rate = config.learning_rate * schedule(self.done, config.warm_up, config.final_learning_rate)
+        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
+            group["lr"] = rate
         inputs, targets = self.stream.batch(config.rows, config.length, self.generator)         # 2 x (B, T)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
             logits = self.model(inputs)                                                         # (B, T, V)
         loss = self.loss(logits, targets)                                                       # ()
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
         if not torch.isfinite(norm + loss.detach()):        # before the step: the weights are still the good ones
             raise self._diverged(loss.item(), norm.item())
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         return loss.item(), norm.item()
 
     @torch.no_grad()
@@ -158,7 +163,8 @@ class Pretraining:
     def save(self, path: Path | None = None) -> None:
         """Write a checkpoint to `path` (default: the one given at the start)."""
         save_checkpoint(path or self.checkpoint, {
-            "config": asdict(self.config), "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "config": asdict(self.config), "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "generator": self.generator.get_state(), "steps": self.steps, "cpu_seconds": self.cpu_seconds,
             "history": [asdict(point) for point in self.history]})
 
@@ -176,7 +182,8 @@ class Pretraining:
         except RuntimeError as error:
             raise CheckpointError(f"{Path(path).name} holds a model of another shape. Delete it to start again, or "
                                   "give another checkpoint path.") from error
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.generator.set_state(state["generator"])
         self.steps, self.cpu_seconds = state["steps"], state["cpu_seconds"]
         self.history = [PretrainProgress(**point) for point in state["history"]]
@@ -189,9 +196,21 @@ def schedule(done: float, warm_up: float, final: float) -> float:
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
 
 
-def adamw(model: nn.Module, config: PretrainConfig) -> torch.optim.Optimizer:
-    """AdamW that pulls matrices toward zero and leaves biases and norms alone."""
-    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
+def optimizers(model: GPT, config: PretrainConfig) -> list[torch.optim.Optimizer]:
+    """AdamW, which pulls matrices toward zero and leaves biases and norms alone; before it Muon, if the config says so.
+
+    Muon's steps are scaled to the size of AdamW's, so that one learning rate serves both. It takes over the matrices of
+    the blocks; the two tables have a row for each token or place, and rows are no directions: they stay with AdamW,
+    without the pull.
+    """
+    matrices = [weight for weight in model.blocks.parameters() if weight.ndim > 1]
+    tables = [weight for name, weight in model.named_parameters() if "embedding" in name]
     vectors = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+    settings = {"lr": config.learning_rate, "betas": config.betas, "fused": True}
+    if config.muon:
+        muon = torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay,
+                                adjust_lr_fn="match_rms_adamw")
+        return [muon, torch.optim.AdamW(tables + vectors, weight_decay=0.0, **settings)]
+    groups = [{"params": matrices + tables, "weight_decay": config.weight_decay},
+              {"params": vectors, "weight_decay": 0.0}]
+    return [torch.optim.AdamW(groups, **settings)]
