@@ -58,6 +58,7 @@ def paid(seed: int, base: ShippedGPT, ship: Path | None) -> dict:
     prompts = Prompts.of(short_texts("validation"), tokenizer).evenly_spaced(MEASURED)
     run = PolicyGradient(model, base.model, tokenizer, Prompts.of(short_texts("train"), tokenizer),
                          PolicyGradientConfig(seed=seed))
+    to_read = list(range(0, len(prompts), len(prompts) // TO_READ))
     looks = []
     for updates in LOOKS:
         for progress in run.train(until=updates):
@@ -66,14 +67,14 @@ def paid(seed: int, base: ShippedGPT, ship: Path | None) -> dict:
                       f"distinct-2 {progress.distinct_2:.2f}, {progress.cpu_seconds:.0f} CPU-seconds | {progress.text}",
                       flush=True)
         seen = look_at(model, base.model, tokenizer, prompts)
-        to_read = range(0, len(seen.texts), max(1, len(seen.texts) // TO_READ))
         looks.append({"updates": updates, "cpu_s": round(run.cpu_seconds, 1), **figures(seen),
                       "texts": [seen.texts[i] for i in to_read], "rewards": [seen.rewards[i] for i in to_read]})
         print({key: value for key, value in looks[-1].items() if key != "texts"}, flush=True)
     line = {"seed": seed, "looks": [{k: v for k, v in look.items() if k not in ("texts", "rewards")} for look in looks],
             "cpu_s": round(run.cpu_seconds, 1), "settings": asdict(run.config)}
     if ship:
-        told = {"seed": seed, "looks": looks, "history": [asdict(progress) for progress in run.history]}
+        told = {"seed": seed, "prompts": Prompts(prompts[to_read]).words(tokenizer), "looks": looks,
+                "history": [asdict(progress) for progress in run.history]}
         save_gpt(ship, model, tokenizer, {**told, "command": f"python benchmarks/happy.py paid --seeds {seed} --ship"})
     return line
 

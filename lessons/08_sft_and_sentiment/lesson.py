@@ -99,7 +99,7 @@ for given, target in zip(row, targets):
 # > about 4 nats a token.
 #
 # Below, the model trains with your targets. As it stands it takes 40 steps and then gives way to the shipped model; with `retrain = True`
-# it does all 160. Stop it whenever you like and run the cell again: it goes on.
+# it does all 360. Stop it whenever you like and run the cell again: it goes on.
 
 # %%
 from course_lib.lm.sft import SFT_CONFIG, load_sft, start_sft
@@ -133,13 +133,14 @@ means = {"GPT": before.rewards, "after SFT": after.rewards,
 show(plots.sentiment_bars(means, "Fine-tuning closes a part of the gap to what it is shown"),
      alt="Bars of the mean VADER score: the GPT's texts lowest, after SFT clearly higher, real "
          "texts that people rated positive highest.")
-gain, room = after.reward - before.reward, sum(ceiling) / len(ceiling) - before.reward
-expect(gain > 3 * before.reward_error, "after SFT its texts are happier", ci=gain > -0.2,
-       measured=f"{before.reward:.2f} to {after.reward:.2f}, "
-                f"ceiling {before.reward + room:.2f}")
+best = sum(ceiling) / len(ceiling)
+share = (after.reward - before.reward) / (best - before.reward)
+expect(after.reward > before.reward + 3 * before.reward_error, "after SFT its texts are happier",
+       ci=share > -0.5, measured=f"{before.reward:.2f} to {after.reward:.2f}")
+print(f"{share:.0%} of the way to real positive texts")
 
 # %% [markdown]
-# Cheap, quick and honest, and it stops at the ceiling. A model that is only shown cannot find out anything that was not in the examples.
+# Cheap and quick, and it stops short of the ceiling: many of our prompts begin a sad text, and a small model learns a mood slowly. A model that is only shown cannot find out anything that was not in the examples.
 # Nor was it ever told what it did *wrong*.
 #
 # ## 8.3 Pay it: but who pays?
@@ -325,7 +326,7 @@ expect(second < 0.95 * first and third < 0.95 * first, "a baseline takes noise a
 # ## 8.7 HappyGPT, live
 #
 # Everything together, with your four functions: `course_lib/lm/policy_gradient.py` does what the ten lines did, batch after batch, and keeps a
-# diary. Forty updates now; the full 120 are in section 8.8.
+# diary. Twenty-five updates now; the full 80 are in section 8.8.
 #
 # > **Predict.** Three curves: the reward, the distance from the SFT model (KL, in nats a text), and the share of different pairs of words.
 # > Draw them before you run the cell.
@@ -335,7 +336,7 @@ from course_lib.lm.policy_gradient import PolicyGradient, PolicyGradientConfig
 
 retrain_paid = False
 config = PolicyGradientConfig()
-updates = config.updates if retrain_paid else budget(full=40, ci=3)
+updates = config.updates if retrain_paid else budget(full=25, ci=3)
 config = replace(config, updates=updates, prompts=budget(full=32, ci=8))
 checkpoint = paths.my_work() / "checkpoints" / f"08-paid-{updates}.pt"
 run = PolicyGradient(copy.deepcopy(sft), sft, tokenizer, to_train, config, sentiment,
@@ -349,18 +350,17 @@ paid_now = look_at(run.model, sft, tokenizer, unseen)
 texts_paid, scores_paid = of(paid_now)
 show_texts(prompts, {"after SFT": texts_sft, f"{updates} updates later": texts_paid},
            {"after SFT": scores_sft, f"{updates} updates later": scores_paid}, "VADER")
-expect(paid_now.reward > after.reward + 0.15,
-       "being paid makes it much happier than being shown",
+expect(paid_now.reward > best, "paid, it is happier than the real texts it was shown",
        ci=paid_now.reward > after.reward - 0.3,
-       measured=f"{after.reward:.2f} to {paid_now.reward:.2f}")
+       measured=f"{after.reward:.2f} to {paid_now.reward:.2f}, real positive texts {best:.2f}")
 
 # %% [markdown]
-# It went through the ceiling of section 8.2: happier than the real texts it was shown. Read the right column again, slowly. Would you
-# have rated these texts higher, too?
+# Straight through the ceiling of section 8.2, in less time than SFT took. Read the right column again, slowly. Would you have rated these
+# texts higher, too?
 #
 # ## 8.8 Love love love
 #
-# Now without an end. The shipped model was paid for 120 updates by the same program (`python benchmarks/happy.py paid --seeds 0 --ship`);
+# Now without an end. The shipped model was paid for 80 updates by the same program (`python benchmarks/happy.py paid --seeds 0 --ship`);
 # `retrain_paid = True` above does it here. On the way it was looked at with prompts it had never seen.
 #
 # **Exercise 08.5** counts repetition; from here on it is your function that counts.
@@ -376,7 +376,7 @@ diary = {name: [point[name] for point in history]
          for name in ("steps", "reward", "kl_to_start", "distinct_2")}
 title = "The reward rises to the end; the language does not survive it"
 show(plots.along_the_run(*diary.values(), seen, title),
-     alt="Three curves over 120 updates: the mean VADER score climbs towards 1, the KL to the "
+     alt="Three curves over 80 updates: the mean VADER score climbs towards 1, the KL to the "
          "SFT model grows to tens of nats, and the share of different pairs of words falls.")
 
 # %%
@@ -384,25 +384,25 @@ end = look_at(hacked.model, sft, tokenizer, unseen)
 print("favourite words:", ", ".join(f"{word} {share:.0%}" for word, share in end.favourites))
 variety = {"SFT": distinct_n(after.texts, 2), "paid": distinct_n(end.texts, 2)}
 print(f"distinct-2: {variety['SFT']:.2f} after SFT, {variety['paid']:.2f} paid")
-expect(end.reward > 0.9 and end.kl > 20,
+expect(end.reward > 0.9 and end.kl > 30,
        "nearly the highest reward there is, far away from any language",
        ci=end.reward > 0.8, measured=f"VADER {end.reward:.2f}, KL {end.kl:.0f} nats a text")
 expect(variety["paid"] < 0.75 * variety["SFT"], "and it repeats itself",
        ci=variety["paid"] < variety["SFT"], measured=variety)
 
 # %% [markdown]
-# No error, no warning, a perfect curve. Now *read*: the same prompts at five moments of the run.
+# No error, no warning, a perfect curve. Now *read*: the same prompts at four moments of the run.
 
 # %%
-moments = [look for look in looks if look["updates"] in (0, 20, 60, 120)]
+moments = [look for look in looks if look["updates"] in (0, 15, 30, 80)]
 names = [f"{look['updates']} updates" for look in moments]
-some = slice(0, 8)
-show_texts([""] * 8, {name: look["texts"][some] for name, look in zip(names, moments)},
-           {name: look["rewards"][some] for name, look in zip(names, moments)}, "VADER")
+columns = {name: look["texts"][:8] for name, look in zip(names, moments)}
+points = {name: look["rewards"][:8] for name, look in zip(names, moments)}
+show_texts(hacked.facts["prompts"][:8], columns, points, "VADER")
 
 # %% [markdown]
 # First it chose friendlier words. Then it found that praise fits everywhere. In the end it found what we found in section 8.3: one good word is
-# good, so ten are better. It did exactly what it was paid for. This is **reward hacking**: the number goes up and what the number stood for
+# good, so ten are better. Which word it falls in love with is luck; another seed loves another. It did exactly what it was paid for. This is **reward hacking**: the number goes up and what the number stood for
 # does not.
 #
 # > **Predict.** Give it prompts that call for anything but praise. Does it still listen?
@@ -410,7 +410,7 @@ show_texts([""] * 8, {name: look["texts"][some] for name, look in zip(names, mom
 # %%
 from course_lib.lm.tokenizer import begin, decode_until_end
 
-ours = ["The funeral of my", "My train was late and", "The war has killed", "To boil an egg,",
+ours = ["The funeral of my", "My train was late and", "To boil an egg,", "The food was not",
         "I was fired today because"]
 
 def goes_on(model, prompt, seed=1):
