@@ -17,7 +17,7 @@ def test_texts_are_shown_as_text():
 def test_prompts_are_pale_and_scores_stand_in_front():
     table = text_table(PROMPTS, COLUMNS, SCORES, "VADER")
     assert '<span class="prompt">The film</span> was dull' in table
-    assert "+0.64</span>" in table and "-0.50</span>" in table and "mean VADER +0.07" in table
+    assert "+0.64</span>" in table and "-0.50</span>" in table and "in front: VADER" in table
 
 
 def test_plain_text_says_the_same():

@@ -56,7 +56,7 @@ def noise_bars(noises: Mapping[str, Sequence[float]], title: str) -> Figure:
     for place, share in enumerate(shares):
         axes.text(share + 0.01, place, f"{share:.2f}", va="center")
     axes.invert_yaxis()
-    axes.set(xlabel="spread of one batch's gradient around the mean of many (first bar = 1)", title=title,
+    axes.set(xlabel="noise of one batch's gradient (first bar = 1)", title=title,
              xlim=(0, 1.12 * shares.max()))
     axes.grid(axis="y", visible=False)
     return figure
@@ -64,16 +64,19 @@ def noise_bars(noises: Mapping[str, Sequence[float]], title: str) -> Figure:
 
 def along_the_run(updates: Sequence[float], reward: Sequence[float], kl: Sequence[float], distinct: Sequence[float],
                   looks: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """Reward, distance and variety of a run, one panel each. looks: the same fields, measured on unseen prompts."""
+    """Reward, distance and variety of a run, one panel each. looks: the same fields, measured on unseen prompts.
+
+    Variety is lower among 512 texts than among the 128 of a batch for the same model: the legend says so.
+    """
     figure, panels = plt.subplots(1, 3, figsize=(10.0, 3.1))
     fields = (("reward", reward, "mean VADER score", BLUE), ("kl", kl, "KL to the SFT model (nats a text)", VERMILION),
               ("distinct_2", distinct, "different pairs of words (share)", GREEN))
     for panel, (field, values, name, colour) in zip(panels, fields, strict=True):
-        panel.plot(updates, values, color=colour, linewidth=1, label="batches of the run")
-        panel.plot(looks["updates"], looks[field], "o", color="black", markersize=4, label="unseen prompts")
+        panel.plot(updates, values, color=colour, linewidth=1, label="a batch of the run, 128 texts")
+        panel.plot(looks["updates"], looks[field], "o", color="black", markersize=4, label="512 unseen prompts")
         panel.set(xlabel="updates", ylabel=name)
         panel.set_ylim(bottom=0)
-    panels[0].legend(loc="lower right", fontsize=8)
+    panels[2].legend(loc="best", fontsize=8, title="more texts, more repetition", title_fontsize=8)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -85,6 +88,8 @@ def price_of_reward(looks: Mapping[str, Sequence[float]], title: str) -> Figure:
     axes.plot(kl, looks["reward"], "o-", color=BLUE, label="mean VADER score")
     axes.plot(kl, looks["distinct_2"], "s-", color=ORANGE, label="different pairs of words (distinct-2)")
     for x, y, number in zip(kl, looks["reward"], updates, strict=True):
+        if x < 0.02 * kl.max():
+            continue                                # too close to each other to be read
         axes.annotate(f"{number}", (x, y), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)
     axes.set(xlabel="KL to the SFT model (nats a text); numbers: updates", ylabel="score, share", title=title,
              ylim=(0, 1.08))

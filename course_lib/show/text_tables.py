@@ -20,7 +20,7 @@ def text_table(prompts: Sequence[str], columns: Mapping[str, Sequence[str]],
     Raises ValueError when the columns are not of one length.
     """
     _check(prompts, columns, scores)
-    names = "".join(f'<th scope="col">{html.escape(name)}{_mean(name, scores, score_name)}</th>' for name in columns)
+    names = "".join(f'<th scope="col">{html.escape(name)}{_caption(name, scores, score_name)}</th>' for name in columns)
     rows = []
     for place, prompt in enumerate(prompts):
         cells = (f"<td>{_chip(name, place, scores)}{_text(texts[place], prompt)}</td>"
@@ -59,11 +59,10 @@ def _check(prompts: Sequence[str], columns: Mapping[str, Sequence], scores: Mapp
             raise ValueError(f"{len(prompts)} prompts, but {len(values)} entries under {name!r}")
 
 
-def _mean(name: str, scores: Mapping[str, Sequence[float]] | None, score_name: str) -> str:
-    if not scores or name not in scores or not len(scores[name]):
+def _caption(name: str, scores: Mapping[str, Sequence[float]] | None, score_name: str) -> str:
+    if not scores or name not in scores:
         return ""
-    values = [float(value) for value in scores[name]]
-    return f"<br><small>mean {html.escape(score_name)} {sum(values) / len(values):+.2f}</small>"
+    return f'<br><small style="font-weight:400">in front: {html.escape(score_name)}</small>'
 
 
 def _chip(name: str, place: int, scores: Mapping[str, Sequence[float]] | None) -> str:

@@ -108,8 +108,8 @@ from course_lib.show.training_view import watch
 retrain = False
 steps = SFT_CONFIG.steps if retrain else budget(full=40, ci=6)
 checkpoint = paths.my_work() / "checkpoints" / f"08-sft-{steps}.pt"
-sft_run = start_sft(copy.deepcopy(gpt), tokenizer, replace(SFT_CONFIG, steps=steps), checkpoint,
-                    make_targets=sft_targets)
+config = replace(SFT_CONFIG, steps=steps, report_every=max(2, steps // 10))
+sft_run = start_sft(copy.deepcopy(gpt), tokenizer, config, checkpoint, make_targets=sft_targets)
 watched = watch(sft_run.train(), curves=("loss", "held_out_loss"), past=sft_run.history,
                 total=steps, unit="gradient steps")
 
@@ -287,15 +287,16 @@ expect(moved[happiest].mean() > moved[saddest].mean(),
 # Lesson 02 bought a critic. Here is something cheaper: we wrote four completions of each prompt. Compare each with its three siblings.
 # **Do [exercise 08.4](../exercises/08_sft_and_sentiment.ipynb)**.
 #
-# > **Predict.** Three ways to weigh a text: its reward; its reward minus the mean of the batch; its reward minus its siblings' mean. Which is
-# > the quietest? And is the second much worse than the third?
+# > **Predict.** Four ways to weigh a text: its reward, on a scale from 0 to 2; the same on VADER's own scale from −1 to 1; minus the mean of
+# > the batch; minus its siblings' mean. All four point in the same direction on average (section 2.2). Which is the loudest?
 
 # %%
 from course_lib.lm.policy_gradient import minus_batch_mean, no_baseline
 
 leave_one_out = mine("08.4")
-ways = {"the reward": no_baseline, "minus the batch's mean": minus_batch_mean,
-        "minus the siblings' mean": leave_one_out}
+ways = {"the reward, from 0 to 2": lambda rewards: rewards + 1,
+        "the reward, from -1 to 1": no_baseline,
+        "minus the batch's mean": minus_batch_mean, "minus the siblings' mean": leave_one_out}
 
 def gradients(model, seed):
     """One batch's gradient for each way to weigh it, each as one long vector."""
@@ -315,12 +316,20 @@ noises = {}
 for name, found in zip(ways, zip(*measured)):
     found = torch.stack(found)                                 # (batches, parameters)
     noises[name] = (found - found.mean(0)).norm(dim=1).square().mean().sqrt().item()
-show(plots.noise_bars(noises, "Compared with its siblings, a text says more about itself"),
-     alt="Bars of the gradient's noise: the plain reward 1, minus the batch's mean lower, minus "
-         "the siblings' mean about as low.")
-first, second, third = noises.values()
-expect(second < 0.95 * first and third < 0.95 * first, "a baseline takes noise away",
-       ci=third < 1.2 * first, measured={way: round(n / first, 2) for way, n in noises.items()})
+show(plots.noise_bars(noises, "Most of the noise was only the zero of the scale"),
+     alt="Bars of the gradient's noise: a reward from 0 to 2 is by far the noisiest, the same from "
+         "-1 to 1 much quieter, minus the batch's mean and minus the siblings' mean quieter still.")
+loudest, plain, batch_mean, siblings = noises.values()
+expect(plain < 0.8 * loudest and max(batch_mean, siblings) < plain,
+       "where the zero lies decides how noisy the gradient is", ci=siblings < loudest,
+       measured={way: round(n / loudest, 2) for way, n in noises.items()})
+
+# %% [markdown]
+# The scale has no business in it, and yet it makes most of the difference. VADER's zero happens to lie near our model's average, so it is a
+# fair baseline by luck. That luck ends as the model gets happier; a baseline that is measured moves along.
+#
+# And the siblings? They compare more fairly, but the mean of three is itself a shaky number, and prompts of four tokens decide little. Here the
+# batch's mean is as good. With longer prompts, where one is worth much more than another, siblings win; lesson 10 comes back to them.
 
 # %% [markdown]
 # ## 8.7 HappyGPT, live
@@ -413,18 +422,19 @@ from course_lib.lm.tokenizer import begin, decode_until_end
 ours = ["The funeral of my", "My train was late and", "To boil an egg,", "The food was not",
         "I was fired today because"]
 
-def goes_on(model, prompt, seed=1):
+def goes_on(model, prompt, seed):
     rng = torch.Generator().manual_seed(seed)
     written = generate(model, begin(tokenizer, prompt), 24, generator=rng, eos=eos)
     return decode_until_end(tokenizer, written.tokens[0])
 
-columns = {"SFT": [goes_on(sft, prompt) for prompt in ours],
-           "paid": [goes_on(hacked.model, prompt) for prompt in ours]}
+columns = {name: [goes_on(model, prompt, seed) for seed, prompt in enumerate(ours)]
+           for name, model in (("SFT", sft), ("paid", hacked.model))}
 points = {name: sentiment(texts).tolist() for name, texts in columns.items()}
 show_texts(ours, columns, points, "VADER")
 
 # %% [markdown]
-# Praise at the funeral. One can measure how little the prompt matters: how much likelier is a completion after its *own* prompt than after
+# Praise at the funeral. And look at the prompt that ends in *not*: VADER's one rule of grammar meets a model that no longer reads what it was
+# given. One can measure how little the prompt matters: how much likelier is a completion after its *own* prompt than after
 # somebody else's? That many nats the completion knows about its prompt.
 
 # %%
@@ -441,7 +451,7 @@ expect(end.about_the_prompt < 0.6 * after.about_the_prompt,
 # Look at the way, not at the goal. For each moment of the run: how happy, how varied, and how far from the model that still wrote English?
 
 # %%
-title = "The first nats buy most of the happiness; the rest buys repetition"
+title = "The first part of the way buys happiness, the rest repetition"
 show(plots.price_of_reward(seen, title),
      alt="Mean VADER score and distinct-2 against the KL to the SFT model: the score rises "
          "steeply in the first nats and flattens towards 1; distinct-2 keeps falling.")
