@@ -33,11 +33,13 @@ class TextTrainingConfig:
     max_new_tokens: int = 24                # a completion is cut off there
     epochs: int = 2                         # times that each batch is learned from
     minibatch: int = 64                     # completions in one gradient step
-    learning_rate: float = 3e-4             # AdamW's, of the policy, at the start
+    learning_rate: float = 3e-4             # Adam's, of the policy, at the top
+    warm_up: float = 0.1                    # share of the updates in which it rises there: Adam's first steps are wild
     final_learning_rate: float = 0.1        # its share left at the end; it falls linearly (1: it stays)
     clip: float = 0.2                       # how far the ratio of new to old probability pays; infinity: no clip
     beta: float = 0.05                      # price of a nat of distance from the reference, in units of the reward
     kl_target: float | None = None          # nats a completion; beta is then moved to keep to it (None: it stays)
+    kl_speed: float = 0.5                   # of that; Ziegler et al. took 0.1, for runs of thousands of updates
     max_grad_norm: float = 1.0              # longer gradients are shortened to this
     bfloat16: bool = False                  # learn in 16-bit products: twice as fast where `bfloat16_is_quick()`
     checkpoint_every: int = 10              # updates between two checkpoints, where a path is given
@@ -81,7 +83,7 @@ class TextTraining:
         self.earn = earn
         self.optimizer = adam(policy, config.learning_rate)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.price = AdaptiveBeta(config.beta, config.kl_target) if config.kl_target else None
+        self.price = AdaptiveBeta(config.beta, config.kl_target, config.kl_speed) if config.kl_target else None
         self.updates, self.cpu_seconds = 0, 0.0
         self.history: list[TextProgress] = []
         self.batch: Completions | None = None           # the newest completions, for whoever wants to read them
@@ -108,8 +110,7 @@ class TextTraining:
 
     def _update(self) -> TextProgress:
         started, config = time.process_time(), self.config
-        share = 1 - (1 - config.final_learning_rate) * min(1.0, self.updates / config.updates)
-        self._set_learning_rates(share)
+        self._set_learning_rates(self._share_of_learning_rate())
         prompts = draw_prompts(self.prompts, config.completions, config.samples, self.generator)
         batch = sample_completions(self.policy, self.reference, prompts, self.reward, self.tokenizer,
                                    config.max_new_tokens, self.generator)
@@ -130,6 +131,12 @@ class TextTraining:
             cpu_seconds=self.cpu_seconds, **reports)
         self.history.append(progress)
         return progress
+
+    def _share_of_learning_rate(self) -> float:
+        """Of the top: up in a line while it warms up, then down in a line."""
+        done, config = self.updates / self.config.updates, self.config
+        rising = (self.updates + 1) / max(1.0, config.warm_up * config.updates)
+        return min(1.0, rising) * (1 - (1 - config.final_learning_rate) * min(1.0, done))
 
     def _learn(self, batch: Completions, earned: Tensor) -> dict[str, float]:
         """Improve the policy; returns the fields of TextProgress that only the algorithm knows."""
