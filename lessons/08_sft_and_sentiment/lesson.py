@@ -135,8 +135,8 @@ show(plots.sentiment_bars(means, "Fine-tuning closes a part of the gap to what i
          "texts that people rated positive highest.")
 best = sum(ceiling) / len(ceiling)
 share = (after.reward - before.reward) / (best - before.reward)
-expect(after.reward > before.reward + 3 * before.reward_error, "after SFT its texts are happier",
-       ci=share > -0.5, measured=f"{before.reward:.2f} to {after.reward:.2f}")
+expect(after.reward > before.reward + 3 * before.reward_error,
+       "after SFT its texts are happier", ci=share > -0.5, measured=f"{before.reward:.2f} to {after.reward:.2f}")
 print(f"{share:.0%} of the way to real positive texts")
 
 # %% [markdown]
@@ -158,7 +158,7 @@ correlation = torch.corrcoef(torch.stack([people, vader]))[0, 1].item()
 title = "VADER follows people, and is dead wrong on some texts"
 show(plots.people_against_vader(people, vader, title),
      alt="Scatter of people's mean rating against VADER's score for 2,424 texts: a broad "
-         "rising cloud, a line of texts at exactly zero, and red dots in the two wrong corners.")
+         "rising cloud, a line of texts at exactly zero, red dots in the two wrong corners.")
 expect(0.4 < correlation < 0.9, "VADER goes along with people, far from perfectly",
        measured=correlation)
 
@@ -317,8 +317,8 @@ for name, found in zip(ways, zip(*measured)):
     found = torch.stack(found)                                 # (batches, parameters)
     noises[name] = (found - found.mean(0)).norm(dim=1).square().mean().sqrt().item()
 show(plots.noise_bars(noises, "Most of the noise was only the zero of the scale"),
-     alt="Bars of the gradient's noise: a reward from 0 to 2 is by far the noisiest, the same from "
-         "-1 to 1 much quieter, minus the batch's mean and minus the siblings' mean quieter still.")
+     alt="Bars of the gradient's noise: a reward from 0 to 2 is by far the noisiest, the same "
+         "from -1 to 1 much quieter, minus the batch's or the siblings' mean a little more so.")
 loudest, plain, batch_mean, siblings = noises.values()
 expect(plain < 0.8 * loudest and max(batch_mean, siblings) < plain,
        "where the zero lies decides how noisy the gradient is", ci=siblings < loudest,
@@ -347,7 +347,8 @@ retrain_paid = False
 config = PolicyGradientConfig()
 updates = config.updates if retrain_paid else budget(full=25, ci=3)
 config = replace(config, updates=updates, prompts=budget(full=32, ci=8))
-checkpoint = paths.my_work() / "checkpoints" / f"08-paid-{updates}.pt"
+start = "own-sft" if retrain else "shipped-sft"
+checkpoint = paths.my_work() / "checkpoints" / f"08-paid-{updates}-{start}.pt"
 run = PolicyGradient(copy.deepcopy(sft), sft, tokenizer, to_train, config, sentiment,
                      checkpoint, advantages=leave_one_out, logprobs=completion_logprobs,
                      loss=policy_gradient_loss)
