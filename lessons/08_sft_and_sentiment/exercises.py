@@ -39,13 +39,14 @@ def sft_targets(tokens, lengths, prompt_tokens):
     tokens: (B, T + 1). lengths: (B,) tokens of each row that are no padding.
     """
     # BEGIN SOLUTION
-    place = torch.arange(1, tokens.shape[1])                               # where each target stands in its row
+    place = torch.arange(1, tokens.shape[1])                               # of each target
     learned = (place > prompt_tokens) & (place < lengths[:, None])         # (B, T)
     return tokens[:, 1:].masked_fill(~learned, -100)
     # END SOLUTION
 
 # %%
-sft_targets(torch.tensor([[0, 11, 12, 13, 14, 0, 0]]), torch.tensor([6]), 2)     # [-100, -100, 13, 14, 0, -100]
+row = torch.tensor([[0, 11, 12, 13, 14, 0, 0]])
+sft_targets(row, torch.tensor([6]), 2)                         # [-100, -100, 13, 14, 0, -100]
 
 # %% tags=["check:08.1"]
 check("08.1", sft_targets)
@@ -73,7 +74,7 @@ def completion_logprobs(logits, tokens, prompt_length, eos):
     # END SOLUTION
     logprobs = said.gather(-1, completion[..., None]).squeeze(-1)          # (B, C)
     ends = (completion == eos).long()
-    chosen = ends.cumsum(dim=1) - ends == 0                                # up to and including the first end
+    chosen = ends.cumsum(dim=1) - ends == 0                    # up to and including the first end
     return (logprobs * chosen).sum(dim=1)
 
 # %% tags=["check:08.2"]
@@ -100,7 +101,7 @@ def expected_reward_gradient(logits, rewards):
     # END SOLUTION
 
 # %%
-expected_reward_gradient(torch.zeros(3), torch.tensor([1.0, 2.0, 6.0]))    # equal chances: who gains, who loses?
+expected_reward_gradient(torch.zeros(3), torch.tensor([1.0, 2.0, 6.0]))    # who gains, who loses?
 
 # %% tags=["check:08.3"]
 check("08.3", expected_reward_gradient)
@@ -155,7 +156,7 @@ def distinct_n(texts, n):
     # END SOLUTION
 
 # %%
-distinct_n(["I love it", "I love love love"], 2)     # 5 pairs: i love, love it, i love, love love, love love
+distinct_n(["I love it", "I love love love"], 2)     # 5 pairs, 3 different ones
 
 # %% tags=["check:08.5"]
 check("08.5", distinct_n)

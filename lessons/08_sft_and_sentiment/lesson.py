@@ -99,7 +99,7 @@ for given, target in zip(row, targets):
 # > about 4 nats a token.
 #
 # Below, the model trains with your targets. As it stands it takes 40 steps and then gives way to the shipped model; with `retrain = True`
-# it does all 360. Stop it whenever you like and run the cell again: it goes on.
+# it does all 360, with larger steps, which shake the model first and bring it further. Stop it whenever you like and run the cell again: it goes on.
 
 # %%
 from course_lib.lm.sft import SFT_CONFIG, load_sft, start_sft
@@ -108,7 +108,8 @@ from course_lib.show.training_view import watch
 retrain = False
 steps = SFT_CONFIG.steps if retrain else budget(full=40, ci=6)
 checkpoint = paths.my_work() / "checkpoints" / f"08-sft-{steps}.pt"
-config = replace(SFT_CONFIG, steps=steps, report_every=max(2, steps // 10))
+config = replace(SFT_CONFIG, steps=steps, report_every=max(2, steps // 10),
+                 learning_rate=SFT_CONFIG.learning_rate if retrain else 5e-4)
 sft_run = start_sft(copy.deepcopy(gpt), tokenizer, config, checkpoint, make_targets=sft_targets)
 watched = watch(sft_run.train(), curves=("loss", "held_out_loss"), past=sft_run.history,
                 total=steps, unit="gradient steps")
@@ -136,7 +137,8 @@ show(plots.sentiment_bars(means, "Fine-tuning closes a part of the gap to what i
 best = sum(ceiling) / len(ceiling)
 share = (after.reward - before.reward) / (best - before.reward)
 expect(after.reward > before.reward + 3 * before.reward_error,
-       "after SFT its texts are happier", ci=share > -0.5, measured=f"{before.reward:.2f} to {after.reward:.2f}")
+       "after SFT its texts are happier", ci=share > -0.5,
+       measured=f"{before.reward:.2f} to {after.reward:.2f}")
 print(f"{share:.0%} of the way to real positive texts")
 
 # %% [markdown]
