@@ -75,7 +75,7 @@ expect(now.balance > before.balance + 10,
 # | credit | through the whole game | GAE stops where **the ball is gone** from the screen; that is no score |
 # | labels | 5,500 by people | a few hundred at most |
 #
-# They needed tens of millions of frames and many machines. A laptop has less, so the course's versions are small; 6.7 shows what that
+# They needed tens of millions of steps. A laptop has less time, so the course's versions are small; 6.7 shows what that
 # costs.
 #
 # ## 6.2 Collect: clips without a score
@@ -372,6 +372,7 @@ expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
 # %%
 watch(rounds.train(1), curves=("mean_reward", "entropy"), past=run.ppo.history,
       total=config.total_steps)
+rounds
 
 # %% [markdown]
 # The second round: new clips, of what it can do now. You may label them, or let the script. (It goes on as the first round went: another
@@ -438,7 +439,10 @@ expect(r["shipped model, its agent"] > 0.4,
        measured={name: round(value, 2) for name, value in r.items()})
 
 # %% [markdown]
-# The correlation is far from 1, and it need not be 1. A model that pays twice for fast points, or a little for every ball far from our
+# The middle panel asks your model about play far better than any it was labelled on. In the stored run it is lost there: points won are as
+# good as unknown to it.
+#
+# A correlation need not be 1. A model that pays twice for fast points, or a little for every ball far from our
 # paddle, correlates badly and may teach well; one that correlates well can still pay in the wrong moment, behind a boundary, and teach
 # nothing. The only test of a reward is the agent that comes out of it.
 #
@@ -471,15 +475,24 @@ for job, lines in measured.items():
 # | a published re-implementation of Christiano et al. | scripted | Pong is won, after 20 million steps: 13 hours on 16 cores |
 # | Christiano et al. (2017) | 5,500 by people, or scripted | Pong is learned with both, in tens of millions of steps |
 #
-# **When labels stop.** Look at the curves right of the dashed line. There the reward model is frozen while the agent goes on changing, into
-# situations that nobody has judged. The same decay has another face, which the table hides: games that do not end.
+# **When labels stop.** Right of the dashed line the reward model is frozen while the agent goes on changing, into situations that nobody
+# has judged. What becomes of the return there?
 
 # %%
 for job, lines in measured.items():
-    volleys = [line["games_at_step_limit"] for line in lines]
-    print(f"{job:20s} games of 20 still going on at the step limit, seed by seed: {volleys}")
+    for line in lines:
+        end = plots.labels_end(line["settings"])
+        until = [value for step, _, value in line["curve"] if step <= end]
+        later = [value for step, _, value in line["curve"] if step > end] or until[-1:]
+        print(f"{job:22s} seed {line['seed']}: {until[-1]:+5.1f} at the last labels, best later "
+              f"{max(later):+5.1f}, at the end {later[-1]:+5.1f}; "
+              f"{line['games_at_step_limit']} of 20 fresh games did not end")
 
 # %% [markdown]
+# A good frozen model goes on teaching for a while: what it has to say has not yet been learned. An end far below the best is drift: the
+# agent has wandered to where the model is wrong or silent. And the last column is a drift of its own, which a mean return hides: games that
+# were still going on at the step limit.
+#
 # **Endless volleys.** Two paddles that never miss: nothing won, nothing lost. Why does training not cure it? Ask the judge about clips of
 # such play, and of a beginner's:
 
