@@ -484,8 +484,8 @@ for job, lines in measured.items():
         end = plots.labels_end(line["settings"])
         until = [value for step, _, value in line["curve"] if step <= end]
         later = [value for step, _, value in line["curve"] if step > end] or until[-1:]
-        print(f"{job:22s} seed {line['seed']}: {until[-1]:+5.1f} at the last labels, best later "
-              f"{max(later):+5.1f}, at the end {later[-1]:+5.1f}; "
+        print(f"{job:20s} seed {line['seed']}: {until[-1]:+5.1f} at the last labels, best later"
+              f" {max(later):+5.1f}, at the end {later[-1]:+5.1f}; "
               f"{line['games_at_step_limit']} of 20 fresh games did not end")
 
 # %% [markdown]
