@@ -45,6 +45,14 @@ def test_the_units_of_a_feature_do_not_matter():
     torch.testing.assert_close(fit_linear_reward(scaled, comparisons).rewards(scaled), plain, atol=2e-2, rtol=1e-2)
 
 
+def test_turning_a_space_changes_nothing_where_all_features_have_one_unit():
+    features, _, comparisons = made_up()
+    turn, _ = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(1)))
+    plain = fit_linear_reward(features, comparisons, one_unit=True).rewards(features)
+    turned = fit_linear_reward(features @ turn, comparisons, one_unit=True).rewards(features @ turn)
+    torch.testing.assert_close(turned, plain, atol=2e-2, rtol=1e-2)
+
+
 def test_verdicts_of_weight_zero_count_nothing():
     features, truth, comparisons = made_up()
     lies = Comparisons(comparisons.first, comparisons.second, comparisons.mu.clone(), comparisons.first_rater,

@@ -63,7 +63,7 @@ def save_gold(features: Tensor) -> LinearReward:
     """Fit gold on the full features of all rated texts, (23,703, D), and write it to be shipped."""
     texts, comparisons = gold_comparisons()
     reward = fit_linear_reward(features[places(texts)], comparisons)
-    save_checkpoint(gold_path(), {"weights": reward.weights, "mean": reward.mean, "spread": reward.spread,
+    save_checkpoint(gold_path(), {"weights": reward.weights, "mean": reward.mean, "unit": reward.unit,
                                   "settings": asdict(FeatureSettings()), "labels": GOLD_LABELS, "texts": len(texts)})
     return reward
 
@@ -85,7 +85,7 @@ def load_gold() -> GoldReward:
     try:
         settings = {name: tuple(value) if isinstance(value, list) else value
                     for name, value in state["settings"].items()}
-        return GoldReward(LinearReward(state["weights"], state["mean"], state["spread"]), FeatureSettings(**settings))
+        return GoldReward(LinearReward(state["weights"], state["mean"], state["unit"]), FeatureSettings(**settings))
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{gold_path().name} holds no gold reward ({type(error).__name__}). Get it back with "
                               f"`git checkout assets/checkpoints/{gold_path().name}`.") from error
