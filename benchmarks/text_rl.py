@@ -18,7 +18,7 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,6 +33,7 @@ from course_lib.lm.corpora import short_texts
 from course_lib.lm.gpt import GPT
 from course_lib.lm.metrics import distinct_n
 from course_lib.lm.over_optimisation import Look, looks_along
+from course_lib.lm.precision import bfloat16_is_quick
 from course_lib.lm.prompts import Prompts
 from course_lib.lm.reward_model import RewardModel
 from course_lib.lm.reward_scale import ScaledReward, value_network_for
@@ -54,7 +55,7 @@ GOLD_TEXTS = 128                    # of each look are read by the 135M model
 class Job:
     """One way to train: its settings, and what is changed beside them."""
 
-    config: TextTrainingConfig
+    config: TextTrainingConfig      # seed and precision are set when it runs
     changes: dict = field(default_factory=dict)
     value_start: bool = True        # the value network begins as the reward model; else as the SFT model, head new
     proxy: bool = False             # paid by the proxy; else by VADER
@@ -84,7 +85,7 @@ def start() -> tuple[GPT, GPT, Tokenizer, Tensor, Tensor]:
 def make(job: Job, seed: int) -> tuple[TextTraining, TextReward, Tensor]:
     """(the run, the scaled proxy, prompts to look at)."""
     policy, reference, tokenizer, prompts, unseen = start()
-    config = type(job.config)(**{**asdict(job.config), **job.changes, "seed": seed})
+    config = replace(job.config, seed=seed, bfloat16=bfloat16_is_quick(), **job.changes)
     generator = torch.Generator().manual_seed(1_000 + seed)
     texts = sample_completions(reference, reference, prompts[torch.randperm(len(prompts), generator=generator)[:256]],
                                sentiment, tokenizer, config.max_new_tokens, generator).texts

@@ -209,6 +209,14 @@ def test_the_first_gradient_of_ppo_and_of_the_plain_policy_gradient_agree():
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)
 
 
+def test_the_learning_rate_rises_and_falls():
+    run = ppo(config=replace(SHORT, updates=10, completions=2, minibatch=2, epochs=1, warm_up=0.4,
+                             final_learning_rate=0.0))
+    list(run.train())
+    rates = [point.learning_rate / run.config.learning_rate for point in run.history]
+    assert rates == pytest.approx([0.25, 0.5 * 0.9, 0.75 * 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
+
+
 def test_the_reference_never_moves():
     run = ppo()
     before = [weight.clone() for weight in run.reference.parameters()]

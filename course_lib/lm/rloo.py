@@ -51,12 +51,9 @@ class RLOO(TextTraining):
         reports = []
         for epoch in range(config.epochs):
             for rows in torch.randperm(len(mask), generator=self.generator).split(config.minibatch):
-                logprobs = self._logprobs(batch.tokens[rows])                       # (b, L - 1)
                 old, here = old_logprobs[rows], mask[rows]
-                self._step(self.policy, self.optimizer,
-                           clipped_policy_loss(logprobs, old, weights[rows], config.clip, here))
+                now = self._improve(batch.tokens[rows], old, weights[rows], here, clipped_policy_loss)
                 if epoch == config.epochs - 1:
-                    now = logprobs.detach()
                     reports.append(torch.stack([approximate_kl(now, old, here),
                                                 clip_fraction(now, old, config.clip, here)]))
         change, clipped = torch.stack(reports).mean(0).tolist()

@@ -11,6 +11,9 @@ from course_lib.lm.token_ppo import TokenPPOConfig
 
 PAID, PAID_WITHOUT_KL = "gpt_ppo.pt", "gpt_ppo_no_kl.pt"        # in assets/checkpoints
 
-VADER_RECIPE = TokenPPOConfig()
-RLOO_RECIPE = TextTrainingConfig(samples=4)
-PROXY_RECIPE = TokenPPOConfig()
+VADER_RECIPE = TokenPPOConfig(updates=30, completions=256, minibatch=128, learning_rate=4e-4, value_learning_rate=4e-4,
+                              warm_up=0.3, final_learning_rate=0.0, beta=0.05, kl_target=5.0)
+RLOO_RECIPE = TextTrainingConfig(updates=42, completions=256, samples=4, minibatch=128, learning_rate=4e-4, warm_up=0.2,
+                                 final_learning_rate=0.0, beta=0.05, kl_target=5.0)
+PROXY_RECIPE = TokenPPOConfig(updates=60, completions=128, minibatch=64, learning_rate=4e-4, value_learning_rate=4e-4,
+                              beta=0.12)

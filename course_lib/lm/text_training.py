@@ -21,6 +21,7 @@ from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_chec
 from course_lib.rl.ppo import TrainingDiverged
 
 TokenRewards = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]        # called as `token_rewards` is
+MaskedLoss = Callable[[Tensor, Tensor, Tensor, float, Tensor], Tensor]          # as `clipped_policy_loss` with a mask
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,12 @@ class TextTraining:
         """The policy's log-probabilities as learning sees them: (b, L) -> (b, L - 1)."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
             return completion_logprobs(self.policy, tokens)
+
+    def _improve(self, tokens: Tensor, old_logprobs: Tensor, weights: Tensor, mask: Tensor, loss: MaskedLoss) -> Tensor:
+        """One gradient step of the policy on some rows; returns their log-probabilities before it, (b, L - 1)."""
+        logprobs = self._logprobs(tokens)
+        self._step(self.policy, self.optimizer, loss(logprobs, old_logprobs, weights, self.config.clip, mask))
+        return logprobs.detach()
 
     @torch.no_grad()
     def _old_logprobs(self, batch: Completions) -> Tensor:

@@ -21,14 +21,13 @@ from course_lib.lm.completions import Completions, TextReward, last_choice
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import token_rewards
 from course_lib.lm.reward_model import RewardModel
-from course_lib.lm.text_training import TextTraining, TextTrainingConfig, TokenRewards, adam
+from course_lib.lm.text_training import MaskedLoss, TextTraining, TextTrainingConfig, TokenRewards, adam
 from course_lib.lm.tokenizer import Tokenizer
 from course_lib.rl.gae import gae
 from course_lib.rl.ppo_loss import approximate_kl, clip_fraction, clipped_policy_loss, masked_mean, value_loss
 
 TokenAdvantages = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]      # called as `token_gae` is
 Whitening = Callable[[Tensor, Tensor], Tensor]                                  # called as `whiten` is
-MaskedLoss = Callable[[Tensor, Tensor, Tensor, float, Tensor], Tensor]          # as `clipped_policy_loss` with a mask
 
 
 @dataclass(frozen=True)
@@ -104,14 +103,11 @@ class TokenPPO(TextTraining):
         reports = []
         for epoch in range(config.epochs):
             for rows in torch.randperm(len(mask), generator=self.generator).split(config.minibatch):
-                logprobs = self._logprobs(batch.tokens[rows])                       # (b, L - 1)
                 old, here = old_logprobs[rows], mask[rows]
-                self._step(self.policy, self.optimizer,
-                           self.policy_loss(logprobs, old, weights[rows], config.clip, here))
+                now = self._improve(batch.tokens[rows], old, weights[rows], here, self.policy_loss)
                 error = value_loss(self._values(batch.tokens[rows]), targets[rows], here)
                 self._step(self.values, self.value_optimizer, error)
                 if epoch == config.epochs - 1:
-                    now = logprobs.detach()
                     reports.append(torch.stack([error.detach(), approximate_kl(now, old, here),
                                                 clip_fraction(now, old, config.clip, here)]))
         error, change, clipped = torch.stack(reports).mean(0).tolist()
