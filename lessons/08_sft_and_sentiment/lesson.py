@@ -337,7 +337,7 @@ expect(plain < 0.8 * loudest and max(batch_mean, siblings) < plain,
 # ## 8.7 HappyGPT, live
 #
 # Everything together, with your four functions: `course_lib/lm/policy_gradient.py` does what the ten lines did, batch after batch, and keeps a
-# diary. Twenty-five updates now; the full 80 are in section 8.8.
+# diary. Forty updates now; the full 80 are in section 8.8.
 #
 # > **Predict.** Three curves: the reward, the distance from the SFT model (KL, in nats a text), and the share of different pairs of words.
 # > Draw them before you run the cell.
@@ -347,7 +347,7 @@ from course_lib.lm.policy_gradient import PolicyGradient, PolicyGradientConfig
 
 retrain_paid = False
 config = PolicyGradientConfig()
-updates = config.updates if retrain_paid else budget(full=25, ci=3)
+updates = config.updates if retrain_paid else budget(full=40, ci=3)
 config = replace(config, updates=updates, prompts=budget(full=32, ci=8))
 start = "own-sft" if retrain else "shipped-sft"
 checkpoint = paths.my_work() / "checkpoints" / f"08-paid-{updates}-{start}.pt"
@@ -436,19 +436,22 @@ points = {name: sentiment(texts).tolist() for name, texts in columns.items()}
 show_texts(ours, columns, points, "VADER")
 
 # %% [markdown]
-# Praise at the funeral. And look at the prompt that ends in *not*: VADER's one rule of grammar meets a model that no longer reads what it was
-# given. One can measure how little the prompt matters: how much likelier is a completion after its *own* prompt than after
-# somebody else's? That many nats the completion knows about its prompt.
+# Praise at the funeral. And look at the prompt that ends in *not*: VADER's one rule of grammar meets a model that says the same to
+# everything. Does it read at all what it was given? One can measure it: how much likelier is a completion after its *own* prompt than
+# after somebody else's? That many nats the completion knows about its prompt.
 
 # %%
 for name, report in (("GPT", before), ("SFT", after), ("paid", end)):
     print(f"{name:4s} {report.about_the_prompt:4.1f} nats likelier after its own prompt")
-expect(end.about_the_prompt < 0.6 * after.about_the_prompt,
+expect(end.about_the_prompt < 0.9 * after.about_the_prompt,
        "the paid model listens less to its prompt",
        ci=end.about_the_prompt < after.about_the_prompt,
        measured=f"{after.about_the_prompt:.1f} to {end.about_the_prompt:.1f} nats")
 
 # %% [markdown]
+# Less than before, but far from nothing. On a weaker model, which we had while this lesson was written, hardly any of it was left; this
+# one reads its prompt and praises all the same. A number that speaks of listening does not speak of *heeding*.
+#
 # ## 8.9 What would have helped?
 #
 # Look at the way, not at the goal. For each moment of the run: how happy, how varied, and how far from the model that still wrote English?
