@@ -66,10 +66,9 @@ def test_the_model_takes_another_attention():
 def test_the_first_weights_come_from_the_seed_alone():
     torch.manual_seed(5)
     first = GPT(SMALL, seed=1)(tokens(1, 4))
-    state = torch.get_rng_state()
+    torch.manual_seed(6)
     second = GPT(SMALL, seed=1)(tokens(1, 4))
     assert first.equal(second) and not first.equal(GPT(SMALL, seed=2)(tokens(1, 4)))
-    assert state is not None
 
 
 def test_the_character_model_has_its_size():

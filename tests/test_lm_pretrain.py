@@ -75,6 +75,17 @@ def test_with_muon_it_learns_and_resumes_identically(tmp_path):
     assert curve(run(make(tmp_path / "run.pt", replace(longer, muon=True)))) == curve(with_muon)
 
 
+def test_with_dropout_it_resumes_identically_and_leaves_other_luck_alone(tmp_path):
+    config = replace(CONFIG, dropout=0.3)
+    whole = make(config=config)
+    luck = torch.get_rng_state()
+    run(whole)
+    assert torch.get_rng_state().equal(luck) and curve(whole) != curve(run(make()))
+    run(make(tmp_path / "run.pt", config), until=6)
+    assert curve(run(make(tmp_path / "run.pt", config))) == curve(whole)
+    assert whole.model.dropout.p == 0
+
+
 def test_a_finished_run_has_nothing_left_to_do(tmp_path):
     run(make(tmp_path / "run.pt"))
     assert list(make(tmp_path / "run.pt").train()) == []

@@ -2,7 +2,7 @@
 
 Sources: A. Radford et al. (2019), "Language models are unsupervised multitask learners", section 2.3; the sizes of its
 first weights as there, smaller. `hf_format.py` holds the promise: the logits are those of transformers' GPT-2.
-No dropout: on two cores training stops long before a model of this size has learned its texts by heart.
+Dropout stands where GPT-2 has it, except on the attention weights, and is off unless `Pretraining` switches it on.
 """
 
 import math
@@ -69,22 +69,23 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Attention, then MLP; each reads a normalised copy of the stream and adds to the stream itself (pre-norm)."""
 
-    def __init__(self, config: GPTConfig, attention: AttentionFunction):
+    def __init__(self, config: GPTConfig, attention: AttentionFunction, dropout: nn.Dropout):
         super().__init__()
+        self.dropout = dropout
         self.norm_1, self.attention = nn.LayerNorm(config.width), SelfAttention(config, attention)
         self.norm_2, self.mlp = nn.LayerNorm(config.width), MLP(config)
 
     def forward(self, x: Tensor, layer: int = 0, cache: KVCache | None = None) -> Tensor:
         """x: (B, T, C) -> (B, T, C)."""
-        x = x + self.attention(self.norm_1(x), layer, cache)
-        return x + self.mlp(self.norm_2(x))
+        x = x + self.dropout(self.attention(self.norm_1(x), layer, cache))
+        return x + self.dropout(self.mlp(self.norm_2(x)))
 
 
 class GPT(nn.Module):
     """Tokens in, for each position the logits of the token that comes next.
 
     attention: takes the place of `fast_causal_attention`, for instance the learner's own of exercise 07.1.
-    seed: of the first weights. Other parts of the program draw no random numbers from it.
+    seed: of the first weights, whatever else draws random numbers.
     """
 
     def __init__(self, config: GPTConfig, attention: AttentionFunction = fast_causal_attention, seed: int = 0):
@@ -92,7 +93,8 @@ class GPT(nn.Module):
         self.config = config
         self.token_embedding = nn.Embedding(config.vocab_size, config.width)
         self.position_embedding = nn.Embedding(config.context, config.width)
-        self.blocks = nn.ModuleList(Block(config, attention) for _ in range(config.layers))
+        self.dropout = nn.Dropout(0.0)
+        self.blocks = nn.ModuleList(Block(config, attention, self.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self._first_weights(torch.Generator().manual_seed(seed))
 
@@ -118,6 +120,7 @@ class GPT(nn.Module):
             raise CourseError(f"The model reads 1 to {self.config.context} tokens in all and was given {past + T}. "
                               "Begin an empty text with the end token; of a long one give the part that matters.")
         x = self.token_embedding(tokens) + self.position_embedding.weight[past:past + T]        # (B, T, C)
+        x = self.dropout(x)
         for layer, block in enumerate(self.blocks):
             x = block(x, layer, cache)                                      # (B, T, C)
         if cache is not None:

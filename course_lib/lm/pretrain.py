@@ -40,6 +40,7 @@ class PretrainConfig:
     final_learning_rate: float = 0.05       # its share left at the end of the cosine
     betas: tuple[float, float] = (0.9, 0.95)        # AdamW's memories of gradients and of their squares
     weight_decay: float = 0.1               # pull toward zero, on matrices only
+    dropout: float = 0.0                    # share of each block's contribution that is left out at random
     max_grad_norm: float = 1.0              # longer gradients are shortened to this
     bfloat16: bool = True                   # products in 16-bit numbers; the weights themselves stay in 32
     report_every: int = 20                  # steps between two points of the curve
@@ -110,12 +111,14 @@ class Pretraining:
     def _some_steps(self, until: int | None) -> PretrainProgress:
         losses, norm, every = [], 0.0, self.config.report_every
         self.model.train()
+        self.model.dropout.p = self.config.dropout
         while not losses or (self.steps % every and self.done < 1 and self.steps != until):
             started = time.process_time()
             loss, norm = self._step()
             losses.append(loss)
             self.steps += 1
             self.cpu_seconds += time.process_time() - started
+        self.model.dropout.p = 0.0
         progress = PretrainProgress(
             steps=self.steps, loss=sum(losses) / len(losses), held_out_loss=self._held_out_loss(),
             learning_rate=self.optimizers[0].param_groups[0]["lr"], gradient_norm=norm,
@@ -130,7 +133,8 @@ class Pretraining:
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group["lr"] = rate
         inputs, targets = self.stream.batch(config.rows, config.length, self.generator)         # 2 x (B, T)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1_000_003 * config.seed + self.steps)         # dropout's luck: the same after a pause
             logits = self.model(inputs)                                                         # (B, T, V)
         loss = self.loss(logits, targets)                                                       # ()
         self.model.zero_grad()
