@@ -184,7 +184,7 @@ def parameter_count(vocab_size, context, layers, width):
     return tables + layers * (attention + mlp + norms) + 2 * width
     # END SOLUTION
 
-# %%
+# %% tags=["solution-only"]
 for name, shape in {"this lesson's": (97, 192, 4, 128), "GPT-2": (50_257, 1_024, 12, 768)}.items():
     print(f"{name:14s} {parameter_count(*shape):11,d} parameters")
 

@@ -454,15 +454,16 @@ for name, (bits, nats) in measured.items():
 # %%
 table = {"knows nothing": np.log2(97), "counts pairs": guessed / np.log(2),
          **{name: bits for name, (bits, _) in measured.items()}}
-show(plots.bits_bars(table, "Pieces of words win, although their loss per token looks worse"),
+show(plots.bits_bars(table, "Per character the two are equal, though their losses per token are not"),
      alt="Bars of bits per character: 6.6 for knowing nothing, about 3.5 for counted pairs, and the "
-         "two models below, pieces of words lowest.")
-expect(measured["pieces of words"][0] < measured["characters"][0],
-       "per character the model of pieces is better", measured=table)
+         "two models below, equally long.")
+apart = measured["pieces of words"][0] - measured["characters"][0]
+expect(abs(apart) < 0.05, "per character the two models are equally good", measured=table)
 
 # %% [markdown]
-# A loss of a bit over two nats... per what? Always ask. (Both models have about the same number of blocks and the BPE one was given
-# more time: see their recipes in `course_lib/lm/recipes.py`.)
+# A loss of a bit over two nats... per what? Always ask. (Both models have about the same number of blocks. The one of pieces was given
+# more time and is not ahead for it: see their recipes in `course_lib/lm/recipes.py`. What it has over the other one is reach: 24 of its
+# tokens are a sentence.)
 #
 # ## 7.10 The KV cache: what need not be done twice
 #

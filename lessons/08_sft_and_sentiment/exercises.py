@@ -44,7 +44,7 @@ def sft_targets(tokens, lengths, prompt_tokens):
     return tokens[:, 1:].masked_fill(~learned, -100)
     # END SOLUTION
 
-# %%
+# %% tags=["solution-only"]
 row = torch.tensor([[0, 11, 12, 13, 14, 0, 0]])
 sft_targets(row, torch.tensor([6]), 2)                         # [-100, -100, 13, 14, 0, -100]
 
@@ -100,7 +100,7 @@ def expected_reward_gradient(logits, rewards):
     return p * (rewards - (p * rewards).sum())
     # END SOLUTION
 
-# %%
+# %% tags=["solution-only"]
 expected_reward_gradient(torch.zeros(3), torch.tensor([1.0, 2.0, 6.0]))    # who gains, who loses?
 
 # %% tags=["check:08.3"]
@@ -126,7 +126,7 @@ def leave_one_out(rewards):
     return rewards - others
     # END SOLUTION
 
-# %%
+# %% tags=["solution-only"]
 leave_one_out(torch.tensor([[1.0, 2.0, 6.0]]))     # siblings' means are 4, 3.5 and 1.5
 
 # %% tags=["check:08.4"]
@@ -155,7 +155,7 @@ def distinct_n(texts, n):
     return len(set(runs)) / len(runs) if runs else 0.0
     # END SOLUTION
 
-# %%
+# %% tags=["solution-only"]
 distinct_n(["I love it", "I love love love"], 2)     # 5 pairs, 3 different ones
 
 # %% tags=["check:08.5"]
