@@ -462,8 +462,8 @@ expect(abs(apart) < 0.05, "per character the two models are equally good", measu
 
 # %% [markdown]
 # A loss of a bit over two nats... per what? Always ask. (Both models have about the same number of blocks. The one of pieces was given
-# more time and is not ahead for it: see their recipes in `course_lib/lm/recipes.py`. What it has over the other one is reach: 24 of its
-# tokens are a sentence.)
+# more time and is not ahead for it: see their recipes in `course_lib/lm/recipes.py`. What it has over the other one is reach: as
+# many tokens say more.)
 #
 # ## 7.10 The KV cache: what need not be done twice
 #
