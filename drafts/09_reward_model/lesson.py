@@ -196,7 +196,9 @@ expect(single > nine, "many texts read once beat few texts read nine times",
        ci=single > nine - 0.03, measured=f"{single:.3f} against {nine:.3f}")
 
 # %% [markdown]
-# RESULT_CONSENSUS
+# Many texts read once win, clearly, although each single verdict is noisier: a model averages over thousands of verdicts anyway, and a new
+# text teaches more than a fifth opinion on an old one. Two grains of salt: our raters are about equally careful (one who guesses is
+# another matter, lesson 03), and the test verdicts come from single raters, too. For a *test*, several raters a text are worth their price.
 #
 # ## 9.4 More than two: rankings
 #
@@ -232,7 +234,9 @@ expect(as_fours > as_pairs, "the same readings teach more as rankings of four th
        ci=as_fours > as_pairs - 0.03, measured=f"{as_fours:.3f} against {as_pairs:.3f}")
 
 # %% [markdown]
-# RESULT_RANKING
+# Rankings of four win over pairs, for the same reading; rankings of five add nothing more here. They do not reach as many *separate*
+# verdicts (the last row), which cost more than three times the reading. One grain of salt: the price is counted in texts read. Ordering
+# four takes a person longer than reading them, and these orders were made from ratings that were given one at a time.
 #
 # ## 9.5 What a pretrained model already knows
 #
@@ -339,17 +343,27 @@ for draw in range(budget(full=5, ci=2)):
     plain.append(accuracy_after(some, weight=torch.ones_like(sure), loss=equal_loss))
 print(f"all alike {np.mean(plain):.3f}, by sureness {np.mean(weighed):.3f}; draw by draw:",
       [f"{a - b:+.3f}" for a, b in zip(weighed, plain)])
-
-# %%
-# EXPECT_CONFIDENCE
+expect(abs(np.mean(weighed) - np.mean(plain)) < 0.01, "weights change less than one point",
+       ci=True, measured=np.mean(weighed) - np.mean(plain))
 
 # %% [markdown]
-# RESULT_CONFIDENCE
+# No gain to speak of, and the sign differs from draw to draw. Are unsure verdicts not worse? They are:
+
+# %%
+gaps, agrees = rating_gaps(train, some), np.array(crowd(some)) == (some.mu > 0.5).numpy()
+for low, high in ((1, 1), (2, 2), (3, 4), (5, 8)):
+    here = ((gaps >= low) & (gaps <= high)).numpy()
+    print(f"{low} to {high} points apart: {here.sum():4d} verdicts, "
+          f"the crowd agrees with {agrees[here].mean():.0%}")
+
+# %% [markdown]
+# Verdicts by one point are wrong much more often. But they are *right* more often than not, there are many of them, and they are about
+# the close pairs, which are the hard ones to learn. What their weight saves in noise, it loses in information.
 #
 # ## 9.8 A transformer of our own
 #
-# The pretrained model is two thousand times as expensive as we would like inside a training loop. Lesson 10 pays an agent thousands of times
-# a minute and needs something small: the GPT of lesson 07, with its table of words taken off and a **scalar head** in its place. The head
+# The pretrained model is some 140 times as large as the GPT of lesson 07, too large to be asked in every step of a training. Lesson 10 needs
+# something small: that GPT, with its table of words taken off and a **scalar head** in its place. The head
 # gives a number at every token. The reward is read at the *last* one, an end token behind the text: the attention looks back only, so
 # there and nowhere else all of the text has been read.
 #
@@ -441,7 +455,15 @@ for name, curve in curves.items():
     print(f"{name:32s}", {n: round(float(np.mean(v)), 3) for n, v in sorted(curve.items())})
 
 # %%
-# EXPECT_CURVES
+means = {name: {n: np.mean(v) for n, v in curve.items()} for name, curve in curves.items()}
+frozen, by_words, from_lm, scratch = means.values()
+expect(frozen[10_000] > 0.79 and frozen[1_000] > 0.77, "1,000 verdicts on frozen features reach "
+       ".77, and 10,000 reach .79", measured={n: round(float(a), 3) for n, a in frozen.items()})
+expect(frozen[300] > by_words[10_000], "300 verdicts there beat 10,000 verdicts on words",
+       measured=f"{frozen[300]:.3f} against {by_words[10_000]:.3f}")
+expect(by_words[1_000] > max(from_lm[1_000], scratch[1_000]),
+       "with 1,000 verdicts the words beat both small transformers",
+       measured=[round(float(m[1_000]), 3) for m in (by_words, from_lm, scratch)])
 
 # %% [markdown]
 # RESULT_CURVES
@@ -508,8 +530,22 @@ if budget(full=True, ci=False):
         print(f"{value:+.2f}  {sentence}")
 
 # %% [markdown]
-# RESULT_FOOLED
+# The heap of praise is no longer far above everything; repeating one word earns little. But a list of praise still earns as much as a real
+# sentence. A reward model is a good judge of what its raters saw. Whatever searches for what it likes will leave that ground; lesson 10
+# shows how far, and what holds it back.
 #
 # ## What you learned
 #
-# LEARNED
+# - Ratings become verdicts, rankings become verdicts: k items hold k (k − 1) / 2.
+# - For the same reading, many texts read once teach more than few texts read often, and rankings of four more than pairs.
+# - A frozen pretrained model and one weight for each of its numbers predict 77% of unseen verdicts after 1,000 labels; the words of lesson
+#   03 do not get there with 30,000. People together reach 90%.
+# - A reward is read at the last real token. Score a text alone and in company to see whether it is.
+#
+# **What failed, or did not help:** weights for sureness; a small transformer on few labels, whether it started from a language model or not
+# (section 9.9); thirty clicks know little of a taste; "Not bad at all." still sounds bad to a reward from 30,000 verdicts; and a list of
+# praise is still worth a sentence. The shipped, reduced features cost about one point of accuracy against the full ones.
+#
+# **Further reading.** N. Stiennon et al. (2020), *Learning to summarize from human feedback*, section 3.4. L. Ouyang et al. (2022),
+# *Training language models to follow instructions with human feedback*, section 3.5. A. Radford, R. Jozefowicz and I. Sutskever (2017),
+# *Learning to generate reviews and discovering sentiment*. L. Gao et al. (2023), on rewards that are searched too hard: lesson 10.

@@ -37,7 +37,7 @@ torch.set_num_threads(1)
 #
 # - The **policy** writes. It starts as the SFT model and is the only one that learns to write.
 # - The **reference** is the SFT model itself. It never changes; the policy is charged for its distance from it.
-# - The **reward model** reads a whole text and pays. It learned from 1,000 verdicts of people.
+# - The **reward model** reads a whole text and pays. It learned from 3,000 verdicts of people.
 # - The **value network** guesses, in the middle of a text, what will be paid in the end.
 #
 # A reward model has no zero point and no unit (lesson 03). We give it one: 0 is the mean of the SFT model's own texts, 1 is their
@@ -371,19 +371,23 @@ expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a s
 # %% [markdown]
 # ## 10.9 The leash, and what happens without it
 #
-# Our reward model learned from 1,000 verdicts. It is a **proxy**: what we want is what people like, and it has met 1,000 answers to
+# Our reward model learned from 3,000 verdicts. It is a **proxy**: what we want is what people like, and it has met a few answers to
 # that question. In lesson 09 a far better model was fitted to 30,000 verdicts, on other texts, with a pretrained model's eyes. Let it
-# stand for people and call it **gold**. Nobody trains on gold; it looks on.
+# stand for people and call it **gold**. Nobody trains on gold; it looks on. And let there be a poorer proxy as well, from only 100
+# verdicts.
 #
-# > **Predict.** A policy is paid by the proxy, for a long time, with no price on distance. What do proxy and gold say as it moves away?
+# > **Predict.** A policy is paid by a proxy, for a long time, with no price on distance. What do proxy and gold say as it moves away?
+# > Does it matter how many verdicts the proxy has seen?
 #
-# The two runs below were measured by `benchmarks/text_rl.py` (gold reads with the 135M model, which takes minutes). The axis is the
-# distance, on the root scale that Gao et al. (2023) found natural.
+# The runs below were measured by `benchmarks/text_rl.py` (gold reads with the 135M model, which takes minutes). The axis is the
+# distance, on the root scale that Gao et al. (2023) found natural; one on the other axis is one spread of the SFT model's texts.
 
 # %%
 from course_lib.lm.over_optimisation import measured
 
-names = {"proxy-no-kl": "no price on distance", "proxy": "with the KL penalty"}
+names = {"few-no-kl": "100 verdicts, no price on distance",
+         "proxy-no-kl": "3,000 verdicts, no price on distance",
+         "proxy": "3,000 verdicts, with the KL penalty"}
 runs = {label: measured(job)[0] for job, label in names.items()}
 colours = {"proxy": "proxy, which pays", "gold": "gold", "vader": "VADER"}
 
@@ -393,33 +397,37 @@ def gains(run):
     kl = [max(one.kl, 0.0) for one in looks]
     return {label: (kl, [(one.rewards[name] - start.rewards[name]) / start.spreads[name]
                          for one in looks])
-            for name, label in colours.items() if name in start.rewards}
+            for name, label in colours.items()}
 
 curves = {label: gains(run) for label, run in runs.items()}
-title = "Without a price on distance, the proxy rises and gold turns round"
+title = "The proxy always rises; whether gold follows depends on the proxy"
 show(plots.over_optimisation(curves, title),
-     alt="Two panels: gains of proxy, gold and VADER against KL. Without a price the proxy keeps "
-         "rising while gold rises, turns and falls. With the penalty the run stays near.")
+     alt="Three panels: gains of proxy, gold and VADER against KL for a proxy from 100 verdicts, "
+         "one from 3,000, and one from 3,000 with a KL penalty, which stays near the start.")
 
 # %%
-kl, gold = (np.array(values) for values in curves["no price on distance"]["gold"])
-best = gold.argmax()
-final_proxy = curves["no price on distance"]["proxy, which pays"][1][-1]
-print(f"gold is best at {kl[best]:.0f} nats ({gold[best]:+.2f} spreads) and ends at "
-      f"{gold[-1]:+.2f}, {kl[-1]:.0f} nats away; the proxy ends at {final_proxy:+.2f}")
-expect(gold[-1] < gold[best] - 0.3 and final_proxy > gold[-1] + 1,
-       "the proxy is over-optimised: it ends high while gold has fallen from its best",
-       measured={"gold": round(gold[-1], 2), "proxy": round(final_proxy, 2)})
+for label, run in curves.items():
+    kl, paid_gain = run["proxy, which pays"]
+    gold = np.array(run["gold"][1])
+    print(f"{label}: {kl[-1]:.0f} nats; proxy {paid_gain[-1]:+.1f}, gold {gold[-1]:+.1f} "
+          f"(its best {gold.max():+.1f} at {kl[gold.argmax()]:.0f} nats), "
+          f"distinct-2 {runs[label]['looks'][-1].distinct_2:.2f}")
+poor, good = (curves[names[job]] for job in ("few-no-kl", "proxy-no-kl"))
+gap = {"100 verdicts": poor["proxy, which pays"][1][-1] - poor["gold"][1][-1],
+       "3,000 verdicts": good["proxy, which pays"][1][-1] - good["gold"][1][-1]}
+expect(gap["100 verdicts"] > gap["3,000 verdicts"],
+       "the fewer verdicts, the less of what the proxy promises is there by gold",
+       measured={name: round(value, 2) for name, value in gap.items()})
 
 # %% [markdown]
-# Read it. Move along the run without a price, and look at what the proxy is so fond of.
+# Now read it. Move along the run without a price, and look at what the proxy is so fond of.
 
 # %%
-looks = runs["no price on distance"]["looks"]
-places = sorted({0, int(best), (int(best) + len(looks) - 1) // 2, len(looks) - 1})
+looks = runs[names["proxy-no-kl"]]["looks"]
+places = [0, len(looks) // 3, 2 * len(looks) // 3, len(looks) - 1]
 show_samples({f"{looks[i].kl:.0f} nats: proxy {looks[i].rewards['proxy']:+.1f}, "
               f"distinct-2 {looks[i].distinct_2:.2f}": looks[i].samples[:6] for i in places})
-with_kl = runs["with the KL penalty"]["looks"][-1]
+with_kl = runs[names["proxy"]]["looks"][-1]
 expect(looks[-1].distinct_2 < 0.7 * with_kl.distinct_2,
        "without a price the policy repeats itself; with it, it does not",
        measured={"without": round(looks[-1].distinct_2, 2), "with": round(with_kl.distinct_2, 2)})
@@ -473,20 +481,29 @@ expect(soft[-1] > max(real) and soft[-1] > hard[-1],
 #
 # ## 10.11 Which parts matter? And a simpler rival
 #
-# Each part was left out in turn, three seeds each, paid by VADER (`benchmarks/text_rl.py`). **RLOO** (Ahmadian et al. 2024) leaves out
-# most of them at once: no value network, no GAE. It writes four completions of each prompt and compares each with the mean of the
-# other three. **Best of n** does not train at all: it writes n and keeps the best.
+# Each part was left out in turn, all else equal, paid by VADER (`benchmarks/text_rl.py`; short runs). **RLOO** (Ahmadian et al. 2024)
+# leaves out most of them at once: no value network, no GAE. It writes four completions of each prompt and compares each with the mean
+# of the other three.
 
 # %%
-kinds = {"vader": "PPO", "no-value-start": "value from the SFT model", "no-whitening": "no whitening",
-         "no-clip": "no clip", "no-kl": "no price on distance", "rloo": "RLOO"}
+kinds = {"parts": "PPO", "no-value-start": "value network from the SFT model",
+         "no-whitening": "advantages not whitened", "no-clip": "no clip",
+         "no-kl": "no price on distance", "parts-rloo": "RLOO"}
 found = {label: measured(job) for job, label in kinds.items()}
-ends = {label: {"VADER": [r["vader"] for r in many], "KL, nats": [r["kl"] for r in many],
-                "distinct-2": [r["distinct_2"] for r in many]} for label, many in found.items() if many}
+ends = {label: {"VADER": [r["vader"] for r in many], "KL (nats)": [r["kl"] for r in many],
+                "distinct-2": [r["distinct_2"] for r in many]} for label, many in found.items()}
 title = "What each part of PPO on text does, at the same number of updates"
 show(plots.parts(ends, title),
      alt="Dot plots of VADER, KL and distinct-2 at the end of training for PPO, for PPO with one "
          "part left out, and for RLOO.")
+for label, measures in ends.items():
+    means = "   ".join(f"{name} {np.mean(values):5.2f}" for name, values in measures.items())
+    seconds = np.mean([r["cpu_s"] for r in found[label]])
+    print(f"{label:34s} {means}   ({len(found[label])} seeds, {seconds:.0f} CPU-seconds each)")
+
+# %% [markdown]
+# A number of the left panel means nothing without the one beside it: VADER can be bought with distance. So draw the one against the
+# other. **Best of n** does not train at all: it writes n texts and keeps the best.
 
 # %%
 def path(many):
@@ -494,21 +511,25 @@ def path(many):
     looks = [[(one.kl, one.rewards["vader"]) for one in r["looks"]] for r in many]
     return np.mean([each[:min(map(len, looks))] for each in looks], axis=0).T
 
-lines = {label: path(found[label]) for label in ("PPO", "RLOO", "no price on distance") if found[label]}
-best_of = measured("best-of-n")[0]["looks"]
-points = [(one.kl, one.rewards["vader"]) for one in best_of]
+longer = {"PPO": measured("vader"), "RLOO": measured("rloo")}
+lines = {label: path(many) for label, many in longer.items()}
+points = [(one.kl, one.rewards["vader"]) for one in measured("best-of-n")[0]["looks"]]
 lines["best of 1, 2, 4, 8, 16"] = np.array(points).T
 show(plots.trade_off(lines, (5.0, 0.8), "Reward against distance: how much does a nat buy?"),
-     alt="VADER against KL for PPO, RLOO, PPO without a price, and best of n, with the target "
-         "corner of 0.8 at 5 nats.")
+     alt="VADER against KL for PPO, RLOO and best of n, with the target corner of 0.8 at 5 nats.")
 
 # %%
-for label, measures in ends.items():
-    means = "  ".join(f"{name} {np.mean(values):.2f}" for name, values in measures.items())
-    seconds = np.mean([r["cpu_s"] for r in found[label]])
-    print(f"{label:26s} {means}   ({len(found[label])} seeds, {seconds:.0f} CPU-seconds each)")
+for label, many in longer.items():
+    for r in many:
+        print(f"{label:5s} seed {r['seed']}: VADER {r['vader']:.2f} at {r['kl']:.1f} nats, distinct-2 "
+              f"{r['distinct_2']:.2f}, {r['cpu_s']:.0f} CPU-seconds")
+reached = [r["reached"] for many in longer.values() for r in many]
+print(f"the course's target, VADER 0.80 at 5 nats in 60 CPU-seconds: {sum(reached)} of {len(reached)}")
 
 # %% [markdown]
+# Best of 16 buys more with less distance than any training here. It pays at another counter: sixteen times the writing, for ever.
+# Training pays once. That is the whole trade, and lesson 12 comes back to it.
+#
 # **[Exercise 10.7](../exercises/10_ppo_for_language_models.ipynb)** asks you to tell four sick runs apart by such numbers.
 #
 # ## What you learned
