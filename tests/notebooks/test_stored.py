@@ -77,6 +77,6 @@ def test_no_texts_of_others_are_stored():
 
 
 def shingles(text):
-    """Every seven words in a row, but for one word said seven times: that is nobody's text, and a hacked model's favourite."""
+    """Every seven words in a row, but for one word said seven times: nobody's text, and a hacked model's favourite."""
     words = re.findall(r"[a-z']+", text.lower())
     return (run for run in zip(*(words[start:] for start in range(WORDS)), strict=False) if len(set(run)) > 1)
