@@ -65,8 +65,9 @@ def test_looking_changes_nothing_of_the_training():
 def test_measured_runs_come_back_as_looks(tmp_path, monkeypatch):
     monkeypatch.setattr(over_optimisation, "measured_path", lambda name: tmp_path / f"{name}.jsonl")
     one = Look(3, 1.0, 2.0, 0.9, 5.0, {"proxy": 1.0}, {"proxy": 0.5}, ["a text"])
-    (tmp_path / "job.jsonl").write_text(json.dumps({"seed": 0, "looks": [asdict(one)]}) + "\n")
-    assert measured("job") == [{"seed": 0, "looks": [one]}] and measured("other") == []
+    lines = [{"seed": 0, "start": start, "looks": [asdict(one)]} for start in ("older", "newer", "newer")]
+    (tmp_path / "job.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert measured("job") == [{"seed": 0, "start": "newer", "looks": [one]}] * 2 and measured("other") == []
 
 
 def test_a_scaled_reward_has_mean_0_and_spread_1_on_its_texts():

@@ -92,9 +92,13 @@ def measured_path(name: str) -> Path:
 
 
 def measured(name: str) -> list[dict]:
-    """The runs of one job of the benchmark, each with its `looks` as Look; none when nothing was measured."""
+    """The runs of one job of the benchmark, each with its `looks` as Look; none when nothing was measured.
+
+    When the file holds runs from several SFT models, those from the one that the last run started from.
+    """
     path = measured_path(name)
     if not path.exists():
         return []
     runs = [json.loads(line) for line in path.read_text().split("\n") if line]
-    return [{**run, "looks": [Look(**one) for one in run["looks"]]} for run in runs]
+    newest = [run for run in runs if run["start"] == runs[-1]["start"]]
+    return [{**run, "looks": [Look(**one) for one in run["looks"]]} for run in newest]

@@ -30,7 +30,7 @@ from course_lib.preferences.human_ratings import (
 )
 from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
-GOLD_LABELS, PROXY_LABELS = 30_000, 1_000
+GOLD_LABELS, PROXY_LABELS = 30_000, 3_000
 
 
 def gold_texts() -> list[RatedText]:

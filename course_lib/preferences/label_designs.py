@@ -16,22 +16,20 @@ NOBODY = -1                         # stands for the rater where several were as
 
 
 def consensus_comparisons(texts: Sequence[RatedText], count: int, raters: int, seed: int) -> Comparisons:
-    """Draw `count` pairs, and of each text `raters` different raters: the higher mean wins, equal means drawn again.
+    """Draw `count` pairs, and of each text `raters` different raters: the higher mean wins; equal means are dropped.
 
-    Costs 2 x count x raters readings. Raises ValueError when a text has fewer raters.
+    Costs 2 x count x raters readings, dropped pairs included. Raises ValueError when a text has fewer raters.
     """
     if raters > min(len(text.ratings) for text in texts):
         raise ValueError(f"some texts have fewer than {raters} raters")
     rng = np.random.default_rng(seed)
     rows = []
-    while len(rows) < count:
+    for _ in range(count):
         one, two = rng.choice(len(texts), size=2, replace=False)
         means = [rng.choice(texts[i].ratings, size=raters, replace=False).mean() for i in (one, two)]
         if means[0] != means[1]:
             rows.append((one, two, float(means[0] > means[1])))
-    first, second, mu = (torch.tensor(column) for column in zip(*rows, strict=True))
-    nobody = torch.full((count,), NOBODY)
-    return Comparisons(first, second, mu.float(), nobody, nobody)
+    return _comparisons(rows)
 
 
 def ranking_comparisons(texts: Sequence[RatedText], count: int, items: int, seed: int,
@@ -49,8 +47,12 @@ def ranking_comparisons(texts: Sequence[RatedText], count: int, items: int, seed
         ranks = [sum(other > rating for other in ratings) for rating in ratings]
         kept += [(chosen[int(i)], chosen[int(j)], float(mu))
                  for i, j, mu in zip(*pairs(ranks), strict=True) if mu != 0.5]
-    first, second, mu = (torch.tensor(np.array(column)) for column in zip(*kept, strict=True))
-    nobody = torch.full((len(kept),), NOBODY)
+    return _comparisons(kept)
+
+
+def _comparisons(rows: Sequence[tuple[int, int, float]]) -> Comparisons:
+    first, second, mu = (torch.from_numpy(np.array(column)) for column in zip(*rows, strict=True))
+    nobody = torch.full((len(rows),), NOBODY)
     return Comparisons(first, second, mu.float(), nobody, nobody)
 
 

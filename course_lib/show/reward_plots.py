@@ -24,7 +24,7 @@ def curves_by_labels(curves: Mapping[str, Mapping[int, Sequence[float]]], lines:
         axes.plot(own, mean, marker=marker, markersize=5, color=colour, label=name)
     for (name, height), style in zip(lines.items(), ("--", ":", "-.", (0, (1, 4))), strict=False):
         axes.axhline(height, linestyle=style, color=GREY)
-        axes.text(sizes[0], height + 0.004, name, color=GREY, va="bottom", fontsize=8)
+        axes.text(sizes[-1], height + 0.004, name, color=GREY, ha="right", va="bottom", fontsize=8)
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size // 1000}k" if size % 1000 == 0 else str(size) for size in sizes])
     axes.minorticks_off()
@@ -53,8 +53,8 @@ def ways_to_spend(ways: Mapping[str, Sequence[float]], title: str, xlabel: str) 
         axes.scatter(values, [row] * len(values), color=BLUE, s=22, alpha=0.8, zorder=3)
     axes.set_yticks(range(len(ways)), list(ways))
     axes.invert_yaxis()
-    axes.set(xlabel=xlabel, title=title)
-    axes.set_ylabel("way to spend them")
+    axes.set(xlabel=xlabel, ylabel="way to spend them")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
 
@@ -66,5 +66,5 @@ def found_among_the_first(curves: Mapping[str, Sequence[float]], base: float, ti
     axes.axhline(base, color=GREY, linestyle="--", label="picked blindly")
     axes.set(xlabel="texts looked at, the most negative first (number)", ylabel="share that people call negative",
              ylim=(0, 1.03), title=title)
-    axes.legend(loc="lower left", fontsize=8)
+    axes.legend(loc="upper right", fontsize=8)
     return figure

@@ -54,6 +54,7 @@ def foresight(explained: Mapping[str, Sequence[float]], title: str) -> Figure:
     for (name, values), colour, mark in zip(explained.items(), COLOURS, MARKS, strict=False):
         axes.plot(range(1, len(values) + 1), values, mark + "-", color=colour, markersize=4, label=name)
     axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="tokens of the completion that are written", ylabel="correlation with the\nfinal reward",
              title=title)
     axes.legend()
@@ -87,7 +88,9 @@ def over_optimisation(runs: Mapping[str, Mapping[str, tuple[Sequence[float], Seq
             panel.plot(np.sqrt(kl), values, mark + "-", color=colour, markersize=4, label=which)
         panel.axhline(0, color=GREY, linewidth=0.8)
         panel.set_title(name, fontsize=10)
-        panel.xaxis.set_major_formatter(lambda root, _: f"{root * root:.0f}")
+        roots = np.arange(0, np.sqrt(max(max(kl) for kl, _ in rewards.values())) + 0.5)
+        roots = roots[::max(1, len(roots) // 6)]
+        panel.set_xticks(roots, [f"{root * root:.0f}" for root in roots])
         panel.set_xlabel("KL from the SFT model (nats, root scale)")
     panels[0, 0].set_ylabel("gain, in spreads of\nthe SFT model's texts")
     panels[0, 0].legend(fontsize=8)

@@ -344,11 +344,17 @@ steps, losses, unseen, times = np.array(char.facts["curve"]).T
 lines = {"counting pairs": guessed, "what minRLHF's authors report": 1.6}
 title = "Most is learned in the first minute; the rest takes its time"
 show(plots.loss_curves({"training texts": (times, losses), "held-out texts": (times, unseen)}, lines, title),
-     alt="Loss against CPU-seconds. Both curves fall steeply in the first minute, pass the line of "
-         "counted pairs, and end close to 1.6 nats a character.")
+     alt="Loss against CPU-seconds. Both curves fall steeply in the first minute and pass the line of "
+         "counted pairs, then slowly; they end below 1.6 nats a character.")
 print(f"on {len(short_texts('test')):,} unseen test texts: {char.facts['nats_per_char']:.3f} nats a character "
       f"after {char.facts['cpu_s']:.0f} CPU-seconds")
+expect(char.facts["nats_per_char"] < 1.6, "the shipped model passes the 1.6 of minRLHF",
+       measured=char.facts["nats_per_char"])
 
+# %% [markdown]
+# The 1.6 is a rough yardstick only: minRLHF's character model learned other texts. The gap that opens between the two curves is the part that
+# was learned by heart.
+#
 # %% [markdown]
 # ## 7.8 Sampling: temperature and top-k
 #

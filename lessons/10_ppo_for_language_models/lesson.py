@@ -275,11 +275,10 @@ expect(torch.allclose(whole[row][chosen][0], rest, atol=1e-3),
 
 # %%
 from course_lib.lm.completions import completion_logprobs, draw_prompts
-from course_lib.lm.reward_scale import value_network_for
 from course_lib.lm.token_ppo import TokenPPO
 
 masked_policy_loss, whiten = mine("10.4"), mine("10.5")
-config = replace(PROXY_RECIPE, epochs=1, minibatch=PROXY_RECIPE.completions, bfloat16=False)
+config = replace(PROXY_RECIPE, epochs=1, minibatch=PROXY_RECIPE.completions, warm_up=0.0)
 
 def new_run(config, checkpoint=None):
     """PPO from the SFT model, with your functions."""
@@ -348,11 +347,13 @@ watch(run.train(until=goal), curves=("reward", "kl_from_reference", "explained_v
 # %% [markdown]
 # ## 10.8 Before and after
 #
-# The same prompts, completed by the SFT model, by the policy you just trained, and by the shipped one, which went on to the end.
+# The same prompts, completed by the SFT model, by the policy you just trained, by the shipped one, which went on to the end, and by
+# one that was trained as long with $\beta = 0$: nothing charged for distance.
 
 # %%
 few = unseen[:: len(unseen) // 8][:8]
-after = {"SFT": reference, f"after {goal} updates": run.policy, "shipped": trained}
+after = {"SFT": reference, f"after {goal} updates": run.policy, "shipped": trained,
+         "shipped, no price": free}
 written = {name: write(model, proxy, seed=4, prompts=few).texts for name, model in after.items()}
 show_samples(written)
 
@@ -499,7 +500,7 @@ show(plots.parts(ends, title),
 for label, measures in ends.items():
     means = "   ".join(f"{name} {np.mean(values):5.2f}" for name, values in measures.items())
     seconds = np.mean([r["cpu_s"] for r in found[label]])
-    print(f"{label:34s} {means}   ({len(found[label])} seeds, {seconds:.0f} CPU-seconds each)")
+    print(f"{label:32s} {means}   {len(found[label])} x {seconds:.0f} CPU-s")
 
 # %% [markdown]
 # A number of the left panel means nothing without the one beside it: VADER can be bought with distance. So draw the one against the
