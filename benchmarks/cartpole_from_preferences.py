@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from pong_record import append, circumstances, lines
+from record import append, circumstances, lines
 
 from course_lib.preferences.cartpole_judge import TIE_BELOW, ScriptedJudge
 from course_lib.preferences.cartpole_report import fresh_episodes

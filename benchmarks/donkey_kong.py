@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from pong_record import append, circumstances
+from record import append, circumstances
 
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig

@@ -12,11 +12,10 @@ import argparse
 import copy
 import resource
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from pong_record import append, circumstances, lines
+from record import append, circumstances, lines
 
 from course_lib.lm.corpora import short_texts
 from course_lib.lm.policy_gradient import PolicyGradient, PolicyGradientConfig
@@ -109,8 +108,7 @@ def main() -> None:
             print(f"{arguments.job} seed {seed}: measured before, skipped")
             continue
         line = {"job": arguments.job, **job(seed, base, ship),
-                "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, **circumstances(),
-                "versions": {package: version(package) for package in ("torch", "tokenizers", "nltk")}}
+                "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, **circumstances()}
         if not measured and not arguments.base:
             append(name, line)
         print({key: value for key, value in line.items() if key not in ("curve", "looks", "settings", "machine")})

@@ -30,7 +30,7 @@ import time
 import uuid
 from pathlib import Path
 
-from rl_record import RESULTS, circumstances
+from record import RESULTS, circumstances
 
 from course_lib.atomic import write_text
 from course_lib.labeling.desk import Desk

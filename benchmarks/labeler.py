@@ -25,7 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from rl_record import RESULTS, circumstances
+from record import RESULTS, circumstances
 
 from course_lib.atomic import write_text
 from course_lib.labeling.encode import hide

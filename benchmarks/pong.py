@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import torch
-from pong_record import append, circumstances, lines
+from record import append, circumstances, lines
 
 from course_lib.atari.evaluate import STEP_LIMIT, fresh_games, training_return
 from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import torch
-from pong_record import append, circumstances, lines
+from record import append, circumstances, lines
 
 from course_lib.atari.boundaries import at_points
 from course_lib.atari.coarse import CoarseAgent

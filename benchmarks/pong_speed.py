@@ -27,7 +27,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
-from pong_record import append, circumstances
+from record import append, circumstances
 from torch import nn
 
 from course_lib.atari.boundaries import at_points

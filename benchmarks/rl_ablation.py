@@ -10,7 +10,7 @@ from dataclasses import asdict
 from functools import partial
 
 import torch
-from rl_record import Results
+from record import Results
 
 from course_lib.rl.ablation import VARIANTS, run_variant
 from course_lib.rl.settings import CARTPOLE, LUNAR_LANDER

@@ -5,7 +5,7 @@
 Also CleanRL's settings in the same code, for comparison. Results: benchmarks/results/rl_cartpole.json.
 """
 
-from rl_record import Results
+from record import Results
 from rl_solve import solve
 
 from course_lib.rl.settings import CARTPOLE, CARTPOLE_CLEANRL

@@ -5,7 +5,7 @@
 Results: benchmarks/results/rl_lunarlander.json.
 """
 
-from rl_record import Results
+from record import Results
 from rl_solve import solve
 
 from course_lib.rl.settings import LUNAR_LANDER

@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from rl_record import Results, circumstances
+from record import Results, circumstances
 
 from course_lib.rl.evaluate import Policy, evaluate, greedy, sampled
 from course_lib.rl.settings import LEGS_EVERY_STEP, LUNAR_LANDER, ONLY_PROGRESS, SCORE_EVERY_STEP, Setting

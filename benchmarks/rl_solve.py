@@ -1,7 +1,7 @@
 """Train a setting over seeds and say how good the agents are on fresh episodes, and what that cost."""
 
 import torch
-from rl_record import Results
+from record import Results
 
 from course_lib.rl.evaluate import evaluate, greedy, sampled
 from course_lib.rl.settings import Setting

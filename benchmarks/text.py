@@ -15,11 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.metadata import version
 
 import torch
 import torch.nn.functional as F
-from pong_record import append, circumstances, lines
+from record import append, circumstances, lines
 from torch import Tensor, nn
 
 from course_lib.lm.corpora import TokenStream, short_texts
@@ -30,8 +29,6 @@ from course_lib.lm.metrics import score
 from course_lib.lm.pretrain import next_token_loss, optimizers
 from course_lib.lm.recipes import BPE_RECIPE, CHAR_RECIPE, Recipe
 from course_lib.lm.shipped import BPE, CHAR, folder, save_gpt
-
-PACKAGES = ("torch", "transformers", "tokenizers")
 
 
 def pretrain(recipe: Recipe, target: dict, ship_as: str, seed: int, ship: bool) -> dict:
@@ -184,7 +181,7 @@ def main() -> None:
             continue
         line = {"job": arguments.job, **JOBS[arguments.job](seed, arguments.ship),
                 "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-                **circumstances(), "versions": {package: version(package) for package in PACKAGES}}
+                **circumstances()}
         if not any(kept["seed"] == seed for kept in lines(name)):
             append(name, line)
         print({key: value for key, value in line.items() if key not in ("curve", "settings", "versions", "machine")})

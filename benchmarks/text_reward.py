@@ -18,7 +18,7 @@ from importlib.metadata import version
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
-from rl_record import Results
+from record import Results
 from torch import Tensor
 
 from course_lib.lm import pretrained_features, shipped

@@ -21,12 +21,11 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
-from pong_record import append, circumstances, lines
+from record import append, circumstances, lines
 from torch import Tensor
 
 from course_lib.lm.best_of_n import best_of_n
@@ -174,8 +173,7 @@ def measured(work: Callable[[], dict]) -> dict:
     started = time.process_time()
     result = work()
     return {**result, "process_cpu_s": round(time.process_time() - started, 1),
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, **circumstances(),
-            "versions": {package: version(package) for package in ("torch", "tokenizers", "nltk", "transformers")}}
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, **circumstances()}
 
 
 def main() -> None:

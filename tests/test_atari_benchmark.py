@@ -12,11 +12,11 @@ from course_lib.paths import root
 @pytest.fixture
 def record(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(root() / "benchmarks"))
-    import pong_record
+    import record
 
-    monkeypatch.setattr(pong_record, "RESULTS", tmp_path)
-    yield pong_record
-    sys.modules.pop("pong_record", None)
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    yield record
+    sys.modules.pop("record", None)
 
 
 def test_lines_are_kept_and_a_line_cut_by_a_kill_is_replaced(record, tmp_path):

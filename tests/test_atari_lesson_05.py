@@ -158,5 +158,5 @@ def test_variants_of_the_parts_benchmark_differ_in_one_thing_each(monkeypatch):
     assert made["lambda 0.95"].config.lam == 0.95 != taught.config.lam
     assert isinstance(made["3 x 3 grid"].network, CoarseAgent) and made["3 x 3 grid"].config == taught.config
     assert made["40 rows"].collector.obs.shape[1:] == (2, 40, 40) and made["40 rows"].config == taught.config
-    for name in ("pong_parts", "pong_record"):
+    for name in ("pong_parts", "record"):
         sys.modules.pop(name, None)

@@ -1,4 +1,7 @@
-"""Where the RL benchmarks keep their figures: one JSON file each, filled run by run, so that a stopped one goes on."""
+"""How benchmarks keep their figures: run by run, with the circumstances, so that a stopped one goes on.
+
+`lines` and `append` keep a .jsonl file, one line a seed; `Results` keeps a .json file of runs under keys.
+"""
 
 import json
 import os
@@ -11,7 +14,7 @@ from pathlib import Path
 from course_lib.atomic import write_text
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PACKAGES = ("torch", "numpy", "gymnasium", "box2d", "stable-baselines3")
+PACKAGES = ("torch", "numpy", "gymnasium", "ale-py", "box2d", "stable-baselines3", "transformers", "tokenizers", "nltk")
 
 
 def circumstances() -> dict:
@@ -19,6 +22,21 @@ def circumstances() -> dict:
     return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "python": platform.python_version(),
             "versions": {name: version(name) for name in PACKAGES},
             "machine": {"processor": _processor(), "cores": os.cpu_count()}}
+
+
+def lines(name: str) -> list[dict]:
+    """The lines measured so far; a last line that a kill cut in half is left out."""
+    path = RESULTS / f"{name}.jsonl"
+    if not path.exists():
+        return []
+    whole = path.read_text().split("\n")[:-1]
+    return [json.loads(line) for line in whole if line]
+
+
+def append(name: str, line: dict) -> None:
+    """Add one line, whole and on the disk, behind the whole lines that are there."""
+    RESULTS.mkdir(exist_ok=True)
+    write_text(RESULTS / f"{name}.jsonl", "".join(json.dumps(entry) + "\n" for entry in [*lines(name), line]))
 
 
 class Results:
@@ -36,8 +54,8 @@ class Results:
         run = {"key": key, **measure(), **circumstances()}
         self.runs.append(run)
         RESULTS.mkdir(exist_ok=True)
-        lines = ",\n".join(json.dumps(entry) for entry in self.runs)
-        write_text(self.path, f'{{"what": {json.dumps(self.what)}, "runs": [\n{lines}\n]}}\n')
+        entries = ",\n".join(json.dumps(entry) for entry in self.runs)
+        write_text(self.path, f'{{"what": {json.dumps(self.what)}, "runs": [\n{entries}\n]}}\n')
         print(json.dumps({name: value for name, value in run.items() if name not in ("steps", "returns", "versions")}),
               flush=True)
         return run
