@@ -142,6 +142,12 @@ def test_a_prompt_longer_than_the_context_leaves_room_for_nothing(model):
         generate(model, torch.ones(1, 40, dtype=torch.long), 32)
 
 
+def test_a_model_that_says_nan_is_told_in_words():
+    broken = GPT(CONFIG, attention=lambda q, k, v: v * float("nan"))
+    with pytest.raises(CourseError, match="probabilities are not numbers"):
+        write(broken)
+
+
 def test_texts_come_out_as_text():
     tokenizer = CharTokenizer()
     model = GPT(replace(CONFIG, vocab_size=tokenizer.vocab_size))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from test_lm_token_ppo import GOOD, PROMPTS, SHAPE, SHORT, Numbers, count_good, ppo
 
+from course_lib.errors import CourseError
 from course_lib.lm import over_optimisation
 from course_lib.lm.best_of_n import best_of_n
 from course_lib.lm.completions import sample_completions
@@ -67,7 +68,9 @@ def test_measured_runs_come_back_as_looks(tmp_path, monkeypatch):
     one = Look(3, 1.0, 2.0, 0.9, 5.0, {"proxy": 1.0}, {"proxy": 0.5}, ["a text"])
     lines = [{"seed": 0, "start": start, "looks": [asdict(one)]} for start in ("older", "newer", "newer")]
     (tmp_path / "job.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert measured("job") == [{"seed": 0, "start": "newer", "looks": [one]}] * 2 and measured("other") == []
+    assert measured("job") == [{"seed": 0, "start": "newer", "looks": [one]}] * 2
+    with pytest.raises(CourseError, match=r"text_rl\.py other"):
+        measured("other")
 
 
 def test_a_scaled_reward_has_mean_0_and_spread_1_on_its_texts():

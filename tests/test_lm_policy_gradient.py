@@ -149,10 +149,17 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
 def test_a_reward_that_is_no_number_stops_the_run_and_keeps_the_weights(tmp_path):
     paid = iter([0.5, 0.2, 0.1])
     run = make(tmp_path / "run.pt", reward=lambda texts: torch.rand(len(texts)) * next(paid, math.nan))
-    with pytest.raises(TrainingDiverged, match="update 4 .*after update 2"):
+    with pytest.raises(TrainingDiverged, match="is nan and .*in update 4. .*after update 2"):
         list(run.train())
     assert all(weight.isfinite().all() for weight in run.model.parameters())
     assert len(load_checkpoint(tmp_path / "run.pt")["history"]) == 2
+
+
+def test_a_step_that_breaks_the_model_is_told_with_its_update():
+    run = make(config=replace(CONFIG, learning_rate=1e30))
+    with pytest.raises(TrainingDiverged, match="probabilities are no numbers, in update") as told:
+        list(run.train())
+    assert f"in update {len(run.history) + 1}." in str(told.value)
 
 
 def test_the_reward_reads_prompt_and_completion_up_to_the_end():

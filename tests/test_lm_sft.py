@@ -127,6 +127,15 @@ def test_sentiment_is_nltks_own_score(monkeypatch):
         assert score == pytest.approx(nltks.polarity_scores(text)["compound"], abs=1e-6), text
 
 
+@pytest.mark.parametrize(("text", "score"), [
+    ("VADER is smart, handsome, and funny.", 0.8316), ("VADER is smart, handsome, and funny!", 0.8439),
+    ("VADER is VERY SMART, handsome, and FUNNY.", 0.9227), ("VADER is not smart, handsome, nor funny.", -0.7424),
+    ("At least it isn't a horrible book.", 0.431), ("The book was good.", 0.4404)])
+def test_sentiment_is_what_vaders_authors_publish(text, score):
+    """Sentences and compound scores of the demo in the authors' own package, another program than nltk's."""
+    assert sentiment([text]).item() == pytest.approx(score, abs=5e-5)
+
+
 def test_what_was_written_is_decoded_up_to_its_end():
     tokens = torch.tensor([[0, *CHARACTERS.encode("good"), 0, 0], [0, *CHARACTERS.encode("badly"), 0]])
     assert whole_texts(CHARACTERS, tokens) == ["good", "badly"]

@@ -69,6 +69,8 @@ class BPETokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` for many texts."""
+        for text in texts:
+            text.encode()
         return [encoding.ids for encoding in self.engine.encode_batch(list(texts))]
 
     def decode(self, ids: Iterable[int]) -> str:

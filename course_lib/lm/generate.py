@@ -16,6 +16,10 @@ from course_lib.lm.sampling import next_token_probs
 ChooseProbs = Callable[[Tensor, float, int | None], Tensor]      # called by position, as `next_token_probs` is
 
 
+class NoProbabilities(CourseError):
+    """The model's probabilities are no numbers, so nothing can be drawn from them."""
+
+
 @dataclass(frozen=True)
 class Generation:
     """What was written. Column t of `mask` and `logprobs` is about tokens[:, t + 1], as in `token_logprobs`."""
@@ -39,7 +43,8 @@ def generate(model: GPT, prompts: Tensor, max_new_tokens: int, *, temperature: f
     generator: where the luck comes from; the same one in the same state writes the same texts.
     eos: the token that ends a row (None: rows go on to the end). use_cache: False works everything out anew for each
     token, to the same result. choose_probs: takes the place of `next_token_probs`.
-    Raises CourseError for an empty prompt, and for one too long for the model's context.
+    Raises CourseError for an empty prompt, and for one too long for the model's context; NoProbabilities, which is
+    one, when the model says nan.
     """
     _check(model, prompts, max_new_tokens)
     B, P = prompts.shape
@@ -54,6 +59,9 @@ def generate(model: GPT, prompts: Tensor, max_new_tokens: int, *, temperature: f
         unread = tokens[:, cache.length if use_cache else 0:end]            # with a cache: the prompt, then (B, 1)
         logits = model.logits(model.hidden(unread, cache)[:, -1]).float()   # (B, V) about the token at place `end`
         probs = choose_probs(logits, temperature, top_k)                    # (B, V)
+        if not torch.isfinite(probs.sum()):
+            raise NoProbabilities("The model's probabilities are not numbers: its weights or its attention are broken. "
+                                  "Load or make it again; where it was trained, lower the learning rate.")
         chosen = torch.multinomial(probs, 1, generator=generator)           # (B, 1)
         logprob = logits.log_softmax(dim=-1).gather(-1, chosen)             # (B, 1)
         tokens[going, end] = chosen[going, 0]

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from course_lib.errors import CourseError
 from course_lib.lm.completions import Completions, TextReward, sample_completions
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import exact_kl
@@ -92,13 +93,15 @@ def measured_path(name: str) -> Path:
 
 
 def measured(name: str) -> list[dict]:
-    """The runs of one job of the benchmark, each with its `looks` as Look; none when nothing was measured.
+    """The runs of one job of the benchmark, each with its `looks` as Look. Raises CourseError when there are none.
 
     When the file holds runs from several SFT models, those from the one that the last run started from.
     """
     path = measured_path(name)
-    if not path.exists():
-        return []
-    runs = [json.loads(line) for line in path.read_text().split("\n") if line]
+    try:
+        runs = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    except FileNotFoundError:
+        raise CourseError(f"benchmarks/results/{path.name} is not there: get it back with `git checkout`, or measure "
+                          f"it with `python benchmarks/text_rl.py {name}`.") from None
     newest = [run for run in runs if run["start"] == runs[-1]["start"]]
     return [{**run, "looks": [Look(**one) for one in run["looks"]]} for run in newest]

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib.lm.generate import generate
+from course_lib.lm.generate import NoProbabilities, generate
 from course_lib.lm.gpt import GPT
 from course_lib.lm.logprobs import token_logprobs
 from course_lib.lm.metrics import distinct_n
@@ -149,7 +149,10 @@ class PolicyGradient:
         config, eos = self.config, self.tokenizer.eos
         prompts = self.prompts.sample(config.prompts, self.generator, config.copies)            # (B, P)
         P = prompts.shape[1]
-        tokens = generate(self.model, prompts, config.new_tokens, generator=self.generator, eos=eos).tokens     # (B, L)
+        try:
+            tokens = generate(self.model, prompts, config.new_tokens, generator=self.generator, eos=eos).tokens # (B, L)
+        except NoProbabilities as error:
+            raise self._diverged("The model's probabilities are no numbers") from error
         texts = whole_texts(self.tokenizer, tokens)
         rewards = self.reward(texts)                                                            # (B,)
         advantages = self.advantages(rewards.view(config.prompts, config.copies)).flatten()     # (B,)
@@ -159,7 +162,7 @@ class PolicyGradient:
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
         if not torch.isfinite(norm + loss.detach()):        # before the step: the weights are still the good ones
-            raise self._diverged(loss.item(), norm.item())
+            raise self._diverged(f"The loss is {loss.item()} and its gradient {norm.item()} long")
         self.optimizer.step()
         with torch.no_grad():
             before = completion_logprobs(self.start(tokens), tokens, P, eos)                    # (B,)
@@ -169,14 +172,14 @@ class PolicyGradient:
                 "distinct_2": distinct_n(said, 2), "length": written.float().mean().item(),
                 "gradient_norm": norm.item(), "text": texts[0]}
 
-    def _diverged(self, loss: float, norm: float) -> TrainingDiverged:
+    def _diverged(self, what: str) -> TrainingDiverged:
         if self.checkpoint is not None and Path(self.checkpoint).exists():
             kept = f"The last good state, after update {len(load_checkpoint(self.checkpoint)['history'])}, is in " \
                    f"{self.checkpoint}: make the models and PolicyGradient again to go on from it."
         else:
             kept = "No checkpoint was kept: give PolicyGradient a `checkpoint` path."
-        return TrainingDiverged(f"The loss of update {len(self.history) + 1} is {loss} and its gradient {norm} long. "
-                                f"{kept} Lower the learning rate, or look at what the reward gave.")
+        return TrainingDiverged(f"{what}, in update {len(self.history) + 1}. {kept} Lower the learning rate, or look "
+                                "at what the reward gave.")
 
     def save(self, path: Path | None = None) -> None:
         """Write a checkpoint to `path` (default: the one given at the start)."""

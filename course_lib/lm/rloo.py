@@ -3,7 +3,7 @@
 Source: A. Ahmadian et al. (2024), "Back to basics: revisiting REINFORCE style optimization for learning from human
 feedback in LLMs", section 2; the estimator is W. Kool, H. van Hoof, M. Welling (2019), "Buy 4 REINFORCE samples, get a
 baseline for free". A departure: batches may be used for several epochs, with PPO's clipped loss in place of the plain
-policy gradient; at the first step the two have the same gradient.
+policy gradient. It is a mean over tokens and clips each one on its own; at the first step it points where theirs does.
 """
 
 from pathlib import Path

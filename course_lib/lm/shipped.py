@@ -9,8 +9,10 @@ A file holds only numbers and words (`torch.load(weights_only=True)`): weights i
 tokenizer, and how all of it was made.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tokenizers import Tokenizer as Engine
 
@@ -22,6 +24,7 @@ from course_lib.paths import root
 from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 CHAR, BPE = "gpt_char.pt", "gpt_bpe.pt"
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -63,4 +66,14 @@ def load_gpt(path: Path) -> ShippedGPT:
 
 def load_shipped(name: str) -> ShippedGPT:
     """Read a shipped model: `CHAR` or `BPE`. Raises CheckpointError when the file cannot be used."""
-    return load_gpt(folder() / name)
+    return came_with_the_course(folder() / name, load_gpt)
+
+
+def came_with_the_course(path: Path, load: Callable[[Path], Read]) -> Read:
+    """`load(path)`; where that fails, the CheckpointError says how to get the shipped file back."""
+    try:
+        return load(path)
+    except CheckpointError as error:
+        state = "is damaged" if path.exists() else "is missing"
+        raise CheckpointError(f"{path.name}, which came with the course, {state}. Get it back with `git checkout "
+                              f"assets/checkpoints/{path.name}`. ({error})") from error

@@ -81,19 +81,25 @@ class GoldReward:
 
 def load_gold() -> GoldReward:
     """The shipped gold reward. Raises CheckpointError when the file cannot be used."""
-    state = load_checkpoint(gold_path())
+    return shipped.came_with_the_course(gold_path(), _read_gold)
+
+
+def _read_gold(path: Path) -> GoldReward:
+    state = load_checkpoint(path)
     try:
         settings = {name: tuple(value) if isinstance(value, list) else value
                     for name, value in state["settings"].items()}
         return GoldReward(LinearReward(state["weights"], state["mean"], state["unit"]), FeatureSettings(**settings))
     except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{gold_path().name} holds no gold reward ({type(error).__name__}). Get it back with "
-                              f"`git checkout assets/checkpoints/{gold_path().name}`.") from error
+        raise CheckpointError(f"{path.name} holds no gold reward ({type(error).__name__}).") from error
 
 
 def load_proxy() -> tuple[RewardModel, dict]:
-    """The shipped small reward model, made for the tokens of the shipped BPE model, and how it was made."""
-    return reward_model.load_reward_model(proxy_path())
+    """(model, how it was made) of the shipped small reward model, for the tokens of the shipped BPE model.
+
+    Raises CheckpointError when the file cannot be used.
+    """
+    return shipped.came_with_the_course(proxy_path(), reward_model.load_reward_model)
 
 
 def from_language_model(labels: int, seed: int = 0) -> FitConfig:

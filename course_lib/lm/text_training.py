@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.lm.completions import Completions, TextReward, completion_logprobs, draw_prompts, sample_completions
+from course_lib.lm.generate import NoProbabilities
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import AdaptiveBeta, token_rewards
 from course_lib.lm.metrics import distinct_n
@@ -113,8 +114,11 @@ class TextTraining:
         started, config = time.process_time(), self.config
         self._set_learning_rates(self._share_of_learning_rate())
         prompts = draw_prompts(self.prompts, config.completions, config.samples, self.generator)
-        batch = sample_completions(self.policy, self.reference, prompts, self.reward, self.tokenizer,
-                                   config.max_new_tokens, self.generator)
+        try:
+            batch = sample_completions(self.policy, self.reference, prompts, self.reward, self.tokenizer,
+                                       config.max_new_tokens, self.generator)
+        except NoProbabilities as error:
+            raise self._diverged("The policy's probabilities are no numbers") from error
         if not torch.isfinite(batch.rewards).all():         # before learning from them: the weights are still good
             raise self._diverged("A reward is not a number")
         earned = self.earn(batch.rewards, batch.logprobs, batch.reference_logprobs, batch.mask, self.beta)

@@ -1,0 +1,161 @@
+"""Log-probabilities, KL, advantages and losses against trl's own trainers, fed with the same texts and weights."""
+
+import copy
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from course_lib.lm.bpe import BPETokenizer
+from course_lib.lm.completions import completion_logprobs as token_by_token
+from course_lib.lm.gpt import GPT, GPTConfig
+from course_lib.lm.hf_format import save_hf
+from course_lib.lm.kl import k3, token_rewards
+from course_lib.lm.policy_gradient import completion_logprobs
+from course_lib.lm.rloo import rloo_advantages
+from course_lib.rl.ppo_loss import clipped_policy_loss, masked_mean
+
+PIECES = BPETokenizer.train(["the cat sat on the mat"] * 4, 262)
+SHAPE = GPTConfig(vocab_size=262, context=32, layers=2, heads=2, width=16)
+PROMPTS = ["xy", "zu"]                            # two tokens each, so that nothing is padded in front
+BETA, CLIP = 0.3, 0.2
+
+
+def opinionated(seed: int) -> GPT:
+    """A GPT that does not find all tokens alike, and about one time in five ends the text."""
+    model = GPT(SHAPE, seed=seed).eval()
+    luck = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.2 * torch.randn(weight.shape, generator=luck))
+        end = model.token_embedding.weight[0]
+        model.norm.bias.copy_(end * (5.0 / end.square().sum()))
+    return model
+
+
+def as_transformers(model: GPT, folder):
+    from transformers import GPT2LMHeadModel
+
+    save_hf(model, folder)
+    return GPT2LMHeadModel.from_pretrained(folder).eval()
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Our policy and reference, theirs with the same weights, and what every trainer of trl wants."""
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("trl")
+    policy, reference = opinionated(1), opinionated(2)
+    words = PreTrainedTokenizerFast(tokenizer_object=copy.deepcopy(PIECES.engine), eos_token="<|endoftext|>",
+                                    pad_token="<|endoftext|>", bos_token="<|endoftext|>")
+    plain = {"output_dir": str(folder), "use_cpu": True, "bf16": False, "report_to": "none", "disable_tqdm": True}
+    return SimpleNamespace(
+        policy=policy, reference=reference, their_policy=as_transformers(policy, folder / "policy"),
+        their_reference=as_transformers(reference, folder / "reference"), words=words, plain=plain,
+        online={**plain, "per_device_train_batch_size": 8, "num_generations": 4, "max_completion_length": 6,
+                "temperature": 1.0, "top_k": 0, "top_p": 1.0, "beta": BETA},
+        prompts=Dataset.from_list([{"prompt": prompt} for prompt in PROMPTS]))
+
+
+def letters(prompts, completions, **_) -> list[float]:
+    """A reward that needs no model."""
+    return [float(len(set(text))) for text in completions]
+
+
+def ours(written: dict) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """(tokens, mask, prompt length) in our shapes of what a trainer of trl generated."""
+    P, content = written["prompt_ids"].shape[1], written["completion_mask"].bool()
+    tokens = torch.cat([written["prompt_ids"], written["completion_ids"]], dim=1)       # (B, L)
+    mask = torch.cat([torch.zeros(len(tokens), P - 1, dtype=torch.bool), content], dim=1)
+    return tokens, mask, P
+
+
+@pytest.fixture(scope="module")
+def rloo(parts):
+    """trl's RLOO trainer, and eight completions that it wrote and judged."""
+    from trl import RLOOConfig, RLOOTrainer
+
+    trainer = RLOOTrainer(model=copy.deepcopy(parts.their_policy), reward_funcs=letters, train_dataset=parts.prompts,
+                          processing_class=parts.words, args=RLOOConfig(**parts.online, epsilon=CLIP))
+    trainer.ref_model.load_state_dict(parts.their_reference.state_dict())
+    torch.manual_seed(0)
+    with torch.no_grad():
+        written = trainer._generate_and_score_completions([{"prompt": text} for text in PROMPTS for _ in range(4)])
+    lengths = written["completion_mask"].sum(1)
+    assert lengths.min() < lengths.max(), "the test needs texts of several lengths"
+    return trainer, written
+
+
+def test_a_completions_log_probability_is_that_of_trls_rloo(parts, rloo):
+    tokens, mask, P = ours(rloo[1])
+    per_token = (token_by_token(parts.policy, tokens) * mask).sum(1)
+    torch.testing.assert_close(per_token, rloo[1]["old_logps"], atol=1e-4, rtol=1e-5)
+    whole = completion_logprobs(parts.policy(tokens), tokens, P, eos=0)
+    torch.testing.assert_close(whole, rloo[1]["old_logps"], atol=1e-4, rtol=1e-5)
+
+
+def test_rewards_less_kl_and_leave_one_out_are_those_of_trls_rloo(parts, rloo):
+    tokens, mask, P = ours(rloo[1])
+    texts = parts.words.batch_decode(rloo[1]["completion_ids"], skip_special_tokens=True)
+    earned = token_rewards(torch.tensor(letters(None, texts)), token_by_token(parts.policy, tokens),
+                           token_by_token(parts.reference, tokens), mask, BETA)
+    torch.testing.assert_close(rloo_advantages(earned.sum(1), 4), rloo[1]["advantages"], atol=1e-4, rtol=1e-4)
+
+
+def test_at_the_first_step_our_loss_pulls_as_trls_rloo_does(parts, rloo):
+    """Ours is a mean over choices, theirs over texts: the same direction, with a factor between them."""
+    trainer, written = rloo
+    tokens, mask, _ = ours(written)
+    loss = trainer._compute_loss(trainer.model, written)
+    theirs, = torch.autograd.grad(loss, [trainer.model.transformer.wte.weight])
+    logprobs = token_by_token(parts.policy, tokens)
+    weights = written["advantages"][:, None].expand(mask.shape)
+    mean = clipped_policy_loss(logprobs, logprobs.detach(), weights, CLIP, mask)
+    mine, = torch.autograd.grad(mean * mask.sum() / len(mask), [parts.policy.token_embedding.weight])
+    torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("clip", [CLIP, 0.05])
+def test_the_clipped_loss_over_masked_tokens_is_trls(parts, rloo, clip):
+    """trl's GRPO with a mean over all tokens of a batch ("bnpo"), an advantage for each token, and k3 in the loss."""
+    from trl import GRPOConfig, GRPOTrainer
+
+    trainer = GRPOTrainer(model=copy.deepcopy(parts.their_policy), reward_funcs=letters, train_dataset=parts.prompts,
+                          processing_class=parts.words,
+                          args=GRPOConfig(**parts.online, epsilon=clip, loss_type="bnpo", use_bias_correction_kl=False))
+    tokens, mask, P = ours(rloo[1])
+    luck = torch.Generator().manual_seed(3)
+    logprobs, reference = token_by_token(parts.policy, tokens), token_by_token(parts.reference, tokens).detach()
+    old = logprobs.detach() + 0.3 * torch.randn(mask.shape, generator=luck)
+    weights = torch.randn(mask.shape, generator=luck)
+    theirs = trainer._compute_loss(trainer.model.eval(), {
+        **rloo[1], "advantages": weights[:, P - 1:], "old_per_token_logps": old[:, P - 1:],
+        "ref_per_token_logps": reference[:, P - 1:]})
+    clipped = clipped_policy_loss(logprobs, old, weights, clip, mask)
+    mine = clipped + BETA * masked_mean(k3(logprobs, reference), mask)
+    assert clipped.item() != pytest.approx(clipped_policy_loss(logprobs, old, weights, 9.0, mask).item(), abs=1e-3)
+    assert mine.item() == pytest.approx(theirs.item(), abs=1e-5)
+    gradients = [torch.autograd.grad(loss, [weight])[0] for loss, weight in (
+        (mine, parts.policy.token_embedding.weight), (theirs, trainer.model.transformer.wte.weight))]
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-3)
+    distance = masked_mean(k3(logprobs, reference), mask).item()
+    assert distance == pytest.approx(trainer._metrics["eval"]["kl"][0], abs=1e-4)
+
+
+def test_log_probabilities_of_answers_are_those_of_trls_dpo(parts):
+    from datasets import Dataset
+    from trl import DPOConfig, DPOTrainer
+
+    pairs = Dataset.from_list([{"prompt": PROMPTS[0], "chosen": " cat sat", "rejected": " mat"},
+                               {"prompt": PROMPTS[1], "chosen": " on", "rejected": " on the the mat"}])
+    trainer = DPOTrainer(model=copy.deepcopy(parts.their_policy), ref_model=copy.deepcopy(parts.their_reference),
+                         train_dataset=pairs, processing_class=parts.words, args=DPOConfig(**parts.plain))
+    rows = trainer.data_collator(list(trainer.train_dataset))
+    lengths = rows["completion_mask"].sum(1)
+    assert (rows["input_ids"][rows["completion_mask"].bool()] == 0).sum() == 4 and lengths.unique().numel() > 2
+    for model, their_model in ((parts.policy, trainer.model), (parts.reference, trainer.ref_model)):
+        theirs = torch.cat(trainer.compute_ref_log_probs(their_model, rows))            # chosen, then rejected
+        found = completion_logprobs(model(rows["input_ids"]), rows["input_ids"], 2, eos=0)
+        torch.testing.assert_close(found, theirs, atol=1e-4, rtol=1e-5)
