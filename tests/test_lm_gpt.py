@@ -7,6 +7,7 @@ import torch
 
 from course_lib.errors import CourseError
 from course_lib.lm.attention import causal_attention, causal_mask, fast_causal_attention
+from course_lib.lm.dropout import ByteDropout
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.hf_format import load_hf, save_hf
 from course_lib.lm.logprobs import token_logprobs
@@ -157,3 +158,19 @@ def test_too_few_or_too_many_tokens_are_refused_in_words(length):
 def test_heads_must_share_the_width():
     with pytest.raises(ValueError, match="5 heads"):
         GPTConfig(width=32, heads=5)
+
+
+def test_dropout_leaves_out_its_share_keeps_the_mean_and_repeats_under_a_seed():
+    dropout, x = ByteDropout(0.25), torch.ones(1_001, 101)
+    torch.manual_seed(0)
+    once = dropout(x)
+    assert abs((once == 0).float().mean().item() - 0.25) < 0.005
+    assert abs(once.mean().item() - 1) < 0.01
+    torch.manual_seed(0)
+    assert torch.equal(dropout(x), once)
+    assert torch.equal(dropout.eval()(x), x)
+
+
+def test_dropout_refuses_a_share_that_leaves_nothing():
+    with pytest.raises(ValueError, match="less than 1"):
+        ByteDropout(1.0)(torch.ones(3))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from course_lib.errors import CourseError
 from course_lib.lm.attention import AttentionFunction, fast_causal_attention
+from course_lib.lm.dropout import ByteDropout
 from course_lib.lm.kv_cache import KVCache
 
 
@@ -69,7 +70,7 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Attention, then MLP; each reads a normalised copy of the stream and adds to the stream itself (pre-norm)."""
 
-    def __init__(self, config: GPTConfig, attention: AttentionFunction, dropout: nn.Dropout):
+    def __init__(self, config: GPTConfig, attention: AttentionFunction, dropout: nn.Module):
         super().__init__()
         self.dropout = dropout
         self.norm_1, self.attention = nn.LayerNorm(config.width), SelfAttention(config, attention)
@@ -93,7 +94,7 @@ class GPT(nn.Module):
         self.config = config
         self.token_embedding = nn.Embedding(config.vocab_size, config.width)
         self.position_embedding = nn.Embedding(config.context, config.width)
-        self.dropout = nn.Dropout(0.0)
+        self.dropout = ByteDropout()
         self.blocks = nn.ModuleList(Block(config, attention, self.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self._first_weights(torch.Generator().manual_seed(seed))

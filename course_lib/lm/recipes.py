@@ -49,5 +49,5 @@ class Recipe:
 FAST = PretrainConfig(steps=1_000_000, rows=16, learning_rate=1.4e-2, muon=True, report_every=50)     # until time is up
 CHAR_RECIPE = Recipe(CharTokenizer, GPTConfig(CharTokenizer.vocab_size, context=192), replace(FAST, cpu_seconds=178))
 BPE_RECIPE = Recipe(bpe_tokenizer, GPTConfig(BPE_VOCABULARY, context=96),
-                    replace(FAST, cpu_seconds=296, length=96, rows=32, learning_rate=1e-2, weight_decay=0.3,
+                    replace(FAST, cpu_seconds=297, length=96, rows=32, learning_rate=1e-2, weight_decay=0.3,
                             dropout=0.1))
