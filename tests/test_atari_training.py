@@ -15,7 +15,7 @@ from course_lib.atari.fit_reward import FitConfig
 from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
 from course_lib.atari.from_score import pong_from_score
 from course_lib.atari.judge import PointsJudge
-from course_lib.atari.networks import FrameAgent, ObjectAgent
+from course_lib.atari.networks import BinnedObjectAgent, FrameAgent, ObjectAgent, soft_bins
 from course_lib.atari.preference_checkpoint import load_run, save_run
 from course_lib.atari.segments import Preference, cut_segments
 from course_lib.rl.checkpoint import CheckpointError
@@ -61,13 +61,18 @@ def test_sight_finds_the_points_of_real_games():
 
 @pytest.mark.parametrize(("agent", "shape", "weights"), [
     (FrameAgent, (2, 80, 40), 170_644), (partial(FrameAgent, rows=40), (2, 40, 40), 168_596),
-    (ObjectAgent, (10,), 5_124)])
+    (ObjectAgent, (10,), 5_124), (BinnedObjectAgent, (10,), 29_700)])
 def test_agents_start_undecided_and_have_the_stated_size(agent, shape, weights):
     network = agent(seed=1)
     distribution, values = network(torch.rand(5, *shape))
     assert values.shape == (5,) and distribution.logprobs.shape == (5, 3)
     assert distribution.entropy().min() > 1.09
     assert sum(p.numel() for p in network.parameters()) == weights
+
+
+def test_soft_bins_share_a_number_between_its_two_nearest_bins():
+    shares = soft_bins(torch.tensor([[0.0, 0.25, -1.0, 5.0]]), 1.0, 5)[0]
+    assert shares.tolist() == [[0, 0, 1, 0, 0], [0, 0, 0.5, 0.5, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
 
 
 def weights_of(network: torch.nn.Module) -> torch.Tensor:

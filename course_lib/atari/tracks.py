@@ -12,7 +12,7 @@ from course_lib.atari.cell_reward import CellReward
 from course_lib.atari.encoders import BinaryFrames, Encoder, PongObjects
 from course_lib.atari.games import DONKEY_KONG, PONG, Game
 from course_lib.atari.kong import KongObjects
-from course_lib.atari.networks import FrameAgent, ObjectAgent
+from course_lib.atari.networks import BinnedObjectAgent, FrameAgent, ObjectAgent
 from course_lib.atari.reward_models import ObjectReward, RowPooledReward
 from course_lib.rl.rollout import Rollout
 
@@ -36,7 +36,7 @@ class Track:
 TRACKS = {
     "pong frames": Track(PONG, BinaryFrames, FrameAgent, RowPooledReward, at_ball_gone),
     "pong cells": Track(PONG, BinaryFrames, FrameAgent, CellReward, at_ball_gone),
-    "pong objects": Track(PONG, PongObjects, ObjectAgent, ObjectReward, at_ball_gone),
+    "pong objects": Track(PONG, PongObjects, BinnedObjectAgent, ObjectReward, at_ball_gone),
     "donkey kong objects": Track(DONKEY_KONG, KongObjects, partial(ObjectAgent, actions=len(DONKEY_KONG.actions)),
                                  ObjectReward, nowhere),
 }

@@ -769,8 +769,8 @@ for name, network in (("cells", FrameAgent()), ("objects", ObjectAgent())):
 #
 # ## 5.12 Is one seed luck? What does each part buy? How fast is it?
 #
-# `benchmarks/pong.py` trains on the true score until the last twenty games average 19, or five CPU-minutes are over. The aim, set before
-# anything was measured, is a mean of 18 in 20 fresh games. This is what its file says:
+# `benchmarks/pong.py` trains on the true score for 720,000 steps, or until five CPU-minutes are over. The aim, set before anything was
+# measured, is a mean of 18 in 20 fresh games. This is what its file says:
 
 # %%
 runs = measured("pixels-true")
