@@ -59,10 +59,10 @@ class ObjectAgent(nn.Module):
 class BinnedObjectAgent(ObjectAgent):
     """ObjectAgent for Pong's ten numbers that reads places in soft bins. 29,700 weights.
 
-    A small network cannot tell nearby numbers apart quickly, and Pong is decided by a few pixels. So each place (ball
-    across and down, both paddles) is also given as 16 bins, and the ball's distance below the paddle as 24: a bin is 1 at
-    its middle and falls to 0 at the next one's, so that nothing jumps. (R. Sutton and A. Barto, Reinforcement Learning,
-    2nd ed., section 9.5: coarse coding.) Bins of an unseen ball are 0.
+    A small network is slow at telling near numbers apart; Pong is decided by a few pixels. So each place (ball across
+    and down, both paddles) is also given as 16 bins, and the ball's distance below the paddle as 24: a bin is 1 at its
+    middle and falls to 0 at the next one's, so that nothing jumps. (R. Sutton and A. Barto, Reinforcement Learning, 2nd
+    ed., section 9.5: coarse coding.) Bins of an unseen ball are 0.
     """
 
     PLACES, OFFSETS = 16, 24                                                        # bins

@@ -746,7 +746,7 @@ expect(groups["likeliest"] < groups["drawn"],
 
 # %%
 from course_lib.atari.encoders import PongObjects
-from course_lib.atari.networks import ObjectAgent
+from course_lib.atari.networks import BinnedObjectAgent
 
 objects = PongObjects()
 t, n = next((t, n) for t, n in np.argwhere(between) if t > 40 and between[t - 1, n])
@@ -759,12 +759,14 @@ video([in_colour(frames[t, n], PONG)], width=200,
       alt="The court at the moment that the ten numbers describe.")
 for name, value in zip(names, numbers):
     print(f"{name:26s} {value:+.2f}")
-for name, network in (("cells", FrameAgent()), ("objects", ObjectAgent())):
+for name, network in (("cells", FrameAgent()), ("objects", BinnedObjectAgent())):
     weights = sum(p.numel() for p in network.parameters())
     print(f"weights of the network for {name}: {weights:,}")
 
 # %% [markdown]
-# That is more knowledge put in by hand, and it pays where data are dear: lesson 06 teaches Pong to this agent too, from labels. It also
+# That is more knowledge put in by hand, and it pays where data are dear: lesson 06 teaches Pong to this agent too, from labels. One
+# more piece of it: a small network takes long to tell 0.31 from 0.35, and a stroke is decided by less. So `BinnedObjectAgent` also
+# gets each place as a row of overlapping *bins*, the one that is nearest brightest. All this
 # breaks sooner: another game, another shade, and the ten numbers mean nothing. Pixels are the honest test, so they stay our main road.
 #
 # ## 5.12 Is one seed luck? What does each part buy? How fast is it?
