@@ -367,7 +367,7 @@ expect(paid_now.reward > best, "paid, it is happier than the real texts it was s
        measured=f"{after.reward:.2f} to {paid_now.reward:.2f}, real positive texts {best:.2f}")
 
 # %% [markdown]
-# Straight through the ceiling of section 8.2, in less time than SFT took. Read the right column again, slowly. Would you have rated these
+# Straight through the ceiling of section 8.2, in about the time that SFT took. Read the right column again, slowly. Would you have rated these
 # texts higher, too?
 #
 # ## 8.8 Love love love
@@ -389,7 +389,7 @@ diary = {name: [point[name] for point in history]
 title = "The reward rises to the end; the language does not survive it"
 show(plots.along_the_run(*diary.values(), seen, title),
      alt="Three curves over 80 updates: the mean VADER score climbs towards 1, the KL to the "
-         "SFT model grows to tens of nats, and the share of different pairs of words falls.")
+         "SFT model grows beyond a hundred nats, and the share of different pairs of words falls.")
 
 # %%
 end = look_at(hacked.model, sft, tokenizer, unseen)
@@ -414,8 +414,8 @@ show_texts(hacked.facts["prompts"][:8], columns, points, "VADER")
 
 # %% [markdown]
 # First it chose friendlier words. Then it found that praise fits everywhere. In the end it found what we found in section 8.3: one good word is
-# good, so ten are better. Which word it falls in love with is luck; another seed loves another. It did exactly what it was paid for. This is **reward hacking**: the number goes up and what the number stood for
-# does not.
+# good, so ten are better. Which word it falls in love with is luck; another seed loves another. It did exactly what it was paid for. This is
+# **reward hacking**: the number goes up and what the number stood for does not.
 #
 # > **Predict.** Give it prompts that call for anything but praise. Does it still listen?
 
@@ -443,14 +443,14 @@ show_texts(ours, columns, points, "VADER")
 # %%
 for name, report in (("GPT", before), ("SFT", after), ("paid", end)):
     print(f"{name:4s} {report.about_the_prompt:4.1f} nats likelier after its own prompt")
-expect(end.about_the_prompt < 0.9 * after.about_the_prompt,
-       "the paid model listens less to its prompt",
+expect(end.about_the_prompt < 0.5 * after.about_the_prompt,
+       "the paid model listens less than half as much to its prompt",
        ci=end.about_the_prompt < after.about_the_prompt,
        measured=f"{after.about_the_prompt:.1f} to {end.about_the_prompt:.1f} nats")
 
 # %% [markdown]
-# Less than before, but far from nothing. On a weaker model, which we had while this lesson was written, hardly any of it was left; this
-# one reads its prompt and praises all the same. A number that speaks of listening does not speak of *heeding*.
+# Most of it is gone: the prompt has become a formality before the praise. What is left says that the model still reads a little, not that it
+# *heeds* what it reads.
 #
 # ## 8.9 What would have helped?
 #
