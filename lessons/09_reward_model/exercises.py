@@ -4,7 +4,7 @@
 # **Goals.** Get every verdict out of a ranking; read a reward at the right place; let sure verdicts count more; say what a majority is
 # worth and how much of an agreement is chance; know where a label is best spent.
 #
-# **Time.** About 55 minutes. The essential ones, 09.1, 09.2 and 09.3, take 30 minutes. **Builds on** lessons 03 and 07; do each
+# **Time.** About 55 minutes. The essential ones, 09.1 and 09.2, take 20 minutes. **Builds on** lessons 03 and 07; do each
 # exercise when the [lesson](../notebooks/09_reward_model.ipynb) sends you here.
 
 # %%
@@ -18,11 +18,12 @@ from course_lib import check, hint
 # %% [markdown]
 # {{exercise 09.1}}
 #
-# Somebody reads several answers and puts them in order. That is more than one verdict: it is one for *each two* of them. Write them
+# Somebody reads several texts and puts them in order. That is more than one verdict: it is one for *each two* of them. Write them
 # down for the loss of 03.1: for all positions `i < j`, in the order (0, 1), (0, 2), …, with `mu` = 1 where item `i` is better, 0 where
 # item `j` is, and 0.5 where both stand on one rank.
 #
-# `ranks` has one number for each item. Rank 0 is the best.
+# `ranks` has one number for each item. Rank 0 is the best. So `ranks = [1, 0, 1]` means that the middle one of three won and the other two
+# share the place behind it: `first` is `[0, 0, 1]`, `second` is `[1, 2, 2]`, `mu` is `[0, 0.5, 1]`.
 
 # %% tags=["exercise:09.1"]
 def pairs_from_ranking(ranks):
@@ -55,7 +56,7 @@ check("09.1", pairs_from_ranking)
 # the model read all of it. Texts of different lengths share a batch, filled up behind with padding.
 #
 # This function reads the reward. It runs, the shapes fit, training with it even works a little, and when you score one text at a time
-# it is right. One line is wrong. Find it and mend it.
+# it is right. Its one line is wrong. Mend it.
 
 # %% tags=["exercise:09.2"]
 def rewards_at_the_end(scores, lengths):
@@ -84,7 +85,7 @@ check("09.2", rewards_at_the_end)
 
 # %% [markdown] tags=["solution-only"]
 # **The bug.** `scores[:, -1]` is the last *column*. For all but the longest text of a batch that is padding: a number that was never
-# trained to mean anything, or, worse, was trained to mean "how long are the others". Nothing crashes, because padding is made of
+# trained to mean anything, or, worse, was trained to make up for the length of the others. Nothing crashes, because padding is made of
 # ordinary tokens. A cheap test finds this bug in every model that reads batches: score one text alone, then in company.
 
 # %% [markdown]
@@ -148,8 +149,8 @@ check("09.4", majority_right)
 #
 # $$\kappa = \frac{\text{same} - \text{chance}}{1 - \text{chance}},$$
 #
-# where *same* is the share of items on which both say the same, and *chance* is how often that would happen if each kept using the words
-# as often as they do, without looking.
+# where *same* is the share of items on which both say the same, and *chance* is how often that would happen if each gave every answer as
+# often as they do, but without looking at the item.
 
 # %% tags=["exercise:09.5"]
 def cohen_kappa(one, other):
@@ -174,8 +175,8 @@ check("09.5", cohen_kappa)
 # %% [markdown]
 # {{exercise 09.6}}
 #
-# Where would you put the money? Each line offers two ways to spend the same kind of effort. Which one predicts more *unseen* verdicts?
-# Answer each with `"first"` or `"second"`, before you read sections 9.3, 9.4 and 9.9.
+# Where would you put the money? Each line offers two ways to get a reward model. Which one predicts more *unseen* verdicts? Answer each
+# with `"first"` or `"second"`, before you read section 9.3 and what follows; a *reading* is one person reading one text.
 #
 # - **model**: 300 verdicts on what a pretrained model knows, or 10,000 verdicts on words (lesson 03);
 # - **1,000 verdicts**: a small transformer trained from scratch, or words;

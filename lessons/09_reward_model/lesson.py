@@ -8,8 +8,8 @@
 # **Time.** About 80 minutes to read, run and label, 55 minutes for the exercises; the essential part takes 80 minutes in all. The cells
 # use about two CPU-minutes. **Builds on** lessons 03 and 07.
 #
-# Lesson 03 ended with a gap: 10,000 verdicts made a model of words that predicts 72% of unseen verdicts, experts' dictionary VADER 70%, all
-# other people together 90%. This lesson closes most of the gap, and asks what each label was worth.
+# Lesson 03 ended with a gap: a model of words that had seen 10,000 verdicts predicts 72% of unseen ones, the experts' dictionary VADER 70%,
+# all other people together 90%. This lesson closes a good part of the gap, and asks what each label was worth.
 
 # %%
 import json
@@ -51,6 +51,8 @@ print(f"all other people together {ceiling:.3f}, the dictionary {dictionary:.3f}
 # Before you see what others did: judge for yourself. Below are 30 pairs of sentences from the training texts. **Which writer sounds more
 # pleased?** Press one of nine keys or buttons, from "left, surely" over "equal" to "right, surely": how sure you are will count later. It
 # takes about five minutes. Some sentences are rude; skip what you would rather not judge.
+#
+# (Then make four bets on what this lesson will find, before it shows you: **[exercise 09.6](../exercises/09_reward_model.ipynb)**.)
 
 # %% tags=["third-party-text"]
 from course_lib.labeling import Labeler
@@ -60,18 +62,15 @@ RUN = "text-taste"
 store = PreferenceStore()
 short = [place for place, text in enumerate(train) if len(text.text) < 200]
 drawn = np.random.default_rng(9).permutation(short)[:60].reshape(30, 2)
-
-
-def add(place):
-    return store.add_text(train[place].text, place=int(place), rating=train[place].ratings[0])
+place_of = {text.text: place for place, text in enumerate(train)}
 
 with store.transaction():
-    for one, two in drawn:
-        store.add_pair(add(one), add(two), run=RUN)
+    for pair in drawn:
+        store.add_pair(*(store.add_text(train[place].text) for place in pair), run=RUN)
 
 def one_rater(left, right):
     """Stands in where nobody sits in front of this notebook: one rater's number for each."""
-    a, b = left.info["rating"], right.info["rating"]
+    a, b = (train[place_of[side.text]].ratings[0] for side in (left, right))
     return "left" if a > b else "right" if a < b else "equal"
 
 labeler = Labeler(store, run=RUN, target=30, scale=True, repeats=0.1, scripted=one_rater,
@@ -79,12 +78,11 @@ labeler = Labeler(store, run=RUN, target=30, scale=True, repeats=0.1, scripted=o
 labeler
 
 # %% [markdown]
-# A reward model knows texts by number. Here are your verdicts in the form that every model below learns from:
+# A reward model knows texts by their place in the list. Here are your verdicts in the form that every model below learns from:
 
 # %%
 from course_lib.preferences.human_ratings import Comparisons
 
-place_of = {text.text: place for place, text in reversed(list(enumerate(train)))}
 verdicts = labeler.require(30)
 my_first = torch.tensor([place_of[one.text] for one, _, _ in verdicts])
 my_second = torch.tensor([place_of[two.text] for _, two, _ in verdicts])
@@ -103,18 +101,19 @@ print(f"{len(my_pairs)} verdicts ({verdicts[0].source}), {(my_mu == 0.5).sum()} 
 
 # %%
 cohen_kappa = mine("09.5")
+train_means = torch.tensor([text.mean for text in train])
 
 
 def crowd(pairs):
-    means = torch.tensor([text.mean for text in train])
-    return (means[pairs.first] > means[pairs.second]).double().tolist()
+    """For each pair 1 where the first text has the higher mean rating, else 0."""
+    return (train_means[pairs.first] > train_means[pairs.second]).double().tolist()
 
+they_said = crowd(my_pairs)
 decided = [k for k, mu in enumerate(my_mu.tolist()) if mu != 0.5]
-mine_said = [my_mu[k].item() for k in decided]
-they_said = [crowd(my_pairs)[k] for k in decided]
-share = np.mean(np.array(mine_said) == np.array(they_said))
+both = [(my_mu[k].item(), they_said[k]) for k in decided]
+share = np.mean([you == they for you, they in both])
 print(f"of {len(decided)} clear verdicts, {share:.0%} are the crowd's; "
-      f"kappa {cohen_kappa(mine_said, they_said):.2f}")
+      f"kappa {cohen_kappa(*map(list, zip(*both))):.2f}")
 
 # %%
 rng = np.random.default_rng(0)
@@ -122,13 +121,14 @@ singles = []
 for _ in range(200):
     gaps = [rng.choice(train[i].ratings) - rng.choice(train[j].ratings)
             for i, j in zip(my_first.tolist(), my_second.tolist())]
-    said = [(gap > 0) == (they > 0.5) for gap, they in zip(gaps, crowd(my_pairs)) if gap]
+    said = [(gap > 0) == (they > 0.5) for gap, they in zip(gaps, they_said) if gap]
     singles.append(np.mean(said))
 low, high = np.percentile(singles, [10, 90])
 print(f"single raters on these pairs: {np.mean(singles):.0%} (most between {low:.0%} and {high:.0%})")
 
 # %% [markdown]
-# With 30 pairs, a few points more or less say nothing.
+# One pair is three or four points, so a few points more or less say nothing. (Single raters are part of the crowd, which flatters them a
+# little; you are not.)
 #
 # **Would several raters do better?** Take the majority of $k$ judges and ask how often it sides with everybody else. If judges erred
 # independently, Condorcet's formula would say how often ([**exercise 09.4**](../exercises/09_reward_model.ipynb)).
@@ -153,11 +153,11 @@ expect(independent[-1] > real[-1], "but less often than nine independent ones wo
        measured=f"{independent[-1]:.3f} against {real[-1]:.3f}")
 
 # %% [markdown]
-# People are wrong *together*: what divides one of them divides the others. Still, a majority is cleaner than a single voice. So should a
-# team that can pay for 4,000 readings have each text read once, by one rater, or five times?
+# People are wrong *together*: a pair that is hard for one of them is hard for the others. Still, a majority is cleaner than a single
+# voice. So should a team that can pay for 4,000 readings have each text read once, by one rater, or several times?
 #
 # To answer we need a model that learns fast. It comes now, and is explained in section 9.5: a linear reward on what a pretrained
-# language model knows about each text. Each fit takes a second.
+# language model knows about each text. Each fit takes a moment.
 
 # %%
 from course_lib.lm.linear_reward import fit_linear_reward
@@ -170,8 +170,11 @@ print("what is known of each text:", tuple(known.shape), "numbers")
 
 def accuracy_after(comparisons, **options):
     """Test accuracy of a linear reward fitted to these comparisons of the training texts."""
-    reward = fit_linear_reward(known, comparisons, one_unit=True, **options)
+    reward = fit_linear_reward(known, comparisons, one_unit=True, **options)   # all numbers on one scale
     return pair_accuracy(reward.rewards(unseen), test_pairs)
+
+# %% [markdown]
+# > **Predict.** One rater each on 2,000 pairs; three on 666; five on 400; nine on 222. Which predicts unseen verdicts best?
 
 # %%
 from course_lib.preferences.label_designs import consensus_comparisons
@@ -187,7 +190,7 @@ for name, values in ways.items():
     print(f"{name:22s} {np.mean(values):.3f}")
 
 # %%
-show(plots.ways_to_spend(ways, "4,000 readings: many texts once, or few texts often?",
+show(plots.ways_to_spend(ways, "4,000 readings teach most when each text is read once",
                          "share of unseen verdicts predicted"),
      alt="Test accuracy for four ways to spend 4,000 readings: one rater each on many pairs, or "
          "three, five or nine raters each on fewer pairs.")
@@ -204,7 +207,7 @@ expect(single > nine, "many texts read once beat few texts read nine times",
 #
 # InstructGPT's labellers ranked four to nine answers at a time. An order of four holds six verdicts
 # ([**exercise 09.1**](../exercises/09_reward_model.ipynb)), for the reading of four texts instead of twelve. Six verdicts from four
-# readings are not independent, though: one odd rating spoils three of them. What are they worth?
+# readings are not independent, though: one odd rating can spoil three of them. What are they worth?
 #
 # > **Predict.** 1,200 readings: 600 pairs; or 300 rankings of four, which hold 1,800 pairs. Which teaches more?
 
@@ -225,31 +228,38 @@ for name, values in ways.items():
     print(f"{name:40s} {np.mean(values):.3f}")
 
 # %%
-show(plots.ways_to_spend(ways, "The same 1,200 readings, as pairs and as rankings",
+show(plots.ways_to_spend(ways, "The same 1,200 readings teach more as rankings of four than as pairs",
                          "share of unseen verdicts predicted"),
      alt="Test accuracy for 1,200 readings asked for as pairs and as rankings of three, four and "
          "five, and for as many separate pairs as rankings of five hold.")
-as_pairs, as_fours, separate = (np.mean(list(ways.values())[k]) for k in (0, 2, 4))
+as_pairs, as_fours, as_fives, separate = (np.mean(list(ways.values())[k]) for k in (0, 2, 3, 4))
 expect(as_fours > as_pairs, "the same readings teach more as rankings of four than as pairs",
        ci=as_fours > as_pairs - 0.03, measured=f"{as_fours:.3f} against {as_pairs:.3f}")
+expect(separate > max(as_fours, as_fives), "as many separate verdicts teach more than any ranking",
+       ci=separate > as_pairs - 0.03, measured=separate)
 
 # %% [markdown]
 # Rankings of four win over pairs, for the same reading; rankings of five add nothing more here. They do not reach as many *separate*
 # verdicts (the last row), which cost more than three times the reading. One grain of salt: the price is counted in texts read. Ordering
 # four takes a person longer than reading them, and these orders were made from ratings that were given one at a time.
 #
+# (Verdicts of one ranking repeat each text three times. InstructGPT's reward model learned texts by heart when they were shuffled among
+# all others; so its authors kept each ranking together, in one step of the training.)
+#
 # ## 9.5 What a pretrained model already knows
 #
-# SmolLM2 has 135 million weights and has read some two trillion tokens. We change none of them. Each sentence is put before it with a cue,
+# SmolLM2 has 135 million weights and has read some two trillion tokens; ours is the version that was also taught to follow
+# instructions. We change none of its weights: they are **frozen**. Each sentence is put before it with a cue,
 #
 # > *the sentence*<br>Sentiment:
 #
-# and then we stop it and look inside: its state at the colon in the top layer and in layer 24, and the mean of layer 20 over all tokens,
-# 1,728 numbers. Whatever the model was about to say about the sentence stands in there, somewhere. A reward is then one weight for
-# each number, fitted with your loss of lesson 03.
+# and then we stop it and look inside. Between its 30 blocks run 576 numbers per token, as 128 did in lesson 07. We keep them at the colon,
+# behind the last block and behind block 24, and the mean over all tokens behind block 20: 1,728 numbers, the text's **features**. What
+# the model was about to say about the sentence stands in there, somewhere. A reward is then one weight for each feature, fitted with
+# the loss of lesson 03.
 #
-# Reading all texts takes minutes (`benchmarks/text_reward.py features`), so the course ships the result, reduced to the directions in
-# which the texts differ most, under 2 MB. The texts themselves cannot be read out of it.
+# Reading all texts takes minutes (`benchmarks/text_reward.py features`), so the course ships the result, reduced to the 200 directions in
+# which the texts differ most (their *principal components*), under 2 MB. The texts themselves cannot be read out of it.
 
 # %%
 file = root() / "assets" / "features" / "rated_texts_135m.npz"
@@ -260,7 +270,7 @@ expect(asked > dictionary, "asked outright, without one label, the model beats t
        measured=f"{asked:.3f} against {dictionary:.3f}")
 
 # %% [markdown]
-# "Asked outright" means: does it think that *positive* comes next, or *negative*? Not a single label went into that. How far do labels
+# "Asked outright" means: does it think that *positive* comes next, or *negative*? None of our labels went into that. How far do they
 # take it?
 
 # %%
@@ -275,8 +285,8 @@ expect(np.mean(curve[300]) > dictionary + 0.02, "300 verdicts beat the experts' 
        measured=np.mean(curve[300]))
 
 # %% [markdown]
-# Lesson 03's words needed 10,000 verdicts to pass the dictionary. This is what *pretraining* buys: the model had learned what words do to
-# each other long before anybody labelled anything, and the labels only say which of the things it knows we care about.
+# Lesson 03's words passed the dictionary with 10,000 verdicts, not with 3,000. This is what *pretraining* buys: the model had learned what
+# words do to each other before it saw one of our labels, and the labels only say which of the things it knows we care about.
 #
 # ## 9.6 Your own reward model
 #
@@ -290,8 +300,8 @@ expect(my_accuracy > 0.55, "30 verdicts predict other people better than a coin"
 
 # %% [markdown]
 # Is it *your* taste, or everybody's? Thirty clicks cannot tell: they choose among directions in which the pretrained model already
-# sorts texts. What they can do is to turn it to another question. (Label once more by "which is funnier", and see.) What does
-# it like best and least among sentences that nobody showed you?
+# sorts texts. What they can do is to turn it to another question. (Call `RUN` in section 9.2 `"text-funny"`, label by "which is
+# funnier", and see.) What does it like best and least among sentences that nobody showed you?
 
 # %% tags=["third-party-text"]
 rewards = my_reward.rewards(unseen)
@@ -318,8 +328,14 @@ if budget(full=True, ci=False):
     gold = load_gold().reward.rewards(full)
     for one, crowds, sentence in zip(yours, gold, sentences):
         print(f"yours {one:+.2f}   30,000 verdicts {crowds:+.2f}   {sentence}")
+    expect(gold[0] - gold[1] > 1 > gold[2] - gold[3], "30,000 verdicts tell smiling from yawning, but "
+           "hardly “not bad” from “not good”", measured=[round(g, 2) for g in gold.tolist()])
 
 # %% [markdown]
+# The second column is a reward of the same kind, fitted to 30,000 verdicts of the crowd. Look at its last three lines: "not bad at all"
+# and "not good at all" are nearly the same to it, and a plain fact sounds like a complaint. Labels choose among what the model knows; what
+# it does not know they cannot teach it.
+#
 # ## 9.7 How sure were you?
 #
 # You said not only which, but how surely. Should a sure verdict count more? In the loss this is one factor,
@@ -358,14 +374,23 @@ for low, high in ((1, 1), (2, 2), (3, 4), (5, 8)):
 
 # %% [markdown]
 # Verdicts by one point are wrong much more often. But they are *right* more often than not, there are many of them, and they are about
-# the close pairs, which are the hard ones to learn. What their weight saves in noise, it loses in information.
+# the close pairs, which are the hard ones to learn. What a small weight saves in noise it loses in information.
 #
+# And your own 30, now that their weights have a use? (Whatever the difference, it is chance.)
+
+# %%
+mine_weighed = fit_linear_reward(known, my_pairs, one_unit=True, weight=my_weight, loss=confidence_loss)
+print(f"your verdicts all alike {my_accuracy:.3f}, "
+      f"by sureness {pair_accuracy(mine_weighed.rewards(unseen), test_pairs):.3f}")
+
+# %% [markdown]
 # ## 9.8 A transformer of our own
 #
 # The pretrained model is some 140 times as large as the GPT of lesson 07, too large to be asked in every step of a training. Lesson 10 needs
-# something small: that GPT, with its table of words taken off and a **scalar head** in its place. The head
-# gives a number at every token. The reward is read at the *last* one, an end token behind the text: the attention looks back only, so
-# there and nowhere else all of the text has been read.
+# something small: that GPT, the one that reads pieces of words. The last step, in which it compares its state with every token, is taken
+# off. What is left is called the *trunk*; on it goes a **scalar head**, which makes one number of the state at each token. The reward is
+# read at the *last* one, an end token behind the text: attention looks back only, so nowhere else has the whole text been read, and that
+# it ends here.
 #
 # **Do [exercise 09.2](../exercises/09_reward_model.ipynb)**: reading it in the wrong place is the classic silent bug of reward models.
 
@@ -379,24 +404,25 @@ tokens, lengths = pack(tokenizer.encode_batch(["Lovely.", "It was lovely while i
 print(tokens, lengths)                                        # padded behind, with end tokens
 
 # %% [markdown]
-# Does the trunk of a language model help, as it helped above? Fit two to the same 1,000 verdicts: one starts from lesson 07's weights, one
-# from random ones.
+# Does the trunk of a language model help, as the large one helped above? Fit two to the same 1,000 verdicts: one starts from lesson 07's
+# weights, one from random ones. Now *all* weights are trained.
+#
+# > **Predict.** 1,000 verdicts on words got 64% of unseen verdicts right (lesson 03). What will these two get?
 
 # %%
 from course_lib.lm.gpt import GPT
 
+rewards_at_the_end = mine("09.2")
 labels = budget(full=1_000, ci=150)
 some = sample_comparisons(train, labels, seed=1_000)
-ids = tokenizer.encode_batch([text.text for text in train])
+ids, test_ids = (tokenizer.encode_batch([text.text for text in part]) for part in (train, test_texts))
 models = {"from the language model": (start.trunk, from_language_model(labels)),
           "from random weights": (GPT(start.trunk.config, seed=0), from_scratch(labels))}
 small = {}
 for name, (trunk, config) in models.items():
-    model = RewardModel(trunk, read=mine("09.2"))
-    losses = fit_reward_model(model, ids, tokenizer.eos, some, config)
-    small[name] = model
-    some_ids = tokenizer.encode_batch([text.text for text in test_texts])
-    accuracy = pair_accuracy(model.score(some_ids, tokenizer.eos), test_pairs)
+    small[name] = model = RewardModel(trunk, read=rewards_at_the_end)
+    fit_reward_model(model, ids, tokenizer.eos, some, config)
+    accuracy = pair_accuracy(model.score(test_ids, tokenizer.eos), test_pairs)
     print(f"{name:24s} {accuracy:.3f}")
 
 # %% [markdown]
@@ -411,13 +437,13 @@ def last_column(scores, lengths):
 model = small["from the language model"]
 sentence = tokenizer.encode("A lovely film.")
 company = tokenizer.encode("It begins slowly, and then it goes on like that for two more hours.")
-for name, read in (("right", mine("09.2")), ("bug", last_column)):
+for name, read in (("right", rewards_at_the_end), ("bug", last_column)):
     model.read = read
     with torch.no_grad():
         alone = model.score([sentence], tokenizer.eos)[0]
         beside = model.score([sentence, company], tokenizer.eos)[0]
     print(f"{name:6s} alone {alone:+.3f}, beside a longer text {beside:+.3f}")
-model.read = mine("09.2")
+model.read = rewards_at_the_end
 expect(abs(alone - beside) > 0.001, "read in the padding, a reward depends on its neighbours",
        measured=(alone - beside).item())
 
@@ -470,22 +496,22 @@ expect(by_words[1_000] > max(from_lm[1_000], scratch[1_000]),
 #
 # ## 9.10 The same job, upside down
 #
-# A reward for friendly text is a detector for unfriendly text: turn the sign round. Filters for toxicity are trained in just this way. Call a
-# test sentence *negative* when its mean rating is -1.5 or lower, let each score put the most negative first, and count.
+# A reward for friendly text is a detector for unfriendly text: turn the sign round. Filters for toxicity are trained in much the same
+# way. Call a test sentence *negative* when its mean rating is -1.5 or lower, let each score put the most negative first, and count.
 
 # %%
 negative = np.array([text.mean <= -1.5 for text in test_texts])
 labels = budget(full=3_000, ci=500)
 reward = fit_linear_reward(known, sample_comparisons(train, labels, 1_000), one_unit=True)
-scores = {"reward model, 3,000 verdicts": reward.rewards(unseen),
-          "VADER": vader_scores([text.text for text in test_texts])}
+ours = f"reward model, {labels:,} verdicts"
+scores = {ours: reward.rewards(unseen), "VADER": vader_scores([text.text for text in test_texts])}
 found = {name: negative[score.argsort().numpy()][:500].cumsum() / np.arange(1, 501)
          for name, score in scores.items()}
 show(plots.found_among_the_first(found, negative.mean(), "A reward turned round finds negativity"),
      alt="Share of truly negative texts among the first n, up to 500, for the reward model and "
          "for VADER; the dashed line is a blind pick.")
 at_200 = {name: shares[199] for name, shares in found.items()}
-expect(at_200["reward model, 3,000 verdicts"] > at_200["VADER"],
+expect(at_200[ours] > at_200["VADER"],
        "among the 200 most negative the reward model is right more often than the dictionary",
        ci=True, measured={name: round(float(share), 2) for name, share in at_200.items()})
 
@@ -495,7 +521,8 @@ expect(at_200["reward model, 3,000 verdicts"] > at_200["VADER"],
 #
 # ## 9.11 Where it fails
 #
-# Its surest mistakes on test verdicts, with the mean of everybody in brackets. What do they share?
+# Its surest mistakes on test verdicts: each time a rater preferred the first text and the model the second. In brackets stands the mean of
+# all raters. What do these pairs share?
 
 # %% tags=["third-party-text"]
 rewards = reward.rewards(unseen)
@@ -508,7 +535,7 @@ for k in wrong[gap[wrong].abs().argsort(descending=True)][:8].tolist():
     print(f"over:      {worse.text}  [{worse.mean:+.1f}]\n")
 
 # %% [markdown]
-# Some are the ceiling once more: one odd rater against everybody. Count how many:
+# In some of them the means side with the model. That is the ceiling once more: one odd rater against everybody. Count how many:
 
 # %%
 means = torch.tensor([text.mean for text in test_texts])
@@ -519,6 +546,9 @@ expect(sides_with_model > 0.4, "in many of its surest mistakes the crowd sides w
        ci=True, measured=sides_with_model)
 
 # %% [markdown]
+# The others are close calls, and mistakes of its own. Go further down the list (change the 8 above to 60) and you find cutting remarks
+# in warm words, and praise in dark ones.
+#
 # And is it still fooled by the text that fooled lesson 03's words? The pretrained model reads again:
 
 # %%
