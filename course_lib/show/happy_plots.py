@@ -93,5 +93,5 @@ def price_of_reward(looks: Mapping[str, Sequence[float]], title: str) -> Figure:
         axes.annotate(f"{number}", (x, y), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)
     axes.set(xlabel="KL to the SFT model (nats a text); numbers: updates", ylabel="score, share", title=title,
              ylim=(0, 1.08))
-    axes.legend(loc="lower right")
+    axes.legend(loc="center right")
     return figure

@@ -460,7 +460,7 @@ for name, (bits, nats) in measured.items():
 # %%
 table = {"knows nothing": np.log2(97), "counts pairs": guessed / np.log(2),
          **{name: bits for name, (bits, _) in measured.items()}}
-show(plots.bits_bars(table, "Per character the pieces of words are ahead, with the higher loss per token"),
+show(plots.bits_bars(table, "Per character the pieces of words are ahead"),
      alt="Bars of bits per character: 6.6 for knowing nothing, about 3.5 for counted pairs, and the "
          "two models below, that of pieces a little shorter.")
 apart = measured["pieces of words"][0] - measured["characters"][0]
