@@ -6,15 +6,35 @@ import torch
 from course_lib.lm.bpe import BPETokenizer
 from course_lib.lm.char_tokenizer import CharTokenizer
 from course_lib.lm.corpora import short_texts
+from course_lib.lm.generate import generate
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.metrics import score
 from course_lib.lm.shipped import BPE, CHAR, folder, load_gpt, load_shipped, save_gpt
+from course_lib.lm.text_rewards import PROXY_LABELS, load_proxy
+from course_lib.lm.tokenizer import begin
 from course_lib.rl.checkpoint import CheckpointError, save_checkpoint
 
 
-@pytest.mark.parametrize("name", [CHAR, BPE])
-def test_a_shipped_model_is_small(name):
-    assert (folder() / name).stat().st_size < 2_000_000
+@pytest.mark.parametrize("file", sorted(folder().glob("*.pt")), ids=lambda file: file.name)
+def test_what_is_shipped_is_small(file):
+    assert file.stat().st_size < 2_000_000
+
+
+@pytest.mark.parametrize("file", sorted(folder().glob("gpt_*.pt")), ids=lambda file: file.name)
+def test_a_shipped_model_writes_and_those_of_byte_pairs_share_their_tokens(file):
+    shipped = load_shipped(file.name)
+    written = generate(shipped.model, begin(shipped.tokenizer, "The ", 2), 8, eos=shipped.tokenizer.eos)
+    assert torch.isfinite(written.logprobs).all() and written.lengths.min() > 0
+    if file.name != CHAR:
+        assert shipped.tokenizer.engine.to_str() == load_shipped(BPE).tokenizer.engine.to_str()
+
+
+def test_the_shipped_reward_model_reads_the_tokens_of_the_shipped_models():
+    model, facts = load_proxy()
+    assert model.trunk.config.vocab_size == load_shipped(BPE).tokenizer.vocab_size
+    assert facts["labels"] == PROXY_LABELS
+    rewards = model.rewards(["A wonderful film.", "A dreadful film.", ""], load_shipped(BPE).tokenizer)
+    assert torch.isfinite(rewards).all() and rewards[0] > rewards[1]
 
 
 @pytest.mark.parametrize("name", [CHAR, BPE])
