@@ -87,8 +87,7 @@ def _(fn):
     shape_is(got, (2,), mistake="One reward for each text is wanted.")
     close(got, torch.tensor([0.3, 3.0]), likely=[
         ([0.1, 1.0], "This is the score at the *first* token, which has seen nothing of the text yet."),
-        ([0.2, 2.0], "One too far left: a text of length 3 ends in column 2. Count from the lengths, not from the end of the row."),
-        ([0.2, 2.0], "One too far left.")])
+        ([0.2, 2.0], "One too far left: a text of length 3 ends in column 2. Count from the lengths, not from the end of the row.")])
 
 
 @end.case("a short text beside a long one")
