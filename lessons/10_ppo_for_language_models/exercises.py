@@ -2,9 +2,10 @@
 # # Lesson 10 exercises: PPO for language models
 #
 # **Goals.** Write the four functions by which PPO for text differs from PPO for games: what a token earns, how far a policy is
-# from its reference, the advantage under a mask, the loss under a mask. Find two bugs that nothing complains about.
+# from its reference, the advantage under a mask, the loss under a mask. Find two bugs that nothing complains about, and tell four sick
+# runs apart.
 #
-# **Time.** About 115 minutes. The essential ones, 10.1 and 10.3, take 45 minutes. **Builds on** lesson 10, and on your answers
+# **Time.** About 100 minutes. The essential ones, 10.1 and 10.3, take 45 minutes. **Builds on** lesson 10, and on your answers
 # 02.1 and 02.2; do each exercise when the [lesson](../notebooks/10_ppo_for_language_models.ipynb) sends you here.
 #
 # One convention holds everywhere: all tensors are `(B, L - 1)`, and column `t` is about the choice of `tokens[:, t + 1]`. `mask` is
@@ -72,8 +73,9 @@ check("10.2", kl_estimates)
 # {{exercise 10.3}}
 #
 # Lesson 02's GAE, along each row. The value network says something about *every* column, also about the prompt and the padding,
-# and what it says there means nothing. After the last choice nothing follows: no value, no surprise. You may call your `gae` of
-# lesson 02 (time comes first there), or write the walk anew.
+# and what it says there means nothing. After the last choice nothing follows: no value, no surprise. Write the walk anew, from the last
+# column to the first, or call your `gae` of lesson 02: `from course_lib import mine` and `gae = mine("02.1")` in a cell of its own give it to
+# you, and it takes `(rewards, values, dones, last_value, gamma, lam)` with time first, `(T, B)`.
 
 # %% tags=["exercise:10.3"]
 def token_gae(rewards, values, mask, gamma, lam):
@@ -117,7 +119,7 @@ check("10.4", masked_policy_loss)
 # {{exercise 10.5}}
 #
 # PPO brings advantages to mean 0 and spread 1 before it learns from them. This function does so, and training runs. But the same
-# text gets other advantages when its batch happens to hold a long neighbour. One idea is at fault, in two lines.
+# texts get other advantages when their batch is filled up to a greater width. One idea is at fault, in two lines.
 
 # %% tags=["exercise:10.5"]
 def whiten(advantages, mask):
@@ -141,14 +143,16 @@ for width in (3, 4, 5):                                    # the same texts, mor
 check("10.5", whiten)
 
 # %% [markdown] tags=["solution-only"]
-# **What was wrong.** The zeros of the padding went into mean and spread. The mean is then too small, so on average a choice looks
-# *better* than it was, the more so the more padding there is; and every choice of the batch is pushed up a little.
+# **What was wrong.** The zeros of the padding went into mean and spread, and pull the mean toward 0. In the batch above it comes out too
+# small, so every choice looks *better* than it was; where the advantages are negative on average, every choice looks worse. What pushes
+# all choices the same way teaches nothing and adds noise (section 2.2), and how hard it pushes depends on the padding.
 
 # %% [markdown]
 # {{exercise 10.6}}
 #
 # Somebody lets the policy write at temperature 0.7, because the texts are nicer, and notes the log-probabilities of what was drawn.
-# Then PPO takes its first step, and already a third of the ratios are clipped. Nobody changed the policy in between.
+# Then PPO computes its first ratios, and most of them lie outside the clip already. Nobody changed the policy in between. One line is
+# wrong.
 
 # %% tags=["exercise:10.6"]
 def first_ratios(logits, old_logits, tokens, temperature):
@@ -178,7 +182,8 @@ check("10.6", first_ratios)
 
 # %% [markdown] tags=["solution-only"]
 # **What was wrong.** Two policies were compared that are not the same: the one that draws at 0.7 and the one at 1. The course
-# avoids the question: completions for learning are always drawn at temperature 1.
+# avoids the question: completions for learning are always drawn at temperature 1. (Top-k makes the same trouble: what may be drawn is then
+# another policy than the one whose log-probabilities are noted.)
 
 # %% [markdown]
 # {{exercise 10.7}}
@@ -189,7 +194,7 @@ check("10.6", first_ratios)
 # - **A**: the proxy stands at 3.9 and rises, gold falls, 60 nats of KL, distinct-2 is 0.2;
 # - **B**: the reward is flat, the KL is 0.1 nats after 60 updates, all ratios are near 1;
 # - **C**: 40% of the ratios are clipped in the very first minibatch of the first update;
-# - **D**: the advantages of one text differ with the length of the other texts in its batch.
+# - **D**: the same texts get other advantages when ten empty columns are added to their batch.
 #
 # The causes: `"beta too small"`, `"beta too large"`, `"log-probabilities of two policies"`, `"padding is counted"`.
 
@@ -213,8 +218,8 @@ check("10.7", diagnosis)
 # %% [markdown]
 # ## What you learned
 #
-# PPO on text is lesson 02's PPO with a mask: the functions are the same, and the mistakes are about *where*: which column is paid,
-# which one ends the episode, which ones may be counted.
+# PPO on text is lesson 02's PPO with a mask. The functions are the same, and the mistakes are about *where*: which column is paid, which
+# one ends the episode, which ones may be counted.
 #
 # **What failed here, on purpose:** whitening over padding and ratios between two temperatures. Both train, and both only make
 # everything a little worse, which is the worst kind of bug.

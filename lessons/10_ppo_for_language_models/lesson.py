@@ -6,10 +6,10 @@
 # is over-optimised.
 #
 # **Time.** About 60 minutes to read and run, 100 minutes for the exercises; the essential part takes 90 minutes in all. The cells use
-# about two CPU-minutes. **Builds on** lessons 02 (PPO), 08 (the SFT model) and 09 (the reward model).
+# about one CPU-minute. **Builds on** lessons 02 (PPO), 08 (the SFT model) and 09 (the reward model).
 #
-# This is the third and last step of what made ChatGPT: a language model, fine-tuned (lesson 08), a reward model from human verdicts
-# (lesson 09), and now reinforcement learning of the one against the other.
+# This is the last of the three steps that made InstructGPT, and ChatGPT after it: a language model, fine-tuned (lesson 08); a reward
+# model from human verdicts (lesson 09); and now reinforcement learning, in which the first is paid by the second.
 
 # %%
 import copy
@@ -40,8 +40,10 @@ torch.set_num_threads(1)
 # - The **reward model** reads a whole text and pays. It learned from 3,000 verdicts of people.
 # - The **value network** guesses, in the middle of a text, what will be paid in the end.
 #
-# A reward model has no zero point and no unit (lesson 03). We give it one: 0 is the mean of the SFT model's own texts, 1 is their
-# spread. After that a reward of 2 means "as good as two spreads better than what we started with".
+# Scores from verdicts have no zero point, and their scale says how sure the verdicts were (lesson 03). Before anything is priced in them
+# they get both: 0 is the mean of the SFT model's own texts, 1 is the *spread* of these, their standard deviation (Ziegler et al. 2019 did
+# the same). A reward of 2 then means: two spreads better than what we started with. The code calls this reward `proxy`; section 10.9
+# says why.
 
 # %%
 from course_lib.lm.completions import sample_completions
@@ -74,20 +76,13 @@ show_samples({"the SFT model wrote": [batch.texts[i] for i in some],
 # The four texts that the reward model likes best and the four it likes least. The prompt is the first few tokens of a real text;
 # everything after them is the model's. With under a million parameters it rarely makes sense, but it has moods.
 #
-# **What is different here.** From InstructGPT (Ouyang et al. 2022): a model a hundred and fifty thousand times smaller than its
-# largest; prompts are beginnings of texts, not instructions; the verdicts compare two texts about anything, not two answers to one
-# prompt; no pretraining gradients are mixed in; the critic's error is not clipped. From minRLHF's HappyGPT: texts may end, and
-# everything behind the end is masked (there every row has one length); a batch is learned from twice (there once, so its ratios are
-# always 1 and the clip never acts); advantages are whitened; what is sampled is the model itself, not its 30 favourite tokens; the
-# value network starts from a reward model that learned from people, not from the language model.
-#
 # ## 10.2 Writing is a game
 #
-# CartPole had states, actions, episodes. So has a text:
+# CartPole had states, actions, episodes. So has a text. In the field's words, writing is a *Markov decision process*:
 #
 # | lesson 02 | here |
 # |---|---|
-# | what the agent sees | the prompt and the tokens written so far |
+# | state: what the agent sees | the prompt and the tokens written so far |
 # | action | the next token, one of 1,024 |
 # | the world's answer | the token is appended; no dice, no physics |
 # | end of the episode | the end token, or the 24th token of the completion |
@@ -113,22 +108,23 @@ print("tokens", tuple(batch.tokens.shape), " mask", tuple(batch.mask.shape),
 # ## 10.3 What a token earns
 #
 # The reward model reads finished texts, so all of its reward falls on the last choice. That alone would do. But there is a second
-# account: for every token, the policy pays for having become likelier than the reference made it,
+# account: the policy pays for every token that it has made likelier than the reference does,
 #
 # $$r_t = -\beta\,\big(\log \pi(a_t|s_t) - \log \pi_\text{ref}(a_t|s_t)\big) \;+\; [\text{last token}]\cdot R(\text{text}).$$
 #
-# Summed over a text and averaged over many, the first part is $\beta$ times the KL divergence (section 10.5): the *price of distance*.
+# Summed over a text and averaged over many, the policy pays $\beta$ times the KL divergence (section 10.5): the *price of distance*.
+# $\beta$ is the price of one nat.
 #
-# **Now do [exercise 10.1](../exercises/10_ppo_for_language_models.ipynb)**, which is this formula. Below it stands at work, on a text
-# of a policy that was trained with it. (Your own comes at the end; this one is shipped, so that there is something to look at.)
+# **Now do [exercise 10.1](../exercises/10_ppo_for_language_models.ipynb)**, which is this formula. Below you see it at work, on a text
+# of a policy that was trained with it. (That one is shipped, so that there is something to look at; you train your own in section 10.7.)
 
 # %%
 from course_lib.lm.text_recipes import PAID, PAID_WITHOUT_KL, PROXY_RECIPE
 
 token_rewards = mine("10.1")
 trained, free = load_shipped(PAID).model, load_shipped(PAID_WITHOUT_KL).model
-paid = write(trained, proxy)
-earned = token_rewards(paid.rewards, paid.logprobs, paid.reference_logprobs, paid.mask, 0.1)
+paid, beta = write(trained, proxy), PROXY_RECIPE.beta
+earned = token_rewards(paid.rewards, paid.logprobs, paid.reference_logprobs, paid.mask, beta)
 
 ended = (paid.lengths >= 10) & (paid.lengths <= 18)       # a text that fits into a figure
 row = torch.where(ended, paid.rewards, -torch.inf).argmax().item()
@@ -136,29 +132,29 @@ chosen = paid.mask[row]
 words = [tokenizer.token(i) for i in paid.tokens[row, 1:][chosen].tolist()]
 
 # %%
-each = {"what each choice earns, beta = 0.1": earned[row][chosen].tolist()}
+each = {f"what each choice earns, beta = {beta:g}": earned[row][chosen].tolist()}
 title = "Every token pays for its distance; the last one is paid for the text"
 show(plots.token_bars(words, each, title, "reward"),
      alt="Bars over the tokens of one completion: small ones below and above zero, "
          "and a tall one at the last token.")
 total, distance = earned[row].sum().item(), paid.kl[row].item()
 print(paid.texts[row])
-print(f"reward {paid.rewards[row]:.2f} - 0.1 x {distance:.2f} nats = {total:.2f}")
-expect(abs(total - (paid.rewards[row].item() - 0.1 * distance)) < 1e-3,
+print(f"reward {paid.rewards[row]:.2f} - {beta:g} x {distance:.2f} nats = {total:.2f}")
+expect(abs(total - (paid.rewards[row].item() - beta * distance)) < 1e-3,
        "a text earns its reward less beta times its log-ratio", measured=total)
 
 # %% [markdown]
-# A bar above zero is a token that the policy has made *rarer* than it was; it happened to be drawn anyway, and is paid for that.
-# On average over what the policy writes, the account is never positive.
+# A bar above zero, before the last, is a token that the policy has made *rarer* than it was; it happened to be drawn anyway, and is paid
+# for that. On average over what the policy writes, this second account is never positive.
 #
 # ## 10.4 A value network of its own
 #
 # GAE needs a guess of what is still to come, at every token. In lesson 02 the critic was a second small network; here it must *read*,
 # so it is a second transformer. Which weights should it start with?
 #
-# Stiennon et al. (2020) took those of the **reward model**. It has learned to see in whole texts what people like; to see it in
-# half a text is a small step. And it is a network of its own: when policy and value share a body, what the value loss does to that body
-# is also done to the writing.
+# Stiennon et al. (2020) took those of the **reward model**. It has learned to see in whole texts what people like; what is left is to see
+# it coming in half a text. And it is a network of its own: when policy and value share a body, what the value loss does to that body is
+# also done to the writing.
 #
 # > **Predict.** How well does the reward model, untrained for this, know the final reward after 1 token? After 10? And a value
 # > network that starts from the SFT model instead?
@@ -196,13 +192,16 @@ expect(late > 0.4 > abs(np.mean(known["from the SFT model, new head"])),
        ci=late > 0.2, measured=f"{early:.2f} after the first token, {late:.2f} after 16 to 20")
 
 # %% [markdown]
+# Nobody ever asked the reward model about half a text, and still it is not starting from nothing. The rest the value network learns while
+# the policy is trained.
+#
 # ## 10.5 Distance, and three ways to guess it
 #
 # The Kullback–Leibler divergence of the policy from the reference is the mean, over everything the policy might write, of
-# $\log\pi/\pi_\text{ref}$. We cannot write everything. We can ask what one written text says about it, and there is more than one
+# $\log(\pi/\pi_\text{ref})$. We cannot write everything. We can ask what one written text says about it, and there is more than one
 # way to ask: **[exercise 10.2](../exercises/10_ppo_for_language_models.ipynb)**.
 #
-# > **Predict.** $k_1$, the plain log-ratio, is right on average. Which of its 256 values below will be negative? Which of the three
+# > **Predict.** $k_1$, the plain log-ratio, is right on average. How many of its 256 values below will be negative? Which of the three
 # > estimates will scatter least?
 
 # %%
@@ -224,10 +223,12 @@ expect(lowest["k1"] < 0 <= min(lowest["k2"], lowest["k3"]),
 # The exact line is the KL of each choice, summed over all 1,024 tokens that might have been chosen, along the sampled texts. For a
 # thousand tokens that is cheap, and all the figures of this lesson use it. For a vocabulary of a hundred thousand, people estimate.
 #
-# PPO's penalty is $k_1$, for a reason that is easy to miss: it is not the *value* of the penalty that trains, but its effect on what
-# is made likelier, and there $k_1$ is right on average. (GRPO, in lesson 12, puts $k_3$ into the loss instead.)
+# The exact KL is a sum over many choices and never negative; a single text's $k_1$ can be anything. PPO charges $k_1$ all the same, for a
+# reason that is easy to miss. The price is part of the *reward*, so nothing is differentiated through it: it only says how much likelier
+# each choice is to be made. Charged in this way, $k_1$ gives on average exactly the gradient of the KL, and neither $k_2$ nor $k_3$ does.
+# (GRPO, in lesson 12, puts $k_3$ into the loss instead, which is another matter.)
 #
-# **What is a good $\beta$?** Nobody knows beforehand; a nat is worth what the reward makes of it. Ziegler et al. (2019) let it move:
+# **What is a good $\beta$?** Nobody knows beforehand: it depends on what the reward pays for a nat. Ziegler et al. (2019) let it move:
 # name a distance, raise $\beta$ while the policy is farther away, lower it while it is nearer.
 
 # %%
@@ -240,7 +241,7 @@ for kl in (0.0, 2.0, 4.0, 6.0, 9.0, 9.0, 6.0, 5.0):
 # %% [markdown]
 # ## 10.6 Who is blamed?
 #
-# One number for twenty tokens. GAE shares it out by *surprise*: a token after which the value network expects more than before gets
+# One number for some twenty tokens. GAE shares it out by *surprise*: a token after which the value network expects more than before gets
 # praise. It is lesson 02's function, told where a text begins and ends: **[exercise
 # 10.3](../exercises/10_ppo_for_language_models.ipynb)**. Move $\lambda$ below.
 
@@ -264,14 +265,16 @@ expect(torch.allclose(whole[row][chosen][0], rest, atol=1e-3),
        "with lambda 1 the first token's advantage is all that was earned less the first guess")
 
 # %% [markdown]
-# With $\lambda = 0$ only the tokens after which the guess jumps are praised or blamed; with $\lambda = 1$ every token gets what was
-# still to come, deserved or not, which is what lesson 08's policy gradient did. We use 0.95.
+# With $\lambda = 0$ only the tokens after which the guess jumps are praised or blamed. With $\lambda = 1$ every token gets all that was
+# still to come, less the guess before it, whether it deserved it or not: lesson 08's policy gradient with another baseline. We use 0.95.
+# And $\gamma = 1$: a text is short, and an end is worth as much as a beginning.
 #
 # ## 10.7 The loop
 #
 # All parts are there. The clipped loss is your function of lesson 02 with a mask, **[exercise
 # 10.4](../exercises/10_ppo_for_language_models.ipynb)**; the advantages are brought to mean 0 and spread 1 over the choices, and only
-# over them, which is **exercise 10.5**; **exercise 10.6** is about a policy that is not the one that wrote. One update by hand:
+# over them (*whitening*), which is **exercise 10.5**; **exercise 10.6** is about log-probabilities of a policy that is not the one that
+# wrote. One update by hand:
 
 # %%
 from course_lib.lm.completions import completion_logprobs, draw_prompts
@@ -326,8 +329,26 @@ expect(apart < 1e-4, "the update by hand and the library's give the same policy"
        measured=f"largest difference of a weight {apart:.0e}")
 
 # %% [markdown]
-# Now let it run. Left: what it is paid; right: how far it has gone. The button stops it after the update in progress; run the cell
-# again and it goes on, tomorrow too. `retrain=True` trains as long as the shipped one was; otherwise we watch the beginning.
+# **What is different here.** From InstructGPT (Ouyang et al. 2022):
+#
+# - the model is nearly two hundred thousand times smaller than its largest; prompts are beginnings of texts, not instructions;
+# - the verdicts compared two texts about anything, not two answers to one prompt;
+# - each batch is learned from twice (there once), the learning rate falls, and no running mean of the weights is kept;
+# - no gradients of pretraining are mixed in;
+# - the critic's error is not clipped, as OpenAI's published code has it, and a text that is cut off is judged as it stands.
+#
+# From minRLHF's HappyGPT, a small program to read beside ours:
+#
+# - texts may end, and everything behind the end is masked (there every row has one length, and no prompt);
+# - a batch is learned from twice (there once, before the policy has moved, so the clip has nothing to do);
+# - advantages are whitened; what is sampled is the model itself, not its 30 favourite tokens;
+# - the value network starts from a reward model that learned from people, not from the language model.
+#
+# Now let it run. Left: what it is paid. In the middle: how far it has gone, in nats a text. Right, the *explained variance*: how much of
+# the differences in what texts earn the value network foresaw, 1 for all of it, 0 for none (and below 0 for worse than none).
+#
+# The button stops it after the update in progress; run the cell again and it goes on, tomorrow too. `retrain = True` trains as long as
+# the shipped one was; otherwise we watch the beginning.
 #
 # > **Predict.** What will the texts look like after 12 updates, which is 1,500 texts?
 
@@ -337,12 +358,11 @@ from course_lib.paths import my_work
 from course_lib.show.training_view import watch
 
 retrain = False
-settings = replace(PROXY_RECIPE, bfloat16=bfloat16_is_quick())
-folder = my_work() / "checkpoints"
-run = new_run(settings, folder / "10-ppo.pt" if retrain else None)
+settings = replace(PROXY_RECIPE, bfloat16=bfloat16_is_quick())             # 16-bit products, as in 7.7
 goal = settings.updates if retrain else budget(full=12, ci=2)
-watch(run.train(until=goal), curves=("reward", "kl_from_reference", "explained_variance"),
-      past=run.history, total=goal * settings.completions, unit="completions")
+run = new_run(settings, my_work() / "checkpoints" / f"10-ppo-{goal}.pt")
+view = watch(run.train(until=goal), curves=("reward", "kl_from_reference", "explained_variance"),
+             past=run.history, total=goal * settings.completions, unit="completions")
 
 # %% [markdown]
 # ## 10.8 Before and after
@@ -352,7 +372,7 @@ watch(run.train(until=goal), curves=("reward", "kl_from_reference", "explained_v
 
 # %%
 few = unseen[:: len(unseen) // 8][:8]
-after = {"SFT": reference, f"after {goal} updates": run.policy, "shipped": trained,
+after = {"SFT": reference, f"after {run.updates} updates": run.policy, "shipped": trained,
          "shipped, no price": free}
 written = {name: write(model, proxy, seed=4, prompts=few).texts for name, model in after.items()}
 show_samples(written)
@@ -370,18 +390,22 @@ expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a s
        ci=gain > 0.3, measured=f"{gain:+.2f} spreads at {stands['shipped'].kl:.1f} nats")
 
 # %% [markdown]
+# Read the last two lines together: what more was earned without a price, and what was paid for it in distance and variety. Is it worth it?
+# The reward cannot say. Somebody else must.
+#
 # ## 10.9 The leash, and what happens without it
 #
 # Our reward model learned from 3,000 verdicts. It is a **proxy**: what we want is what people like, and it has met a few answers to
-# that question. In lesson 09 a far better model was fitted to 30,000 verdicts, on other texts, with a pretrained model's eyes. Let it
-# stand for people and call it **gold**. Nobody trains on gold; it looks on. And let there be a poorer proxy as well, from only 100
-# verdicts.
+# that question. In lesson 09 (section 9.6) you met a far better one, fitted to 30,000 verdicts, on other texts, with a pretrained model's
+# eyes. Let it stand for people and call it **gold**. Nobody trains on gold; it looks on. And let there be a poorer proxy as well, from
+# only 100 verdicts. (In the experiments of Gao et al. (2023), whom we follow, gold itself gave the verdicts from which proxies learned.
+# Here both learned from people.)
 #
 # > **Predict.** A policy is paid by a proxy, for a long time, with no price on distance. What do proxy and gold say as it moves away?
 # > Does it matter how many verdicts the proxy has seen?
 #
 # The runs below were measured by `benchmarks/text_rl.py` (gold reads with the 135M model, which takes minutes). The axis is the
-# distance, on the root scale that Gao et al. (2023) found natural; one on the other axis is one spread of the SFT model's texts.
+# distance, on the root scale that Gao et al. found natural; 1 on the other axis is one spread of the SFT model's texts.
 
 # %%
 from course_lib.lm.over_optimisation import measured
@@ -434,8 +458,10 @@ expect(looks[-1].distinct_2 < 0.7 * with_kl.distinct_2,
        measured={"without": round(looks[-1].distinct_2, 2), "with": round(with_kl.distinct_2, 2)})
 
 # %% [markdown]
-# This is *Goodhart's law* at work: the proxy is right about the texts on which it learned, and PPO leaves those texts in search of its
-# mistakes. The price on distance does not make the proxy better. It keeps the policy where the proxy knows what it is talking about.
+# This is *Goodhart's law*: when a measure becomes a target, it ceases to be a good measure. The proxy is roughly right about texts like
+# those on which it learned, and PPO leaves them and finds its mistakes. The price on distance does not make the proxy better. It keeps the
+# policy where the proxy knows what it is talking about. (Stopping early does so, too. In Gao et al.'s runs the penalty did no more than
+# that: gold at a given distance was not better for it.)
 #
 # ## 10.10 The reward model is differentiable. Why not just follow its gradient?
 #
@@ -477,14 +503,15 @@ expect(soft[-1] > max(real) and soft[-1] > hard[-1],
 # %% [markdown]
 # The gradient leads where no text has ever been. The mixture is a point between words, which the reward model never saw and is free
 # to adore; the nearest real tokens are word salad, far from anything the SFT model would write. PPO only ever asks about texts that
-# the policy can write, one token at a time, and that is its whole advantage. (There *are* ways to get gradients through choices,
-# for instance Gumbel-softmax; they too must be kept on a leash.)
+# the policy can write, one token at a time. And it may ask anybody: VADER, a program, a person, none of whom has a gradient. (There *are*
+# ways to get gradients through choices, for instance Gumbel-softmax; they too must be kept on a leash.)
 #
 # ## 10.11 Which parts matter? And a simpler rival
 #
 # Each part was left out in turn, all else equal, paid by VADER (`benchmarks/text_rl.py`; short runs). **RLOO** (Ahmadian et al. 2024)
-# leaves out most of them at once: no value network, no GAE. It writes four completions of each prompt and compares each with the mean
-# of the other three.
+# leaves out most of them at once: no value network, no GAE. A text is one action. It writes four completions of each prompt and compares
+# each with the mean of the other three: your siblings of exercise 08.4. (Ours keeps two parts that theirs does without: each batch is
+# learned from twice, under the clip, and advantages are divided by their spread.)
 
 # %%
 kinds = {"parts": "PPO", "no-value-start": "value network from the SFT model",
@@ -515,9 +542,14 @@ def path(many):
 longer = {"PPO": measured("vader"), "RLOO": measured("rloo")}
 lines = {label: path(many) for label, many in longer.items()}
 points = [(one.kl, one.rewards["vader"]) for one in measured("best-of-n")[0]["looks"]]
-lines["best of 1, 2, 4, 8, 16"] = np.array(points).T
-show(plots.trade_off(lines, (5.0, 0.8), "Reward against distance: how much does a nat buy?"),
+lines["best of 1, 2, 4, 8, 16 (KL at most)"] = np.array(points).T
+title = "For the same distance, the best of n is happier than what was trained"
+show(plots.trade_off(lines, (5.0, 0.8), title),
      alt="VADER against KL for PPO, RLOO and best of n, with the target corner of 0.8 at 5 nats.")
+kl, best = points[-1]
+there = {label: np.interp(kl, *lines[label]) for label in longer}
+expect(best > max(there.values()), "the best of 16 is happier than PPO's and RLOO's texts as far away",
+       measured={"best of 16": best, **there})
 
 # %%
 for label, many in longer.items():
@@ -528,21 +560,22 @@ reached = [r["reached"] for many in longer.values() for r in many]
 print(f"the course's target, VADER 0.80 at 5 nats in 60 CPU-seconds: {sum(reached)} of {len(reached)}")
 
 # %% [markdown]
-# Best of 16 buys more with less distance than any training here. It pays at another counter: sixteen times the writing, for ever.
-# Training pays once. That is the whole trade, and lesson 12 comes back to it.
+# For its distance the best of 16 is happier than anything that was trained here. It pays at another counter: sixteen times the writing,
+# for ever. Training pays once. That is the whole trade, and lesson 12 comes back to it.
 #
 # **[Exercise 10.7](../exercises/10_ppo_for_language_models.ipynb)** asks you to tell four sick runs apart by such numbers.
 #
 # ## What you learned
 #
 # A text is an episode, a token is an action. The reward comes once, at the end; the price of distance at every token. A value network
-# that starts as the reward model knows early how a text will end, and GAE shares the reward out by its surprises. The clipped loss is
-# lesson 02's, with a mask. The KL penalty is not a refinement: it is what keeps an imperfect reward model useful.
+# that starts as the reward model need not start from nothing, and GAE shares the reward out by its surprises. The clipped loss is
+# lesson 02's, with a mask. A limit on the distance is not a refinement: it is what keeps an imperfect reward model useful.
 #
 # **What failed:** PPO without a price on distance, which makes the proxy happy and the texts worthless; following the reward
 # model's gradient, which finds points that are no texts. And this model is tiny: it learned to *sound* pleased, not to say anything.
 #
-# **Further reading.** L. Ouyang et al. (2022), *Training language models to follow instructions with human feedback*; N. Stiennon et
-# al. (2020), *Learning to summarize from human feedback*; L. Gao et al. (2023), *Scaling laws for reward model overoptimization*; A.
-# Ahmadian et al. (2024), *Back to basics: revisiting REINFORCE style optimization for learning from human feedback in LLMs*; S. Huang et
-# al. (2024), *The N+ implementation details of RLHF with PPO*.
+# **Further reading.** D. Ziegler et al. (2019), *Fine-tuning language models from human preferences*; N. Stiennon et al. (2020),
+# *Learning to summarize from human feedback*; L. Ouyang et al. (2022), *Training language models to follow instructions with human
+# feedback*; L. Gao et al. (2023), *Scaling laws for reward model overoptimization*; A. Ahmadian et al. (2024), *Back to basics:
+# revisiting REINFORCE style optimization for learning from human feedback in LLMs*; S. Huang et al. (2024), *The N+ implementation
+# details of RLHF with PPO*.

@@ -79,7 +79,7 @@ def _(fn):
 
 estimate = exercise(
     "10.2", title="Three ways to estimate a KL", function="kl_estimates", points=2, kind="implement",
-    difficulty=1, importance=3, minutes=15, reference="course_lib.exercises.cases.lesson_10:kl_estimates",
+    difficulty=1, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_10:kl_estimates",
     hints=("Call d = logprobs - reference_logprobs. k1 is d itself.",
            "k2 is half the square of d. k3 corrects k1 by something whose mean is zero: the inverse ratio minus 1.",
            "d = logprobs - reference_logprobs; return d, d ** 2 / 2, d + (-d).exp() - 1."))
@@ -142,9 +142,9 @@ advantage = exercise(
     hints=("It is lesson 02's GAE along each row. What is new: the row holds columns that are no choices, before and behind.",
            "After the last choice nothing follows: the next value there is 0, whatever the value network says about padding. "
            "Multiply rewards and values by the mask first, and the advantages by the mask in the end.",
-           "values = values * mask; walk t from the last column to the first: next_value = values[:, t + 1] (0 behind the last); "
-           "surprise = rewards[:, t] * mask[:, t] + gamma * next_value - values[:, t]; later = surprise + gamma * lam * later * "
-           "mask[:, t + 1]; advantages[:, t] = later * mask[:, t]."))
+           "rewards, values = rewards * mask, values * mask; later = next_value = 0; then for t from the last column to the first: "
+           "surprise = rewards[:, t] + gamma * next_value - values[:, t]; later = (surprise + gamma * lam * later) * mask[:, t]; "
+           "advantages[:, t], next_value = later, values[:, t]."))
 
 GAE_REWARDS = torch.tensor([[0.0, -0.1, 0.2, 1.0, 0.0], [0.0, 0.3, 0.0, -0.2, 2.0], [0.0, 0.7, 0.0, 0.0, 0.0]])
 GAE_VALUES = torch.tensor([[5.0, 0.5, 0.8, 0.6, 7.0], [3.0, 1.0, 1.2, 1.5, 1.9], [4.0, 0.2, 6.0, 6.0, 6.0]])
@@ -218,7 +218,7 @@ def _(fn):
 
 masked = exercise(
     "10.4", title="The clipped objective, told where to look", function="masked_policy_loss", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.rl.ppo_loss:clipped_policy_loss",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.rl.ppo_loss:clipped_policy_loss",
     hints=("Take your function of 02.2 up to the mean. Which tokens may the mean be taken over?",
            "Sum the gains where mask is True, and divide by the number of True, not by the number of columns.",
            "gain = torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages); "
@@ -289,8 +289,8 @@ def _(fn):
 
 padding = exercise(
     "10.5", title="Find the silent bug: whitening", function="whiten", points=2, kind="bug",
-    difficulty=2, importance=2, minutes=15, reference="course_lib.lm.token_ppo:whiten",
-    hints=("Give it one short text and one long one, and look at the mean of what comes out, over the choices alone.",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.lm.token_ppo:whiten",
+    hints=("Give it the same texts in a wider batch, and look at the mean of what comes out, over the choices alone.",
            "How many numbers went into the mean, and how many into the spread? How many of them are padding?",
            "advantages[mask].mean() and advantages[mask].std(): take both over the choices only, and multiply by the mask afterwards."))
 
@@ -355,7 +355,7 @@ ratio = exercise(
     difficulty=2, importance=3, minutes=15, reference="course_lib.exercises.cases.lesson_10:first_ratios",
     hints=("Before anything has moved, new and old policy are the same. What must every ratio be then, at any temperature?",
            "The policy that wrote is softmax(logits / temperature). Which policy stands above the fraction line?",
-           "Divide the new logits by the temperature as well: new = token_logprobs(logits / temperature, tokens)."))
+           "Divide the new logits by the temperature as well: logprobs = chosen(logits / temperature)."))
 
 
 def first_ratios(logits: torch.Tensor, old_logits: torch.Tensor, tokens: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -415,7 +415,7 @@ diagnose = exercise(
 RUNS = ("A: proxy 3.9 and rising, gold falling, KL 60 nats, distinct-2 0.2",
         "B: reward flat, KL 0.1 nats after 60 updates, ratios all near 1",
         "C: 40% of the ratios clipped in the very first minibatch of the first update",
-        "D: advantages of the same text differ with the length of the others in its batch")
+        "D: the same texts get other advantages when ten empty columns are added to their batch")
 ILLNESSES = ("beta too small", "beta too large", "log-probabilities of two policies", "padding is counted")
 
 
@@ -458,5 +458,5 @@ def _(fn):
 @diagnose.case("run D")
 def _(fn):
     if (got := _said(fn, "D")) != "padding is counted":
-        raise Fail("diagnosis()['D']", "another cause", repr(got), "A longer neighbour adds columns to a short text, and nothing else. What "
-                   "stands in those columns?")
+        raise Fail("diagnosis()['D']", "another cause", repr(got), "Columns were added to the texts, and nothing else. What stands in those "
+                   "columns?")
