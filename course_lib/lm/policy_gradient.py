@@ -20,9 +20,10 @@ from course_lib.lm.metrics import distinct_n
 from course_lib.lm.prompts import Prompts
 from course_lib.lm.sentiment import completions, sentiment, whole_texts
 from course_lib.lm.tokenizer import Tokenizer
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.rl.checkpoint import save_checkpoint
 from course_lib.rl.policy_gradient import policy_gradient_loss
 from course_lib.rl.ppo import TrainingDiverged
+from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
 
 RewardFunction = Callable[[Sequence[str]], Tensor]                  # texts -> (texts,)
 AdvantageFunction = Callable[[Tensor], Tensor]                      # (prompts, copies) -> (prompts, copies)
@@ -138,12 +139,7 @@ class PolicyGradient:
             if self.checkpoint is not None and (progress.steps in (last, self.config.updates)
                                                 or progress.steps % self.config.checkpoint_every == 0):
                 self.save()
-            try:
-                yield progress
-            except GeneratorExit:                           # the loop over us was left: keep what it has reached
-                if self.checkpoint is not None:
-                    self.save()
-                raise
+            yield from handed_over(progress, self)
 
     def _update(self) -> dict:
         config, eos = self.config, self.tokenizer.eos
@@ -173,11 +169,7 @@ class PolicyGradient:
                 "gradient_norm": norm.item(), "text": texts[0]}
 
     def _diverged(self, what: str) -> TrainingDiverged:
-        if self.checkpoint is not None and Path(self.checkpoint).exists():
-            kept = f"The last good state, after update {len(load_checkpoint(self.checkpoint)['history'])}, is in " \
-                   f"{self.checkpoint}: make the models and PolicyGradient again to go on from it."
-        else:
-            kept = "No checkpoint was kept: give PolicyGradient a `checkpoint` path."
+        kept = last_good(self.checkpoint, lambda state: f"update {len(state['history'])}")
         return TrainingDiverged(f"{what}, in update {len(self.history) + 1}. {kept} Lower the learning rate, or look "
                                 "at what the reward gave.")
 
@@ -190,18 +182,9 @@ class PolicyGradient:
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint. Raises CheckpointError when it is damaged or belongs to other settings."""
-        state = load_checkpoint(path)
-        theirs, ours = state.get("config", {}), asdict(self.config)
-        differing = [f"{name} {theirs.get(name)} there, {ours[name]} here"
-                     for name in ours if theirs.get(name) != ours[name]]
-        if differing:
-            raise CheckpointError(f"{Path(path).name} was trained with other settings ({'; '.join(differing)}). "
-                                  "Delete it to start again, or give another checkpoint path.")
-        try:
+        state = load_matching(path, asdict(self.config))
+        with shapes_must_fit(path):
             self.model.load_state_dict(state["model"])
-        except RuntimeError as error:
-            raise CheckpointError(f"{Path(path).name} holds a model of another shape. Delete it to start again, or "
-                                  "give another checkpoint path.") from error
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.cpu_seconds = state["cpu_seconds"]

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from course_lib.lm.corpora import TokenStream
 from course_lib.lm.gpt import GPT
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.rl.checkpoint import save_checkpoint
 from course_lib.rl.ppo import TrainingDiverged
+from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]      # called as `next_token_loss` is, returns ()
 
@@ -101,12 +102,7 @@ class Pretraining:
             progress = self._some_steps(until)
             if self.checkpoint is not None and (self.done >= 1 or self.steps % self.config.checkpoint_every == 0):
                 self.save()
-            try:
-                yield progress
-            except GeneratorExit:                           # the loop over us was left: keep what it has reached
-                if self.checkpoint is not None:
-                    self.save()
-                raise
+            yield from handed_over(progress, self)
 
     def _some_steps(self, until: int | None) -> PretrainProgress:
         losses, norm, every = [], 0.0, self.config.report_every
@@ -155,12 +151,7 @@ class Pretraining:
         return total / len(inputs)
 
     def _diverged(self, loss: float, norm: float) -> TrainingDiverged:
-        if self.checkpoint is not None and Path(self.checkpoint).exists():
-            steps = load_checkpoint(self.checkpoint)["steps"]
-            kept = f"The last good state, after step {steps}, is in {self.checkpoint}: make the model and " \
-                   "Pretraining again to go on from it."
-        else:
-            kept = "No checkpoint was kept: give Pretraining a `checkpoint` path."
+        kept = last_good(self.checkpoint, lambda state: f"step {state['steps']}")
         return TrainingDiverged(f"The loss of step {self.steps + 1} is {loss} and its gradient {norm} long. {kept} "
                                 "Lower the learning rate or lengthen the warm-up.")
 
@@ -174,18 +165,9 @@ class Pretraining:
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint. Raises CheckpointError when it is damaged or belongs to other settings."""
-        state = load_checkpoint(path)
-        theirs, ours = state.get("config", {}), asdict(self.config)
-        differing = [f"{name} {theirs.get(name)} there, {ours[name]} here"
-                     for name in ours if theirs.get(name) != ours[name]]
-        if differing:
-            raise CheckpointError(f"{Path(path).name} was trained with other settings ({'; '.join(differing)}). "
-                                  "Delete it to start again, or give another checkpoint path.")
-        try:
+        state = load_matching(path, asdict(self.config))
+        with shapes_must_fit(path):
             self.model.load_state_dict(state["model"])
-        except RuntimeError as error:
-            raise CheckpointError(f"{Path(path).name} holds a model of another shape. Delete it to start again, or "
-                                  "give another checkpoint path.") from error
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.generator.set_state(state["generator"])

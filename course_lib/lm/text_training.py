@@ -18,8 +18,9 @@ from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import AdaptiveBeta, token_rewards
 from course_lib.lm.metrics import distinct_n
 from course_lib.lm.tokenizer import Tokenizer
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.rl.checkpoint import save_checkpoint
 from course_lib.rl.ppo import TrainingDiverged
+from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
 
 TokenRewards = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]        # called as `token_rewards` is
 MaskedLoss = Callable[[Tensor, Tensor, Tensor, float, Tensor], Tensor]          # as `clipped_policy_loss` with a mask
@@ -103,12 +104,7 @@ class TextTraining:
             if self.checkpoint is not None and (self.updates >= goal
                                                 or self.updates % self.config.checkpoint_every == 0):
                 self.save()
-            try:
-                yield progress
-            except GeneratorExit:                           # the loop over us was left: keep what it has reached
-                if self.checkpoint is not None:
-                    self.save()
-                raise
+            yield from handed_over(progress, self)
 
     def _update(self) -> TextProgress:
         started, config = time.process_time(), self.config
@@ -182,12 +178,7 @@ class TextTraining:
         optimizer.step()
 
     def _diverged(self, what: str) -> TrainingDiverged:
-        if self.checkpoint is not None and Path(self.checkpoint).exists():
-            updates = load_checkpoint(self.checkpoint)["updates"]
-            kept = f"The last good state, after update {updates}, is in {self.checkpoint}: make the models and the " \
-                   "run again to go on from it."
-        else:
-            kept = "No checkpoint was kept: give the run a `checkpoint` path, and make the models again."
+        kept = last_good(self.checkpoint, lambda state: f"update {state['updates']}")
         return TrainingDiverged(f"{what}, in update {self.updates + 1}. {kept} Look for rewards that are nan; else "
                                 "lower the learning rate.")
 
@@ -201,20 +192,10 @@ class TextTraining:
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint. Raises CheckpointError when it is damaged or belongs to other settings."""
-        state = load_checkpoint(path)
-        theirs = {"kind": state.get("kind"), **state.get("config", {})}
-        ours = {"kind": type(self).__name__, **asdict(self.config)}
-        differing = [f"{name} {theirs.get(name)} there, {ours[name]} here"
-                     for name in ours if theirs.get(name) != ours[name]]
-        if differing:
-            raise CheckpointError(f"{Path(path).name} was trained with other settings ({'; '.join(differing)}). "
-                                  "Delete it to start again, or give another checkpoint path.")
-        try:
+        state = load_matching(path, {"kind": type(self).__name__, **asdict(self.config)})
+        with shapes_must_fit(path):
             for name, part in self._parts().items():
                 part.load_state_dict(state["parts"][name])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise CheckpointError(f"{Path(path).name} holds models of another shape. Delete it to start again, or "
-                                  "give another checkpoint path.") from error
         self.generator.set_state(state["generator"])
         if self.price is not None:
             self.price.beta = state["beta"]

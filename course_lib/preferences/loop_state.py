@@ -13,6 +13,7 @@ import torch
 from course_lib.errors import CourseError
 from course_lib.preferences.segments import Segment, stack
 from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.rl.resuming import settings_that_differ
 
 if TYPE_CHECKING:
     from course_lib.preferences.loop import PreferenceLoop
@@ -78,11 +79,9 @@ def load(loop: "PreferenceLoop") -> None:
               "and pairs that come up again are not asked again.")
     try:
         state = load_checkpoint(files.state)
-        theirs, ours = state["config"], _settings(loop)
-        differing = [f"{name} {theirs.get(name)} there, {ours[name]} here" for name in ours
-                     if theirs.get(name) != ours[name]]
+        differing = settings_that_differ(state["config"], _settings(loop))
         if differing:
-            raise CheckpointError(f"{files.folder} holds a run with other settings ({'; '.join(differing)}). Give this "
+            raise CheckpointError(f"{files.folder} holds a run with other settings ({differing}). Give this "
                                   "run another folder, or make it with the settings of that one.")
         loop.ppo.load(files.folder / f"trainer-{state['saves']}.pt")
         loop.ensemble.load_state_dict(state["ensemble"])

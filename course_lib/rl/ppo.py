@@ -19,9 +19,10 @@ from gymnasium.vector import VectorEnv
 from torch import nn
 
 from course_lib.errors import CourseError
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.rl.checkpoint import save_checkpoint
 from course_lib.rl.gae import gae
 from course_lib.rl.ppo_loss import approximate_kl, clip_fraction, clipped_policy_loss, value_loss
+from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
 from course_lib.rl.rollout import Collector, Episode, Rollout
 
 RewardFunction = Callable[[Rollout], torch.Tensor]         # -> (T, N) rewards in place of the environment's
@@ -117,12 +118,7 @@ class PPO:
             last = self.steps >= goal
             if self.checkpoint is not None and (last or self.updates % self.config.checkpoint_every == 0):
                 self.save()
-            try:
-                yield progress
-            except GeneratorExit:                           # the loop over us was left: keep what it has reached
-                if self.checkpoint is not None:
-                    self.save()
-                raise
+            yield from handed_over(progress, self)
 
     def _update(self) -> Progress:
         started = time.process_time()
@@ -201,10 +197,7 @@ class PPO:
         return dict(zip(names, torch.stack(reports).mean(0).tolist(), strict=True))
 
     def _diverged(self, what: str) -> TrainingDiverged:
-        if self.checkpoint is not None and Path(self.checkpoint).exists():
-            kept = f"The last good state is in {self.checkpoint}: make the network and PPO again to go on from it."
-        else:
-            kept = "No checkpoint was kept: give PPO a `checkpoint` path."
+        kept = last_good(self.checkpoint, lambda state: f"{state['steps']:,} agent steps")
         return TrainingDiverged(f"{what} after {self.steps:,} agent steps, in update {self.updates + 1}. {kept} "
                                 "Look for rewards or observations that are nan; else lower the learning rate.")
 
@@ -222,14 +215,9 @@ class PPO:
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint. Raises CheckpointError when it is damaged or belongs to other settings."""
-        state = load_checkpoint(path)
-        theirs, ours = dict(state["config"]), asdict(self.config)
-        differing = [f"{name} {theirs.get(name)} there, {ours[name]} here"
-                     for name in ours if theirs.get(name) != ours[name]]
-        if differing:
-            raise CheckpointError(f"{Path(path).name} was trained with other settings ({'; '.join(differing)}). "
-                                  "Delete it to start again, or give another checkpoint path.")
-        self.network.load_state_dict(state["network"])
+        state = load_matching(path, asdict(self.config))
+        with shapes_must_fit(path):
+            self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.collector.load_state_dict(state["collector"])
