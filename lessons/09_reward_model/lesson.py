@@ -246,6 +246,27 @@ expect(separate > max(as_fours, as_fives), "as many separate verdicts teach more
 # (Verdicts of one ranking repeat each text three times. InstructGPT's reward model learned texts by heart when they were shuffled among
 # all others; so its authors kept each ranking together, in one step of the training.)
 #
+# In RLHF the items are a model's own answers to one prompt. Here are four of lesson 08's model, which was fine-tuned on happy texts. Put
+# them in order: change the numbers and run the cell again.
+
+# %%
+from course_lib.lm.generate import generate
+from course_lib.lm.sft import load_sft
+from course_lib.lm.tokenizer import begin, decode_until_end
+
+writer, rng = load_sft(), torch.Generator().manual_seed(1)
+written = generate(writer.model, begin(writer.tokenizer, "The film is", 4), 20, temperature=0.6,
+                   generator=rng, eos=writer.tokenizer.eos)
+answers = [decode_until_end(writer.tokenizer, row) for row in written.tokens]
+my_ranks = (1, 2, 2, 0)             # one for each answer, 0 for the best; the same twice is a tie
+
+for letter, answer in zip("ABCD", answers):
+    print(letter, answer)
+for i, j, mu in zip(*(column.tolist() for column in pairs_from_ranking(my_ranks))):
+    word = {1.0: "beats", 0.5: "equals", 0.0: "loses to"}[mu]
+    print("ABCD"[i], word, "ABCD"[j], end="; ")
+
+# %% [markdown]
 # ## 9.5 What a pretrained model already knows
 #
 # SmolLM2 has 135 million weights and has read some two trillion tokens; ours is the version that was also taught to follow
