@@ -262,9 +262,9 @@ my_ranks = (1, 2, 2, 0)             # one for each answer, 0 for the best; the s
 
 for letter, answer in zip("ABCD", answers):
     print(letter, answer)
-for i, j, mu in zip(*(column.tolist() for column in pairs_from_ranking(my_ranks))):
-    word = {1.0: "beats", 0.5: "equals", 0.0: "loses to"}[mu]
-    print("ABCD"[i], word, "ABCD"[j], end="; ")
+for i, j, mu in zip(*pairs_from_ranking(my_ranks)):                       # yours may give lists
+    word = {1.0: "beats", 0.5: "equals", 0.0: "loses to"}[float(mu)]
+    print("ABCD"[int(i)], word, "ABCD"[int(j)], end="; ")
 
 # %% [markdown]
 # ## 9.5 What a pretrained model already knows

@@ -558,8 +558,8 @@ expect(change < 0.05, "without the clip, whitening or the value network's start 
 
 # %% [markdown]
 # Without a price the policy runs away, again. Without any of the other parts it ends where it did: another seed makes more of a difference.
-# What they are worth to large networks in long runs, runs as small as these cannot show. RLOO comes close with half of the parts, in less
-# time.
+# Few ratios ever reach the clip here, and a value network that starts fresh has caught up after some updates. What these parts are worth
+# to large networks in long runs, runs as small as these cannot show. RLOO comes close with half of the parts, in less time.
 #
 # But a number of the left panel means nothing without the one beside it: VADER can be bought with distance. So draw the one against the
 # other, in longer runs. **Best of n** does not train at all: it writes n texts and keeps the best.
