@@ -229,8 +229,9 @@ expect(means["k2"] > 1.15 * exact, "at this distance k2 is too large on average"
 # Did you expect $k_1$ to scatter most? Close to the reference it does, far more than the others. At the distance of this policy $k_2$ and
 # $k_3$ pay for never being negative with a long tail: the last bar of each panel holds everything to its right.
 #
-# PPO charges $k_1$, for a reason that is easy to miss. The price is part of the *reward*, so nothing is differentiated through it: it only says how much likelier
-# each choice is to be made. Charged in this way, $k_1$ gives on average exactly the gradient of the KL, and neither $k_2$ nor $k_3$ does.
+# PPO charges $k_1$, for a reason that is easy to miss. The price is part of the *reward*, so nothing is differentiated through it: it only
+# says how much likelier each choice is to be made. Charged in this way, $k_1$ gives on average exactly the gradient of the KL, and neither
+# $k_2$ nor $k_3$ does.
 # (GRPO, in lesson 12, puts $k_3$ into the loss instead, which is another matter.)
 #
 # **What is a good $\beta$?** Nobody knows beforehand: it depends on what the reward pays for a nat. Ziegler et al. (2019) let it move:
@@ -410,7 +411,8 @@ expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a s
 # > Does it matter how many verdicts the proxy has seen?
 #
 # The runs below were measured by `benchmarks/text_rl.py` (gold reads with the 135M model, which takes minutes, so it reads 64 texts at each
-# point, and its line shakes a little). The axis is the distance, on the root scale that Gao et al. found natural; 1 on the other axis is one spread of the SFT model's texts.
+# point, and its line shakes a little). The axis is the distance, on the root scale that Gao et al. found natural; 1 on the other axis is
+# one spread of the SFT model's texts.
 
 # %%
 from course_lib.lm.over_optimisation import measured
@@ -602,8 +604,9 @@ print(f"the course's target, VADER 0.80 at 5 nats in 60 CPU-seconds: {sum(reache
 # ## What you learned
 #
 # A text is an episode, a token is an action. The reward comes once, at the end; the price of distance at every token. A value network
-# that starts as the reward model has an idea of how a text will end long before it does, and GAE shares the reward out by its surprises. The clipped loss is
-# lesson 02's, with a mask. A limit on the distance is not a refinement: it is what keeps an imperfect reward model useful.
+# that starts as the reward model has an idea of how a text will end long before it does, and GAE shares the reward out by its surprises.
+# The clipped loss is lesson 02's, with a mask. A limit on the distance is not a refinement: it is what keeps an imperfect reward model
+# useful.
 #
 # **What failed:** PPO without a price on distance, which pleases every reward model and leaves nothing to read; gold, which could not tell;
 # following the reward model's gradient, which finds points that are no texts. The course's own target, VADER 0.80 within 5 nats, was not
