@@ -2,7 +2,7 @@
 
 The reward that is paid is a proxy, learned from few verdicts. As the policy moves away from where it began, the proxy
 goes on rising long after what it stands for has begun to fall. Drawn against the distance, the two make the curve of L.
-Gao, J. Schulman, J. Hilton (2023), "Scaling laws for reward model overoptimization", figure 1. Lesson 10, section 10.8.
+Gao, J. Schulman, J. Hilton (2023), "Scaling laws for reward model overoptimization", figure 1. Lesson 10, section 10.9.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A small transformer that gives a text one number: a GPT with a scalar head, read at the last token. Lesson 09, 9.7.
+"""A small transformer that gives a text one number: a GPT with a scalar head, read at the last token. Lesson 09, 9.8.
 
 The head sits where the GPT's table of words sat. It is read at the end token behind the text, the first place from
 which all of the text can be seen (the attention looks back only). Trained on pairs with the Bradley–Terry loss; the

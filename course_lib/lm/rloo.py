@@ -1,4 +1,4 @@
-"""RLOO: several completions of each prompt, each compared with the others. No value network, no GAE. Lesson 10, 10.10.
+"""RLOO: several completions of each prompt, each compared with the others. No value network, no GAE. Lesson 10, 10.11.
 
 Source: A. Ahmadian et al. (2024), "Back to basics: revisiting REINFORCE style optimization for learning from human
 feedback in LLMs", section 2; the estimator is W. Kool, H. van Hoof, M. Welling (2019), "Buy 4 REINFORCE samples, get a

@@ -1,8 +1,9 @@
-"""Following the reward model's own gradient: mixtures of tokens that it loves and nobody can read. Lesson 10, 10.9.
+"""Following the reward model's own gradient: mixtures of tokens that it loves and nobody can read. Lesson 10, 10.10.
 
 A text is a row of choices, and choices have no gradient. But the reward model does not read tokens, it reads their
-embeddings, and those are numbers: so let each place hold a *mixture* of all tokens and climb. What comes out scores far
-above every text; read as text again, by the heaviest token of each place, it scores about nothing.
+embeddings, and those are numbers: so let each place hold a *mixture* of all tokens and climb. What comes out scores
+above every text of the policy; read as text again, by the heaviest token of each place, it is a salad of words, which
+the reward model may like or not.
 """
 
 from dataclasses import dataclass

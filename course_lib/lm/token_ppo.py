@@ -55,7 +55,7 @@ def token_gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0,
 def whiten(advantages: Tensor, mask: Tensor) -> Tensor:
     """Shifted and scaled to mean 0 and spread 1 over the choices, 0 elsewhere: (B, L - 1) -> (B, L - 1).
 
-    Padding must not be counted: its zeros would pull the mean to 0 and make the spread too small. Exercise 10.5.
+    Padding must not be counted: its zeros would pull the mean towards 0 and make the spread wrong. Exercise 10.5.
     """
     mean = masked_mean(advantages, mask)
     spread = masked_mean((advantages - mean) ** 2, mask).sqrt()

@@ -1,6 +1,6 @@
 """One rater or several? What a majority is worth, and how much of an agreement is chance.
 
-Taught in lesson 09, sections 9.3 and 9.8.
+Taught in lesson 09, section 9.3.
 """
 
 import math
