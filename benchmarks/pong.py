@@ -39,10 +39,12 @@ class Job:
     wrong: float = 0.0                  # share of scripted verdicts drawn at random
 
 
-FRAMES_400 = PreferenceConfig()
-FRAMES_160 = PreferenceConfig(labels=160, first_labels=40, labels_a_round=6, updates_a_round=12, total_steps=1_200_000)
+TIME_COST = 0.02                        # of a step; found on features-200, seed 2, which then went from 4.8 to above 13
+FRAMES_400 = PreferenceConfig(total_steps=1_000_000, time_cost=TIME_COST)
+FRAMES_160 = PreferenceConfig(labels=160, first_labels=40, labels_a_round=6, updates_a_round=12, total_steps=1_200_000,
+                              time_cost=TIME_COST)
 OBJECTS_200 = PreferenceConfig(track="pong objects", labels=200, labels_a_round=20, updates_a_round=8,
-                               total_steps=900_000)
+                               total_steps=900_000, time_cost=TIME_COST)
 JOBS = {
     "pixels-true": Job(18.0, 5.0),
     "features-200": Job(10.0, 5.0, OBJECTS_200),

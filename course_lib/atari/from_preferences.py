@@ -8,7 +8,10 @@ Departures from Christiano et al. (2017), "Deep reinforcement learning from huma
   convolution summed over rows, not by their four-layer network; ensembles are resampled by weights (fit_reward.py);
 - pairs are random by default: half of them tie, and disagreement between members did not pick better ones;
 - GAE stops where the ball leaves the screen (boundaries.py), which tells that a rally ended, not who won it;
-- the predicted reward of a step is read from what the step led to.
+- the predicted reward of a step is read from what the step led to;
+- `time_cost`: verdicts on clips of one length cannot tell a reward from the same reward plus a constant for each step
+  (both explain them equally well), but how long an agent plays on depends on that constant. For Pong a small cost is
+  taken: without it agents that no longer lose points take thousands of steps over winning one.
 The score is sealed (envs.py): neither the policy nor the reward model can read it.
 """
 
@@ -43,6 +46,7 @@ class PreferenceConfig:
     segments_a_rollout: int = 24            # clips cut from each rollout
     pool: int = 480                         # newest clips that pairs are drawn from; older ones are dropped
     members: int = 3                        # reward models: Christiano et al. (2017) used 3
+    time_cost: float = 0.0                  # taken off the predicted reward of each step, whose spread is 0.15
     fit: FitConfig = field(default_factory=FitConfig)
     ppo: PPOConfig = field(default_factory=pong_config)     # those of lesson 05, total_steps and seed as here
     seed: int = 0
@@ -131,10 +135,10 @@ class AtariFromPreferences:
 
     @torch.no_grad()
     def predicted_rewards(self, rollout: Rollout) -> torch.Tensor:
-        """The learned reward of each step, standardised, (T, N)."""
+        """The learned reward of each step, standardised, less what a step costs, (T, N)."""
         if not self.wanted:
             self.envs.keep_frames = False                                           # nobody will ask for clips again
-        return self.standardise(self.ensemble.rewards(rollout.next_obs()))
+        return self.standardise(self.ensemble.rewards(rollout.next_obs())) - self.config.time_cost
 
     def _keep_clips(self, rollout: Rollout) -> None:
         cut = cut_segments(rollout, self.envs.take_frames(), self.config.segments_a_rollout, self.rng)
