@@ -187,3 +187,10 @@ def test_the_shipped_agent_from_the_score_wins_points():
     assert agent.facts["labels"] == 0 and agent.facts["command"].startswith("python benchmarks/pong.py pixels-true")
     games = fresh_games(agent.agent, "pong", BinaryFrames(), games=4, step_limit=800)
     assert games.mean > 1, "it should be ahead after 800 steps"
+
+
+def test_each_step_costs_what_the_config_says():
+    run = AtariFromPreferences(PreferenceConfig(**{**vars(SHORT), "time_cost": 0.25}))
+    run.standardise = torch.zeros_like
+    rollout, _ = run.ppo.collector.collect(4)
+    assert (run.predicted_rewards(rollout) == -0.25).all()
