@@ -447,7 +447,8 @@ for name, (trunk, config) in models.items():
     print(f"{name:24s} {accuracy:.3f}")
 
 # %% [markdown]
-# RESULT_SMALL
+# Better than a coin, worse than words, and where it started makes hardly a difference: a small model that guesses tokens well has not yet
+# learned what its texts *mean*. With three draws of the labels and more of them, section 9.9 says the same.
 #
 # Now the bug on purpose. The same trained model, read in the last *column* of the batch:
 
@@ -506,14 +507,18 @@ means = {name: {n: np.mean(v) for n, v in curve.items()} for name, curve in curv
 frozen, by_words, from_lm, scratch = means.values()
 expect(frozen[10_000] > 0.79 and frozen[1_000] > 0.77, "1,000 verdicts on frozen features reach "
        ".77, and 10,000 reach .79", measured={n: round(float(a), 3) for n, a in frozen.items()})
-expect(frozen[300] > by_words[10_000], "300 verdicts there beat 10,000 verdicts on words",
-       measured=f"{frozen[300]:.3f} against {by_words[10_000]:.3f}")
+expect(frozen[300] > by_words[30_000], "300 verdicts there beat 30,000 verdicts on words",
+       measured=f"{frozen[300]:.3f} against {by_words[30_000]:.3f}")
 expect(by_words[1_000] > max(from_lm[1_000], scratch[1_000]),
        "with 1,000 verdicts the words beat both small transformers",
        measured=[round(float(m[1_000]), 3) for m in (by_words, from_lm, scratch)])
 
 # %% [markdown]
-# RESULT_CURVES
+# Read it from right to left: what you would have to pay, in labels, to get to the same height. 300 verdicts on the frozen features do more
+# than 30,000 on words. Between the two small transformers lies next to nothing: the start from lesson 07's language model gains about
+# one point at 300 verdicts and less than one beyond. Pretraining helps a *large* model that has read a library; ours has read what it is judged on.
+# And both stay below the words at every size: a word's number is learned from every text that holds it, a transformer must first find
+# out that there are words. (The points at 10,000 are single draws for these two.)
 #
 # ## 9.10 The same job, upside down
 #
