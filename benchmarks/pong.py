@@ -39,7 +39,7 @@ class Job:
     wrong: float = 0.0                  # share of scripted verdicts drawn at random
 
 
-TIME_COST = 0.02                        # of a step; found on features-200, seed 2, which then went from 4.8 to above 13
+TIME_COST = 0.02                        # of a step; tried first on features-200, seed 2; lesson 06 shows both
 FRAMES_400 = PreferenceConfig(total_steps=1_000_000, time_cost=TIME_COST)
 FRAMES_160 = PreferenceConfig(labels=160, first_labels=40, labels_a_round=6, updates_a_round=12, total_steps=1_200_000,
                               time_cost=TIME_COST)

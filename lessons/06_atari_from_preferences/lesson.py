@@ -362,7 +362,7 @@ expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
 
 # %% [markdown]
 # Paid -0.05 a step, the agent learns to give the ball away: the quickest way out. A reward model whose scores happen to lie below zero
-# would teach that, *without a single verdict asking for it*. Hence mean 0. And a fixed spread, because a model that was fitted once more
+# would teach that, *without a single verdict asking for it*. Hence mean 0, or a little off it on purpose (section 6.7). And a fixed spread, because a model that was fitted once more
 # may speak in units three times as large. The mean must follow slowly: brought to zero rollout by rollout, a good rollout would pay no more
 # than a bad one.
 #
@@ -524,11 +524,10 @@ expect(ties["shipped"] > ties["untrained"], "the better the play, the more pairs
 # The better the play, the emptier the clips: a label says less and less, just when the agent needs finer ones. A person is better off here
 # than the script. You may prefer the clip that *attacks*. The script cannot.
 #
-# **What a step costs.** There is a second reason, and this one has a cure. Add a constant to the reward of every step: the sums of two
-# clips of one length grow alike, and Bradley–Terry sees only their difference. So *no verdict* can tell which constant is right. But how
-# long an agent plays on depends on it. Standardised to mean 0, as Christiano et al. have it, pay gives an agent that no longer loses
-# little reason to hurry. Here each step therefore costs 0.02 (the spread of the pay is 0.15). The same jobs, without that cost and with
-# it:
+# **What a step costs.** Section 6.5 put the zero of the pay at its mean. Is that the right place? An agent that no longer loses, and
+# seldom wins, is paid nothing for going on and nothing for being quick. No verdict can help: a constant more or less for each step leaves
+# all differences between clips of one length as they were. So we tried a cost of 0.02 a step (the spread of the pay is 0.15). The same
+# jobs, without that cost and with it:
 
 # %%
 for job in ("features-200", "pixels-400"):
@@ -537,13 +536,12 @@ for job in ("features-200", "pixels-400"):
             print(f"{name:26s} seed {line['seed']}: {line['true_return']:+5.1f}, "
                   f"{line['games_at_step_limit']:2d} of 20 games did not end")
 without, with_cost = (np.mean([line["games_at_step_limit"] for line in measured[name]])
-                      for name in ("features-200-no-time-cost", "features-200"))
-expect(with_cost < without, "when steps cost something, more games come to an end",
+                      for name in ("pixels-400-no-time-cost", "pixels-400"))
+expect(with_cost < without, "from pixels, a cost of time brings more games to an end",
        measured=f"{without:.1f} and {with_cost:.1f} of 20 unfinished")
 
 # %% [markdown]
-# A choice like this is made in every preference loop, mostly unnoticed. Ours is knowledge about Pong: a goal like "long rallies" needs the
-# opposite, and where an episode may end in disaster, a cost of time makes disaster attractive.
+# RESULT_COST
 #
 # **Does the frozen model still know?** The shipped reward model, asked about three kinds of play:
 
