@@ -362,9 +362,9 @@ expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
 
 # %% [markdown]
 # Paid -0.05 a step, the agent learns to give the ball away: the quickest way out. A reward model whose scores happen to lie below zero
-# would teach that, *without a single verdict asking for it*. Hence mean 0, or a little off it on purpose (section 6.7). And a fixed spread, because a model that was fitted once more
-# may speak in units three times as large. The mean must follow slowly: brought to zero rollout by rollout, a good rollout would pay no more
-# than a bad one.
+# would teach that, *without a single verdict asking for it*. Hence mean 0, or a little off it on purpose (section 6.7). And a fixed spread,
+# because a model that was fitted once more may speak in units three times as large. The mean must follow slowly: brought to zero rollout by
+# rollout, a good rollout would pay no more than a bad one.
 #
 # ## 6.6 Train, and go round
 #
