@@ -63,7 +63,7 @@ def test_hint_asks_for_the_next_step_is_recorded_and_costs_nothing(work, capsys)
     said(capsys, check, "99.1", right)
     assert store.standing("99.1").points == 2
     with pytest.raises(LookupError, match=r"Did you mean '99\.1'"):
-        hint("9.1")
+        hint("99,1")
 
 
 def test_a_stub_is_called_not_written_in_calm_words(work, capsys):

@@ -20,7 +20,7 @@ def test_before_a_pass_it_is_the_courses(work, capsys):
     check("99.1", one_mean)
     assert mine("99.1").__name__ == "the_course_centred"
     with pytest.raises(LookupError, match=r"Did you mean '99\.1'"):
-        mine("9.1")
+        mine("99,1")
 
 
 def test_after_a_pass_it_is_ones_own_also_when_a_later_try_misses(work, capsys):
