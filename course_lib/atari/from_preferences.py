@@ -10,8 +10,8 @@ Departures from Christiano et al. (2017), "Deep reinforcement learning from huma
 - GAE stops where the ball leaves the screen (boundaries.py), which tells that a rally ended, not who won it;
 - the predicted reward of a step is read from what the step led to;
 - `time_cost`: verdicts on clips of one length cannot tell a reward from the same reward plus a constant for each step
-  (both explain them equally well), but how long an agent plays on depends on that constant. For Pong a small cost is
-  taken: without it agents that no longer lose points take thousands of steps over winning one.
+  (both explain them equally well), but how long an agent plays on depends on that constant. The benchmarks on Pong
+  take a small cost: from pixels fewer games are left unfinished with it (lesson 06, section 6.7, has both).
 The score is sealed (envs.py): neither the policy nor the reward model can read it.
 """
 

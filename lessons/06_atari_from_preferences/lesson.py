@@ -541,10 +541,10 @@ expect(with_cost < without, "from pixels, a cost of time brings more games to an
        measured=f"{without:.1f} and {with_cost:.1f} of 20 unfinished")
 
 # %% [markdown]
-# From pixels it helped: games come to an end, and the weakest seeds gained most. From the ten numbers it did not. One seed still dawdles, and
-# another learned to lose as fast as it can: where time costs something and a reward model is not sure what a lost point is worth, losing
-# quickly is a bargain. A goal like "long rallies" would need the opposite sign. Some such choice is made in every preference loop, mostly
-# unnoticed.
+# From pixels more games come to an end, and two weak seeds became good ones; but a good one became weak, and the mean return gained less than
+# a point. From the ten numbers it did not help. One seed still dawdles, and another learned to lose as fast as it can: where time costs
+# something and a reward model is not sure what a lost point is worth, losing quickly is a bargain. A goal like "long rallies" would need
+# the opposite sign. Some such choice is made in every preference loop, mostly unnoticed.
 #
 # **Does the frozen model still know?** The shipped reward model, asked about three kinds of play:
 
