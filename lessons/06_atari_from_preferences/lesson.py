@@ -53,6 +53,7 @@ print("untrained:       ", before)
 print("from preferences:", now)
 expect(now.balance > before.balance + 10,
        "it plays far better than an untrained agent, and never saw a score",
+       ci=now.balance > before.balance,
        measured=f"won minus lost in 1,000 steps: {before.balance:+.0f}, {now.balance:+.0f}")
 
 # %% [markdown]
