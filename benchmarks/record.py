@@ -3,12 +3,13 @@
 `lines` and `append` keep a .jsonl file, one line a seed; `Results` keeps a .json file of runs under keys.
 """
 
+import contextlib
 import json
 import os
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from course_lib.atomic import write_text
@@ -20,7 +21,7 @@ PACKAGES = ("torch", "numpy", "gymnasium", "ale-py", "box2d", "stable-baselines3
 def circumstances() -> dict:
     """Date, versions, processor model and cores; nothing that names a computer or a person."""
     return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "python": platform.python_version(),
-            "versions": {name: version(name) for name in PACKAGES},
+            "versions": _versions(),
             "machine": {"processor": _processor(), "cores": os.cpu_count()}}
 
 
@@ -59,6 +60,15 @@ class Results:
         print(json.dumps({name: value for name, value in run.items() if name not in ("steps", "returns", "versions")}),
               flush=True)
         return run
+
+
+def _versions() -> dict[str, str]:
+    """Of those PACKAGES that are here: some only come with the tests."""
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _processor() -> str:

@@ -42,6 +42,11 @@ def test_measured_seeds_are_skipped(record, monkeypatch, capsys):
     assert "seed 1: measured before" in capsys.readouterr().out
 
 
+def test_a_package_that_is_not_here_does_not_cost_a_measured_run(record, monkeypatch):
+    monkeypatch.setattr(record, "PACKAGES", ("torch", "no-such-package"))
+    assert list(record.circumstances()["versions"]) == ["torch"]
+
+
 def test_circumstances_name_the_processor_and_no_computer(record):
     text = json.dumps(record.circumstances())
     assert {"date", "python", "versions", "machine"} <= record.circumstances().keys()

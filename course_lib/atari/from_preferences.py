@@ -37,7 +37,7 @@ class PreferenceConfig:
     """One run from preferences. Sources of the defaults: benchmarks/pong.py, unless a field says otherwise."""
 
     track: str = "pong frames"              # game, and what policy and reward model see of it: a key of TRACKS
-    total_steps: int = 1_100_000              # agent steps of training
+    total_steps: int = 1_000_000            # agent steps of training
     labels: int = 400                       # preferences asked for in all
     first_labels: int = 60                  # of them before any training
     labels_a_round: int = 12                # at each later time
@@ -46,7 +46,7 @@ class PreferenceConfig:
     segments_a_rollout: int = 24            # clips cut from each rollout
     pool: int = 480                         # newest clips that pairs are drawn from; older ones are dropped
     members: int = 3                        # reward models: Christiano et al. (2017) used 3
-    time_cost: float = 0.0                  # taken off the predicted reward of each step, whose spread is 0.15
+    time_cost: float = 0.0                  # taken off the predicted reward of each step (its spread: 0.15); jobs: 0.02
     fit: FitConfig = field(default_factory=FitConfig)
     ppo: PPOConfig = field(default_factory=pong_config)     # those of lesson 05, total_steps and seed as here
     seed: int = 0
