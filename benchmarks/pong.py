@@ -39,18 +39,13 @@ class Job:
     wrong: float = 0.0                  # share of scripted verdicts drawn at random
 
 
-TIME_COST = 0.02                        # of a step; tried first on features-200, seed 2; lesson 06 shows both
-FRAMES_400 = PreferenceConfig(time_cost=TIME_COST)
-FRAMES_160 = PreferenceConfig(labels=160, first_labels=40, labels_a_round=6, updates_a_round=12, total_steps=1_200_000,
-                              time_cost=TIME_COST)
-OBJECTS_200 = PreferenceConfig(track="pong objects", labels=200, labels_a_round=20, updates_a_round=8,
-                               total_steps=900_000, time_cost=TIME_COST)
+FRAMES_160 = PreferenceConfig(labels=160, first_labels=40, labels_a_round=6, updates_a_round=12)
+OBJECTS_200 = PreferenceConfig(track="pong objects", labels=200, labels_a_round=5, updates_a_round=8,
+                               total_steps=700_000)
 JOBS = {
     "pixels-true": Job(18.0, 5.0),
     "features-200": Job(10.0, 5.0, OBJECTS_200),
-    "pixels-400": Job(17.0, 8.0, FRAMES_400),
-    "features-200-no-time-cost": Job(10.0, 5.0, replace(OBJECTS_200, time_cost=0.0)),
-    "pixels-400-no-time-cost": Job(17.0, 8.0, replace(FRAMES_400, time_cost=0.0, total_steps=1_100_000)),
+    "pixels-400": Job(17.0, 8.0, PreferenceConfig()),
     "pixels-160": Job(15.0, 10.0, FRAMES_160),
     "pixels-160-noise": Job(15.0, 10.0, FRAMES_160, wrong=0.1),
 }

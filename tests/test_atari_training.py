@@ -15,7 +15,7 @@ from course_lib.atari.fit_reward import FitConfig
 from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
 from course_lib.atari.from_score import pong_from_score
 from course_lib.atari.judge import PointsJudge
-from course_lib.atari.networks import BinnedObjectAgent, FrameAgent, ObjectAgent, soft_bins
+from course_lib.atari.networks import BinnedObjectAgent, FrameAgent, ObjectAgent
 from course_lib.atari.preference_checkpoint import load_run, save_run
 from course_lib.atari.segments import Preference, cut_segments
 from course_lib.rl.checkpoint import CheckpointError
@@ -187,10 +187,3 @@ def test_the_shipped_agent_from_the_score_wins_points():
     assert agent.facts["labels"] == 0 and agent.facts["command"].startswith("python benchmarks/pong.py pixels-true")
     games = fresh_games(agent.agent, "pong", BinaryFrames(), games=4, step_limit=800)
     assert games.mean > 1, "it should be ahead after 800 steps"
-
-
-def test_each_step_costs_what_the_config_says():
-    run = AtariFromPreferences(PreferenceConfig(**{**vars(SHORT), "time_cost": 0.25}))
-    run.standardise = torch.zeros_like
-    rollout, _ = run.ppo.collector.collect(4)
-    assert (run.predicted_rewards(rollout) == -0.25).all()

@@ -8,6 +8,7 @@ the ball's place away (coarse.py; shown in lesson 05).
 import torch
 from torch import nn
 
+from course_lib.atari.soft_bins import BINNED, binned
 from course_lib.rl.distributions import Categorical
 from course_lib.rl.networks import orthogonal
 
@@ -57,37 +58,18 @@ class ObjectAgent(nn.Module):
 
 
 class BinnedObjectAgent(ObjectAgent):
-    """ObjectAgent for Pong's ten numbers that reads places in soft bins. 29,700 weights.
+    """ObjectAgent for Pong's ten numbers that reads places in soft bins (soft_bins.py). 29,700 weights.
 
-    A small network is slow at telling near numbers apart; Pong is decided by a few pixels. So each place (ball across
-    and down, both paddles) is also given as 16 bins, and the ball's distance below the paddle as 24: a bin is 1 at its
-    middle and falls to 0 at the next one's, so that nothing jumps. (R. Sutton and A. Barto, Reinforcement Learning, 2nd
-    ed., section 9.5: coarse coding.) Bins of an unseen ball are 0.
+    A small network is slow at telling near numbers apart, and Pong is decided by a few pixels.
     """
 
-    PLACES, OFFSETS = 16, 24                                                        # bins
-
     def __init__(self, actions: int = 3, hidden: int = 128, seed: int = 0):
-        super().__init__(actions, 10 + 4 * self.PLACES + self.OFFSETS, hidden, seed)
+        super().__init__(actions, BINNED, hidden, seed)
         self.trunk[1], self.trunk[3] = nn.ReLU(), nn.ReLU()
 
     def distribution(self, obs: torch.Tensor) -> Categorical:
         """The policy alone: what acting needs."""
-        return super().distribution(self.binned(obs))
+        return super().distribution(binned(obs))
 
     def forward(self, obs: torch.Tensor) -> tuple[Categorical, torch.Tensor]:
-        return super().forward(self.binned(obs))
-
-    def binned(self, obs: torch.Tensor) -> torch.Tensor:
-        """(B, 10) -> (B, 98)."""
-        seen = obs[:, :1]                                                           # (B, 1)
-        ball = soft_bins(obs[:, 1:3], 1.0, self.PLACES) * seen[:, None]             # (B, 2, 16)
-        paddles = soft_bins(obs[:, 3:5], 1.0, self.PLACES)                          # (B, 2, 16)
-        below = soft_bins(obs[:, 9:], 1.5, self.OFFSETS) * seen[:, None]            # (B, 1, 24)
-        return torch.cat([obs, ball.flatten(1), paddles.flatten(1), below.flatten(1)], dim=1)
-
-
-def soft_bins(x: torch.Tensor, reach: float, bins: int) -> torch.Tensor:
-    """Numbers from -reach to reach -> `bins` numbers each that add up to 1 (0 far outside). (B, K) -> (B, K, bins)."""
-    middles = torch.linspace(-reach, reach, bins)
-    return (1 - (x[..., None] - middles).abs() * ((bins - 1) / (2 * reach))).clamp(min=0)
+        return super().forward(binned(obs))

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from course_lib.atari.binned_reward import BinnedReward
 from course_lib.atari.boundaries import at_ball_gone
 from course_lib.atari.cell_reward import CellReward
 from course_lib.atari.encoders import BinaryFrames, Encoder, PongObjects
@@ -36,7 +37,7 @@ class Track:
 TRACKS = {
     "pong frames": Track(PONG, BinaryFrames, FrameAgent, RowPooledReward, at_ball_gone),
     "pong cells": Track(PONG, BinaryFrames, FrameAgent, CellReward, at_ball_gone),
-    "pong objects": Track(PONG, PongObjects, BinnedObjectAgent, ObjectReward, at_ball_gone),
+    "pong objects": Track(PONG, PongObjects, BinnedObjectAgent, BinnedReward, at_ball_gone),
     "donkey kong objects": Track(DONKEY_KONG, KongObjects, partial(ObjectAgent, actions=len(DONKEY_KONG.actions)),
                                  ObjectReward, nowhere),
 }

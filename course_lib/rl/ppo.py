@@ -42,6 +42,7 @@ class PPOConfig:
     learning_rate: float = 1e-3             # Adam's, at the start
     final_learning_rate: float = 0.1        # its share left at total_steps; it falls linearly (1: it stays)
     hold_learning_rate: float = 0.0         # share of total_steps during which it does not fall yet
+    warm_up: float = 0.0                    # share of total_steps during which it rises, linearly from 0
     gamma: float = 0.99                     # worth of a reward one step later
     lam: float = 0.95                       # GAE's lambda
     clip: float = 0.2                       # how far the ratio of new to old probability pays; infinity switches it off
@@ -122,12 +123,8 @@ class PPO:
 
     def _update(self) -> Progress:
         started = time.process_time()
-        fraction_done = min(1.0, self.steps / self.config.total_steps)
-        fallen = max(0.0, fraction_done - self.config.hold_learning_rate) / (1.0 - self.config.hold_learning_rate)
-        share = 1.0 - fallen * (1.0 - self.config.final_learning_rate)
-        self.optimizer.param_groups[0]["lr"] = self.config.learning_rate * share
-
         rollout, episodes = self.collector.collect(self.config.num_steps)
+        self.optimizer.param_groups[0]["lr"] = self._learning_rate(rollout.logprobs.numel())
         rewards, advantages = self.advantages(rollout)                              # both (T, N)
         losses = self._learn(rollout, advantages)
 
@@ -146,6 +143,14 @@ class PPO:
             learning_rate=self.optimizer.param_groups[0]["lr"], cpu_seconds=self.cpu_seconds, **losses)
         self.history.append(progress)
         return progress
+
+    def _learning_rate(self, new_steps: int) -> float:
+        """The rate of an update with `new_steps` agent steps: it rises in `warm_up`, stays, and falls at last."""
+        config = self.config
+        fraction_done = min(1.0, self.steps / config.total_steps)
+        risen = min(1.0, (self.steps + new_steps) / (config.warm_up * config.total_steps)) if config.warm_up else 1.0
+        fallen = max(0.0, fraction_done - config.hold_learning_rate) / (1.0 - config.hold_learning_rate)
+        return config.learning_rate * risen * (1.0 - fallen * (1.0 - config.final_learning_rate))
 
     @torch.no_grad()
     def advantages(self, rollout: Rollout) -> tuple[torch.Tensor, torch.Tensor]:
