@@ -17,7 +17,7 @@ import torch
 from record import append, circumstances, lines
 
 from course_lib.atari.evaluate import STEP_LIMIT, fresh_games, training_return
-from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
+from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig, learned_reward_ppo
 from course_lib.atari.from_score import pong_from_score
 from course_lib.atari.judge import PointsJudge
 from course_lib.atari.reward_models import RewardEnsemble
@@ -48,6 +48,11 @@ JOBS = {
     "pixels-400": Job(17.0, 8.0, PreferenceConfig()),
     "pixels-160": Job(15.0, 10.0, FRAMES_160),
     "pixels-160-noise": Job(15.0, 10.0, FRAMES_160, wrong=0.1),
+    # what three of the choices buy
+    "features-200-mlp": Job(10.0, 5.0, replace(OBJECTS_200, track="pong objects, MLP reward")),
+    "pixels-400-slower": Job(17.0, 8.0, PreferenceConfig(
+        total_steps=1_100_000, ppo=learned_reward_ppo(learning_rate=1e-3, warm_up=0.0))),
+    "pixels-160-no-warm-up": Job(15.0, 10.0, replace(FRAMES_160, ppo=learned_reward_ppo(warm_up=0.0))),
 }
 
 

@@ -18,6 +18,7 @@ from course_lib.atari.judge import PointsJudge
 from course_lib.atari.networks import BinnedObjectAgent, FrameAgent, ObjectAgent
 from course_lib.atari.preference_checkpoint import load_run, save_run
 from course_lib.atari.segments import Preference, cut_segments
+from course_lib.atari.soft_bins import BINNED, binned, soft_bins
 from course_lib.rl.checkpoint import CheckpointError
 from course_lib.rl.ppo import PPOConfig
 from course_lib.rl.rollout import Collector, Rollout
@@ -73,6 +74,15 @@ def test_agents_start_undecided_and_have_the_stated_size(agent, shape, weights):
 def test_soft_bins_share_a_number_between_its_two_nearest_bins():
     shares = soft_bins(torch.tensor([[0.0, 0.25, -1.0, 5.0]]), 1.0, 5)[0]
     assert shares.tolist() == [[0, 0, 1, 0, 0], [0, 0, 0.5, 0.5, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
+
+
+def test_an_unseen_ball_has_no_bins():
+    obs = torch.zeros(2, 3, 10)
+    obs[0, :, 0] = 1                                            # seen, in the middle of the court
+    bins = binned(obs)
+    assert bins.shape == (2, 3, BINNED)
+    assert bins[0, 0, 10:].sum() == 5 and bins[1, 0, 10:].sum() == 2, "five places; the paddles' two without the ball"
+    assert torch.equal(bins[..., :10], obs)
 
 
 def weights_of(network: torch.nn.Module) -> torch.Tensor:

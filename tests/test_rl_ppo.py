@@ -15,7 +15,8 @@ from course_lib.rl.networks import ActorCritic, GaussianActorCritic
 from course_lib.rl.ppo import PPO, PPOConfig, TrainingDiverged
 from course_lib.rl.vector_envs import make_vector
 
-SHORT = PPOConfig(total_steps=8 * 32 * 6, num_steps=32, minibatch_size=128, checkpoint_every=2, seed=3)
+SHORT_ROLLOUT = 8 * 32               # agent steps: 8 environments, 32 steps
+SHORT = PPOConfig(total_steps=6 * SHORT_ROLLOUT, num_steps=32, minibatch_size=128, checkpoint_every=2, seed=3)
 
 
 def curve(ppo: PPO) -> list[str]:
@@ -214,6 +215,18 @@ def test_reward_scale_shrinks_what_is_learned_from_and_not_what_is_reported():
     assert plain.history[0].mean_reward == scaled.history[0].mean_reward == 1.0
     assert plain.history[0].episode_return == scaled.history[0].episode_return
     assert scaled.history[0].value_loss < 0.1 * plain.history[0].value_loss
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    config = PPOConfig(**{**vars(SHORT), "total_steps": 100 * SHORT_ROLLOUT, "learning_rate": 1e-2, "warm_up": 0.1,
+                          "hold_learning_rate": 0.5, "final_learning_rate": 0.2})
+    ppo = make(config=config)
+    rates = []
+    for updates in (0, 4, 9, 30, 50, 75, 100):
+        ppo.steps = updates * SHORT_ROLLOUT
+        rates.append(ppo._learning_rate(SHORT_ROLLOUT))
+    assert rates == pytest.approx([1e-3, 5e-3, 1e-2, 1e-2, 1e-2, 6e-3, 2e-3])
+    assert next(ppo.train(until=ppo.steps + 1)).learning_rate == pytest.approx(2e-3)
 
 
 def test_continuous_actions():

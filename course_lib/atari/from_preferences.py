@@ -9,8 +9,8 @@ Departures from Christiano et al. (2017), "Deep reinforcement learning from huma
 - pairs are random by default: half of them tie, and disagreement between members did not pick better ones;
 - GAE stops where the ball leaves the screen (boundaries.py), which tells that a rally ended, not who won it;
 - the predicted reward of a step is read from what the step led to;
-- the learning rate rises slowly (`WARM_UP`). The first reward models know little, and an agent that takes long steps
-  after them has made up its mind, with an entropy near 0, before they know better.
+- the learning rate rises slowly. The first reward models know little, and an agent that takes long steps after them may
+  have made up its mind, with an entropy near 0, before they know better (benchmarks/pong.py pixels-160-no-warm-up).
 The score is sealed (envs.py): neither the policy nor the reward model can read it.
 """
 
@@ -30,12 +30,9 @@ from course_lib.atari.tracks import TRACKS
 from course_lib.rl.ppo import PPO, PPOConfig, Progress
 from course_lib.rl.rollout import Rollout
 
-WARM_UP = 0.15                          # share of the run; two of three trial runs without it never left -21
-
-
 def learned_reward_ppo(**changes) -> PPOConfig:
-    """Lesson 05's settings with a learning rate that rises slowly; `changes` go to `pong_config`."""
-    return pong_config(**{"warm_up": WARM_UP, **changes})
+    """Lesson 05's settings, but the learning rate rises slowly and stays until the labels are in. `changes` go first."""
+    return pong_config(**{"warm_up": 0.15, "hold_learning_rate": 0.7, "final_learning_rate": 0.1, **changes})
 
 
 @dataclass(frozen=True)
