@@ -30,8 +30,9 @@ from course_lib.atari.tracks import TRACKS
 from course_lib.rl.ppo import PPO, PPOConfig, Progress
 from course_lib.rl.rollout import Rollout
 
+
 def learned_reward_ppo(**changes) -> PPOConfig:
-    """Lesson 05's settings, but the learning rate rises slowly and stays until the labels are in. `changes` go first."""
+    """Lesson 05's settings, but the learning rate rises slowly and stays until the labels are in; `changes` win."""
     return pong_config(**{"warm_up": 0.15, "hold_learning_rate": 0.7, "final_learning_rate": 0.1, **changes})
 
 
