@@ -40,8 +40,7 @@ class Job:
 
 
 FRAMES_160 = PreferenceConfig(labels=160, first_labels=40, labels_a_round=6, updates_a_round=12)
-OBJECTS_200 = PreferenceConfig(track="pong objects", labels=200, labels_a_round=5, updates_a_round=8,
-                               total_steps=700_000)
+OBJECTS_200 = PreferenceConfig(track="pong objects", labels=200, labels_a_round=5, updates_a_round=8)
 JOBS = {
     "pixels-true": Job(18.0, 5.0),
     "features-200": Job(10.0, 5.0, OBJECTS_200),

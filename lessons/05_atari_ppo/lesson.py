@@ -451,22 +451,8 @@ expect(together > 0.8, "the paddle's edges send the ball off steeply", ci=True,
 
 # %% [markdown]
 # A stair, and its steps are a few pixels wide. With cells four pixels high neither ball nor paddle is known well enough to choose a step;
-# with two it is possible. Whoever can choose plays the steep ball that the other side cannot reach. So much for the reasoning. Does
-# it show in the results? The benchmark has both:
-
-# %%
-from course_lib.atari.measured import measured
-
-resolutions = {"40 rows": measured("pixels-true-40-rows"), "80 rows": measured("pixels-true")}
-for name, runs in resolutions.items():
-    for run in runs:
-        print(f"{name}, seed {run['seed']}: {run['true_return']:5.1f} in fresh games of "
-              f"{run['agent_steps']:,} agent steps, {run['cpu_s']:.0f} CPU-seconds")
-
-# %% [markdown]
-# (From `benchmarks/results/pong_pixels-true-40-rows.jsonl` and `pong_pixels-true.jsonl`; the two also differ in how the learning rate falls.)
-# Look at how far the seeds with 80 rows lie apart before you judge. A good reason and few seeds: one run with 40 rows decides nothing,
-# whichever way it falls. `python benchmarks/pong_parts.py --only "40 rows" --seeds 0-4` would tell more, in ten CPU-minutes.
+# with two it is possible. Whoever can choose plays the steep ball that the other side cannot reach. So much for the reasoning. Whether
+# it shows in the results, section 5.12 asks.
 #
 # **A network can do the same to itself.** Nature-CNN puts convolution upon convolution. On our small picture the first leaves a grid of 9 × 9
 # places, and a second one 3 × 3, each of which looks at half the court's height.
@@ -775,6 +761,8 @@ for name, network in (("cells", FrameAgent()), ("objects", BinnedObjectAgent()))
 # measured, is a mean of 18 in 20 fresh games. This is what its file says:
 
 # %%
+from course_lib.atari.measured import measured
+
 runs = measured("pixels-true")
 print("benchmarks/results/pong_pixels-true.jsonl")
 for run in runs:
