@@ -38,7 +38,7 @@ def test_binned_rewards_are_the_same_prepared():
     model = BinnedReward(seed=3)
     prepared = model.prepared_rewards(model.gather(model.prepare(list(obs))))
     assert torch.allclose(prepared, model.rewards(torch.from_numpy(obs)), atol=1e-6)
-    assert sum(p.numel() for p in model.parameters()) == 99
+    assert sum(p.numel() for p in model.parameters()) == 19
 
 
 def test_prepared_gradients_are_the_convolutions():

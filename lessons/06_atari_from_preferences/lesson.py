@@ -100,7 +100,7 @@ num_steps = budget(full=128, ci=32)                        # steps of each of 16
 fit_config = budget(full=FitConfig(), ci=FitConfig(first_steps=20, steps=10))
 config = PreferenceConfig(
     labels=160, first_labels=budget(full=40, ci=10), labels_a_round=budget(full=20, ci=6),
-    updates_a_round=budget(full=24, ci=1), warm_up_rollouts=budget(full=3, ci=1),
+    updates_a_round=budget(full=40, ci=1), warm_up_rollouts=budget(full=3, ci=1),
     fit=fit_config, ppo=learned_reward_ppo(num_steps=num_steps), seed=0)
 run = AtariFromPreferences(config)
 run.envs.step(np.zeros(16, dtype=int))[1]        # the rewards that the run's own games hand out
@@ -367,9 +367,10 @@ expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
 
 # %% [markdown]
 # Paid -0.05 a step, the agent learns to give the ball away: the quickest way out. A reward model whose scores happen to lie below zero
-# would teach that, *without a single verdict asking for it*. Hence mean 0, or a little off it on purpose (section 6.7). And a fixed spread,
-# because a model that was fitted once more may speak in units three times as large. The mean must follow slowly: brought to zero rollout by
-# rollout, a good rollout would pay no more than a bad one.
+# would teach that, *without a single verdict asking for it*. Hence mean 0. That is a choice too: an agent that wins more than it loses pays
+# a little for each quiet step, and one that loses is paid for holding out. And a fixed spread, because a model that was fitted once more may
+# speak in units three times as large. The mean must follow slowly: brought to zero rollout by rollout, a good rollout would pay no more than
+# a bad one.
 #
 # ## 6.6 Train, and go round
 #
