@@ -43,6 +43,7 @@ def forty_rows(seed: int) -> PPO:
 VARIANTS: dict[str, Callable[[int], PPO]] = {
     "40 rows": forty_rows,
     "no point boundaries": lambda seed: pong_from_score(seed, point_boundaries=False),
+    "rewards not centred": lambda seed: pong_from_score(seed, centre_rewards=False),
     "learning rate 0.001": lambda seed: pong_from_score(seed, learning_rate=1e-3),
     "lambda 0.95": lambda seed: pong_from_score(seed, lam=0.95),
     "3 x 3 grid": coarse_grid,

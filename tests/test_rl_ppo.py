@@ -229,6 +229,19 @@ def test_the_learning_rate_rises_stays_and_falls():
     assert next(ppo.train(until=ppo.steps + 1)).learning_rate == pytest.approx(2e-3)
 
 
+def test_centred_rewards_are_learned_from_and_not_reported():
+    plain, centred = make(), make(config=replace(SHORT, centre_rewards=True, reward_scale=0.5))
+    rollout, _ = plain.collector.collect(SHORT.num_steps)
+    seen = []
+    centred.advantage_function = lambda rewards, *rest: seen.append(rewards) or torch.zeros_like(rewards)
+    for level in (1.0, 3.0):                                    # CartPole pays 1 a step
+        rollout.rewards = torch.full_like(rollout.rewards, level)
+        reported, _ = centred.advantages(rollout)
+        assert (reported == level).all()
+    assert seen[0].abs().max() < 1e-6, "the first mean is that of the first rollout"
+    assert torch.allclose(seen[1], torch.full_like(seen[1], 1.5 - (0.95 * 0.5 + 0.05 * 1.5)))
+
+
 def test_continuous_actions():
     class Slide(gym.Env):
         """Pays for actions near 0.7."""

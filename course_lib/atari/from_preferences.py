@@ -32,8 +32,12 @@ from course_lib.rl.rollout import Rollout
 
 
 def learned_reward_ppo(**changes) -> PPOConfig:
-    """Lesson 05's settings, but the learning rate rises slowly and stays until the labels are in; `changes` win."""
-    return pong_config(**{"warm_up": 0.15, "hold_learning_rate": 0.7, "final_learning_rate": 0.1, **changes})
+    """Lesson 05's settings, but the learning rate rises slowly and stays until the labels are in; `changes` win.
+
+    Learned rewards are centred where they are standardised (fit_reward.py).
+    """
+    settings = {"warm_up": 0.15, "hold_learning_rate": 0.7, "final_learning_rate": 0.1, "centre_rewards": False}
+    return pong_config(**{**settings, **changes})
 
 
 @dataclass(frozen=True)

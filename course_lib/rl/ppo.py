@@ -51,6 +51,7 @@ class PPOConfig:
     max_grad_norm: float = 0.5              # longer gradients are shortened to this
     normalise_advantages: bool = True       # shift and scale them to mean 0, spread 1 before learning
     reward_scale: float = 1.0               # rewards are multiplied by this before learning; reports stay in true units
+    centre_rewards: bool = False            # learn from rewards less their running mean (Pong: lesson 05)
     checkpoint_every: int = 25              # updates between two checkpoints, where a path is given
     seed: int = 0                           # of actions, minibatches and environments (the network brings its own)
 
@@ -102,6 +103,7 @@ class PPO:
         self.collector = Collector(envs, network, self.generator, self._env_seed(0),
                                    keep_rewards=reward_function is None)
         self.steps, self.updates, self.cpu_seconds = 0, 0, 0.0
+        self.mean_reward: float | None = None   # the running mean, where rewards are centred
         self.episodes: list[Episode] = []       # every finished one
         self.history: list[Progress] = []       # one entry an update
         self.rollout: Rollout | None = None     # the newest, for whoever wants to look or to cut clips from it
@@ -154,10 +156,14 @@ class PPO:
 
     @torch.no_grad()
     def advantages(self, rollout: Rollout) -> tuple[torch.Tensor, torch.Tensor]:
-        """(rewards before scaling, advantages), both (T, N)."""
+        """(rewards before centring and scaling, advantages), both (T, N). Moves the running mean of the rewards."""
         config = self.config
         rewards = rollout.rewards if self.reward_function is None else self.reward_function(rollout)
         scaled = rewards * config.reward_scale
+        if config.centre_rewards:
+            mean = float(scaled.mean())
+            self.mean_reward = mean if self.mean_reward is None else 0.95 * self.mean_reward + 0.05 * mean
+            scaled = scaled - self.mean_reward
         if self.boundary_function is not None:
             dones = self.boundary_function(rollout)
         else:
@@ -216,6 +222,7 @@ class PPO:
             "optimizer": self.optimizer.state_dict(), "generator": self.generator.get_state(),
             "collector": self.collector.state_dict(self._env_seed(self.updates)),
             "steps": self.steps, "updates": self.updates, "cpu_seconds": self.cpu_seconds,
+            "mean_reward": self.mean_reward,
             "episodes": [asdict(e) for e in self.episodes], "history": [asdict(p) for p in self.history]})
 
     def load(self, path: Path) -> None:
@@ -227,5 +234,6 @@ class PPO:
         self.generator.set_state(state["generator"])
         self.collector.load_state_dict(state["collector"])
         self.steps, self.updates, self.cpu_seconds = state["steps"], state["updates"], state["cpu_seconds"]
+        self.mean_reward = state["mean_reward"]
         self.episodes = [Episode(**e) for e in state["episodes"]]
         self.history = [Progress(**p) for p in state["history"]]

@@ -92,7 +92,6 @@ from course_lib.atari.from_preferences import (
     PreferenceConfig,
     learned_reward_ppo,
 )
-from course_lib.atari.from_score import pong_config
 from course_lib.atari.label_rounds import LabelRounds
 from course_lib.preferences.store import PreferenceStore
 
@@ -349,7 +348,7 @@ def after_constant_pay(pay, updates):
     """How the shipped agent plays after training in which each step brings `pay`."""
     agent = load_shipped(FROM_PREFERENCES).agent
     trainer = PPO(AtariEnvs(PONG, 16, BinaryFrames()), agent,
-                  pong_config(num_steps=num_steps, learning_rate=1e-3),
+                  learned_reward_ppo(num_steps=num_steps, learning_rate=1e-3, warm_up=0.0),
                   boundary_function=boundary,
                   reward_function=lambda rollout: torch.full(rollout.ended.shape, float(pay)))
     for _ in trainer.train(until=updates * 16 * num_steps):
@@ -532,8 +531,8 @@ expect(ties["shipped"] > ties["untrained"], "the better the play, the more pairs
 #
 # **What decides it.** Three choices, each taken back in a job of its own. `pixels-400-slower`: half the learning rate, without the slow
 # rise at its start, and a tenth more steps. `pixels-160-no-warm-up`: the full rate from the first step on. `features-200`: ten numbers
-# (lesson 05) instead of pixels, and a reward that is *linear* in their soft bins; `features-200-mlp` has a small ordinary network in its
-# place.
+# (lesson 05) instead of pixels, and a reward that sees, as in 6.4, where **along** the court the ball is and how it moves there, but no
+# heights; `features-200-mlp` has a small ordinary network in its place, which sees all ten.
 
 # %%
 for job, other in (("pixels-400", "pixels-400-slower"),
