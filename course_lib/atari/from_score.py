@@ -9,8 +9,8 @@ Departures from common practice (V. Mnih et al. 2015 and CleanRL's ppo_atari.py)
 - lambda 0.98 instead of 0.95: the ball flies about 30 steps from a good stroke to the point that it wins. Of that
   point (0.99 * 0.95)^30 = 0.16 reaches the stroke without the critic's help, with 0.98 it is 0.40;
 - rewards are centred, by their mean over about 20 rollouts (A. Naik et al. 2024, "Reward centering", who do it for
-  tasks without end). Here GAE stops at each point, so a constant on each step is a price on the length of rallies: an agent
-  that loses is paid for holding out, one that wins pays for taking its time;
+  tasks without end). Here GAE stops at each point, so a constant on each step is a price on the length of rallies: an
+  agent that loses is paid for holding out, one that wins pays for taking its time;
 - the learning rate stays high until 60% of the steps and then falls, nearly to 0. Between playing as well as the
   opponent and winning lies a discovery (a stroke with the paddle's edge), and a run whose steps have become small may
   miss it; but the last few points come only with small steps.
