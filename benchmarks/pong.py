@@ -48,11 +48,10 @@ JOBS = {
     "pixels-160": Job(15.0, 10.0, FRAMES_160),
     "pixels-160-noise": Job(15.0, 10.0, FRAMES_160, wrong=0.1),
     "pixels-80": Job(0.0, 10.0, PreferenceConfig(labels=80, first_labels=20, labels_a_round=3, updates_a_round=12)),
-    # what three of the choices buy
+    # what two of the choices buy
     "features-200-mlp": Job(10.0, 5.0, replace(OBJECTS_200, track="pong objects, MLP reward")),
     "pixels-400-slower": Job(17.0, 8.0, PreferenceConfig(
         total_steps=1_100_000, ppo=learned_reward_ppo(learning_rate=1e-3, warm_up=0.0))),
-    "pixels-160-no-warm-up": Job(15.0, 10.0, replace(FRAMES_160, ppo=learned_reward_ppo(warm_up=0.0))),
 }
 
 

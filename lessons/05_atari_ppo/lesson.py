@@ -593,6 +593,12 @@ expect(heard[0.98] > 2 * heard[0.95], "with λ = 0.98 more than twice as much ar
 # As long as the critic knows nothing, this is all that the stroke ever hears. Hence $\lambda = 0.98$ here, though lesson 02 found the best
 # balance a little lower: Pong's rewards come late, and its early critics are poor.
 #
+# **The zero.** One more choice follows from the boundaries. Within one point, a constant added to every step's reward is a price on *time*:
+# the longer the rally, the more of it. Our run takes the running mean of the rewards off each step. So an agent that loses nearly every
+# point is paid a little for each step that it holds out, which means returning balls; and one that wins pays a little for each step that it
+# takes. (A. Naik et al. 2024, *Reward centering*, do the same for tasks without end, for reasons of their own.) Section 5.12 shows what this
+# buys, and lesson 06 what a wrong zero can do.
+#
 # ## 5.9 Train it while you watch
 #
 # Everything is on the table. The agent sees through *your* cells, its rallies end at *your* boundaries, and it learns with *your* GAE and

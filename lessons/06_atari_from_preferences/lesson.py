@@ -474,8 +474,8 @@ for job in ("features-200", *pixels):
           "CPU-minutes")
 
 # %% [markdown]
-# Read the table as it is: where a job misses its goal, it misses it. Three jobs are there to show what a choice buys; they come at the end
-# of this section.
+# Read the table as it is: where a job misses its goal, it misses it. Two jobs, `-slower` and `-mlp`, are there to show what a choice
+# buys; they come at the end of this section.
 #
 # For comparison, what others report for Pong from preferences:
 #
@@ -529,14 +529,13 @@ expect(ties["shipped"] > ties["untrained"], "the better the play, the more pairs
 # The better the play, the emptier the clips: a label says less and less, just when the agent needs finer ones. A person is better off here
 # than the script. You may prefer the clip that *attacks*. The script cannot.
 #
-# **What decides it.** Three choices, each taken back in a job of its own. `pixels-400-slower`: half the learning rate, without the slow
-# rise at its start, and a tenth more steps. `pixels-160-no-warm-up`: the full rate from the first step on. `features-200`: ten numbers
-# (lesson 05) instead of pixels, and a reward that sees, as in 6.4, where **along** the court the ball is and how it moves there, but no
-# heights; `features-200-mlp` has a small ordinary network in its place, which sees all ten.
+# **What decides it.** Two choices, each taken back in a job of its own. `pixels-400-slower`: half the learning rate, without the slow rise
+# at its start, and a tenth more steps. `features-200`: ten numbers (lesson 05) instead of pixels, and a reward that sees, as in 6.4, where
+# **along** the court the ball is and how it moves there, but no heights; `features-200-mlp` has a small ordinary network in its place, which
+# sees all ten.
 
 # %%
 for job, other in (("pixels-400", "pixels-400-slower"),
-                   ("pixels-160", "pixels-160-no-warm-up"),
                    ("features-200", "features-200-mlp")):
     for name in (job, other):
         returns = [line["true_return"] for line in measured[name]]
