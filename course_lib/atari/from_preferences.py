@@ -10,8 +10,7 @@ Departures from Christiano et al. (2017), "Deep reinforcement learning from huma
 - GAE stops where the ball leaves the screen (boundaries.py), which tells that a rally ended, not who won it;
 - the predicted reward of a step is read from what the step led to;
 - the learning rate rises slowly. The first reward models know little, and an agent that takes long steps after them may
-  have settled into losing before they know better: then all clips look alike, and no label can tell them apart. It
-  makes that rarer, not impossible (benchmarks/pong.py pixels-160, seed 3);
+  settle into losing before they know better. It does not always help (benchmarks/pong.py pixels-160, seed 3).
 The score is sealed (envs.py): neither the policy nor the reward model can read it.
 """
 
