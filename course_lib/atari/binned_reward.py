@@ -1,9 +1,9 @@
 """A reward model for Pong's ten numbers: a worth for each place of the ball along the court. Lesson 06.
 
 The same prior as for pixels (`RowPooledReward`): where something is along the court may matter, and how it moves there,
-but no height. An MLP on all ten numbers explains the verdicts as well. But in a beginner's clips, where nearly every
-point is lost, other things go with the verdicts too, such as where our paddle stood; an agent that is paid for standing
-there stays there, and no later clip can show that this was a mistake (benchmarks/pong.py features-200-mlp).
+but no height. An MLP on all ten numbers (`ObjectReward`) can explain the verdicts as well. But in a beginner's clips,
+where nearly every point is lost, other things go with the verdicts too, such as where our paddle stood; an agent that
+is paid for standing there stays there, and no later clip can show that this was a mistake.
 """
 
 import numpy as np

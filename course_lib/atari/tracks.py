@@ -38,7 +38,6 @@ TRACKS = {
     "pong frames": Track(PONG, BinaryFrames, FrameAgent, RowPooledReward, at_ball_gone),
     "pong cells": Track(PONG, BinaryFrames, FrameAgent, CellReward, at_ball_gone),
     "pong objects": Track(PONG, PongObjects, BinnedObjectAgent, BinnedReward, at_ball_gone),
-    "pong objects, MLP reward": Track(PONG, PongObjects, BinnedObjectAgent, ObjectReward, at_ball_gone),
     "donkey kong objects": Track(DONKEY_KONG, KongObjects, partial(ObjectAgent, actions=len(DONKEY_KONG.actions)),
                                  ObjectReward, nowhere),
 }
