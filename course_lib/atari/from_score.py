@@ -4,8 +4,8 @@ Departures from common practice (V. Mnih et al. 2015 and CleanRL's ppo_atari.py)
 - 2 frames of 80 x 40 cells instead of 4 of 84 x 84 greys, and one convolution instead of three: 20 times fewer sums;
 - three buttons instead of six (the other three do the same), no sticky actions, no pooling over two frames;
 - GAE stops at each point (boundaries.py);
-- 16 environments, learning rate 2e-3, minibatches of 512. With 1e-3 the same network learns half as fast
-  (benchmarks/pong_parts.py);
+- 16 environments, learning rate 2e-3, minibatches of 512. With 1e-3 fewer points are won (benchmarks/pong.py
+  pixels-400-slower);
 - lambda 0.98 instead of 0.95: the ball flies about 30 steps from a good stroke to the point that it wins. Of that
   point (0.99 * 0.95)^30 = 0.16 reaches the stroke without the critic's help, with 0.98 it is 0.40;
 - rewards are centred, by their mean over about 20 rollouts (A. Naik et al. 2024, "Reward centering", who do it for
