@@ -87,7 +87,7 @@ def labelled(kind: str, count: int, seed: int) -> list[Preference]:
                 obs[3, 0, rng.integers(40), 2 if better else 37] = 1
             else:
                 obs = rng.normal(size=(6, 10)).astype(np.float32)
-                obs[:, 1] = 0
+                obs[:, 0], obs[:, 1] = 1, 0                     # the ball is seen, in the middle
                 obs[3, 1] = -1 if better else 1
             segments.append(Segment(obs, None))
         mu = 0.5 if good[0] == good[1] else float(good[0])

@@ -81,7 +81,8 @@ def test_an_unseen_ball_has_no_bins():
     obs[0, :, 0] = 1                                            # seen, in the middle of the court
     bins = binned(obs)
     assert bins.shape == (2, 3, BINNED)
-    assert bins[0, 0, 10:].sum() == 5 and bins[1, 0, 10:].sum() == 2, "five places; the paddles' two without the ball"
+    assert bins[0, 0, 10:].sum().item() == pytest.approx(5), "a bin's worth for each of the five places"
+    assert bins[1, 0, 10:].sum().item() == pytest.approx(2), "without the ball only the paddles' two"
     assert torch.equal(bins[..., :10], obs)
 
 
