@@ -41,6 +41,16 @@ def test_binned_rewards_are_the_same_prepared():
     assert sum(p.numel() for p in model.parameters()) == 19
 
 
+def test_the_binned_reward_sees_the_ball_along_the_court_and_no_heights():
+    obs = torch.rand(6, 10) * 2 - 1
+    obs[:, 0] = 1
+    model, other = BinnedReward(seed=0), obs.clone()
+    other[:, [2, 3, 4, 6, 7, 8, 9]] = torch.rand(6, 7)
+    assert torch.equal(model.rewards(obs), model.rewards(other))
+    other[:, 1] = -obs[:, 1]
+    assert (model.rewards(obs) != model.rewards(other)).any()
+
+
 def test_prepared_gradients_are_the_convolutions():
     obs = random_frames(3, 4)
     slow, fast = RowPooledReward(seed=1), RowPooledReward(seed=1)
@@ -95,15 +105,15 @@ def labelled(kind: str, count: int, seed: int) -> list[Preference]:
     return pairs
 
 
-@pytest.mark.parametrize(("kind", "model", "explained"), [
-    ("frames", RowPooledReward, 1.0), ("objects", ObjectReward, 1.0), ("objects", BinnedReward, 0.95)])     # a line
-def test_fitting_finds_what_the_labels_prefer(kind, model, explained):
+@pytest.mark.parametrize(("kind", "model"), [
+    ("frames", RowPooledReward), ("objects", ObjectReward), ("objects", BinnedReward)])
+def test_fitting_finds_what_the_labels_prefer(kind, model):
     ensemble = RewardEnsemble(model, 2, seed=0)
     fitter = RewardFitter(ensemble, FitConfig(), seed=0)
     fitter.add(labelled(kind, 80, seed=1))
     fit = fitter.fit(150)
     assert fit.pairs == 80 and 20 < fit.ties < 60
-    assert fit.accuracy >= explained
+    assert fit.accuracy == 1.0
     fresh = labelled(kind, 60, seed=2)
     returns = [[ensemble.rewards(torch.from_numpy(s.obs)[None]).sum().item() for s in pair[:2]] for pair in fresh]
     right = [(a > b) == (pair.mu > 0.5) for (a, b), pair in zip(returns, fresh, strict=True) if pair.mu != 0.5]

@@ -58,7 +58,7 @@ class RowPooledReward(nn.Module):
 
 
 class ObjectReward(nn.Module):
-    """An MLP on the ten object features. obs: (..., 10) -> rewards (...). 4,929 weights."""
+    """An MLP on ten object features, those of Donkey Kong. obs: (..., 10) -> rewards (...). 4,929 weights."""
 
     def __init__(self, features: int = 10, hidden: int = 64, seed: int = 0):
         super().__init__()
@@ -89,7 +89,7 @@ class ObjectReward(nn.Module):
 class RewardEnsemble(nn.Module):
     """Several reward models of one kind: their mean is the reward, their spread says how sure they are.
 
-    kind: `RowPooledReward` or `ObjectReward`.
+    kind: `RowPooledReward`, `ObjectReward`, `BinnedReward` (binned_reward.py) or `CellReward` (cell_reward.py).
     """
 
     def __init__(self, kind: type[nn.Module], members: int = 3, seed: int = 0):

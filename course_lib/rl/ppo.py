@@ -39,7 +39,7 @@ class PPOConfig:
     num_steps: int = 128                    # steps in each environment between two updates (T)
     epochs: int = 4                         # times that each rollout is learned from
     minibatch_size: int = 512               # agent steps in one gradient step
-    learning_rate: float = 1e-3             # Adam's, at the start
+    learning_rate: float = 1e-3             # Adam's, where it neither rises nor falls
     final_learning_rate: float = 0.1        # its share left at total_steps; it falls linearly (1: it stays)
     hold_learning_rate: float = 0.0         # share of total_steps during which it does not fall yet
     warm_up: float = 0.0                    # share of total_steps during which it rises, linearly from 0

@@ -6,7 +6,7 @@
 # reward go together. Then ask for something that no score rewards, and get it. Last, a game where all of this stops working.
 #
 # **Time.** About 80 minutes to read, run and label, 80 minutes for the exercises; the essential part takes 90 minutes in all. The cells use
-# three to four CPU-minutes. **Builds on** lessons 03 and 04, and on lesson 05 for how Pong is seen and played.
+# four to five CPU-minutes. **Builds on** lessons 03 and 04, and on lesson 05 for how Pong is seen and played.
 #
 # You may close the lid at any moment. Tomorrow, run the cells again from the top: rounds that are done are passed over.
 
@@ -628,8 +628,8 @@ expect(means["events"][1] < means["random"][1], "and still teach less than rando
 #   is read from what a step led to, and why the end of a rally is the step with which the ball goes.
 # - **Ties.** More than half of your answers say "equal".
 # - **Seeds differ**, see the table. The worst, seed 3 of `pixels-160`, lost nearly every point for three quarters of its run, and was
-#   finding its way out when the run ended. All its early clips show the same thing, a point lost; verdicts on clips that are alike teach
-#   little, and an agent that is taught little goes on making such clips. A person might have stopped it after five minutes and begun anew.
+#   finding its way out when the run ended. Why, we have not measured. Our guess: when every clip shows the same, a point lost, verdicts teach
+#   little, and an agent that is taught little goes on making such clips.
 #
 # ## 6.10 Your own goal
 #
