@@ -1,7 +1,8 @@
 """Donkey Kong from its score and from scripted preferences for climbing, reported as it is.
 
-    python benchmarks/donkey_kong.py score --cpu-seconds 150
-    python benchmarks/donkey_kong.py preferences --cpu-seconds 150
+    python benchmarks/donkey_kong.py score
+    python benchmarks/donkey_kong.py preferences        the judge that likes an agent further right
+    python benchmarks/donkey_kong.py ladders            the judge that likes it nearer to the next ladder
 
 One JSON line goes to benchmarks/results/donkey_kong.jsonl: the true score of 10 fresh games, and how high Jumpman got
 in them, in pixels above the ground (the next girder is 20 to 28 up, Pauline's 158). `--clip FILE` keeps the end of a
@@ -23,6 +24,7 @@ from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceCo
 from course_lib.atari.games import DONKEY_KONG
 from course_lib.atari.kong import ClimbJudge, jumpman
 from course_lib.atari.kong_agents import save_kong
+from course_lib.atari.ladder_judge import LadderJudge
 from course_lib.atari.segments import Preference
 from course_lib.atari.tracks import TRACKS
 from course_lib.rl.evaluate import sampled
@@ -32,6 +34,7 @@ TRACK = TRACKS["donkey kong objects"]
 SCORE_UNIT = 0.01                       # a barrel jumped over pays 100 points
 GROUND = 157                            # rows of the court above Jumpman's feet on the ground
 GAMES, STEP_LIMIT = 10, 2_000
+JUDGES = {"preferences": ClimbJudge, "ladders": LadderJudge}
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,12 @@ def from_score(cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
     return ppo.network, {"agent_steps": ppo.steps, "labels": 0}
 
 
-def from_preferences(cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
+def from_preferences(judge: ClimbJudge | LadderJudge, cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
     """PPO on a reward learned from scripted preferences for climbing."""
-    run, judge, started = AtariFromPreferences(PreferenceConfig(
-        track="donkey kong objects", labels=200, labels_a_round=20, updates_a_round=8, total_steps=3_000_000,
-        ppo=PPOConfig(total_steps=3_000_000, learning_rate=1e-3), seed=seed)), ClimbJudge(), time.process_time()
+    started = time.process_time()
+    run = AtariFromPreferences(PreferenceConfig(
+        track="donkey kong objects", labels=300, labels_a_round=20, updates_a_round=8, total_steps=3_000_000,
+        ppo=PPOConfig(total_steps=3_000_000, learning_rate=1e-3), seed=seed))
     while time.process_time() - started < cpu_seconds:
         run.add([Preference(a, b, judge(a, b), judge.source) for a, b in run.pairs(run.wanted)])
         for _ in run.train():
@@ -92,7 +96,7 @@ def play(network: torch.nn.Module | None, seed: int) -> Fresh:
 def main() -> None:
     """Train, play, write one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("job", choices=("score", "preferences", "random"))
+    parser.add_argument("job", choices=("random", "score", *JUDGES))
     parser.add_argument("--cpu-seconds", type=float, default=150.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clip", type=Path, help="write the end of a fresh game here, as a looping PNG")
@@ -100,9 +104,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     started, network, facts = time.process_time(), None, {}
-    if arguments.job != "random":
-        train = from_score if arguments.job == "score" else from_preferences
-        network, facts = train(arguments.cpu_seconds, arguments.seed)
+    if arguments.job == "score":
+        network, facts = from_score(arguments.cpu_seconds, arguments.seed)
+    elif arguments.job in JUDGES:
+        network, facts = from_preferences(JUDGES[arguments.job](), arguments.cpu_seconds, arguments.seed)
     cpu = time.process_time() - started
     fresh = play(network, arguments.seed)
     line = {"job": arguments.job, "seed": arguments.seed, "cpu_s": round(cpu, 1), **facts, "scores": fresh.scores,

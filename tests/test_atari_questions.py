@@ -8,6 +8,7 @@ from course_lib.atari.explain import occlusion, rewards_along
 from course_lib.atari.games import PONG
 from course_lib.atari.judge import PointsJudge
 from course_lib.atari.kong import ClimbJudge, KongObjects
+from course_lib.atari.ladder_judge import LadderJudge, floor_of
 from course_lib.atari.questions import ask, scripted_by
 from course_lib.atari.reward_models import RewardEnsemble, RowPooledReward
 from course_lib.atari.segments import Segment
@@ -44,10 +45,12 @@ def kong_court(across: int, feet: int, barrel: tuple[int, int] | None = None) ->
     return court
 
 
-def test_the_climbing_judge_wants_up_then_right():
-    def ends(across: int, feet: int) -> Segment:
-        return Segment(np.zeros(1), np.stack([kong_court(50, 157), kong_court(across, feet)]))
+def ends(across: int, feet: int) -> Segment:
+    """A clip that ends with Jumpman there."""
+    return Segment(np.zeros(1), np.stack([kong_court(50, 157), kong_court(across, feet)]))
 
+
+def test_the_climbing_judge_wants_up_then_right():
     judge = ClimbJudge()
     assert judge(ends(50, 120), ends(90, 157)) == 1.0           # higher
     assert judge(ends(50, 157), ends(90, 157)) == 0.0           # nearer to the ladder
@@ -55,6 +58,27 @@ def test_the_climbing_judge_wants_up_then_right():
     assert judge(ends(50, 100), ends(90, 104)) == 0.5           # the same girder
     gone = Segment(np.zeros(1), np.zeros((2, 160, 160), np.uint8))
     assert judge(gone, ends(40, 157)) == 0.0
+    assert judge.ties == 2
+
+
+def test_floors_follow_the_slanted_girders():
+    assert [floor_of(45, 157), floor_of(45, 151)] == [0, 0]     # standing and jumping on the ground
+    assert [floor_of(106, 150), floor_of(106, 141)] == [0, 0]   # on the first ladder
+    assert [floor_of(106, 137), floor_of(40, 131), floor_of(40, 134)] == [1, 1, 0]  # the second floor rises to the left
+    assert [floor_of(78, 107), floor_of(106, 105), floor_of(50, 77), floor_of(106, 48), floor_of(60, 26)] == [
+        2, 2, 3, 4, 5]
+
+
+def test_the_ladder_judge_wants_up_then_the_next_ladder():
+    judge = LadderJudge()
+    assert judge(ends(106, 150), ends(106, 157)) == 0.5         # a jump
+    assert judge(ends(106, 147), ends(106, 157)) == 1.0         # on the ladder
+    assert judge(ends(106, 157), ends(118, 157)) == 1.0         # not past it
+    assert judge(ends(90, 157), ends(60, 157)) == 1.0           # nearer to it
+    assert judge(ends(90, 136), ends(106, 157)) == 1.0          # a floor higher
+    assert judge(ends(80, 136), ends(100, 137)) == 1.0          # there the next ladder is on the left
+    gone = Segment(np.zeros(1), np.zeros((2, 160, 160), np.uint8))
+    assert [judge(gone, ends(40, 157)), judge(ends(40, 157), gone), judge(gone, gone)] == [0.0, 1.0, 0.5]
     assert judge.ties == 2
 
 

@@ -55,7 +55,7 @@ class KongObjects:
 
 
 class ClimbJudge:
-    """Prefers the clip that ends higher up; on the lowest floor, the one that ends nearer to the ladder on the right.
+    """Prefers the clip that ends higher up; on the lowest floor, the one that ends further right, where the ladder is.
 
     It looks at the last frame in which Jumpman is seen; a clip without him is worst. Ties are counted.
     """
@@ -66,7 +66,8 @@ class ClimbJudge:
         self.verdicts: list[float] = []
 
     def __call__(self, sigma1: Segment, sigma2: Segment) -> float:
-        (across1, feet1), (across2, feet2) = _end(sigma1), _end(sigma2)
+        nowhere = (0, 200)                                                              # below every floor
+        (across1, feet1), (across2, feet2) = end_of(sigma1) or nowhere, end_of(sigma2) or nowhere
         mu = 0.5
         if abs(feet1 - feet2) >= A_STEP_UP:
             mu = float(feet1 < feet2)
@@ -81,9 +82,10 @@ class ClimbJudge:
         return self.verdicts.count(0.5)
 
 
-def _end(segment: Segment) -> tuple[int, int]:
+def end_of(segment: Segment) -> tuple[int, int] | None:
+    """(across, feet) where Jumpman is last seen in a clip, pixels of the court; None if he is not in it."""
     seen, across, feet = jumpman(segment.frames)
     if not seen.any():
-        return 0, 200
+        return None
     last = np.flatnonzero(seen)[-1]
     return int(across[last]), int(feet[last])

@@ -1,9 +1,10 @@
-"""The two small agents of Donkey Kong that lesson 06 looks at: one from the score, one from preferences for climbing.
+"""The three small agents of Donkey Kong that lesson 06 looks at: one from the score, two from preferences for climbing.
 
-Neither gets far, and the lesson shows where they stop. They are rebuilt by
+None gets to the top, and the lesson shows where they stop. They are rebuilt by
 
     python benchmarks/donkey_kong.py score --ship
     python benchmarks/donkey_kong.py preferences --ship
+    python benchmarks/donkey_kong.py ladders --ship
 """
 
 from torch import nn
@@ -16,7 +17,7 @@ KONG_TRACK = TRACKS["donkey kong objects"]
 
 
 def save_kong(job: str, agent: nn.Module, facts: dict) -> None:
-    """Write the agent of a job, "score" or "preferences", with the facts of its run; about 12 kB."""
+    """Write the agent of a job, "score", "preferences" or "ladders", with the facts of its run; about 12 kB."""
     weights = {name: weight.half() for name, weight in agent.state_dict().items()}
     save_checkpoint(folder() / f"donkey_kong_{job}.pt", {"agent": weights, "facts": facts})
 

@@ -98,8 +98,9 @@ from course_lib.preferences.store import PreferenceStore
 num_steps = budget(full=128, ci=32)                        # steps of each of 16 games a rollout
 fit_config = budget(full=FitConfig(), ci=FitConfig(first_steps=20, steps=10))
 config = PreferenceConfig(
-    labels=160, first_labels=budget(full=40, ci=10), labels_a_round=budget(full=20, ci=6),
-    updates_a_round=budget(full=40, ci=1), warm_up_rollouts=budget(full=3, ci=1),
+    total_steps=1_100_000, labels=160, first_labels=budget(full=60, ci=10),
+    labels_a_round=budget(full=20, ci=6), updates_a_round=budget(full=48, ci=1),
+    warm_up_rollouts=budget(full=4, ci=1),
     fit=fit_config, ppo=learned_reward_ppo(num_steps=num_steps), seed=0)
 run = AtariFromPreferences(config)
 run.envs.step(np.zeros(16, dtype=int))[1]        # the rewards that the run's own games hand out
@@ -147,7 +148,7 @@ rounds
 #   movement;
 # - *skip* only what you cannot judge at all.
 #
-# AE Studio's people, who labelled 1,339 pairs of Pong by hand, tied 58% of them. A pair takes about eight seconds, so 40 pairs are five
+# AE Studio's people, who labelled 1,339 pairs of Pong by hand, tied 58% of them. A pair takes about eight seconds, so 60 pairs are eight
 # minutes, and the 160 of a whole run some **20 minutes**, breaks not counted.
 #
 # The scripted labeller plays by the same rules: it finds the ball in the clip's *pictures* and knows nothing else. Its heart is your judge
