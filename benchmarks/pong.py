@@ -39,18 +39,20 @@ class Job:
     wrong: float = 0.0                  # share of scripted verdicts drawn at random
 
 
-FRAMES_160 = PreferenceConfig(labels=160, first_labels=40, labels_a_round=6, updates_a_round=12)
-OBJECTS_200 = PreferenceConfig(track="pong objects", labels=200, labels_a_round=5, updates_a_round=8)
+FRAMES_160 = PreferenceConfig(total_steps=1_100_000, labels=160, labels_a_round=5)
+OBJECTS_200 = PreferenceConfig(total_steps=900_000, track="pong objects", labels=200, labels_a_round=5,
+                               updates_a_round=8)
 JOBS = {
     "pixels-true": Job(18.0, 5.0),
     "features-200": Job(10.0, 5.0, OBJECTS_200),
     "pixels-400": Job(17.0, 8.0, PreferenceConfig()),
     "pixels-160": Job(15.0, 10.0, FRAMES_160),
     "pixels-160-noise": Job(15.0, 10.0, FRAMES_160, wrong=0.1),
-    "pixels-80": Job(0.0, 10.0, PreferenceConfig(labels=80, first_labels=20, labels_a_round=3, updates_a_round=12)),
+    # the schedule of lesson 06: as few sittings as a person would like
+    "pixels-160-sittings": Job(15.0, 10.0, replace(FRAMES_160, labels_a_round=20, updates_a_round=48)),
+    "pixels-80": Job(0.0, 10.0, replace(FRAMES_160, labels=80, first_labels=40, labels_a_round=2)),
     # half the learning rate
-    "pixels-400-slower": Job(17.0, 8.0, PreferenceConfig(
-        total_steps=1_100_000, ppo=learned_reward_ppo(learning_rate=1e-3, warm_up=0.0))),
+    "pixels-400-slower": Job(17.0, 8.0, PreferenceConfig(ppo=learned_reward_ppo(learning_rate=1e-3))),
 }
 
 

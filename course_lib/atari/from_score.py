@@ -29,7 +29,7 @@ NUM_ENVS = 16
 
 def pong_config(seed: int = 0, **changes) -> PPOConfig:
     """The settings of lesson 05; those not named here are PPOConfig's own. Runs may stop early."""
-    settings = {"total_steps": 700_000, "num_steps": 128, "minibatch_size": 512, "learning_rate": 2e-3, "lam": 0.98,
+    settings = {"total_steps": 650_000, "num_steps": 128, "minibatch_size": 512, "learning_rate": 2e-3, "lam": 0.98,
                 "hold_learning_rate": 0.6, "final_learning_rate": 0.02, "centre_rewards": True,
                 "checkpoint_every": 50}
     return PPOConfig(seed=seed, **{**settings, **changes})

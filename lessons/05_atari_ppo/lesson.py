@@ -763,7 +763,7 @@ for name, network in (("cells", FrameAgent()), ("objects", BinnedObjectAgent()))
 #
 # ## 5.12 Is one seed luck? What does each part buy? How fast is it?
 #
-# `benchmarks/pong.py` trains on the true score for 700,000 steps, or until five CPU-minutes are over. The aim, set before anything was
+# `benchmarks/pong.py` trains on the true score for 650,000 steps, or until five CPU-minutes are over. The aim, set before anything was
 # measured, is a mean of 18 in 20 fresh games. This is what its file says:
 
 # %%

@@ -532,8 +532,8 @@ expect(ties["shipped"] > ties["untrained"], "the better the play, the more pairs
 # The better the play, the emptier the clips: a label says less and less, just when the agent needs finer ones. A person is better off here
 # than the script. You may prefer the clip that *attacks*. The script cannot.
 #
-# **Half the learning rate.** `pixels-400-slower` is `pixels-400` with a rate of 0.001 in place of 0.002, without the slow rise at its
-# start, and with a tenth more steps. For a long time these were our settings.
+# **Half the learning rate.** `pixels-400-slower` is `pixels-400` with a rate of 0.001 in place of 0.002, and nothing else changed. For a
+# long time 0.001 was our setting.
 
 # %%
 for name in ("pixels-400", "pixels-400-slower"):
@@ -628,9 +628,10 @@ expect(means["events"][1] < means["random"][1], "and still teach less than rando
 #   correlation with the true reward was fine, and the agent learned nothing: the pay arrived behind the boundary. That is why the reward
 #   is read from what a step led to, and why the end of a rally is the step with which the ball goes.
 # - **Ties.** More than half of your answers say "equal".
-# - **Seeds differ**, see the table. The worst, seed 3 of `pixels-160`, lost nearly every point for three quarters of its run, and was
-#   finding its way out when the run ended. Why, we have not measured. Our guess: when every clip shows the same, a point lost, verdicts teach
-#   little, and an agent that is taught little goes on making such clips.
+# - **The first verdicts decide.** An earlier version of `pixels-160` asked for 40 verdicts before any training instead of 60. Four of its
+#   seeds won; seed 3 lost nearly every point for three quarters of its run and ended at -10.5. Our guess: some 20 of the 40 were ties, the
+#   first model knew too little, and an agent that is taught to lose makes clips which all show the same. Then we changed the schedule and
+#   measured all five seeds again; those are in the table. So that schedule was chosen with an eye on the seeds it is measured on.
 #
 # ## 6.10 Your own goal
 #
@@ -767,11 +768,12 @@ for name, style in (("as shipped", now), ("my taste", my_style)):
 # "low, *and* do not lose", prefer accordingly: a lost point is worse than any height. A judge for that is two lines. Write it and see
 # whether 60 verdicts are still enough.
 #
-# ## 6.11 Donkey Kong: where it stops working
+# ## 6.11 Donkey Kong: say it again, better
 #
 # Pong forgives a lot. In Donkey Kong Jumpman must run right, find the ladder, climb, and dodge barrels on the way; random play hardly ever
 # leaves the ground. Two agents, with the same little time each (`benchmarks/donkey_kong.py`): one paid by the true **score** (a barrel
-# jumped over is 100 points), one by a scripted judge with a person's taste: *climbs*, and on the ground *moves right, to the ladder*.
+# jumped over is 100 points), one by a scripted judge with a person's taste: *higher up*, and on the ground *further right*, for there is the
+# ladder. The first girder is 20 to 28 pixels up, the lady in need 158.
 #
 # > **Predict.** Which of the two gets higher up?
 
@@ -781,18 +783,24 @@ import json
 from course_lib.atari.games import DONKEY_KONG
 from course_lib.paths import root
 
-lines = [json.loads(line) for line in
-         (root() / "benchmarks" / "results" / "donkey_kong.jsonl").read_text().splitlines()]
-for line in lines:
-    print(f"{line['job']:12s}{line.get('labels', 0):4d} labels, {line['cpu_s']:4.0f} CPU-s: "
-          f"score {line['mean_score']:4.0f}, height {line['mean_height']:3.0f} pixels "
-          f"(best game {max(line['heights'])})")
+kong_file = root() / "benchmarks" / "results" / "donkey_kong.jsonl"
+kong_lines = [json.loads(line) for line in kong_file.read_text().splitlines()]
+
+
+def kong_table(*jobs):
+    """What fresh games of these agents came to."""
+    for line in (line for job in jobs for line in kong_lines if line["job"] == job):
+        print(f"{line['job']:11s} seed {line['seed']}: {line.get('labels', 0):3d} labels, "
+              f"{line['cpu_s']:3.0f} CPU-s, score {line['mean_score']:3.0f}, "
+              f"heights {sorted(line['heights'])}")
+
+kong_table("random", "score", "preferences")
 
 # %% [markdown]
-# The first girder is 20 to 28 pixels up, the lady in need 158. Watch the two agents in a fresh game, and see where they get stuck:
+# Watch the two agents in a fresh game, and see where they get stuck:
 
 # %%
-from course_lib.atari.kong import ClimbJudge, jumpman
+from course_lib.atari.kong import jumpman
 from course_lib.atari.kong_agents import KONG_TRACK, load_kong
 
 
@@ -811,12 +819,12 @@ video(side_by_side(films, ["paid by the score", "from preferences"]), fps=15, wi
           "past the ladder, and stays there.")
 
 # %%
-LADDER = 110                                               # its column of pixels
+AT_LADDER = 106                            # where his left edge is when he can climb, in pixels
 stands = {}
 for job, frames in kong.items():
     seen, across, _ = jumpman(frames)
     stands[job] = float(np.median(across[seen]))
-    print(f"{job:12s} stands at column {stands[job]:.0f} mostly; the ladder is at {LADDER}")
+    print(f"{job:12s} stands at column {stands[job]:.0f} mostly; at the ladder it is {AT_LADDER}")
 expect(stands["preferences"] > stands["score"] + 20,
        "the agent from preferences learned to go right, as far as the judge could tell it",
        ci=True, measured=stands)
@@ -827,23 +835,50 @@ expect(stands["preferences"] > stands["score"] + 20,
 # **The score's agent** has found that barrels can be jumped over where it stands. That pays; a way up pays nothing until one is there.
 #
 # **The agent from preferences** did what it was asked: it runs to the right, *past the ladder*, and pushes against the end of the girder
-# for the rest of its life. Read the judge's rule once more: further right is better. Nobody said "at the ladder". A person at the widget
-# would have noticed in the next round of clips; a script never notices anything.
+# for the rest of its life. Read the judge's rule once more: further right is better. Nobody said "at the ladder". A script never notices; a
+# person at the widget would have, in the next round of clips, and would have answered differently from then on.
 #
-# And behind both stands **exploration**. A judge can only prefer what clips *show*, and clips show what the agent does. Nobody climbs a
-# ladder by accident: it takes a dozen right actions at one place. So no clip shows it, no verdict asks for it, no reward model learns it.
+# So here is a second judge, `LadderJudge`, who answers like that person: higher up is better, and on the same floor whoever ends *nearer to
+# a ladder* that leads up. All else stays as it was. Mind what is still missing: no verdict can ask for climbing until a clip shows it, and
+# nobody has told the agent which button climbs.
+#
+# > **Predict.** Does it get off the ground now?
+
+# %%
+kong_table("preferences", "ladders")
+climbing = kong_play("ladders", budget(full=400, ci=80))
+films = [list(in_colour(frames[::2], DONKEY_KONG)) for frames in (kong["preferences"], climbing)]
+video(side_by_side(films, ["further right", "to the next ladder"]), fps=15, width=400,
+      alt="Two games of Donkey Kong side by side: the agent of the first judge pushes against the "
+          "right end of the ground; that of the second climbs the first ladder.")
+off_the_ground = {job: float(np.mean([height >= 20 for line in kong_lines if line["job"] == job
+                                      for height in line["heights"]]))
+                  for job in ("score", "preferences", "ladders")}
+expect(off_the_ground["ladders"] > 0.5 > off_the_ground["preferences"],
+       "the second judge's agents climb the first ladder", ci=True, measured=off_the_ground)
+
+# %% [markdown]
+# It climbs. Before we tried, this page said that it could not: nobody climbs a ladder by accident, so no clip shows it, so no verdict asks
+# for it. That was wrong. An agent that likes to stand at the foot of the ladder tries all its buttons *there*; one day it is the right one,
+# and the first clip that shows it beats every other. A taste for the way had opened what the way is for. The score, which pays for neither,
+# never got there in the same time, and random play scores more than the climber: it was not asked for points.
+#
+# And where does *it* get stuck? A floor higher. Barrels roll along there, few clips show the second ladder, fewer still its top, and the
+# verdicts are soon used up. That is **exploration**: a judge can only prefer what clips *show*, and clips show what the agent does.
 # Christiano et al. (2017) and Ibarz et al. (2018) met the same wall; the second paper gets over it with *demonstrations*: a person plays
 # first.
 #
 # Look at your own clips of it, if you like: the widget works for any game. Label a few and see whether *you* could teach it.
 
 # %%
+from course_lib.atari.ladder_judge import LadderJudge
+
 kong_run = AtariFromPreferences(PreferenceConfig(
     track="donkey kong objects", labels=4, first_labels=4, warm_up_rollouts=1))
 kong_rounds = LabelRounds(kong_run, store, "kong",
                           my_work() / "checkpoints" / "06-kong" / "run.pt")
-labeler = kong_rounds.ask(1, ClimbJudge(),
-                          title="Which clip climbs, or comes nearer to the right ladder?")
+labeler = kong_rounds.ask(1, LadderJudge(),
+                          title="Which clip climbs, or comes nearer to a ladder?")
 labeler
 
 # %%
@@ -859,10 +894,11 @@ print(kong_verdicts[0].source, "verdicts:", [preference.mu for preference in kon
 # - A reward model pays where clips *show* the event; its zero and scale are ours to fix, for a constant is a price on the length of
 #   rallies.
 # - An architecture is a **prior about taste**: what the model cannot see, no label can teach.
-# - You get what you ask for, and only that: a low paddle that forgets the points, a Jumpman who runs past the ladder.
+# - You get what you ask for, and only that: a low paddle that forgets the points, a Jumpman who runs past the ladder. Watch
+#   what comes of your verdicts, and give better ones.
 #
 # **What failed, or is not shown:** see 6.7 for the runs that missed their goal; 6.8 compares ways to choose pairs by what three small
-# models learn, not by agents; the low paddle forgot about points; in Donkey Kong nobody left the ground.
+# models learn, not by agents; the low paddle forgot about points; in Donkey Kong the second floor is the end.
 #
 # **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, with its appendix on Atari. B.
 # Ibarz et al. (2018), *Reward learning from human preferences and demonstrations in Atari*. AE Studio's report on labelling Pong and
