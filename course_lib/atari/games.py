@@ -63,8 +63,8 @@ def emulators(game: Game, num_envs: int, **changes: Any) -> AtariVectorEnv:
     """`num_envs` games in one process, stepped by compiled code: whole grey frames, four emulated frames a step.
 
     A step returns frames (N, 1, 210, 160) uint8 and starts an ended game anew at once (same-step autoreset). Nothing
-    is sticky, pooled, stacked, shrunk or clipped here: what the agent sees is made in encoders.py. One thread: two were
-    no faster (benchmarks/pong_speed.py). `changes` go to ale-py's `AtariVectorEnv`.
+    is sticky, pooled, stacked, shrunk or clipped here: what the agent sees is made in encoders.py. One thread: two save
+    a seventh of the clock and no CPU-seconds (benchmarks/pong_speed.py). `changes` go to ale-py's `AtariVectorEnv`.
     """
     settings = {
         "num_threads": 1, "img_height": 210, "img_width": 160, "stack_num": 1, "frameskip": 4, "maxpool": False,
