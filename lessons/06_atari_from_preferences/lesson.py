@@ -834,7 +834,8 @@ expect(stands["preferences"] > stands["score"] + 20,
        ci=True, measured=stands)
 
 # %% [markdown]
-# Neither of these two leaves the ground. They are stuck in two different ways, and both are worth knowing.
+# Neither of these two leaves the ground (of the other runs in the table one did, in one game). They are stuck in two different ways, and
+# both are worth knowing.
 #
 # **The score's agent** has found that barrels can be jumped over where it stands. That pays; a way up pays nothing until one is there.
 #
