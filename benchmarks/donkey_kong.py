@@ -25,6 +25,7 @@ from course_lib.atari.games import DONKEY_KONG
 from course_lib.atari.kong import ClimbJudge, jumpman
 from course_lib.atari.kong_agents import save_kong
 from course_lib.atari.ladder_judge import LadderJudge
+from course_lib.atari.scripted_judge import ScriptedJudge
 from course_lib.atari.segments import Preference
 from course_lib.atari.tracks import TRACKS
 from course_lib.rl.evaluate import sampled
@@ -57,7 +58,7 @@ def from_score(cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
     return ppo.network, {"agent_steps": ppo.steps, "labels": 0}
 
 
-def from_preferences(judge: ClimbJudge | LadderJudge, cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
+def from_preferences(judge: ScriptedJudge, cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
     """PPO on a reward learned from scripted preferences for climbing."""
     started = time.process_time()
     run = AtariFromPreferences(PreferenceConfig(

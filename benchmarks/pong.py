@@ -50,7 +50,6 @@ JOBS = {
     "pixels-160-noise": Job(15.0, 10.0, FRAMES_160, wrong=0.1),
     # the schedule of lesson 06: as few sittings as a person would like
     "pixels-160-sittings": Job(15.0, 10.0, replace(FRAMES_160, labels_a_round=20, updates_a_round=48)),
-    "pixels-80": Job(0.0, 10.0, replace(FRAMES_160, labels=80, first_labels=40, labels_a_round=2)),
     # half the learning rate
     "pixels-400-slower": Job(17.0, 8.0, PreferenceConfig(ppo=learned_reward_ppo(learning_rate=1e-3))),
 }

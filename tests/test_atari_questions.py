@@ -4,11 +4,12 @@ import numpy as np
 import torch
 
 from course_lib.atari.encoders import BALL
+from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.explain import occlusion, rewards_along
-from course_lib.atari.games import PONG
+from course_lib.atari.games import DONKEY_KONG, PONG
 from course_lib.atari.judge import PointsJudge
-from course_lib.atari.kong import ClimbJudge, KongObjects
-from course_lib.atari.ladder_judge import LadderJudge, floor_of
+from course_lib.atari.kong import ClimbJudge, KongObjects, jumpman
+from course_lib.atari.ladder_judge import HALF_OF_HIM, LADDERS, LadderJudge, floor_of
 from course_lib.atari.questions import ask, scripted_by
 from course_lib.atari.reward_models import RewardEnsemble, RowPooledReward
 from course_lib.atari.segments import Segment
@@ -105,3 +106,17 @@ def test_explanations_point_at_what_the_model_uses():
     with torch.no_grad():
         difference = ensemble.rewards(torch.from_numpy(obs[None]))[0]
     assert np.isclose(rests[5, 1], float(difference[3] - difference[0]), atol=1e-5)
+
+
+def test_on_real_frames_jumpman_climbs_where_the_judge_has_its_ladder():
+    envs = AtariEnvs(DONKEY_KONG, 8, KongObjects(), keep_frames=True)
+    envs.reset(seed=3)
+    jump, climb, right, left = (DONKEY_KONG.action_names.index(name) for name in ("jump", "climb", "right", "left"))
+    foot, floors, actions = LADDERS[0][0] - HALF_OF_HIM, np.zeros(8, dtype=int), np.full(8, jump)
+    for _ in range(120):
+        envs.step(actions)                                          # the first starts the game: it waits for a button
+        seen, across, feet = jumpman(envs.take_frames()[-1])
+        actions = np.where(np.abs(across - foot) <= 1, climb, np.where(across < foot, right, left))
+        places = zip(seen, across, feet, strict=True)
+        floors = np.maximum(floors, [floor_of(x, y) if there else 0 for there, x, y in places])
+    assert floors.max() == 1

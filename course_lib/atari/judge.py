@@ -8,6 +8,7 @@ Labels made here are always called scripted.
 import numpy as np
 
 from course_lib.atari.encoders import BALL
+from course_lib.atari.scripted_judge import ScriptedJudge
 from course_lib.atari.segments import Segment
 
 BEHIND_THEM, BEHIND_US = 12, 148    # columns of pixels: the paddles stand at 16 to 19 and at 140 to 143
@@ -42,26 +43,18 @@ def compare_points(sigma1: Segment, sigma2: Segment) -> float:
     return 0.5 if first == second else float(first > second)
 
 
-class PointsJudge:
+class PointsJudge(ScriptedJudge):
     """The scripted labeller, with a share of verdicts at random and a tally of what it said.
 
     wrong: this share of verdicts is replaced by a left or right drawn at random, ties too.
     """
 
-    source = "scripted"
-
     def __init__(self, wrong: float = 0.0, seed: int = 0):
+        super().__init__()
         self.wrong, self.rng = wrong, np.random.default_rng(seed)
-        self.verdicts: list[float] = []
 
-    def __call__(self, sigma1: Segment, sigma2: Segment) -> float:
+    def verdict(self, sigma1: Segment, sigma2: Segment) -> float:
         mu = compare_points(sigma1, sigma2)
         if self.wrong and self.rng.random() < self.wrong:
             mu = float(self.rng.integers(2))
-        self.verdicts.append(mu)
         return mu
-
-    @property
-    def ties(self) -> int:
-        """Ties among the verdicts so far."""
-        return self.verdicts.count(0.5)

@@ -6,6 +6,7 @@ where the score teaches little and a person's taste could teach more. What came 
 
 import numpy as np
 
+from course_lib.atari.scripted_judge import ScriptedJudge
 from course_lib.atari.segments import Segment
 
 JUMPMAN, BARREL = 110, 199                      # shades of grey; nothing else in the court has them
@@ -54,32 +55,20 @@ class KongObjects:
             now[:, 3:4], now[:, 4:6] * 3, moved[:, 4:6].clip(-3, 3) * barrels], axis=1).astype(np.float32)
 
 
-class ClimbJudge:
+class ClimbJudge(ScriptedJudge):
     """Prefers the clip that ends higher up; on the lowest floor, the one that ends further right, where the ladder is.
 
     It looks at the last frame in which Jumpman is seen; a clip without him is worst. Ties are counted.
     """
 
-    source = "scripted"
-
-    def __init__(self) -> None:
-        self.verdicts: list[float] = []
-
-    def __call__(self, sigma1: Segment, sigma2: Segment) -> float:
-        nowhere = (0, 200)                                                              # below every floor
+    def verdict(self, sigma1: Segment, sigma2: Segment) -> float:
+        nowhere = (0, 200)  # below every floor
         (across1, feet1), (across2, feet2) = end_of(sigma1) or nowhere, end_of(sigma2) or nowhere
-        mu = 0.5
         if abs(feet1 - feet2) >= A_STEP_UP:
-            mu = float(feet1 < feet2)
-        elif min(feet1, feet2) >= GROUND_FLOOR and abs(across1 - across2) >= A_STEP_ASIDE:
-            mu = float(across1 > across2)
-        self.verdicts.append(mu)
-        return mu
-
-    @property
-    def ties(self) -> int:
-        """Ties among the verdicts so far."""
-        return self.verdicts.count(0.5)
+            return float(feet1 < feet2)
+        if min(feet1, feet2) >= GROUND_FLOOR and abs(across1 - across2) >= A_STEP_ASIDE:
+            return float(across1 > across2)
+        return 0.5
 
 
 def end_of(segment: Segment) -> tuple[int, int] | None:

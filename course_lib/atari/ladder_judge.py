@@ -7,6 +7,7 @@ person might who has watched that agent for a round.
 import numpy as np
 
 from course_lib.atari.kong import A_STEP_UP, end_of
+from course_lib.atari.scripted_judge import ScriptedJudge
 from course_lib.atari.segments import Segment
 
 # ends of each girder above the ground, from the lowest: (columns), (rows of the upper edge), pixels of the court. Read
@@ -25,22 +26,14 @@ def floor_of(across: int, feet: int) -> int:
     return sum(feet <= edge + SINKS_IN for edge in edges)
 
 
-class LadderJudge:
+class LadderJudge(ScriptedJudge):
     """Prefers the clip that ends on a higher floor or higher on a ladder; else the one that ends nearer to a ladder.
 
     It looks at the last frame in which Jumpman is seen; a clip without him is worst. Ties are counted.
     """
 
-    source = "scripted"
-
-    def __init__(self) -> None:
-        self.verdicts: list[float] = []
-
-    def __call__(self, sigma1: Segment, sigma2: Segment) -> float:
-        self.verdicts.append(self._verdict(end_of(sigma1), end_of(sigma2)))
-        return self.verdicts[-1]
-
-    def _verdict(self, end1: tuple[int, int] | None, end2: tuple[int, int] | None) -> float:
+    def verdict(self, sigma1: Segment, sigma2: Segment) -> float:
+        end1, end2 = end_of(sigma1), end_of(sigma2)
         if end1 is None or end2 is None:
             return 0.5 if end1 is end2 else float(end2 is None)
         floor1, floor2 = floor_of(*end1), floor_of(*end2)
@@ -51,8 +44,3 @@ class LadderJudge:
         way1, way2 = (min(abs(across + HALF_OF_HIM - ladder) for ladder in LADDERS[floor1])
                       for across, _ in (end1, end2))
         return float(way1 < way2) if abs(way1 - way2) >= CLOSER else 0.5
-
-    @property
-    def ties(self) -> int:
-        """Ties among the verdicts so far."""
-        return self.verdicts.count(0.5)

@@ -10,6 +10,7 @@ import numpy as np
 
 from course_lib.atari.encoders import OUR_COLUMN, OUR_PADDLE
 from course_lib.atari.judge import points_shown
+from course_lib.atari.scripted_judge import ScriptedJudge
 from course_lib.atari.segments import Segment
 
 COURT = 160                             # rows of pixels
@@ -38,22 +39,13 @@ def mark_low(segment: Segment) -> float:
     return -float(np.nanmean(height)) if np.isfinite(height).any() else -1.0
 
 
-class MarkJudge:
+class MarkJudge(ScriptedJudge):
     """Prefers the clip with the higher mark; marks closer than `blur` are equal."""
 
-    source = "scripted"
-
     def __init__(self, mark: Callable[[Segment], float], blur: float = 0.0):
+        super().__init__()
         self.mark, self.blur = mark, blur
-        self.verdicts: list[float] = []
 
-    def __call__(self, sigma1: Segment, sigma2: Segment) -> float:
+    def verdict(self, sigma1: Segment, sigma2: Segment) -> float:
         difference = self.mark(sigma1) - self.mark(sigma2)
-        mu = 0.5 if abs(difference) <= self.blur else float(difference > 0)
-        self.verdicts.append(mu)
-        return mu
-
-    @property
-    def ties(self) -> int:
-        """Ties among the verdicts so far."""
-        return self.verdicts.count(0.5)
+        return 0.5 if abs(difference) <= self.blur else float(difference > 0)
