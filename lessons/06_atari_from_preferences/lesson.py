@@ -859,7 +859,7 @@ off_the_ground = {job: float(np.mean([height >= 20 for line in kong_lines if lin
                                       for height in line["heights"]]))
                   for job in ("score", "preferences", "ladders")}
 expect(off_the_ground["ladders"] > 0.5 > off_the_ground["preferences"],
-       "the second judge's agents climb the first ladder", ci=True, measured=off_the_ground)
+       "the second judge's agents climb the first ladder", measured=off_the_ground)
 
 # %% [markdown]
 # It climbs, in every game. Before we tried, this page said that it could not: nobody climbs a ladder by accident, so no clip shows it, so no
