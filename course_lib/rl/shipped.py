@@ -1,6 +1,7 @@
 """The small trained agents that lessons 01 and 02 open with, so that nobody has to train before watching one play.
 
-Made by this course's own code and rebuilt by `python benchmarks/rl_slip.py --ship`.
+Made by this course's own code and rebuilt by `python benchmarks/rl_slip.py --ship` (landers) and
+`python benchmarks/rl_lambda.py --ship` (CartPole agents in the middle of learning).
 """
 
 from pathlib import Path
@@ -13,6 +14,8 @@ LANDER = "lander.pt"                                    # trained on LunarLander
 LANDER_ONLY_PROGRESS = "lander_only_progress.pt"        # trained with only_progress_counts
 LANDER_SCORE_EVERY_STEP = "lander_every_step.pt"        # trained with score_paid_every_step
 LANDER_LEGS_EVERY_STEP = "lander_legs_every_step.pt"    # the first, trained on with legs_paid_every_step
+
+CARTPOLE_LEARNING = "cartpole_learning.pt"              # five CartPole agents after 20,000 steps, seeds 0 to 4
 
 
 def folder() -> Path:
@@ -35,3 +38,20 @@ def load_agent(name: str) -> tuple[ActorCritic, dict]:
         raise CheckpointError(f"{name} holds another network than this course's ({type(error).__name__}). Get the file "
                               f"back with `git checkout assets/checkpoints/{name}`, or rebuild it: see "
                               "course_lib/rl/shipped.py.") from error
+
+
+def save_learning_agents(networks: list[ActorCritic], facts: dict) -> None:
+    """Write the CartPole agents that lesson 02 looks at, in the order of their seeds, and how they were made."""
+    save_checkpoint(folder() / CARTPOLE_LEARNING, {"networks": [n.state_dict() for n in networks], "facts": facts})
+
+
+def learning_agents() -> list[ActorCritic]:
+    """Five CartPole agents in the middle of learning. Raises CheckpointError when the file cannot be used.
+
+    Shipped, because what lesson 02 shows on them depends on the agent, and training is not the same on every processor.
+    """
+    found = []
+    for state in load_checkpoint(folder() / CARTPOLE_LEARNING)["networks"]:
+        found.append(ActorCritic(4, 2))
+        found[-1].load_state_dict(state)
+    return [network.eval() for network in found]
