@@ -1,7 +1,8 @@
-"""Shared by all tests: a throw-away my_work, one thread per process, and a browser where there is one."""
+"""Shared by all tests: a throw-away my_work, one thread per process, interrupts, a browser where there is one."""
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:       # a shell that runs the suite with `&` makes it deaf, and
+    signal.signal(signal.SIGINT, signal.default_int_handler)        # with it every process that a test interrupts
 if "COURSE_WORK" not in os.environ:
     throw_away = tempfile.TemporaryDirectory(prefix="course-work-")      # removed when the process ends
     os.environ["COURSE_WORK"] = throw_away.name
@@ -36,6 +39,14 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     import engine_lesson
 
     return engine_lesson.use(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with two small assets, an empty cache, and a pip that finds nothing else (see wheel_shop.py)."""
+    import wheel_shop
+
+    return wheel_shop.use(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")

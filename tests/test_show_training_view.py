@@ -9,7 +9,7 @@ import nbclient
 import nbformat
 import pytest
 
-from course_lib.show.stop import PatientInterrupt
+from course_lib.interrupts import PatientInterrupt
 from course_lib.show.training_view import curves_figure, watch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +76,16 @@ def test_the_interrupt_of_others_is_put_back():
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupt.asked
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_program_started_deaf_to_interrupts_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)       # as `nohup` and a script's `&` do
+    try:
+        with PatientInterrupt() as interrupt:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert not interrupt.asked and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_alternative_text_says_what_the_curves_found():
