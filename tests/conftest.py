@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,24 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:       # a shell that runs 
 if "COURSE_WORK" not in os.environ:
     throw_away = tempfile.TemporaryDirectory(prefix="course-work-")      # removed when the process ends
     os.environ["COURSE_WORK"] = throw_away.name
+
+
+def seed_torch(item: pytest.Item) -> None:
+    """Give torch the seed that pytest-randomly gives Python's and numpy's generators, so that a seed repeats a run."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(item.config.getoption("randomly_seed", 0))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before the test's fixtures."""
+    seed_torch(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Before the test itself, whether it is the first to need a fixture of its module or not."""
+    seed_torch(item)
 
 
 def skip_unless_ci(sentence: str) -> None:

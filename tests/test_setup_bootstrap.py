@@ -130,6 +130,11 @@ def write_wheel(index: Path, name: str, main: str) -> None:
             wheel.writestr(path, text)
 
 
+def outside() -> dict[str, str]:
+    """The environment without what leads a Python to another checkout than its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COURSE_"))}
+
+
 class SmallCourse:
     """A checkout with the real bootstrap.py, a lock of two tiny packages, and a folder for a package index."""
 
@@ -147,7 +152,7 @@ class SmallCourse:
             write_wheel(self.index, name, main)
 
     def start(self, index: Path | None = None) -> subprocess.Popen:
-        environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index or self.index),
+        environment = {**outside(), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index or self.index),
                        "PIP_CONFIG_FILE": os.devnull}
         return subprocess.Popen([sys.executable, self.place / "tools" / "bootstrap.py"], env=environment, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
@@ -157,7 +162,6 @@ class SmallCourse:
         process = self.start(index)
         said = process.communicate()[0]
         return process.returncode, said
-
 
     def installed(self) -> list[tuple[Path, int]]:
         """Every file of the venv with its time of change, what Python compiles on the way left out."""
@@ -176,7 +180,7 @@ def test_a_second_run_installs_nothing(small_course, tmp_path):
     assert [said.count(f"[{step}/6]") for step in range(1, 7)] == [1] * 6 and "Ready." in said
     python = small_course.place / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     where = subprocess.check_output([python, "-c", "import course_lib; print(*course_lib.__path__)"], text=True,
-                                    cwd=tmp_path)
+                                    cwd=tmp_path, env=outside())
     assert where.strip() == str(small_course.place / "course_lib")
 
     before = small_course.installed()

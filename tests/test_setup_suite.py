@@ -38,9 +38,9 @@ def test_a_failing_stage_does_not_stop_the_others_and_fails_the_whole(runner, mo
 
 
 def test_over_budget_is_a_warning_and_far_over_is_stopped(runner, monkeypatch, tmp_path):
-    quick = runner.Stage("quick", "a bit over", python("pass"), 1)
+    quick = runner.Stage("quick", "a bit over", python("pass"), 60)
     assert runner.run(quick, tmp_path).verdict == "passed"
-    late = runner.table([runner.Result(quick, "passed", 1.5)])
+    late = runner.table([runner.Result(quick, "passed", 60.5)])
     assert "over budget" in late and "BAD" not in late
     monkeypatch.setattr(runner, "STOP_AFTER", 0.5)
     stuck = runner.Stage("stuck", "never ends", python("import time; time.sleep(60)"), 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+from waiting import LONG_ENOUGH
 
 from course_lib.interrupts import PatientInterrupt
 from course_lib.show.training_view import curves_figure, watch
@@ -100,7 +101,8 @@ def run_cells(*cells: str) -> list:
     """The outputs of each cell, run by nbclient with no front end."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(ROOT)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=LONG_ENOUGH,
+                            resources={"metadata": {"path": str(ROOT)}}).execute()
     return [cell.outputs for cell in notebook.cells]
 
 
