@@ -109,6 +109,14 @@ def test_the_note_on_gigabytes_is_for_linux_with_no_gpu(bootstrap, monkeypatch, 
     assert bootstrap.needs_note(bootstrap.parse(["--torch-index", url])) is noted
 
 
+@pytest.mark.parametrize("code", [-2, 130, 0xC000013A])
+def test_a_ctrl_c_that_only_the_child_heard_stops_the_set_up(bootstrap, monkeypatch, capsys, code):
+    monkeypatch.setattr(bootstrap, "is_ready", lambda options: True)
+    monkeypatch.setattr(bootstrap.subprocess, "call", lambda *_, **__: code)
+    assert bootstrap.main([]) == 130
+    assert "Stopped. Run the same command again to go on." in capsys.readouterr().err
+
+
 def test_torch_comes_from_its_own_index_when_one_is_named(bootstrap, monkeypatch):
     calls = []
     monkeypatch.setattr(bootstrap, "pip", lambda *words: calls.append(words))
