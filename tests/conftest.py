@@ -84,12 +84,14 @@ def browser_context(chromium: str) -> Iterator[Any]:
     """A playwright context in headless Chromium, with a profile of its own that is thrown away."""
     from browser import FLAGS, VIEWPORT
     from playwright.sync_api import sync_playwright
+    from waiting import LONG_ENOUGH
 
     profile = Path(tempfile.mkdtemp(prefix="chromium-"))
     try:
         with sync_playwright() as playwright:
             context = playwright.chromium.launch_persistent_context(
                 profile, executable_path=chromium, headless=True, args=list(FLAGS), viewport=VIEWPORT)
+            context.set_default_timeout(1000 * LONG_ENOUGH)
             yield context
             context.close()
     finally:
