@@ -49,6 +49,20 @@ def test_runs_that_pass_leave_nothing(loaded, monkeypatch, capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_run_whose_busy_loops_were_ended_proves_nothing(loaded, monkeypatch):
+    def ends_them(*_):
+        for child in psutil.Process().children():
+            if loaded.LOOP in child.cmdline():
+                child.kill()
+                child.wait()
+        return True
+
+    monkeypatch.setattr(sys, "argv", ["loaded.py", "--runs", "2"])
+    monkeypatch.setattr(loaded, "one_run", ends_them)
+    with pytest.raises(SystemExit, match="proves nothing"):
+        loaded.main()
+
+
 @pytest.mark.parametrize("ending", [pytest.param(signal.SIGINT, marks=pytest.mark.skipif(
     os.name != "posix", reason="no signals here")), signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)])
 def test_the_busy_loops_end_with_their_starter_however_it_ends(ending):

@@ -44,9 +44,11 @@ def main() -> int:
     logs = Path(tempfile.mkdtemp(prefix="loaded-"))
     print(f"{'run':>3} {'seed':>8} {'setting':<28} {'result':<8} {'seconds':>8}", flush=True)
     bad = 0
-    with busy():
+    with busy() as loops:
         for number in range(options.runs):
             bad += not one_run(number + 1, first + number, settings[number % len(settings)], logs)
+            if any(loop.poll() is not None for loop in loops):
+                sys.exit("Somebody else has ended a busy loop: the last run was not loaded, and proves nothing.")
     print(f"{bad} of {options.runs} runs did not pass" + (f"; what they said is in {logs}" if bad else ""))
     if not bad:
         logs.rmdir()
@@ -70,14 +72,14 @@ def one_run(number: int, seed: int, setting: str, logs: Path) -> bool:
 
 
 @contextmanager
-def busy() -> Iterator[None]:
+def busy() -> Iterator[list[subprocess.Popen]]:
     """Keep `LOOPS` processors busy. A loop ends with this program whatever becomes of it: its stdin is closed then."""
     loops = []
     try:
         for _ in range(LOOPS):
             loops.append(subprocess.Popen([sys.executable, "-c", LOOP], stdin=subprocess.PIPE,
                                           stderr=subprocess.DEVNULL))
-        yield
+        yield loops
     finally:
         for loop in loops:
             loop.kill()
