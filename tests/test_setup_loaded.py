@@ -23,7 +23,7 @@ def loaded(monkeypatch, tmp_path):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import loaded
 
-    code = "import os, sys; print('FAILED tests/a.py::b', sys.argv[1]); sys.exit(os.environ.get('SLOW') == 'yes')"
+    code = "import os, sys; print('FAILED tests/a.py::b', sys.argv[2]); sys.exit(os.environ.get('SLOW') == 'yes')"
     monkeypatch.setattr(loaded, "STAGES", [loaded.STAGES[0], loaded.replace(
         next(stage for stage in loaded.STAGES if stage.name == "units"), command=(sys.executable, "-c", code))])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

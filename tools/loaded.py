@@ -58,7 +58,8 @@ def main() -> int:
 def one_run(number: int, seed: int, setting: str, logs: Path) -> bool:
     """Run the unit stage once and print its row; whether it passed. What a run said is kept when it did not."""
     stage = next(stage for stage in STAGES if stage.name == "units")
-    stage = replace(stage, command=(*stage.command, f"--randomly-seed={seed}"), budget=PATIENCE * stage.budget)
+    command = (*stage.command, "--verbose", f"--randomly-seed={seed}")      # a run that is stopped names its tests, too
+    stage = replace(stage, command=command, budget=PATIENCE * stage.budget)
     log = logs / f"run-{number}.log"
     with tempfile.TemporaryDirectory(prefix="course-tests-") as work, log.open("wb") as output:
         result = run(stage, Path(work) / "units", output, **dict([setting.split("=", 1)] if setting else []))
