@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import LONG_ENOUGH
 
 import course_lib.exercises.cases as cases
 from course_lib.exercises import claims, hints
@@ -39,8 +40,8 @@ def python(code: str, folder: Path, **environment: str) -> subprocess.CompletedP
     """Run `PREAMBLE` and `code`, from a file so that sources can be found, in a Python process of its own."""
     script = folder.parent / f"script_{len(list(folder.parent.glob('script_*')))}.py"
     script.write_text(PREAMBLE + code, encoding="utf-8")
-    return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, env=settings(
-        folder, **environment))
+    return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=LONG_ENOUGH,
+                          env=settings(folder, **environment))
 
 
 def settings(folder: Path, **environment: str) -> dict[str, str]:

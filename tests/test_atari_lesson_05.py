@@ -18,9 +18,9 @@ from course_lib.atari.measured import NotMeasured
 from course_lib.atari.networks import FrameAgent
 from course_lib.atari.strokes import our_strokes, steps_to_the_point
 from course_lib.exercises.cases import lesson_05
+from course_lib.interrupts import PatientInterrupt
 from course_lib.rl.checkpoint import CheckpointError
 from course_lib.rl.rollout import Collector
-from course_lib.show.stop import PatientInterrupt
 
 
 @pytest.fixture(autouse=True)

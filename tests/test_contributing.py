@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import LONG_ENOUGH
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -34,7 +35,7 @@ def course(checkout: Path, command: str) -> subprocess.CompletedProcess:
     words = command.split()
     assert words[0] == "course"
     return subprocess.run([sys.executable, "-m", "course_lib.cli", *words[1:]], cwd=checkout, env=environment,
-                          capture_output=True, text=True, timeout=300)
+                          capture_output=True, text=True, timeout=LONG_ENOUGH)
 
 
 def test_the_guide_has_all_files_and_commands():
