@@ -23,7 +23,7 @@ from course_lib.lm.policy_gradient import (
 from course_lib.lm.prompts import Prompts
 from course_lib.rl.checkpoint import CheckpointError, load_checkpoint
 from course_lib.rl.policy_gradient import policy_gradient_loss
-from course_lib.rl.ppo import TrainingDiverged
+from course_lib.rl.diverged import TrainingDiverged
 
 CHARACTERS = CharTokenizer()
 PROMPTS = Prompts.of(["the cat sat", "a dog ate", "my bat"], CHARACTERS, length=2)

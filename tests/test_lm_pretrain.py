@@ -11,7 +11,7 @@ from course_lib.lm.corpora import TokenStream
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.pretrain import PretrainConfig, Pretraining, next_token_loss, schedule
 from course_lib.rl.checkpoint import CheckpointError, load_checkpoint
-from course_lib.rl.ppo import TrainingDiverged
+from course_lib.rl.diverged import TrainingDiverged
 
 CHARACTERS = CharTokenizer()
 STREAM = TokenStream.of(["the cat sat on the mat", "the dog ate the cat", "a bat sat on a mat"] * 10, CHARACTERS)

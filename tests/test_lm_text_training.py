@@ -19,7 +19,7 @@ from course_lib.preferences import bradley_terry
 from course_lib.rl import gae, ppo_loss
 from course_lib.rl import ppo as cartpoles_ppo
 from course_lib.rl.checkpoint import load_checkpoint
-from course_lib.rl.ppo import TrainingDiverged
+from course_lib.rl.diverged import TrainingDiverged
 
 
 def run_of(kind, path=None, earn=token_rewards, **changes):

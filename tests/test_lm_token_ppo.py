@@ -19,7 +19,7 @@ from course_lib.lm.rloo import RLOO, rloo_advantages
 from course_lib.lm.text_training import TextTrainingConfig
 from course_lib.lm.token_ppo import TokenPPO, TokenPPOConfig, token_gae, value_network, whiten
 from course_lib.rl.checkpoint import CheckpointError, load_checkpoint
-from course_lib.rl.ppo import TrainingDiverged
+from course_lib.rl.diverged import TrainingDiverged
 from course_lib.rl.ppo_loss import clipped_policy_loss
 
 SHAPE = GPTConfig(vocab_size=12, context=16, layers=1, heads=2, width=16)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from course_lib.preferences.confidence import confidence_loss, rating_gaps
+from course_lib.preferences.confidence import confidence_loss
+from course_lib.preferences.rating_gaps import rating_gaps
 from course_lib.preferences.human_ratings import RatedText, sample_comparisons
 from course_lib.preferences.label_designs import consensus_comparisons, majority_agreement, ranking_comparisons
 

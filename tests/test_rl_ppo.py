@@ -12,7 +12,8 @@ from course_lib.rl.cartpole import VectorCartPole, fallen
 from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from course_lib.rl.evaluate import evaluate, greedy
 from course_lib.rl.networks import ActorCritic, GaussianActorCritic
-from course_lib.rl.ppo import PPO, PPOConfig, TrainingDiverged
+from course_lib.rl.diverged import TrainingDiverged
+from course_lib.rl.ppo import PPO, PPOConfig
 from course_lib.rl.vector_envs import make_vector
 
 SHORT_ROLLOUT = 8 * 32               # agent steps: 8 environments, 32 steps

@@ -22,7 +22,7 @@ from course_lib.lm.sentiment import completions, sentiment, whole_texts
 from course_lib.lm.tokenizer import Tokenizer
 from course_lib.rl.checkpoint import save_checkpoint
 from course_lib.rl.policy_gradient import policy_gradient_loss
-from course_lib.rl.ppo import TrainingDiverged
+from course_lib.rl.diverged import TrainingDiverged
 from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
 
 RewardFunction = Callable[[Sequence[str]], Tensor]                  # texts -> (texts,)

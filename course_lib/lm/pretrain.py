@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from course_lib.lm.corpora import TokenStream
 from course_lib.lm.gpt import GPT
 from course_lib.rl.checkpoint import save_checkpoint
-from course_lib.rl.ppo import TrainingDiverged
+from course_lib.rl.diverged import TrainingDiverged
 from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]      # called as `next_token_loss` is, returns ()

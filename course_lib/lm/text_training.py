@@ -19,7 +19,7 @@ from course_lib.lm.kl import AdaptiveBeta, token_rewards
 from course_lib.lm.metrics import distinct_n
 from course_lib.lm.tokenizer import Tokenizer
 from course_lib.rl.checkpoint import save_checkpoint
-from course_lib.rl.ppo import TrainingDiverged
+from course_lib.rl.diverged import TrainingDiverged
 from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
 
 TokenRewards = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]        # called as `token_rewards` is

@@ -4,13 +4,9 @@ Source: N. Stiennon et al. (2020), appendix C: labellers of summaries answered o
 "surely the right". The label store turns such an answer into a weight from 0.25 to 1. Taught in lesson 09, section 9.7.
 """
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
 from course_lib.preferences.bradley_terry import bradley_terry_loss
-from course_lib.preferences.human_ratings import Comparisons, RatedText
 
 
 def confidence_loss(r1: Tensor, r2: Tensor, mu: Tensor, weight: Tensor) -> Tensor:
@@ -19,11 +15,3 @@ def confidence_loss(r1: Tensor, r2: Tensor, mu: Tensor, weight: Tensor) -> Tenso
     All arguments: (pairs,). Only the ratios of the weights matter. Raises as `bradley_terry_loss` does.
     """
     return bradley_terry_loss(r1, r2, mu, weight=weight)
-
-
-def rating_gaps(texts: Sequence[RatedText], comparisons: Comparisons) -> Tensor:
-    """How far apart the two ratings behind each verdict were, (pairs,), 1 to 8 points: a measure of how sure it is."""
-    sides = ((comparisons.first, comparisons.first_rater), (comparisons.second, comparisons.second_rater))
-    first, second = ([texts[i].ratings[r] for i, r in zip(where.tolist(), rater.tolist(), strict=True)]
-                     for where, rater in sides)
-    return (torch.tensor(first) - torch.tensor(second)).abs().float()

@@ -364,7 +364,7 @@ if budget(full=True, ci=False):
 # crowd's data: the distance of the two ratings behind a verdict, 1 to 8 points, stands in for sureness.
 
 # %%
-from course_lib.preferences.confidence import rating_gaps
+from course_lib.preferences.rating_gaps import rating_gaps
 
 confidence_loss = mine("09.3")
 
