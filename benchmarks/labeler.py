@@ -28,8 +28,8 @@ import numpy as np
 from record import RESULTS, circumstances
 
 from course_lib.atomic import write_text
-from course_lib.labeling.encode import hide
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.media import hide
+from course_lib.labels.store import PreferenceStore
 from course_lib.rl.cartpole import VectorCartPole, render
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -114,7 +114,7 @@ def label(folder: Path, answers: int) -> dict:
     """Answer that many pairs by key in JupyterLab; returns the times."""
     from playwright.sync_api import sync_playwright
 
-    write_notebook(folder / "a.ipynb", "from course_lib.labeling import Labeler\n"
+    write_notebook(folder / "a.ipynb", "from course_lib.labels import Labeler\n"
                    f"Labeler('labels.sqlite', run='clips', target={answers}, labeler='benchmark', repeats=0)")
     with Lab(folder, COURSE_WORK=str(folder)) as lab, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.store import PreferenceStore
 
 BLOCKS = 5                                          # a frame number in binary, as five black or white blocks
 

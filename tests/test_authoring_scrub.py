@@ -6,7 +6,7 @@ import pytest
 from nbformat import NotebookNode, v4
 
 from course_lib import paths
-from course_lib.authoring import scrub
+from course_lib.authoring import clean_outputs
 
 WORK = Path("/tmp/course-work-abc")
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -21,7 +21,7 @@ def stream(text, name="stderr"):
 
 
 def stored(*outputs, widgets=None, tags=()):
-    return scrub.outputs(cell(*outputs, tags=tags), widgets or {}, WORK)
+    return clean_outputs.outputs(cell(*outputs, tags=tags), widgets or {}, WORK)
 
 
 @pytest.mark.parametrize(("raw", "shown"), [
@@ -32,20 +32,20 @@ def stored(*outputs, widgets=None, tags=()):
     ("/tmp/ipykernel_12/345.py:1: UserWarning", "this cell:1: UserWarning"),
 ])
 def test_text(raw, shown):
-    assert scrub.text(raw, WORK) == shown
+    assert clean_outputs.text(raw, WORK) == shown
 
 
 def test_paths_of_the_checkout_and_home(monkeypatch):
     monkeypatch.setenv("COURSE_ROOT", "/home/ada/course")
     monkeypatch.setenv("HOME", "/home/ada")
-    assert scrub.text("/home/ada/course/a.py '/home/ada/course' /home/ada/x /home/adam /home/ada/course2", WORK) == \
+    assert clean_outputs.text("/home/ada/course/a.py '/home/ada/course' /home/ada/x /home/adam /home/ada/course2", WORK) == \
         "a.py '.' ~/x /home/adam ~/course2"
 
 
 def test_pictures_inside_html_stay_as_they_are(monkeypatch):
     monkeypatch.setenv("COURSE_ROOT", "/q")
     picture = '<img alt="a" src="data:image/png;base64,AA/q/BB">'
-    assert scrub.text(picture + "/q/a", WORK) == picture + "a"
+    assert clean_outputs.text(picture + "/q/a", WORK) == picture + "a"
 
 
 def test_a_progress_bar_is_its_last_state_without_times():
@@ -63,7 +63,7 @@ def test_streams_that_interleave_differently_are_stored_alike():
 def test_texts_of_others_are_left_out_but_errors_are_still_refused():
     assert "hated" not in str(stored(stream("hated it", "stdout"), tags=["third-party-text"]))
     assert stored(tags=["third-party-text"]) == []
-    with pytest.raises(scrub.ErrorOutput, match="KeyError: no"):
+    with pytest.raises(clean_outputs.ErrorOutput, match="KeyError: no"):
         stored(v4.new_output("error", ename="KeyError", evalue="no", traceback=[]), tags=["third-party-text"])
 
 
@@ -77,16 +77,16 @@ def test_a_widget_leaves_its_own_picture_or_that_of_its_outputs_or_a_note():
     assert inside[1].data == {"image/png": "AAAA"}
     own = stored(v4.new_output("display_data", data={**view, "text/html": "<p>1</p>"}))
     assert own[0].data == {"text/plain": "interactive()", "text/html": "<p>1</p>"}
-    assert scrub.WIDGET in stored(v4.new_output("display_data", data=view))[0].data["text/plain"]
+    assert clean_outputs.WIDGET in stored(v4.new_output("display_data", data=view))[0].data["text/plain"]
     bar = {VIEW: {"model_id": "bar"}, "text/plain": "  0%|          | 0/3 [00:00<?, ?it/s]"}
     assert stored(v4.new_output("display_data", data=bar)) == []
 
 
 def test_an_error_inside_a_widget_is_refused():
     widgets = {"out": {"outputs": [NotebookNode(output_type="error", ename="ValueError", evalue="bad", traceback=[])]}}
-    with pytest.raises(scrub.ErrorOutput, match="ValueError: bad"):
+    with pytest.raises(clean_outputs.ErrorOutput, match="ValueError: bad"):
         stored(v4.new_output("display_data", data={VIEW: {"model_id": "out"}}), widgets=widgets)
 
 
 def test_the_checkout_itself_never_stands_in_an_output():
-    assert str(paths.root()) not in scrub.text(f"{paths.root()}/notebooks {paths.root().resolve()}", WORK)
+    assert str(paths.root()) not in clean_outputs.text(f"{paths.root()}/notebooks {paths.root().resolve()}", WORK)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from course_lib.authoring.solutions import STUB, SolutionError, blocks, fill, strip
+from course_lib.authoring.render import STUB, SolutionError, blocks, fill, strip
 
 SOURCE = '''def f(x):
     """Doc."""

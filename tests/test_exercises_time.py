@@ -10,9 +10,9 @@ import pytest
 import torch
 from engine_lesson import right
 
-from course_lib.exercises import registry, timelimit
+from course_lib.exercises import isolation, registry
 from course_lib.exercises import report as r
-from course_lib.exercises.running import run
+from course_lib.exercises.checking import run
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def sleeps(x):
     time.sleep(60)
 
 
-@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+@pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
 @pytest.mark.parametrize(("fn", "line"), [(loops, "x = x + 1"), (sleeps, "time.sleep(60)")])
 def test_an_endless_call_is_stopped_with_its_line_and_the_rest_is_not_tried(centred, fn, line):
     handler = signal.getsignal(signal.SIGALRM)
@@ -52,13 +52,13 @@ def test_an_endless_call_is_stopped_with_its_line_and_the_rest_is_not_tried(cent
     assert signal.getsignal(signal.SIGALRM) == handler and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
-@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+@pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
 def test_an_alarm_that_a_bare_except_swallows_rings_again(centred, monkeypatch):
-    monkeypatch.setattr(timelimit, "AGAIN", 0.003)      # the next ones find the loop outside its `try`
+    monkeypatch.setattr(isolation, "AGAIN", 0.003)      # the next ones find the loop outside its `try`
     assert run(centred, loops_and_catches).first_miss.status == "stopped"
 
 
-@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+@pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
 def test_a_busy_machine_is_not_taken_for_an_endless_loop(centred):
     def waits(x):
         time.sleep(0.5)                                 # longer than the limit by the wall clock, without computing
@@ -67,16 +67,16 @@ def test_a_busy_machine_is_not_taken_for_an_endless_loop(centred):
     assert run(replace(centred, cases=centred.cases[:1]), waits).status == "passed"
 
 
-@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+@pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
 def test_the_watchdog_tells_a_long_operation_from_code_that_hears_the_alarm(monkeypatch):
-    monkeypatch.setattr(timelimit, "GRACE", 0.2)
+    monkeypatch.setattr(isolation, "GRACE", 0.2)
     said, big = [], torch.rand(600, 600)
-    with timelimit.time_limit(0.2, said.append, lambda: "f()"):
+    with isolation.time_limit(0.2, said.append, lambda: "f()"):
         time.sleep(0.7)                                 # hears every alarm
     assert said == []
     hears, before = signal.signal, signal.getsignal(signal.SIGALRM)
     monkeypatch.setattr(signal, "signal", lambda number, handler: hears(number, signal.SIG_IGN))    # as inside C++
-    with timelimit.time_limit(0.2, said.append, lambda: "f()"):
+    with isolation.time_limit(0.2, said.append, lambda: "f()"):
         while not said:
             big @ big
     hears(signal.SIGALRM, before)
@@ -84,7 +84,7 @@ def test_the_watchdog_tells_a_long_operation_from_code_that_hears_the_alarm(monk
 
 
 def test_what_cannot_be_stopped_is_named_by_the_watchdog(centred, monkeypatch, capsys):
-    monkeypatch.setattr(timelimit, "can_interrupt", lambda: False)          # as on Windows
+    monkeypatch.setattr(isolation, "can_interrupt", lambda: False)          # as on Windows
     heard = threading.Event()
     monkeypatch.setattr(sys, "stdout", Ears(heard))
 

@@ -10,12 +10,10 @@ import pytest
 from labelling import clip_store, counter_clip, side_of, text_store
 from PIL import Image
 
-from course_lib.labeling import Labeler
-from course_lib.labeling.desk import Desk
-from course_lib.labeling.encode import hide, sheet
-from course_lib.labeling.labeler import NotYetLabelled
-from course_lib.labeling.pictures import animation, frames
-from course_lib.labeling.trouble import in_words
+from course_lib.labels import Labeler
+from course_lib.labels.labeler import NotYetLabelled
+from course_lib.labels.media import animation, frames, hide, sheet
+from course_lib.labels.session import Desk, in_words
 
 
 @pytest.fixture
@@ -219,7 +217,7 @@ def test_the_stored_notebook_shows_a_picture_and_no_widget(tmp_path, monkeypatch
 
 def test_a_notebook_shows_the_sentence_without_a_traceback(tmp_path):
     file = str(tmp_path / "labels.sqlite")
-    cell = f"from course_lib.labeling import Labeler\nLabeler({file!r}, run='r', target=3).require()"
+    cell = f"from course_lib.labels import Labeler\nLabeler({file!r}, run='r', target=3).require()"
     done = subprocess.run([sys.executable, "-m", "IPython", "--colors=NoColor", "-c", cell],
                           capture_output=True, text=True)
     assert done.stdout.strip() == ("The run “r” has 0 pairs, fewer than the 3 asked for; add pairs to the store, then "

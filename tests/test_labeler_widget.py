@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from labelling import BLOCKS, clip_store, text_store
 
-from course_lib.labeling.desk import Desk
-from course_lib.labeling.trouble import in_words
+from course_lib.labels.session import Desk, in_words
 
 pytestmark = pytest.mark.browser
 
-HERE = Path(__file__).parent.parent / "course_lib" / "labeling"
+HERE = Path(__file__).parent.parent / "course_lib" / "labels"
 ADDRESS = "http://labeller.test/"
 LOCK, PAUSE = 80, 140                              # ms: shorter than for people, so that the tests are shorter too
 

@@ -7,8 +7,8 @@ import pytest
 from labelling import clip_store, text_store
 
 from course_lib.errors import CourseError
-from course_lib.preferences.label_check import check
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.check import check
+from course_lib.labels.store import PreferenceStore
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_dry_run_changes_nothing(store):
 def test_questions_of_a_dead_notebook_are_freed(store):
     tamper(store, f"UPDATE questions SET leased_by = '{'0' * 12}:1:0', leased_until = 9e9")
     assert not any("held by" in fault for fault in faults(store.path)), "another machine's stay"
-    from course_lib.preferences.leases import session_name
+    from course_lib.labels.queue import session_name
 
     machine, process, started = session_name().split(":")
     tamper(store, f"UPDATE questions SET leased_by = '{machine}:{process}:{int(started) - 999}'")

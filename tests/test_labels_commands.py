@@ -6,9 +6,9 @@ import pytest
 from labelling import clip_store, text_store
 
 from course_lib.cli import main
-from course_lib.labeling.desk import Desk
-from course_lib.labeling.terminal import answer
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.session import Desk
+from course_lib.labels.store import PreferenceStore
+from course_lib.labels.terminal import answer
 
 
 @pytest.fixture

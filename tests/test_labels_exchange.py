@@ -8,12 +8,11 @@ import pytest
 from labelling import clip_store, side_of, text_store
 
 from course_lib.errors import CourseError
-from course_lib.preferences import leases
-from course_lib.preferences.label_export import fragment_pairs, read_arrays, write_arrays, write_jsonl
-from course_lib.preferences.label_import import merge, read_jsonl
-from course_lib.preferences.label_stats import agreement, agreement_of, labeler_stats
-from course_lib.preferences.splits import split_by_group
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels import queue
+from course_lib.labels.exchange import fragment_pairs, merge, read_arrays, read_jsonl, write_arrays, write_jsonl
+from course_lib.labels.statistics import agreement, agreement_of, labeler_stats
+from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.evaluation import split_by_group
 
 
 def question_ids(store):
@@ -180,7 +179,7 @@ def test_merge_brings_rankings_undos_and_repeats(tmp_path):
     there.answer(ranking, ranks=["cab".index(word) for word in shown], labeler="ann")
     for question in question_ids(there)[:6]:
         there.answer(question, "left", labeler="ann")
-    repeat = leases.add_due_repeat(there, "texts", "ann", 0.2)
+    repeat = queue.add_due_repeat(there, "texts", "ann", 0.2)
     there.answer(repeat, "right", labeler="ann")
     there.undo("texts", "ann", event_id=there.connection.execute(
         "SELECT event_id FROM live_labels WHERE question_id = ?", (question_ids(there)[5],)).fetchone()[0])
@@ -189,7 +188,7 @@ def test_merge_brings_rankings_undos_and_repeats(tmp_path):
     assert [(p.sigma1.text, p.sigma2.text, p.mu) for p in here.preferences("texts")] == [
         (p.sigma1.text, p.sigma2.text, p.mu) for p in there.preferences("texts")]
     assert here.counts("texts", ["ann"]) == there.counts("texts", ["ann"])
-    assert [pair["same"] for pair in leases.repeats(here, "texts", ["ann"])] == [True]
+    assert [pair["same"] for pair in queue.repeats(here, "texts", ["ann"])] == [True]
 
 
 def test_two_people_of_one_name(tmp_path):

@@ -15,8 +15,8 @@ import pytest
 from labelling import clip_store, side_of, text_store
 
 from course_lib.errors import CourseError
-from course_lib.preferences.schema import MIGRATIONS, migrate
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.schema import MIGRATIONS, migrate
+from course_lib.labels.store import PreferenceStore
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_processes_share_a_file(tmp_path):
 
 ANSWER_UNTIL_KILLED = """
 import sys
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.store import PreferenceStore
 store = PreferenceStore(sys.argv[1])
 for row in store.connection.execute("SELECT question_id FROM questions").fetchall():
     store.answer(row[0], "left", labeler="ann", event_id=f"event {row[0]}")

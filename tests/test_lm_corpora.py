@@ -5,9 +5,9 @@ import torch
 
 from course_lib.assets import AssetError
 from course_lib.errors import CourseError
-from course_lib.lm import corpora
-from course_lib.lm.char_tokenizer import CharTokenizer
-from course_lib.lm.corpora import TokenStream, short_texts
+from course_lib.lm import data
+from course_lib.lm.data import TokenStream, short_texts
+from course_lib.lm.tokenizers import CharTokenizer
 from course_lib.preferences import human_ratings
 from course_lib.preferences.human_ratings import rated_texts
 
@@ -33,7 +33,7 @@ def test_a_missing_download_is_said_in_words(monkeypatch):
         raise AssetError("human-ratings could not be fetched")
 
     human_ratings.load_rated_texts.cache_clear()
-    corpora.short_texts.cache_clear()
+    data.short_texts.cache_clear()
     monkeypatch.setattr(human_ratings.assets, "path", gone)
     with pytest.raises(CourseError, match="could not be fetched"):
         short_texts("train")

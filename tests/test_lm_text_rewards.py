@@ -1,6 +1,6 @@
 """Gold and proxy learn from different texts, and none from a text that is tested on."""
 
-from course_lib.lm.text_rewards import gold_comparisons, gold_texts, proxy_texts
+from course_lib.lm.rewards import gold_comparisons, gold_texts, proxy_texts
 from course_lib.preferences.human_ratings import part_of
 
 

@@ -6,21 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.lm.completions import (
-    completion_logprobs,
-    draw_prompts,
-    last_choice,
-    pay_at_the_end,
-    sample_completions,
-)
+from course_lib.lm.generate import completion_logprobs, draw_prompts, last_choice, pay_at_the_end, sample_completions
 from course_lib.lm.gpt import GPT, GPTConfig
+from course_lib.lm.ppo import TokenPPO, TokenPPOConfig, token_gae, value_network, whiten
 from course_lib.lm.reward_model import RewardModel
 from course_lib.lm.rloo import RLOO, rloo_advantages
 from course_lib.lm.text_training import TextTrainingConfig
-from course_lib.lm.token_ppo import TokenPPO, TokenPPOConfig, token_gae, value_network, whiten
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint
-from course_lib.rl.diverged import TrainingDiverged
-from course_lib.rl.ppo_loss import clipped_policy_loss
+from course_lib.rl.objectives import clipped_policy_loss
+from course_lib.training.checkpoint import CheckpointError, load_checkpoint
+from course_lib.training.resume import TrainingDiverged
 
 SHAPE = GPTConfig(vocab_size=12, context=16, layers=1, heads=2, width=16)
 GOOD = "5"                                  # the token that is paid for

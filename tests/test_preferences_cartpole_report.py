@@ -8,10 +8,8 @@ import pytest
 import torch
 from preference_loop import STEPS, finish, make, outcome, same
 
-from course_lib.preferences.cartpole_judge import mark_place
-from course_lib.preferences.cartpole_report import Watcher, fresh_episodes
-from course_lib.preferences.cartpole_task import ScaledActorCritic
-from course_lib.rl.distributions import Categorical
+from course_lib.preferences.cartpole import ScaledActorCritic, Watcher, fresh_episodes, mark_place
+from course_lib.rl.networks import Categorical
 
 
 class Always(torch.nn.Module):

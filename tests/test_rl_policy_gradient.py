@@ -4,9 +4,8 @@ import numpy as np
 import torch
 
 from course_lib.rl.cartpole import VectorCartPole
-from course_lib.rl.distributions import Categorical, DiagonalGaussian
-from course_lib.rl.networks import PolicyNetwork
-from course_lib.rl.policy_gradient import ReinforceConfig, play_episodes, policy_gradient_loss, reinforce
+from course_lib.rl.networks import Categorical, DiagonalGaussian, PolicyNetwork
+from course_lib.rl.reinforce import ReinforceConfig, play_episodes, policy_gradient_loss, reinforce
 
 
 def test_categorical_is_torchs():

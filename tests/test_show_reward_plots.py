@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from course_lib.show import palette
-from course_lib.show import reward_plots as plots
+from course_lib.show import text_rl_plots as plots
 
 FIGURES = {
     "curves_by_labels": lambda title: plots.curves_by_labels(

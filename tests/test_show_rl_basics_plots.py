@@ -6,7 +6,7 @@ import pytest
 
 from course_lib.rl.lunar_lander import TERMS
 from course_lib.show import palette
-from course_lib.show import rl_basics_plots as plots
+from course_lib.show import rl_plots as plots
 
 RNG = np.random.default_rng(0)
 TERM_POINTS = {name: RNG.normal(size=33) for name in TERMS}

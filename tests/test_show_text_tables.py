@@ -2,7 +2,7 @@
 
 import pytest
 
-from course_lib.show.text_tables import plain_table, text_table
+from course_lib.show.tables import plain_table, text_table
 
 PROMPTS = ["The film", "<b>I"]
 COLUMNS = {"before": ["The film was dull", "<b>I <i>& you"], "after": ["The film is love", "<b>I love <script>"]}

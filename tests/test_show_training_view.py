@@ -9,8 +9,8 @@ import nbclient
 import nbformat
 import pytest
 
-from course_lib.show.stop import PatientInterrupt
 from course_lib.show.training_view import curves_figure, watch
+from course_lib.training.resume import PatientInterrupt
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -19,9 +19,9 @@ from course_lib.atari.preference_checkpoint import load_run, save_run
 from course_lib.atari.questions import ask, scripted_by
 from course_lib.atari.segments import Segment
 from course_lib.errors import CourseError
-from course_lib.labeling.labeler import Labeler
-from course_lib.preferences.records import Preference
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.labeler import Labeler
+from course_lib.labels.records import Preference
+from course_lib.labels.store import PreferenceStore
 from course_lib.rl.ppo import Progress
 
 DRAWS = 5                               # attempts to bring as many different pairs as a round wants

@@ -78,13 +78,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the matrix of the lessons; 1 when something in it is not as it must be."""
-    from course_lib.authoring import kill_matrix, source
+    from course_lib.authoring import answer_matrix, source
 
     faults = 0
     for lesson in source.lessons(args.lessons):
-        if args.lessons or kill_matrix.wanted(lesson):
-            matrix = kill_matrix.of(lesson)
+        if args.lessons or answer_matrix.wanted(lesson):
+            matrix = answer_matrix.of(lesson)
             print(matrix.text())
             faults += len(matrix.faults)
-    print(f"{kill_matrix.count(faults, 'fault')}." if faults else "Every answer gets what it should.")
+    print(f"{answer_matrix.count(faults, 'fault')}." if faults else "Every answer gets what it should.")
     return 1 if faults else 0

@@ -5,9 +5,9 @@ import sys
 
 from course_lib import paths
 from course_lib.authoring import notebook_file
+from course_lib.authoring.render import FOLDERS, views
 from course_lib.authoring.rules import faults
 from course_lib.authoring.source import Lesson, lessons
-from course_lib.authoring.views import FOLDERS, views
 from course_lib.errors import CourseError
 
 CELL_SECONDS = 900

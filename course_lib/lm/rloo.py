@@ -1,4 +1,11 @@
-"""RLOO: several completions of each prompt, each compared with the others. No value network, no GAE. Lesson 10, 10.11.
+"""Best of n: write several completions, keep the one that is liked best. No training at all. Lesson 10; more in 12.
+
+Its KL from the model that wrote is at most log n - (n - 1) / n: 1.8 nats for 16. Source: N. Stiennon et al. (2020),
+appendix G.3; A. Beirami et al. (2024), "Theoretical guarantees on the best-of-n alignment policy", for "at most".
+
+=====
+
+RLOO: several completions of each prompt, each compared with the others. No value network, no GAE. Lesson 10, 10.11.
 
 Source: A. Ahmadian et al. (2024), "Back to basics: revisiting REINFORCE style optimization for learning from human
 feedback in LLMs", section 2; the estimator is W. Kool, H. van Hoof, M. Welling (2019), "Buy 4 REINFORCE samples, get a
@@ -11,12 +18,28 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from course_lib.lm.completions import Completions, TextReward
+from course_lib.lm.generate import Completions, TextReward, generate
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import token_rewards
 from course_lib.lm.text_training import TextTraining, TextTrainingConfig, TokenRewards
-from course_lib.lm.tokenizer import Tokenizer
-from course_lib.rl.ppo_loss import approximate_kl, clip_fraction, clipped_policy_loss
+from course_lib.lm.tokenizers import Tokenizer, decode_until_end
+from course_lib.rl.objectives import approximate_kl, clip_fraction, clipped_policy_loss
+
+
+def best_of_n(model: GPT, prompts: Tensor, n: int, reward: TextReward, tokenizer: Tokenizer, max_new_tokens: int = 24,
+              generator: torch.Generator | None = None) -> tuple[list[str], Tensor]:
+    """(texts, their rewards (B,)): of `n` completions of each of the prompts (B, P) the one with the highest reward.
+
+    Raises ValueError for n below 1, and as `generate` does.
+    """
+    if n < 1:
+        raise ValueError(f"the best of {n} does not exist: n is 1 or more")
+    texts: list[str] = []
+    for some in prompts.repeat_interleave(n, dim=0).split(256):                 # a cache for all at once would be large
+        written = generate(model, some, max_new_tokens, generator=generator, eos=tokenizer.eos)
+        texts += [decode_until_end(tokenizer, row) for row in written.tokens]
+    rewards, places = reward(texts).view(len(prompts), n).max(dim=1)            # (B,) each
+    return [texts[i * n + place] for i, place in enumerate(places.tolist())], rewards
 
 
 def rloo_advantages(scores: Tensor, samples: int) -> Tensor:

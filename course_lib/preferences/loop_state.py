@@ -12,8 +12,8 @@ import torch
 
 from course_lib.errors import CourseError
 from course_lib.preferences.segments import Segment, stack
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from course_lib.rl.resuming import settings_that_differ
+from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.training.resume import settings_that_differ
 
 if TYPE_CHECKING:
     from course_lib.preferences.loop import PreferenceLoop
