@@ -21,7 +21,7 @@ from course_lib.lm.policy_gradient import (
     no_baseline,
 )
 from course_lib.lm.tokenizers import CharTokenizer
-from course_lib.rl.reinforce import policy_gradient_loss
+from course_lib.rl.objectives import policy_gradient_loss
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint
 from course_lib.training.resume import TrainingDiverged
 

@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from course_lib.labels.records import CHOICES, verdicts_to_targets
-from course_lib.preferences.bradley_terry import bradley_terry_loss
+from course_lib.labels.records import CHOICES
+from course_lib.preferences.bradley_terry import bradley_terry_loss, verdicts_to_targets
 
 FIRST, SECOND = 1.0, 0.0
 MEANT = {("left", False): FIRST, ("left", True): SECOND, ("right", False): SECOND, ("right", True): FIRST,

@@ -5,7 +5,8 @@ import torch
 
 from course_lib.rl.cartpole import VectorCartPole
 from course_lib.rl.networks import Categorical, DiagonalGaussian, PolicyNetwork
-from course_lib.rl.reinforce import ReinforceConfig, play_episodes, policy_gradient_loss, reinforce
+from course_lib.rl.objectives import policy_gradient_loss
+from course_lib.rl.reinforce import ReinforceConfig, play_episodes, reinforce
 
 
 def test_categorical_is_torchs():

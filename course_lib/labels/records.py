@@ -12,13 +12,11 @@ Taught in lesson 03, section 3.5; used in lessons 04, 06 and 09.
 """
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import torch
-from torch import Tensor
 
 CHOICES = ("left", "right", "equal", "skip")       # the one vocabulary: sides are the labeller's, as on the screen
 MIRRORED = {"left": "right", "right": "left", "equal": "equal", "skip": "skip"}
@@ -123,22 +121,3 @@ def verdict(rank_1: int, rank_2: int, flip: int) -> str:
     if rank_1 == rank_2:
         return "equal"
     return "left" if (rank_1 < rank_2) == (flip == 0) else "right"
-
-
-def verdicts_to_targets(choices: Sequence[str], flipped: Sequence[bool]) -> tuple[Tensor, Tensor]:
-    """Which pairs to keep, and the target mu of each: (kept,) int64 positions and (kept,) float32.
-
-    choices: one of `CHOICES` for each pair. flipped: True where the first item of the pair was shown on the right.
-    mu is 1 when the first item was preferred, 0 when the second was, 0.5 for "equal"; "skip" is left out.
-
-    Raises ValueError for another word, or when the two lists differ in length.
-    """
-    kept, mu = [], []
-    for position, (choice, flip) in enumerate(zip(choices, flipped, strict=True)):
-        if choice not in CHOICES:
-            raise ValueError(f"pair {position}: {choice!r} is not one of {', '.join(CHOICES)}")
-        if choice == "skip":
-            continue
-        kept.append(position)
-        mu.append(0.5 if choice == "equal" else float((choice == "left") != bool(flip)))
-    return torch.tensor(kept, dtype=torch.long), torch.tensor(mu)

@@ -19,7 +19,7 @@ from course_lib.lm.gpt import GPT
 from course_lib.lm.metrics import distinct_n
 from course_lib.lm.sentiment import completions, sentiment, whole_texts
 from course_lib.lm.tokenizers import Tokenizer
-from course_lib.rl.reinforce import policy_gradient_loss
+from course_lib.rl.objectives import policy_gradient_loss
 from course_lib.training.checkpoint import save_checkpoint
 from course_lib.training.resume import TrainingDiverged, handed_over, last_good, load_matching, shapes_must_fit
 

@@ -21,11 +21,33 @@ Source: Bradley and Terry (1952); existence of the optimum: L. R. Ford (1957). T
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from course_lib.labels.records import CHOICES
+
+
+def verdicts_to_targets(choices: Sequence[str], flipped: Sequence[bool]) -> tuple[Tensor, Tensor]:
+    """Which pairs to keep, and the target mu of each: (kept,) int64 positions and (kept,) float32.
+
+    choices: one of `CHOICES` for each pair. flipped: True where the first item of the pair was shown on the right.
+    mu is 1 when the first item was preferred, 0 when the second was, 0.5 for "equal"; "skip" is left out.
+
+    Raises ValueError for another word, or when the two lists differ in length.
+    """
+    kept, mu = [], []
+    for position, (choice, flip) in enumerate(zip(choices, flipped, strict=True)):
+        if choice not in CHOICES:
+            raise ValueError(f"pair {position}: {choice!r} is not one of {', '.join(CHOICES)}")
+        if choice == "skip":
+            continue
+        kept.append(position)
+        mu.append(0.5 if choice == "equal" else float((choice == "left") != bool(flip)))
+    return torch.tensor(kept, dtype=torch.long), torch.tensor(mu)
 
 
 def segment_return(rewards: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -63,6 +63,16 @@ def masked_mean(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tens
     return (x * mask).sum() / mask.sum()
 
 
+def policy_gradient_loss(logprobs: torch.Tensor, weights: torch.Tensor,
+                         mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Minus the mean of log pi(action) times its weight: its gradient is REINFORCE's, with the sign turned.
+
+    logprobs: of the actions taken, any shape; weights: how good each turned out (a return, or a return minus a
+    baseline), no gradient flows through them; mask: where to count. Source: R. J. Williams (1992), equation 11. Lesson 01.
+    """
+    return -masked_mean(logprobs * weights.detach(), mask)
+
+
 def clipped_policy_loss(logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: torch.Tensor,
                         clip: float = 0.2, mask: torch.Tensor | None = None) -> torch.Tensor:
     """The loss that makes good actions likelier, until the policy has moved by a factor of 1 ± clip.

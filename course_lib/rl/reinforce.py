@@ -13,18 +13,8 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import nn
 
-from course_lib.rl.objectives import discounted_returns, masked_mean
+from course_lib.rl.objectives import discounted_returns, policy_gradient_loss
 from course_lib.rl.vector_envs import require_same_step
-
-
-def policy_gradient_loss(logprobs: torch.Tensor, weights: torch.Tensor,
-                         mask: torch.Tensor | None = None) -> torch.Tensor:
-    """Minus the mean of log pi(action) times its weight: its gradient is REINFORCE's, with the sign turned.
-
-    logprobs: of the actions taken, any shape; weights: how good each turned out (a return, or a return minus a
-    baseline), no gradient flows through them; mask: where to count. Source: Williams, equation 11. Lesson 01.
-    """
-    return -masked_mean(logprobs * weights.detach(), mask)
 
 
 @dataclass

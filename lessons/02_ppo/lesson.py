@@ -53,8 +53,8 @@ for seed in range(budget(full=5, ci=2)):
 
 # %%
 from course_lib.rl.cartpole import VectorCartPole
-from course_lib.rl.objectives import discounted_returns
-from course_lib.rl.reinforce import play_episodes, policy_gradient_loss
+from course_lib.rl.objectives import discounted_returns, policy_gradient_loss
+from course_lib.rl.reinforce import play_episodes
 
 
 def play(agent, seed):

@@ -135,7 +135,7 @@ def _(fn):
 
 loss = exercise(
     "01.3", title="REINFORCE in one line", function="policy_gradient_loss", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.rl.reinforce:policy_gradient_loss",
+    difficulty=2, importance=3, minutes=15, reference="course_lib.rl.objectives:policy_gradient_loss",
     hints=("We want actions with a high return to become likelier. An optimiser makes a loss *smaller*. Which sign?",
            "Multiply each step's log-probability by its return, and take the mean over all steps.",
            "-(logprobs * returns.detach()).mean()"))

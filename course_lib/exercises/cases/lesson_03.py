@@ -88,7 +88,7 @@ def _(fn):
 
 targets = exercise(
     "03.2", title="From clicks to targets", function="verdicts_to_targets", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.labels.records:verdicts_to_targets",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.bradley_terry:verdicts_to_targets",
     hints=("Two questions for each pair: does it hold a verdict at all, and which item did the person mean?",
            "When a pair was flipped, its first item stood on the right. What does \"left\" then say about the first item? "
            "And what does flipping change about \"equal\"?",
