@@ -1,10 +1,7 @@
-"""A learner's notebook file, read and written without touching what is not ours: plain JSON, cell by cell.
+"""`course reset 03.2`: one exercise's cells as the course ships them, the rest of the learner's notebook untouched.
 
-nbformat would repair and reorder a file as it reads it; here every cell that is not meant stays exactly as it was.
-
-=====
-
-`course reset 03.2`: one exercise's cells as the course ships them, the rest of the learner's notebook untouched.
+A learner's notebook is read and written as plain JSON, cell by cell: nbformat would repair and reorder a file as it
+reads it; here every cell that is not meant stays exactly as it was.
 """
 
 import argparse

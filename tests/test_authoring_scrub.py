@@ -38,8 +38,8 @@ def test_text(raw, shown):
 def test_paths_of_the_checkout_and_home(monkeypatch):
     monkeypatch.setenv("COURSE_ROOT", "/home/ada/course")
     monkeypatch.setenv("HOME", "/home/ada")
-    assert clean_outputs.text("/home/ada/course/a.py '/home/ada/course' /home/ada/x /home/adam /home/ada/course2", WORK) == \
-        "a.py '.' ~/x /home/adam ~/course2"
+    said = "/home/ada/course/a.py '/home/ada/course' /home/ada/x /home/adam /home/ada/course2"
+    assert clean_outputs.text(said, WORK) == "a.py '.' ~/x /home/adam ~/course2"
 
 
 def test_pictures_inside_html_stay_as_they_are(monkeypatch):

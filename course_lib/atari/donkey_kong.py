@@ -1,14 +1,9 @@
-"""Donkey Kong: what an agent is given of it, and a scripted labeller that likes climbing. Lesson 06.
+"""Donkey Kong: what the agent observes, and two synthetic labelers that like climbing. Lesson 06.
 
 Random play hardly ever meets a reward (100 points for a barrel jumped over), and the way up is one long detour: a game
-where the score teaches little and a person's taste could teach more. What came of it is in benchmarks/donkey_kong.py.
-
-=====
-
-A scripted labeller of Donkey Kong that corrects another: not to the right, but to the next ladder. Lesson 06.
-
-`ClimbJudge` (donkey_kong.py) likes an agent further right, and gets one that runs past the ladder. This one answers as a
-person might who has watched that agent for a round.
+where the score teaches little and a person's preferences could teach more. `ClimbJudge` prefers an agent further right,
+and gets one that runs past the ladder. `LadderJudge` answers as a person might who has watched that agent for a round:
+nearer to the next ladder is better. Results: benchmarks/donkey_kong.py.
 """
 
 import numpy as np

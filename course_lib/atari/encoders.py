@@ -1,14 +1,11 @@
-"""From the court on the screen to the few numbers that a small network can learn from. Lesson 05.
+"""Encoders: from the court on the screen to the few numbers that a small network can learn from. Lesson 05.
 
-Both encoders look at one frame at a time (`look`) and then put two looks together (`join`), because from one picture
-nobody can tell which way the ball flies. Nothing else reaches the agent: no score, no memory of the emulator.
+All encoders look at one frame at a time (`look`) and then put two looks together (`join`), because one picture does not
+tell which way the ball flies. Nothing else reaches the agent: no score, no memory of the emulator.
 
-=====
-
-Pong's ten numbers in soft bins: places that a small network, or even a line, can tell apart. Lessons 05 and 06.
-
-A bin is 1 at its middle and falls to 0 at the next one's, so that nothing jumps. Source: R. Sutton and A. Barto,
-Reinforcement Learning, 2nd ed., section 9.5 (coarse coding).
+Soft bins turn Pong's ten numbers into places that a small network, or even a line, can tell apart. A bin is 1 at its
+middle and falls to 0 at the next one's, so that nothing jumps. Source: R. Sutton and A. Barto, Reinforcement Learning,
+2nd ed., section 9.5 (coarse coding). Lessons 05 and 06.
 """
 
 from typing import Any, Protocol

@@ -1,11 +1,8 @@
 """Many games at once behind Gymnasium's `VectorEnv`: encoded observations, and the score kept or sealed. Lesson 05.
 
 With `seal_score=True` a step's rewards are nan: whoever learns from preferences cannot use the score, not even by
-mistake. It goes into a `SealedScore`, whose `read` is for the evaluator alone (lesson 06).
-
-=====
-
-A few seconds of play as pictures: for a clip beside a training curve, and to watch an agent. Lesson 05.
+mistake. It goes into a `SealedScore`, whose `read` is for the evaluator alone (lesson 06). `film` plays a few seconds
+and returns them as pictures.
 """
 
 import gymnasium as gym

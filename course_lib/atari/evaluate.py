@@ -1,21 +1,9 @@
-"""What an agent is really worth: fresh games with the true score. The only reader of a sealed score. Lessons 05 and 06.
+"""Evaluation of agents on fresh games, and of reward models along a clip. Lessons 05 and 06.
 
-Nothing here returns anything that a policy or a reward model learns from; tests/test_atari_hidden_score.py trains with
-a seal that raises when it is opened elsewhere.
-
-=====
-
-How an agent plays, beyond its score: points, rallies, where its paddle stands. For the evaluator. Lesson 06.
-
-It uses the true score, so nothing that learns may call it; see evaluate.py.
-
-=====
-
-How long a stroke in Pong has to wait for its reward: from the ball's turn at our paddle to the point. Lesson 05.
-
-=====
-
-What a reward model has learned: its opinion along a clip, and which part of the screen it rests on. Lesson 06.
+`evaluate` is the only reader of a sealed score: nothing here returns anything that a policy or a reward model learns
+from; tests/test_atari_hidden_score.py trains with a seal that raises when it is opened elsewhere. `play_style` says
+how an agent plays beyond its score (points, rallies, where its paddle stands), `our_strokes` how long a paddle hit
+waits for its point, `occlusion` which part of the screen a reward model's prediction rests on.
 """
 
 from dataclasses import dataclass

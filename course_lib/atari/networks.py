@@ -1,16 +1,9 @@
-"""One small network for playing, with two heads: which action, and how well it is going. Lesson 05.
+"""Actor-critic networks for Atari: one small network with two heads, an action and a value estimate. Lesson 05.
 
 The layer that matters is the first: it looks at squares of 32 x 32 pixels, every 16 pixels, which leaves a 9 x 9 grid,
-fine enough to say where the ball is. A second convolution down to 3 x 3, as in large networks for large frames, throws
-the ball's place away (networks.py; shown in lesson 05).
-
-=====
-
-A network that loses the ball: the counter-example of lesson 05, measured by benchmarks/pong_parts.py.
-
-Large networks for large frames put convolution upon convolution until little of the screen's grid is left. On a
-court of 160 x 160 pixels a second convolution leaves 3 x 3 places, each of which looks at 80 x 80 pixels, a quarter of
-the court.
+fine enough to say where the ball is. The counter-example is at the end of the file: large networks for large frames put
+convolution upon convolution. On a court of 160 x 160 pixels a second convolution leaves 3 x 3 places, each of which
+looks at 80 x 80 pixels, a quarter of the court, and the ball's place is lost. Measured by benchmarks/pong_parts.py.
 """
 
 import torch

@@ -1,26 +1,25 @@
-"""Where one point of Pong ends and the next begins: how far back a reward may reach. Lesson 05; without the score, 06.
+"""Pong from its true score: PPO on binary frames of 80 x 40 cells, and where one point ends and the next begins.
 
 A game has about 30 points, and what happened in one says nothing about the next. When GAE stops at each point, credit
-goes to the strokes that earned it; lesson 05 measures what that buys.
-
-=====
-
-Pong from its true score: PPO on binary frames of 80 x 40 cells. Lesson 05.
+goes to the paddle hits that earned it; lesson 05 measures what that buys. `at_points` reads the true rewards;
+`at_ball_gone` reads the screen, for lesson 06, where the score is hidden.
 
 Departures from common practice (V. Mnih et al. 2015 and CleanRL's ppo_atari.py):
 - 2 frames of 80 x 40 cells instead of 4 of 84 x 84 greys, and one convolution instead of three: 20 times fewer sums;
 - three buttons instead of six (the other three do the same), no sticky actions, no pooling over two frames;
-- GAE stops at each point (pong.py);
+- GAE stops at each point;
 - 16 environments, learning rate 2e-3, minibatches of 512. With 1e-3 fewer points are won (benchmarks/pong.py
   pixels-400-slower);
-- lambda 0.98 instead of 0.95: the ball flies about 30 steps from a good stroke to the point that it wins. Of that
-  point (0.99 * 0.95)^30 = 0.16 reaches the stroke without the critic's help, with 0.98 it is 0.40;
+- lambda 0.98 instead of 0.95: the ball flies about 30 steps from a good hit to the point that it wins. Of that
+  point (0.99 * 0.95)^30 = 0.16 reaches the hit without the critic's help, with 0.98 it is 0.40;
 - rewards are centred, by their mean over about 20 rollouts (A. Naik et al. 2024, "Reward centering", who do it for
-  tasks without end). Here GAE stops at each point, so a constant on each step is a price on the length of rallies: an
-  agent that loses is paid for holding out, one that wins pays for taking its time;
+  tasks without end). Here GAE stops at each point, so a constant on each step depends on the length of rallies: an
+  agent that loses is rewarded for holding out, one that wins is charged for taking its time;
 - the learning rate stays high until 60% of the steps and then falls, nearly to 0. Between playing as well as the
-  opponent and winning lies a discovery (a stroke with the paddle's edge), and a run whose steps have become small may
+  opponent and winning lies a discovery (hitting with the paddle's edge), and a run whose steps have become small may
   miss it; but the last few points come only with small steps.
+
+Taught in lesson 05; the boundaries without the score in lesson 06.
 """
 
 from pathlib import Path

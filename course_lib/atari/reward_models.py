@@ -1,33 +1,19 @@
-"""All that a row-pooled reward model can see of many frames, in one small table. Lesson 06.
+"""Reward models for Pong: what a person prefers, as a number a step. Small, because labels are few. Lesson 06.
 
-Its convolution looks at 4 x 4 cells of two frames: 32 bits. Most of the 361 patches of a frame are empty and the others
-repeat (paddles, walls of nothing, a ball), so that the same few thousand patches make up every clip. The table names
-each distinct patch once and counts where it occurs; fitting then touches a dozen entries a frame instead of 361
-patches. Nothing is lost: rewards equal those of the convolution to rounding (tests/test_atari_reward_models.py), and a
-fitting step on 400 pairs is about 100 times cheaper.
-
-=====
-
-Reward models for Pong: what a person prefers, as a number a step. Small, because labels are few. Lesson 06.
-
-Both offer `rewards(obs)` for play, and `prepare` and `prepared_rewards` for fitting, where the same clips are looked at
+All offer `rewards(obs)` for play, and `prepare` and `prepared_rewards` for fitting, where the same clips are looked at
 hundreds of times. `RewardEnsemble` averages several, each fitted to its own resampling of the labels.
 
-=====
-
-A reward model for Pong's ten numbers: a worth for each place of the ball along the court. Lesson 06.
-
-The same prior as for pixels (`RowPooledReward`): where something is along the court may matter, and how it moves there,
-but no height. An MLP on all ten numbers (`ObjectReward`) can explain the verdicts as well. But in a beginner's clips,
-where nearly every point is lost, other things go with the verdicts too, such as where our paddle stood; an agent that
-is paid for standing there stays there, and no later clip can show that this was a mistake.
-
-=====
-
-A reward model that can be read like a picture: one number for every cell of the screen. Lesson 06.
-
-The row-pooled model of Pong (reward_models.py) cannot know at what height anything is. A taste such as "stay low" needs
-one that can: here the reward of a step is the sum of the numbers of all cells in which something is seen.
+- `RowPooledReward` is a convolution summed over rows: where something is along the court may matter, but no height. It
+  looks at 4 x 4 cells of two frames: 32 bits. Most of the 361 patches of a frame are empty and the others repeat, so
+  `PatchTable` names each distinct patch once and counts where it occurs. Nothing is lost: rewards equal those of the
+  convolution to rounding (tests/test_atari_reward_models.py), and a fitting step on 400 pairs is about 100 times
+  cheaper.
+- `BinnedReward` is the same prior for Pong's ten numbers. An MLP on all ten (`ObjectReward`) fits the labels as well.
+  But in a beginner's clips, where nearly every point is lost, other things go with the labels too, such as where our
+  paddle stood; an agent that is rewarded for standing there stays there, and no later clip can show that this was a
+  mistake.
+- `CellReward` can be read like a picture: the reward of a step is the sum of one number for each cell in which
+  something is seen. A preference such as "stay low" needs heights, which the row-pooled model cannot know.
 """
 
 from dataclasses import dataclass

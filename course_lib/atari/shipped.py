@@ -1,26 +1,17 @@
-"""The small trained agents that lessons 05 and 06 open with, so that nobody has to train before watching one play.
+"""The small trained agents that lessons 05 and 06 open with, and the stored results of the Atari benchmarks.
 
-They were made by this course's own code on the machine named in benchmarks/results, from the true score (lesson 05) and
-from scripted labels (lesson 06), and are rebuilt by
+The agents were made by this course's own code on the machine named in benchmarks/results: for Pong from the true score
+(lesson 05) and from synthetic labels (lesson 06), for Donkey Kong one from the score and two from preferences for
+climbing (lesson 06; none gets to the top, and the lesson shows where they stop). They are rebuilt by
 
     python benchmarks/pong.py pixels-true --seeds 0 --ship
     python benchmarks/pong.py pixels-400 --seeds 0 --ship
-
-Files hold only numbers and words (`torch.load(weights_only=True)`), weights in half precision.
-
-=====
-
-The three small agents of Donkey Kong that lesson 06 looks at: one from the score, two from preferences for climbing.
-
-None gets to the top, and the lesson shows where they stop. They are rebuilt by
-
     python benchmarks/donkey_kong.py score --ship
     python benchmarks/donkey_kong.py preferences --ship
     python benchmarks/donkey_kong.py ladders --ship
 
-=====
-
-What the Atari benchmarks have measured, for the tables and figures of the lessons: a dict a line. Lessons 05, 06.
+Files hold only numbers and words (`torch.load(weights_only=True)`), weights in half precision. `measured` reads what
+the benchmarks recorded, for the tables and figures of the lessons: a dict a line.
 """
 
 import json

@@ -1,19 +1,9 @@
-"""What the scripted labellers have in common: a tally of their verdicts. Lesson 06.
+"""Synthetic labelers for Pong that know only what the clip shows. Lesson 06.
 
-=====
-
-A scripted labeller for Pong that knows only what the clip shows: points won and lost within it. Lesson 06.
-
-It watches the ball on the court's frames, which carry no score: a ball that is seen behind a paddle has scored. The
-emulator's reward is not asked (tests/test_atari_judge.py compares the two).
-Labels made here are always called scripted.
-
-=====
-
-Scripted labellers for tastes that Pong's score does not know: long rallies, and a paddle that stays low. Lesson 06.
-
-Like the judge of points (synthetic_labelers.py) they look at the pictures of a clip and nothing else, say "equal" where they see no
-difference, and their labels are called scripted. A person can have any other taste: that is what clicks are for.
+`PointsJudge` counts points won and lost within the clip: it watches the ball on the court's frames, which carry no
+score; a ball that is seen behind a paddle has scored. The emulator's reward is not asked (tests/test_atari_judge.py
+compares the two). `MarkJudge` has preferences that Pong's score does not know: long rallies, and a paddle that stays
+low. All say "equal" where they see no difference, and their labels are always called scripted.
 """
 
 from collections.abc import Callable

@@ -1,10 +1,8 @@
-"""Outputs as they are committed: no addresses, no paths of one machine, no timings of progress bars, no widget state.
+"""What may be committed in a notebook: outputs cleaned of what belongs to one machine, and nothing of a solution.
 
-What stays is what a reader on the web can use: figures, numbers, printed text. Texts of others are left out.
-
-=====
-
-Nothing of a solution may stand in the learner's notebook: not in another cell, not in words, not in an output.
+Cleaned outputs hold no addresses, no paths of one machine, no timings of progress bars and no widget state; figures,
+numbers and printed text stay. Texts of others are left out. `in_notebook` finds what the learner's notebook gives away
+of a solution: in another cell, in words, or in an output.
 """
 
 import itertools

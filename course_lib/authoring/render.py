@@ -1,8 +1,4 @@
-"""What the check engine knows about a lesson's exercises, and the heading that a notebook shows for each.
-
-=====
-
-The two views of an exercise: filled, as the solution shows it, and stripped, as the learner gets it.
+"""One lesson's notebooks from its sources: the lesson, the solutions (filled) and the exercises (stubs).
 
 An author writes the solution between two marker lines inside a function:
 
@@ -22,12 +18,9 @@ A find-the-bug exercise gives the learner code that runs. Its lines follow `# IN
         # loss = F.binary_cross_entropy_with_logits(torch.sigmoid(s1 - s2), mu)
         # END SOLUTION
 
-=====
-
-One lesson's notebooks from its sources: the lesson, the solutions (filled) and the exercises (stubs).
-
-Cell ids depend only on the lesson, the cell's tag or first line, and how often that line came before, so that
-a new cell leaves the ids of all others, and with them a learner's copies and the stored outputs, as they were.
+Headings of exercises come from the check engine's registry (`fill_placeholders`). Cell ids depend only on the lesson,
+the cell's tag or first line, and how often that line came before, so that a new cell leaves the ids of all others, and
+with them a learner's copies and the stored outputs, as they were.
 """
 
 import hashlib

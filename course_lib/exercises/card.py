@@ -1,17 +1,11 @@
-"""The look of cards and of the board: blue and orange with words and symbols, in light and dark themes.
+"""The card that a check shows, as HTML and as plain text for terminals, tests and readers without HTML.
 
-Colours of text reach a contrast of 4.5 to 1 on both themes' backgrounds. JupyterLab and nbconvert say their theme in
+One line for a pass; for a miss the first case in full and the rest in a line. Everything that comes from outside (the
+learner's values, output and exceptions, the cases' texts) is escaped.
+
+The style, which the progress board shares, is blue and orange with words and symbols, in light and dark themes: text
+reaches a contrast of 4.5 to 1 on both themes' backgrounds. JupyterLab and nbconvert say their theme in
 `data-jp-theme-light`, VS Code in a class of `body`; elsewhere the browser's preference counts.
-
-=====
-
-The words of a card, and the card as plain text for terminals, tests and readers without HTML.
-
-=====
-
-The card that a check shows, as HTML: one line for a pass; for a miss the first case in full and the rest in a line.
-
-Everything that comes from outside (the learner's values, output and exceptions, the cases' texts) is escaped.
 """
 
 import re

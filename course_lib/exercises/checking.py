@@ -1,11 +1,8 @@
-"""Run one function against the cases of one exercise. Nothing that the function does breaks the run.
+"""`check`: run a learner's function against the cases of its exercise, show a card, save the result.
 
-Order of the wrappers, from outside in: random state, captured output, time limit, the case, the guard that copies
-arguments, the learner's function. `KeyboardInterrupt` passes through all of them.
-
-=====
-
-`check`: run a learner's function against its cases, show a card, save the result.
+`run` does the first part alone, for the answer matrix and tests; nothing that the function does breaks it. Order of the
+wrappers, from outside in: random state, captured output, time limit, the case, the guard that copies arguments, the
+learner's function. `KeyboardInterrupt` passes through all of them.
 """
 
 import os

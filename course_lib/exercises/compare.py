@@ -1,15 +1,8 @@
-"""What a case says when an answer is wrong.
-
-=====
-
-Recognise a wrong array that is the right one in disguise: sign turned, scaled, shifted, reversed.
-
-=====
-
-Compare what a learner's function gave with what it should have given, and say in words what differs.
+"""What a case uses: `close` and `shape_is` compare an answer with the right one, `Fail` says in words what differs.
 
 An answer in another number type passes where the values are right: float64, numpy scalars and arrays, plain numbers.
 Tensors of whole numbers or of True/False where fractions are expected do not: they break the next step of the lesson.
+A wrong array that is the right one in disguise is recognised: sign turned, scaled, shifted, reversed.
 """
 
 import math

@@ -1,15 +1,10 @@
-"""What a case must not disturb and what must not disturb it: output, warnings, random numbers, torch's switches.
+"""What a case must not disturb (output, warnings, random numbers, torch's switches), and how long it may take.
 
-=====
-
-A time limit that stops what can be stopped, and says what to do about what cannot.
-
-In the main thread on Linux and macOS an alarm signal interrupts Python code. It cannot interrupt one long call inside
-C++ (a huge matrix product), and there is no alarm on Windows or in other threads: there a watchdog thread says which
-call hangs and how to interrupt the kernel.
-
-The limit counts computing time, so that right code on a busy machine is not called endless; code that waits without
-computing (a `sleep`) is stopped after `WAITING` times the limit by the clock on the wall.
+The time limit stops what can be stopped, and says what to do about what cannot. In the main thread on Linux and macOS
+an alarm signal interrupts Python code. It cannot interrupt one long call inside C++ (a huge matrix product), and there
+is no alarm on Windows or in other threads: there a watchdog thread says which call hangs and how to interrupt the
+kernel. The limit counts computing time, so that right code on a busy machine is not called endless; code that waits
+without computing (a `sleep`) is stopped after `WAITING` times the limit by the clock on the wall.
 """
 
 import io

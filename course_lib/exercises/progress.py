@@ -1,9 +1,4 @@
-"""`course progress`: the learner's points per exercise, as a table.
-
-=====
-
-`board`: the learner's points, a bar per lesson and a line per exercise.
-"""
+"""The learner's points: `course progress` as a table, `board` as a bar per lesson and a line per exercise."""
 
 import argparse
 from dataclasses import dataclass

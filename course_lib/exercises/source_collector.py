@@ -1,12 +1,8 @@
-"""Write a plain value as Python source: numbers, texts, containers of them, small tensors and arrays.
-
-=====
-
-Collect a function's source together with everything of its notebook that it needs to stand alone.
+"""Collect a function's source together with everything of its notebook that it needs to stand alone.
 
 From the names that the function uses globally, and those that its helpers use in turn: imports, functions, classes,
-and plain constants (numbers, texts, lists of them, small tensors). What is none of these cannot come along: a network
-or an environment that lives in the notebook belongs into the function's arguments.
+and plain constants (numbers, texts, lists of them, small tensors), which are written as Python source. What is none of
+these cannot come along: a network or an environment that lives in the notebook belongs into the function's arguments.
 """
 
 import __future__

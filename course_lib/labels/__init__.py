@@ -1,4 +1,7 @@
-"""Labelling preferences inside a notebook cell: `from course_lib.labels import Labeler`. Taught in lesson 04."""
+"""Labels as data (store, queue, exchange, statistics), and the labeler in a notebook cell. Taught in lesson 04.
+
+`from course_lib.labels import Labeler` is all that a notebook needs.
+"""
 
 from typing import TYPE_CHECKING
 

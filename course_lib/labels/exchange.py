@@ -1,12 +1,7 @@
-"""Labels for other programs: text pairs as JSON lines (what trl reads), clips as arrays (what imitation reads).
+"""Labels to and from other programs. Taught in lessons 06 (clips) and 09 (text).
 
-Taught in lesson 09 (text) and lesson 06 (clips).
-
-=====
-
-Labels from elsewhere: JSON lines with prompt, chosen and rejected, and the label files of other people.
-
-Both may be repeated without making anything double. Taught in lesson 09.
+Out: text pairs as JSON lines (what trl reads), clips as arrays (what imitation reads). In: JSON lines with prompt,
+chosen and rejected, and the label files of other people. Both may be repeated without making anything double.
 """
 
 import hashlib

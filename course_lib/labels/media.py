@@ -1,13 +1,9 @@
-"""Clips as pictures: all frames of a clip in one still PNG, which a browser decodes once and draws frame by frame.
+"""Clips as pictures: all frames in one still PNG for the widget, both clips of a pair in one animation elsewhere.
 
-Measured on Pong (25 frames of 160 x 210): two clips on one clock show the same frame at every moment, which pairs of
-GIF or MP4 files do not, and the sheet is smaller than either. Taught in lesson 04.
-
-=====
-
-Both clips of a pair in one animated picture, for places where nothing can be drawn by a script.
-
-Two pictures side by side drift apart; one picture cannot. Used by the plain labeller and in stored notebooks.
+A browser decodes the sheet of frames once and draws frame by frame. Measured on Pong (25 frames of 160 x 210): two
+clips on one clock show the same frame at every moment, which pairs of GIF or MP4 files do not, and the sheet is
+smaller than either. Where no script can draw, in the plain labeller and in stored notebooks, one animated picture
+shows both sides: two pictures side by side drift apart. Taught in lesson 04.
 """
 
 import base64

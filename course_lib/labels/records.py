@@ -1,14 +1,7 @@
-"""What the label store hands out: items, questions, preferences. Taught in lesson 04.
+"""What the label store hands out: items, questions, preferences, counts. Taught in lesson 04.
 
-=====
-
-From what a person clicked to what a model learns from.
-
-One vocabulary everywhere: "left", "right", "equal" (a verdict: both are as good) and "skip" (no verdict: cannot
-tell, or neither is good). Which item was shown on the left is random, so a click has to be turned back before use.
-
-Source: Christiano et al. (2017), section 2.2.2, for the targets 1, 0 and 0.5 and for leaving incomparable pairs out.
-Taught in lesson 03, section 3.5; used in lessons 04, 06 and 09.
+One vocabulary everywhere: "left", "right", "equal" (a preference: both are as good) and "skip" (none: cannot tell, or
+neither is good). Which item was shown on the left is random, so a click has to be turned back before use.
 """
 
 import io

@@ -1,11 +1,8 @@
-"""The kernel's half of the labelling: takes one message of a front end, returns the state that it shall show.
+"""The labeling session in the kernel: takes one message of a front end, returns the state that it should show.
 
-The widget, the plain buttons, the terminal and the scripted labeller all talk to a desk. A message is a dict with a
-`type`; the reply is one too, of plain values only, so that it fits any notebook front end. Taught in lesson 04.
-
-=====
-
-Errors of the label file in words that say what to do, for the widget, the terminal and the command line.
+The widget, the plain buttons, the terminal and the synthetic labeler all talk to a `Desk`. A message is a dict with a
+`type`; the reply is one too, of plain values only, so that it fits any notebook front end. `in_words` turns errors of
+the label file into a sentence that says what to do. Taught in lesson 04.
 """
 
 import base64

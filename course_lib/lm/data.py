@@ -1,16 +1,14 @@
-"""The texts that the course's language models learn: short English texts that people rated, and later reviews.
+"""The texts that the course's language models learn, and beginnings of texts as prompts. Lessons 07, 08, 10 and 12.
 
-Which text is for training, validation or test is fixed by its words (course_lib.preferences.human_ratings): what a
-language model was tested on here, no reward model of lessons 09 and 10 was trained on. Lesson 07, section 7.3.
-
-=====
-
-Beginnings of real texts, as prompts: a model goes on from them. Lesson 08, section 8.1; lessons 10 and 12.
+Short English texts that people rated. Which text is for training, validation or test is fixed by its words
+(course_lib.preferences.human_ratings): what a language model was tested on here, no reward model of lessons 09 and 10
+was trained on. Lesson 07, section 7.3.
 
     prompts = Prompts.of(short_texts("train"), tokenizer)          # to train on
     unseen = Prompts.of(short_texts("validation"), tokenizer)      # to measure on
 
-All prompts of one `Prompts` have the same number of tokens, so a batch of them needs no padding.
+All prompts of one `Prompts` have the same number of tokens, so a batch of them needs no padding. Lesson 08, section
+8.1.
 """
 
 from collections.abc import Sequence

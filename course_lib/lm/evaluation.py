@@ -1,15 +1,12 @@
-"""Looking at a model that is paid for its texts from several sides, because its reward alone flatters it. Lesson 08.
+"""Evaluation of a model trained on a reward: several measures at once, because its reward alone flatters it.
 
     report = look_at(model, start, tokenizer, unseen.evenly_spaced(256))
     report.reward, report.kl, report.distinct_2, report.about_the_prompt
 
-=====
-
-A policy seen from outside, at points along its training: what it is paid, what it is worth, how far it has gone.
-
-The reward that is paid is a proxy, learned from few verdicts. As the policy moves away from where it began, the proxy
-goes on rising long after what it stands for has begun to fall. Drawn against the distance, the two make the curve of L.
-Gao, J. Schulman, J. Hilton (2023), "Scaling laws for reward model overoptimization", figure 1. Lesson 10, section 10.9.
+Lesson 08. Lesson 10 (section 10.9) looks at a policy at points along its training. The reward that it is trained on is
+a proxy, learned from few labels. As the policy moves away from where it began, the proxy goes on rising long after
+what it stands for has begun to fall. Drawn against the KL divergence, the two make the curve of L. Gao, J. Schulman,
+J. Hilton (2023), "Scaling laws for reward model overoptimization", figure 1.
 """
 
 import json

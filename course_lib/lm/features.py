@@ -1,27 +1,19 @@
-"""What a frozen pretrained model knows about a text, as a row of numbers: the raw material of lesson 09's reward model.
+"""Features of texts from a frozen pretrained model: the inputs of lesson 09's reward model. Section 9.5.
 
-The model reads the text and then "Sentiment:", and is stopped there: what stands in its upper layers at that last token
-is what it was about to say. No weight of it is changed, so each text is read once, and every reward model after that
-costs a second. Sixteen-bit numbers, and batches of texts of nearly the same length, so that next to nothing is padding.
+The model reads the text and then "Sentiment:", and is stopped there: its upper layers at that last token hold what it
+was about to say. No weight is changed, so each text is read once, and every reward model after that costs a second.
+Sixteen-bit numbers, and batches of texts of nearly the same length, so that next to nothing is padding.
 
-Sources: A. Radford, R. Jozefowicz, I. Sutskever (2017), "Learning to generate reviews and discovering sentiment", a
-linear model on the states of a frozen language model; G. Alain and Y. Bengio (2016), for layers as features. Taught in
-lesson 09, section 9.5.
-
-=====
-
-The features of all 23,703 rated texts, small enough to ship: what lesson 09 opens with.
-
-The full features (1,728 numbers a text) take minutes to make and 80 MB to keep. The shipped file holds the directions
-in which they differ most (principal components) and each text's place along them, rounded to whole steps: a hundred or
-two small numbers a text, under 2 MB in all. What that costs in accuracy is measured in benchmarks/text_reward.py.
-
-No text is in the file, nor can one be read out of it: a row is a rounded average of what the model would say next.
-Rows are found by a text's domain and number, so the texts themselves must be fetched. Rebuilt by
+The full features (1,728 numbers a text) of all 23,703 rated texts take minutes to make and 80 MB to keep. The shipped
+file holds their principal components and each text's place along them, rounded to whole steps: a hundred or two small
+numbers a text, under 2 MB in all. What that costs in accuracy is measured in benchmarks/text_reward.py. No text is in
+the file, nor can one be read out of it: a row is a rounded average of what the model would say next. Rows are found by
+a text's domain and number, so the texts themselves must be fetched. Rebuilt by
 
     python benchmarks/text_reward.py features --ship
 
-Taught in lesson 09, section 9.5.
+Sources: A. Radford, R. Jozefowicz, I. Sutskever (2017), "Learning to generate reviews and discovering sentiment", a
+linear model on the states of a frozen language model; G. Alain and Y. Bengio (2016), for layers as features.
 """
 
 import hashlib

@@ -1,22 +1,11 @@
-"""Log-probabilities of tokens, read off at the right place. Lesson 07, exercise 07.3; lessons 08 and 10.
+"""Sampling from a language model, and the log-probabilities of what it wrote. Lessons 07, 08 and 10.
 
-=====
+`generate(model, begin(tokenizer, batch=8), 100, eos=tokenizer.eos)` writes eight texts, token after token, each drawn
+from the model's distribution given the ones before, with temperature and top-k. Source for top-k: A. Fan, M. Lewis, Y.
+Dauphin (2018), "Hierarchical neural story generation", section 5.3. Lesson 07, sections 7.8 and 7.10.
 
-Choosing the next token from logits: temperature and top-k. Lesson 07, section 7.8; exercise 07.4.
-
-Source for top-k: A. Fan, M. Lewis, Y. Dauphin (2018), "Hierarchical neural story generation", section 5.3.
-
-=====
-
-Writing: token after token, each drawn from what the model says about the ones before. Lesson 07, 7.8 and 7.10.
-
-`generate(model, begin(tokenizer, batch=8), 100, eos=tokenizer.eos)` writes eight texts.
-
-=====
-
-Let a policy write, and note what reinforcement learning needs to know about it. Lesson 10, sections 10.2 and 10.3.
-
-One convention runs through everything that learns from text here. All tensors are (B, L - 1), and column t is about the
+`sample_completions` keeps what reinforcement learning needs to know (lesson 10, sections 10.2 and 10.3). One
+convention runs through everything that learns from text here: all tensors are (B, L - 1), and column t is about the
 choice of tokens[:, t + 1]: state tokens[:, :t + 1], action tokens[:, t + 1]. `mask` says which columns were choices of
 the policy: not the prompt's tokens, not the padding behind the end, but the end token itself, for ending is a choice.
 """

@@ -1,28 +1,15 @@
-"""Dropout that costs little on a CPU. Lesson 07 uses it for the shipped BPE model.
-
-N. Srivastava et al. (2014), "Dropout: A simple way to prevent neural networks from overfitting". torch's own draws a
-random number for each entry, which took a seventh of a training step of the course's small models; here one 64-bit
-number decides over eight entries, a byte each.
-
-=====
-
-Causal self-attention in six lines, and the fast version that trains. Lesson 07, section 7.5; exercise 07.1.
-
-Source: A. Vaswani et al. (2017), "Attention is all you need", section 3.2.1 and equation 1.
-
-=====
-
-The KV cache: what attention has worked out for earlier tokens, kept so that it need not be worked out again.
-
-A token's key and value depend on earlier tokens only, and those no longer change while we generate. Lesson 07, 7.10.
-
-=====
-
-A small GPT, with GPT-2's architecture to the letter: the two load each other's weights. Lesson 07, section 7.6.
+"""A small GPT, with GPT-2's architecture to the letter: the two load each other's weights. Lesson 07, section 7.6.
 
 Sources: A. Radford et al. (2019), "Language models are unsupervised multitask learners", section 2.3; the sizes of its
 first weights as there, smaller. `hf_format.py` holds the promise: the logits are those of transformers' GPT-2.
-Dropout stands where GPT-2 has it, except on the attention weights, and is off unless `Pretraining` switches it on.
+
+- Causal self-attention in six lines, and the fast version that trains. Source: A. Vaswani et al. (2017), "Attention is
+  all you need", section 3.2.1 and equation 1. Section 7.5; exercise 07.1.
+- The KV cache: a token's key and value depend on earlier tokens only, and those no longer change while we generate, so
+  they are kept. Section 7.10.
+- Dropout (N. Srivastava et al. 2014) stands where GPT-2 has it, except on the attention weights, and is off unless
+  `Pretraining` switches it on. torch's own draws a random number for each entry, which took a seventh of a training
+  step of the course's small models; here one 64-bit number decides over eight entries, a byte each.
 """
 
 import math

@@ -1,20 +1,18 @@
-"""PPO for language models: each token is an action, and a text is paid once, at its end. Lesson 10.
+"""PPO for language models: each token is an action, and a text is rewarded once, at its end. Lesson 10.
 
-The loss is `course_lib.rl.objectives.clipped_policy_loss`, the advantage `course_lib.rl.objectives.gae`: the functions that
-trained CartPole in lesson 02, told by a mask where there is nothing to learn.
+The loss is `course_lib.rl.objectives.clipped_policy_loss`, the advantage `course_lib.rl.objectives.gae`: the functions
+that trained CartPole in lesson 02, told by a mask where there is nothing to learn.
 
-Sources: D. Ziegler et al. (2019), "Fine-tuning language models from human preferences"; N. Stiennon et al. (2020),
-"Learning to summarize from human feedback", section 3.4 and appendix B.1, for the value network of its own that starts
-from the reward model's weights; L. Ouyang et al. (2022), "Training language models to follow instructions with human
-feedback" (InstructGPT), section 3.5 and appendix C.4; S. Huang et al. (2024), "The N+ implementation details of RLHF
-with PPO", for the whitening over tokens that are no padding.
+Sources: D. Ziegler et al. (2019), "Fine-tuning language models from human preferences", section 2.1 also for rewards of
+mean 0 and variance 1 (`ScaledReward`); N. Stiennon et al. (2020), "Learning to summarize from human feedback", section
+3.4 and appendix B.1, for the value network of its own that starts from the reward model's weights; L. Ouyang et al.
+(2022), "Training language models to follow instructions with human feedback" (InstructGPT), section 3.5 and appendix
+C.4; S. Huang et al. (2024), "The N+ implementation details of RLHF with PPO", for the whitening over tokens that are no
+padding.
 
-=====
-
-A reward model's scores have no zero point and no unit: give them one before anything is priced in them. Lesson 10.
-
-After this, 1 is one spread of the starting model's own texts, and beta can be read: with beta 0.1 a text that is one
-spread better may be ten nats away. Source: D. Ziegler et al. (2019), section 2.1, reward of mean 0 and variance 1.
+A reward model's scores have no zero point and no unit. After `ScaledReward` 1 is one standard deviation of the
+starting model's own texts, and beta can be read: with beta 0.1 a text that is one standard deviation better may be ten
+nats away.
 """
 
 from collections.abc import Callable, Sequence

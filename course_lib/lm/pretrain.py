@@ -1,15 +1,12 @@
-"""Whether 16-bit numbers make training quicker here: some processors are made for them, others emulate. Lesson 07.
-
-=====
-
-Training a language model on a stream of texts: predict the next token, everywhere at once. Lesson 07, section 7.7.
+"""Pretraining: a language model learns to predict the next token, everywhere at once. Lesson 07, section 7.7.
 
     trainer = Pretraining(GPT(GPTConfig()), TokenStream.of(short_texts("train"), tokenizer), held_out, PretrainConfig())
     watch(trainer.train(), curves=("loss", "held_out_loss"), past=trainer.history, total=trainer.config.steps)
 
-The recipe is that of GPT-2's successors: AdamW, a short warm-up, a cosine down to nearly nothing, long gradients
-shortened. From scratch the matrices of the blocks learn faster with Muon (K. Jordan et al. 2024), which gives every
-direction of a step the same length; the recipes in `recipes.py` switch it on.
+The recipe is that of GPT-2's successors: AdamW, a short warm-up, a cosine down to nearly nothing, gradients clipped.
+From scratch the matrices of the blocks learn faster with Muon (K. Jordan et al. 2024), which gives every direction of a
+step the same length; the recipes in `recipes.py` switch it on. `bfloat16_is_quick` measures whether 16-bit numbers make
+training quicker here: some processors are made for them, others emulate.
 """
 
 import math

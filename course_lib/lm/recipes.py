@@ -1,13 +1,9 @@
-"""Models and trainings that were measured, by name; benchmarks/text.py measured them. Lesson 07.
+"""Models and trainings that were measured, by name. Lessons 07 and 10.
 
-`CHAR_RECIPE.start(seed=0)` makes the model, the streams and the training.
+`CHAR_RECIPE.start(seed=0)` makes the model, the streams and the training; benchmarks/text.py measured them (lesson 07).
 
-=====
-
-Settings of lesson 10's runs, by name; `benchmarks/text_rl.py` measured them.
-
-`PAID` and `PAID_WITHOUT_KL` are the policies that lesson 10 opens with, trained on the shipped proxy reward with and
-without a price on distance. Rebuilt by
+`PAID` and `PAID_WITHOUT_KL` name the policies that lesson 10 opens with, trained on the shipped proxy reward with and
+without a KL penalty; benchmarks/text_rl.py measured their settings. Rebuilt by
 
     python benchmarks/text_rl.py proxy proxy-no-kl --seeds 0 --gold --ship
 

@@ -1,18 +1,13 @@
-"""A reward that is a weighted sum of features: one weight each, fitted to verdicts with the Bradley–Terry loss.
+"""Two reward models for text, fitted to labels with the Bradley–Terry loss. Lesson 09.
 
-The features come from a frozen language model (`features.py`), so the only thing learned from verdicts is
-which directions of what the model already knows people like. Taught in lesson 09, sections 9.5 and 9.6.
+`LinearReward` is a weighted sum of features from a frozen language model (`features.py`): the only thing learned from
+labels is which directions of what the model already knows people like. Sections 9.5 and 9.6.
 
-=====
-
-A small transformer that gives a text one number: a GPT with a scalar head, read at the last token. Lesson 09, 9.8.
-
-The head sits where the GPT's table of words sat. It is read at the end token behind the text, the first place from
-which all of the text can be seen (the attention looks back only). Trained on pairs with the Bradley–Terry loss; the
-trunk starts from a trained language model, or from scratch.
-
-Sources: N. Stiennon et al. (2020), section 3.4, for the head on a language model; L. Ouyang et al. (2022), equation 1.
-Used in lesson 10 as the proxy reward and as the first weights of the value network.
+`RewardModel` is a GPT with a scalar head in place of the table of words (section 9.8). It is read at the end token
+behind the text, the first place from which all of the text can be seen (the attention looks back only). The trunk
+starts from a trained language model, or from scratch. Used in lesson 10 as the proxy reward and as the first weights
+of the value network. Sources: N. Stiennon et al. (2020), section 3.4, for the head on a language model; L. Ouyang et
+al. (2022), equation 1.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,21 +1,16 @@
-"""The two reward models that lesson 10 opens with: a large one that stands for people, and a small one that is paid.
+"""The gold and the proxy reward of lesson 10, and inputs that exploit the proxy.
 
-Gold: linear Bradley–Terry on the frozen features of the 135M model, from many verdicts. Proxy: a small transformer from
-few verdicts. Their verdicts are about different texts, so that what the proxy gets wrong is its own mistake (L. Gao et
-al., 2023, "Scaling laws for reward model overoptimization", section 2.2, the synthetic setup). Rebuilt by
+Gold stands for people: linear Bradley–Terry on the frozen features of the 135M model, from many labels. Proxy is what
+the policy is trained on: a small transformer from few labels. Their labels are about different texts, so that what the
+proxy gets wrong is its own mistake (L. Gao et al., 2023, "Scaling laws for reward model overoptimization", section 2.2,
+the synthetic setup). Made in lesson 09, used in lesson 10. Rebuilt by
 
     python benchmarks/text_reward.py features proxy --ship
 
-Made in lesson 09, used in lesson 10.
-
-=====
-
-Following the reward model's own gradient: mixtures of tokens that it loves and nobody can read. Lesson 10, 10.10.
-
-A text is a row of choices, and choices have no gradient. But the reward model does not read tokens, it reads their
-embeddings, and those are numbers: so let each place hold a *mixture* of all tokens and climb. What comes out scores
-above every text of the policy; read as text again, by the heaviest token of each place, it is a salad of words, which
-the reward model may like or not.
+`climb` follows the reward model's own gradient (section 10.10). A text is a row of choices, and choices have no
+gradient. But the reward model reads embeddings, and those are numbers: so let each place hold a *mixture* of all
+tokens and climb. What comes out scores above every text of the policy; read as text again, by the heaviest token of
+each place, it is a salad of words, which the reward model may like or not.
 """
 
 import hashlib

@@ -1,16 +1,14 @@
-"""Best of n: write several completions, keep the one that is liked best. No training at all. Lesson 10; more in 12.
+"""Several completions of each prompt: RLOO learns from comparing them, best-of-n keeps the best. Lesson 10, 10.11.
 
-Its KL from the model that wrote is at most log n - (n - 1) / n: 1.8 nats for 16. Source: N. Stiennon et al. (2020),
-appendix G.3; A. Beirami et al. (2024), "Theoretical guarantees on the best-of-n alignment policy", for "at most".
+RLOO compares each completion with the others of its prompt: no value network, no GAE. Source: A. Ahmadian et al.
+(2024), "Back to basics: revisiting REINFORCE style optimization for learning from human feedback in LLMs", section 2;
+the estimator is W. Kool, H. van Hoof, M. Welling (2019), "Buy 4 REINFORCE samples, get a baseline for free". A
+departure: batches may be used for several epochs, with PPO's clipped loss in place of the plain policy gradient. It is
+a mean over tokens and clips each one on its own; at the first step it points where theirs does.
 
-=====
-
-RLOO: several completions of each prompt, each compared with the others. No value network, no GAE. Lesson 10, 10.11.
-
-Source: A. Ahmadian et al. (2024), "Back to basics: revisiting REINFORCE style optimization for learning from human
-feedback in LLMs", section 2; the estimator is W. Kool, H. van Hoof, M. Welling (2019), "Buy 4 REINFORCE samples, get a
-baseline for free". A departure: batches may be used for several epochs, with PPO's clipped loss in place of the plain
-policy gradient. It is a mean over tokens and clips each one on its own; at the first step it points where theirs does.
+Best-of-n needs no training at all. Its KL from the model that wrote is at most log n - (n - 1) / n: 1.8 nats for 16.
+Source: N. Stiennon et al. (2020), appendix G.3; A. Beirami et al. (2024), "Theoretical guarantees on the best-of-n
+alignment policy", for "at most". More in lesson 12.
 """
 
 from pathlib import Path

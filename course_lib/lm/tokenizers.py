@@ -1,19 +1,13 @@
-"""What every tokenizer of the course can do; the rest of `course_lib.lm` asks for nothing else. Lesson 07, 7.2.
+"""Tokenizers: the interface that the rest of `course_lib.lm` asks for, characters, and byte-pair encoding. Lesson 07.
 
-=====
+`CharTokenizer`, one token for each character, is the simplest there is (section 7.2). The alphabet is the 95 characters
+of an English keyboard. Everything else, an é, a smiley or a line end, is spelled out: an escape token, then the two
+hexadecimal digits of each of its UTF-8 bytes. Rare characters become long, but no text is ever changed or refused. (Of
+the course's 1.67 million training characters 115 take this way.)
 
-One token for each character: the simplest tokenizer there is. Lesson 07, section 7.2.
-
-The alphabet is the 95 characters of an English keyboard. Everything else, an é, a smiley or a line end, is spelled out:
-an escape token, then the two hexadecimal digits of each of its UTF-8 bytes. Rare characters become long, but no text is
-ever changed or refused. (Of the course's 1.67 million training characters 115 take this way.)
-
-=====
-
-Byte-pair encoding: frequent strings of characters become one token. Lesson 07, section 7.9.
-
-Source: R. Sennrich, B. Haddow, A. Birch (2016), "Neural machine translation of rare words with subword units", section
-3.2; on bytes as in GPT-2 (Radford et al. 2019, section 2.2). The `tokenizers` library does the counting and merging.
+`BPETokenizer` makes one token of frequent strings of characters (section 7.9). Source: R. Sennrich, B. Haddow, A. Birch
+(2016), "Neural machine translation of rare words with subword units", section 3.2; on bytes as in GPT-2 (Radford et al.
+2019, section 2.2). The `tokenizers` library does the counting and merging.
 """
 
 import re

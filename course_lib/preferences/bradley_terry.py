@@ -1,23 +1,16 @@
 """The Bradley–Terry loss: from "A beat B" to a number for each of them.
 
 One loss for the whole course. For texts `r1` and `r2` are one score a text, (pairs,); for clips the rewards of the
-steps are first summed, (pairs, steps) -> (pairs,), by `segment_return`.
+steps are first summed, (pairs, steps) -> (pairs,), by `segment_return`. `verdicts_to_targets` turns clicks into the
+loss's targets, `confidence_loss` weights each label by how sure it is, and `fit_strengths` fits one strength for each
+of a few items to a table of who beat whom how often.
 
-Sources: R. A. Bradley and M. E. Terry (1952), Biometrika 39; P. Christiano et al. (2017), section 2.2.3, equation 1,
-for ties as mu = 0.5 and for the assumed error rate. Taught in lesson 03; used in lessons 04, 06, 09, 10, 11 and 12.
-
-=====
-
-Sure verdicts count more: the Bradley–Terry loss with a weight for each verdict, and where weights come from.
-
-Source: N. Stiennon et al. (2020), appendix C: labellers of summaries answered on nine points, from "surely the left" to
-"surely the right". The label store turns such an answer into a weight from 0.25 to 1. Taught in lesson 09, section 9.7.
-
-=====
-
-One strength for each of a few items, from a table of who beat whom how often.
-
-Source: Bradley and Terry (1952); existence of the optimum: L. R. Ford (1957). Taught in lesson 03, section 3.3.
+Sources: R. A. Bradley and M. E. Terry (1952), Biometrika 39; L. R. Ford (1957) for when strengths exist; P. Christiano
+et al. (2017), section 2.2.2 for the targets 1, 0 and 0.5 and for leaving incomparable pairs out, section 2.2.3,
+equation 1, for ties as mu = 0.5 and for the assumed error rate; N. Stiennon et al. (2020), appendix C, for confidence:
+labelers of summaries answered on nine points, from "surely the left" to "surely the right", which the label store
+turns into a weight from 0.25 to 1. Taught in lesson 03 (strengths: 3.3, targets: 3.5) and lesson 09 (confidence: 9.7);
+used in lessons 04, 06, 09, 10, 11 and 12.
 """
 
 import math

@@ -1,15 +1,9 @@
-"""A scripted judge for CartPole that sees what a person sees: a clip, and nothing of rewards or of what came after.
+"""CartPole as a task for the preference loop, its synthetic labeler, and its evaluator. Lesson 04.
 
-More upright is better, nearer to the centre is better, a fall is worst; clips that are nearly alike are a tie.
-Its verdicts are always stored with source = "scripted". Lesson 04.
-
-=====
-
-What the loop needs to know about CartPole: environments, a network, what a person sees of a clip. Lesson 04.
-
-=====
-
-The evaluator of lesson 04: fresh episodes with the true return, and where the cart was. No learner may ask it.
+`CartPoleTask` says what the loop needs to know: environments, a network, what a person sees of a clip. `ScriptedJudge`
+is a synthetic labeler that sees what a person sees: a clip, and nothing of rewards or of what came after. More upright
+is better, nearer to the centre is better, a fall is worst; clips that are nearly alike are a tie. Its labels are always
+stored with source = "scripted". `fresh_episodes` evaluates with the true return; no learner may ask it.
 """
 
 import json

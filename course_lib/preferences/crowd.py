@@ -1,27 +1,18 @@
-"""Several judges who are not equally careful: learn whom to trust, from their verdicts alone.
+"""Labels of several people: raters who are not equally careful, rankings, and how to spend a labeler's time.
 
-Each judge k has a reliability, the probability of reporting what Bradley–Terry says and not its opposite:
-P(k prefers first) = q_k * sigmoid(s1 - s2) + (1 - q_k) * sigmoid(s2 - s1). Half is guessing, below half is contrary.
+Crowd-BT learns whom to trust, from the labels alone. Each rater k has a reliability, the probability of reporting what
+Bradley–Terry says and not its opposite: P(k prefers first) = q_k * sigmoid(s1 - s2) + (1 - q_k) * sigmoid(s2 - s1).
+Half is guessing, below half is contrary. Source: X. Chen et al. (2013), "Pairwise ranking aggregation in a
+crowdsourced setting", equation 4. Taught in lesson 03, section 3.5; used again in lesson 09.
 
-Source: X. Chen et al. (2013), "Pairwise ranking aggregation in a crowdsourced setting" (Crowd-BT), equation 4.
-Taught in lesson 03, section 3.5; used again in lesson 09.
+An order of several items is many comparisons: people who read four texts can put them in order with little more effort
+than it takes to name the best; the order holds six comparisons. They are not six *independent* ones, so a loss may
+count each ranking once (`share`). Source: L. Ouyang et al. (2022), section 3.5 and equation 1: rankings of 4 to 9
+answers, all pairs of one ranking in one batch, their loss divided by their number. Taught in lesson 09, section 9.4.
 
-=====
-
-An order of several items is many verdicts: one for each two of them.
-
-People who read four texts can put them in order with little more effort than it takes to name the best; the order holds
-six comparisons. They are not six *independent* ones, so a loss may count each ranking once (`share`).
-
-Source: L. Ouyang et al. (2022), section 3.5 and equation 1: rankings of 4 to 9 answers, all pairs of one ranking in one
-batch, their loss divided by their number. Taught in lesson 09, section 9.4.
-
-=====
-
-The same ratings, asked for in other ways: several raters a text, or rankings of several texts.
-
-Each function draws from the human ratings as `sample_comparisons` does, so that ways to spend a labeller's time can be
-compared: what matters is how often somebody reads a text (`readings`). Taught in lesson 09, sections 9.3 and 9.4.
+The designs draw from the human ratings as `sample_comparisons` does, with several raters a text or rankings of several
+texts, so that they can be compared: what matters is how often somebody reads a text (`readings`). Lesson 09, 9.3 and
+9.4.
 """
 
 from collections.abc import Callable, Sequence

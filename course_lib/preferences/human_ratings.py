@@ -1,4 +1,4 @@
-"""Short texts that real people rated, and the fixed way in which the course turns ratings into comparisons.
+"""Real human judgements: rated short texts, the fixed way in which ratings become comparisons, and a table of choices.
 
 About 23,700 tweets, and sentences from film reviews, product reviews and editorials. Each was rated by 15 to 29 people
 (a thousand of the tweets by more than 90) from -4 (extremely negative) to 4 (extremely positive), and every single
@@ -13,22 +13,13 @@ The protocol, the same in every lesson (03, 08, 09, 10, 12):
 3. Equal ratings are dropped from these pairs (lesson 03 looks at ties on their own).
 
 Source: C. J. Hutto and E. Gilbert (2014), "VADER: A parsimonious rule-based model for sentiment analysis of social
-media text", ICWSM-14. Taught in lesson 03, section 3.6.
+media text", ICWSM-14. Taught in lesson 03, section 3.6; `rating_gaps`, a measure of how sure a comparison is, in 9.7.
 
-=====
-
-How sure a verdict is: the gap of the two ratings behind it. Lesson 09, section 9.7.
-
-=====
-
-A small table of real human choices: eight ways to play the same music.
-
-Forty listeners in a laboratory heard short excerpts of Beethoven, Rachmaninov, Steely Dan and Sting through eight
-reproduction modes, two at a time, and said which they preferred: 783 runs of all 28 pairs, 21,924 choices.
-
-Source of the counts: S. Choisel and F. Wickelmaier (2007), "Evaluation of multichannel reproduced sound: Scaling
-auditory attributes underlying listener preference", Journal of the Acoustical Society of America 121, 388–400; the
-data are distributed as `SoundQuality` with the R package psychotools. Taught in lesson 03, sections 3.1 to 3.4.
+The table: forty listeners in a laboratory heard short excerpts of Beethoven, Rachmaninov, Steely Dan and Sting through
+eight reproduction modes, two at a time, and said which they preferred: 783 runs of all 28 pairs, 21,924 choices. Source
+of the counts: S. Choisel and F. Wickelmaier (2007), "Evaluation of multichannel reproduced sound: Scaling auditory
+attributes underlying listener preference", Journal of the Acoustical Society of America 121, 388–400; the data are
+distributed as `SoundQuality` with the R package psychotools. Taught in lesson 03, sections 3.1 to 3.4.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Learning from preferences as five words on a circle: collect -> label -> fit -> train -> collect ... Lesson 04.
+"""Learning from preferences, the whole loop: collect -> label -> fit -> train -> collect ... Lesson 04.
 
     loop = PreferenceLoop(CartPoleTask(), store, folder, run="cartpole")
     loop.collect()                                      # 20 pairs of clips wait in the store
@@ -8,18 +8,14 @@
     for progress in loop.train(): ...                   # the agent learns what the reward model likes
 
 Everything is on the disk after each step (loop_state.py): a new loop with the same folder goes on where the old one
-was, and ends where it would have ended.
+was, and ends where it would have ended. In a notebook a loop shows its four steps, with the one that is due marked.
 
 Source: P. Christiano et al. (2017), "Deep reinforcement learning from human preferences". Departures:
 - the parts take turns, in a few rounds, instead of running at once; PPO takes the place of A2C and TRPO;
 - clips are 25 steps of CartPole, chosen at random by default (segments.py has their choice, and others);
 - the reward is a function of the state that an action led to; five small networks, each on a bootstrap sample;
-- verdicts are never thrown away; the reward model goes on from its last weights in each round;
+- labels are never thrown away; the reward model goes on from its last weights in each round;
 - the ends of episodes are hidden from the agent's learning, while the environments still start anew after a fall.
-
-=====
-
-How the loop shows itself in a notebook: the four steps, the one that is due marked, and what has been counted.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,18 +1,12 @@
-"""From raw scores to what an agent is paid: comparisons fix no zero and no scale, so both are chosen here. Lesson 04.
+"""A learned reward for states: an ensemble of small networks, normalization, and a Gymnasium wrapper. Lesson 04.
 
-Source: Christiano et al. (2017), section 2.2.1, who bring predicted rewards to mean 0 and a fixed spread.
+Each network gives every state a reward; a clip's return is their sum, and Bradley–Terry turns two returns into a
+probability. Source: Christiano et al. (2017), section 2.2.3. Departures: five small networks instead of three deep
+ones, each on a bootstrap sample; the reward sees the state alone, not the action; its scale is set by what the policy
+meets now. Comparisons fix no zero and no scale, so both are chosen before an agent is rewarded (`normalise_rewards`;
+section 2.2.1 brings predicted rewards to mean 0 and a fixed standard deviation).
 
-=====
-
-A learned reward for states: a few small networks, each fitted to its own draw of the same verdicts. Lesson 04.
-
-Each network gives every state a reward; a clip is worth their sum, and Bradley–Terry turns two sums into a probability.
-Source: Christiano et al. (2017), section 2.2.3. Departures: five small networks instead of three deep ones, each on a
-bootstrap sample; the reward sees the state alone, not the action; its scale is set by what the policy meets now.
-
-=====
-
-A learned reward for any library: a Gymnasium environment that pays it and hides its own. Lesson 04.
+`PreferenceReward` is for any library: a Gymnasium environment with the learned reward, which hides its own.
 
     env = PreferenceReward(gym.make("CartPole-v1"), ensemble.opinion)
     stable_baselines3.PPO("MlpPolicy", env).learn(50_000)

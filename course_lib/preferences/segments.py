@@ -1,13 +1,9 @@
-"""Clips of behaviour: a few steps cut out of a rollout, without any reward attached. Lessons 04 and 06.
+"""Clips of behaviour, cut out of rollouts without any reward attached, and which pairs of them to ask about.
 
-Source: Christiano et al. (2017), section 2.1: a segment is a short sequence of observations and actions.
-
-=====
-
-Which pairs of clips to put before a person: any, those that models dispute, or those that must differ. Lesson 04.
-
-Each function takes (clips, how many pairs, reward model, random generator) and returns pairs of clips; write another
-and hand it to the loop. How they compare on CartPole: benchmarks/cartpole_from_preferences.py.
+Source: Christiano et al. (2017), section 2.1: a segment is a short sequence of observations and actions. Lessons 04 and
+06. Pairs are chosen at random, by the reward models' disagreement, or for contrast (lesson 04): each function takes
+(clips, how many pairs, reward model, random generator) and returns pairs of clips; write another and hand it to the
+loop. How they compare on CartPole: benchmarks/cartpole_from_preferences.py.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,14 +1,9 @@
-"""What a policy network says: a distribution over actions, discrete or continuous. Lessons 01 and 02.
-
-Both classes offer the same four things: `sample`, `log_prob`, `entropy`, `mode`. They are torch.distributions in
-small: no argument checks, so that a step of a small agent is not mostly checks.
-
-=====
-
-Policy and critic as small networks. Lesson 02.
+"""Policy and value networks, and the action distributions that a policy returns. Lessons 01 and 02.
 
 PPO trains any module with two methods: `network(obs)` returns (distribution, values), `network.distribution(obs)` the
-distribution alone, which is all that acting needs.
+distribution alone, which is all that acting needs. Both distributions, discrete and continuous, offer the same four
+things: `sample`, `log_prob`, `entropy`, `mode`. They are torch.distributions in small: no argument checks, so that a
+step of a small agent is not mostly checks.
 """
 
 import math

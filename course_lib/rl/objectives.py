@@ -1,15 +1,10 @@
-"""The return: what all the rewards from here to the end of the episode are worth today. Lesson 01.
+"""What policies are trained on, in pure torch: returns, GAE, the policy gradient and PPO's objective. Lessons 01, 02.
 
-=====
+The same `clipped_policy_loss` trains CartPole (lesson 02), Pong (05) and a language model (10).
 
-Generalised advantage estimation: how much better an action turned out than the critic expected. Lesson 02.
-
-=====
-
-PPO's objective. The same `clipped_policy_loss` trains CartPole (lesson 02), Pong (05) and a language model (10).
-
-Source: J. Schulman et al. (2017), "Proximal policy optimization algorithms", equations 7 and 9.
-Each term equals stable-baselines3's to 1e-6 on random inputs (tests/test_rl_ppo_loss.py).
+Sources: R. S. Sutton and A. G. Barto (2018) for the return; R. J. Williams (1992) for the policy gradient; J. Schulman
+et al. (2016) for GAE; J. Schulman et al. (2017), "Proximal policy optimization algorithms", equations 7 and 9. GAE and
+each term of PPO equal stable-baselines3's to 1e-6 on random inputs (tests/test_rl_gae.py, tests/test_rl_ppo_loss.py).
 """
 
 import torch
@@ -68,7 +63,7 @@ def policy_gradient_loss(logprobs: torch.Tensor, weights: torch.Tensor,
     """Minus the mean of log pi(action) times its weight: its gradient is REINFORCE's, with the sign turned.
 
     logprobs: of the actions taken, any shape; weights: how good each turned out (a return, or a return minus a
-    baseline), no gradient flows through them; mask: where to count. Source: R. J. Williams (1992), equation 11. Lesson 01.
+    baseline), no gradient flows through them; mask: where to count. Source: Williams (1992), equation 11. Lesson 01.
     """
     return -masked_mean(logprobs * weights.detach(), mask)
 

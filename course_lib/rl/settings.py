@@ -1,16 +1,9 @@
-"""Settings that were measured, by name. Each says which benchmark measured it; its figures are in benchmarks/results/.
+"""Settings that were measured, by name; the trained agents that ship; the stored ablation. Lessons 01, 02 and 04.
 
-`CARTPOLE.start(seed=0)` makes the environments, the network and PPO. Lessons 01, 02 and 04.
-
-=====
-
-The small trained agents that lessons 01 and 02 open with, so that nobody has to train before watching one play.
-
-Made by this course's own code and rebuilt by `python benchmarks/rl_slip.py --ship`.
-
-=====
-
-What each part of PPO buys: train without it, over several seeds, and compare. Lesson 02.
+Each setting says which benchmark measured it; its figures are in benchmarks/results/. `CARTPOLE.start(seed=0)` makes
+the environments, the network and PPO. The agents that lessons 01 and 02 open with were made by this course's own code
+and are rebuilt by `python benchmarks/rl_slip.py --ship`. The ablation shows what each part of PPO buys: train without
+it, over several seeds, and compare (lesson 02).
 """
 
 import json

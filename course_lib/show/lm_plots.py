@@ -1,12 +1,7 @@
-"""The figures of lesson 07: attention weights, guesses at the next character, losses, sampling, the cache.
+"""The figures of lessons 07 and 08. Each function returns a figure for `show` or `explore`.
 
-Each returns a figure for `show` or `explore`.
-
-=====
-
-The figures of lesson 08: happier texts, a dictionary against people, noisy gradients, a reward that is hacked.
-
-Each returns a figure for `show` or `explore`.
+Lesson 07: attention weights, predictions of the next character, losses, sampling, the cache. Lesson 08: happier texts,
+a dictionary against people, noisy gradients, a reward that is hacked.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,7 @@
-"""The figures of lesson 03: tables of wins, S-curves, learning curves, calibration. Each returns a figure to `show`.
+"""The figures of lessons 03 and 04. Each function returns a figure for `show`.
 
-=====
-
-The figures of lesson 04: what a reward model likes, where the cart goes, curves and seeds. Each returns a figure.
+Lesson 03: tables of wins, S-curves, learning curves, calibration. Lesson 04: what a reward model likes, where the cart
+goes, curves and seeds.
 """
 
 from collections.abc import Callable, Mapping, Sequence

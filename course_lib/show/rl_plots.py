@@ -1,10 +1,7 @@
-"""The figures of lesson 01: lengths of episodes, returns of a stream, curves over seeds, a reward in terms.
+"""The figures of lessons 01 and 02. Each function returns a figure for `show` or `explore`.
 
-=====
-
-The figures of lesson 02: values and advantages of an episode, the clipped objective, noise, ablations.
-
-Each returns a figure for `show` or `explore`.
+Lesson 01: lengths of episodes, returns of a stream, curves over seeds, a reward in terms. Lesson 02: values and
+advantages of an episode, the clipped objective, noise, ablations.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,4 @@
-"""Texts that a model wrote, side by side: a table that is pleasant to read. Used from lesson 07 on.
-
-=====
-
-Completions of the same prompts side by side, each with its score: before and after, at a glance. From lesson 08.
-"""
+"""Tables of texts that are pleasant to read: samples of a model (from lesson 07), completions with scores (from 08)."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -40,7 +35,7 @@ def _cell(text: str, prompt: str) -> str:
     return html.escape(text)
 
 
-COMPLETIONS_STYLE = ("<style>.completions{border-collapse:collapse}.completions td,.completions th{text-align:left !important;"
+STYLE = ("<style>.completions{border-collapse:collapse}.completions td,.completions th{text-align:left !important;"
          "vertical-align:top;white-space:pre-wrap;padding:.35em 1.1em .35em 0;max-width:30em;line-height:1.35}"
          ".completions th{font-weight:600}.completions .prompt{opacity:.55}.completions .score{font-size:.82em;"
          "font-variant-numeric:tabular-nums;font-weight:600;white-space:nowrap;margin-right:.6em}</style>")
@@ -61,7 +56,7 @@ def text_table(prompts: Sequence[str], columns: Mapping[str, Sequence[str]],
         cells = (f"<td>{_chip(name, place, scores)}{_text(texts[place], prompt)}</td>"
                  for name, texts in columns.items())
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return f'{COMPLETIONS_STYLE}<table class="completions"><thead><tr>{names}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return f'{STYLE}<table class="completions"><thead><tr>{names}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 def plain_table(prompts: Sequence[str], columns: Mapping[str, Sequence[str]],

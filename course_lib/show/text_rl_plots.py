@@ -1,10 +1,7 @@
-"""The figures of lesson 09: what labels buy, what raters are worth, what a reward finds. Each returns a figure.
+"""The figures of lessons 09 and 10. Each function returns a figure for `show` or `explore`.
 
-=====
-
-The figures of lesson 10: who is blamed, estimators, values along a text, the trade-off, over-optimisation.
-
-Each returns a figure for `show` or `explore`.
+Lesson 09: what labels buy, what raters are worth, what a reward finds. Lesson 10: credit for tokens, estimators, values
+along a text, the trade-off, over-optimisation.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,18 +1,11 @@
-"""A training whose numbers are no longer numbers.
-
-=====
-
-What every training of the course does when it is stopped and goes on: keep what it has, refuse what does not fit.
+"""Stop a training and go on later: keep what it has, refuse what does not fit. For rl and lm alike.
 
 Used by PPO (lesson 02), language-model training (07), the policy gradient on text (08) and PPO and RLOO on text (10).
 
-=====
-
-Stopping a long run politely: Jupyter's stop button is heard at once and obeyed at the next safe point.
-
-A run cut in the middle of an update leaves half an update behind. So the first interrupt only raises a flag, which the
-loop reads between two updates; a second interrupt stops on the spot, for whoever cannot wait. Needs no thread and no
-widget: it works on every kernel, in VS Code and in a terminal (Ctrl-C). Used by the training view from lesson 01 on.
+`PatientInterrupt` makes Jupyter's stop button wait for a safe point: a run cut in the middle of an update leaves half
+an update behind. So the first interrupt only raises a flag, which the loop reads between two updates; a second
+interrupt stops on the spot. Needs no thread and no widget: it works on every kernel, in VS Code and in a terminal
+(Ctrl-C). Used by the training view from lesson 01 on.
 """
 
 import signal

@@ -65,7 +65,8 @@ def test_no_texts_of_others_are_stored():
     for lesson in lessons():
         for folder, notebook in notebooks(lesson).items():
             for index, cell in enumerate(notebook.cells):
-                words = re.sub(r"data:[^\"' ]+", " ", "\n".join(clean_outputs.strings([cell.source, cell.get("outputs", [])])))
+                stored = clean_outputs.strings([cell.source, cell.get("outputs", [])])
+                words = re.sub(r"data:[^\"' ]+", " ", "\n".join(stored))
                 shown.update((shingle, f"{folder}/{lesson.slug}, cell {index + 1}") for shingle in shingles(words))
     files = [assets.path(asset.name) / member.file for asset in assets.manifest().values()
              if asset.name in ("human-ratings", "review-corpus") and here & set(asset.lessons)
