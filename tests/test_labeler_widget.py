@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from labelling import BLOCKS, clip_store, text_store
+from labelling import BLOCKS, clip_store, rows, text_store
 
 from course_lib.labels.session import Desk, in_words
 
@@ -82,8 +82,8 @@ class Widget:
         return self.root.inner_text()
 
     def choices(self):
-        rows = self.desk.store.connection.execute("SELECT question_id, choice FROM live_labels ORDER BY label_id")
-        return [tuple(row) for row in rows]
+        found = rows(self.desk.store, "SELECT question_id, choice FROM live_labels ORDER BY label_id")
+        return [tuple(row) for row in found]
 
     def numbers(self):
         """Read the blocks of every clip on screen: [(frame number, clip number), ...] from left to right."""
@@ -102,7 +102,7 @@ def clips(browser_context, tmp_path):
 
 def ranking(browser_context, tmp_path, kind="clips", cards=4, width=700):
     store = (clip_store if kind == "clips" else text_store)(tmp_path / "order.sqlite", 3, run="other")
-    items = [row[0] for row in store.connection.execute("SELECT item_id FROM items ORDER BY rowid LIMIT ?", (cards,))]
+    items = [row[0] for row in rows(store, "SELECT item_id FROM items ORDER BY rowid LIMIT ?", cards)]
     store.add_ranking(items, run="order")
     return Widget(browser_context, Desk(store, "order", "ann", 1, "Order?"), width)
 
@@ -197,8 +197,8 @@ def test_the_scale(browser_context, tmp_path):
     widget = Widget(browser_context, Desk(store, "texts", "ann", 3, "?", scale=True))
     widget.press("7", "5")
     widget.click("1: left, surely")
-    rows = store.connection.execute("SELECT choice, confidence FROM labels ORDER BY label_id").fetchall()
-    assert [tuple(row) for row in rows] == [("right", 7), ("equal", 5), ("left", 1)]
+    given = [(label.choice, label.confidence) for label in store.labels("texts")]
+    assert given == [("right", 7), ("equal", 5), ("left", 1)]
     widget.page.close()
 
 

@@ -102,6 +102,4 @@ class LabelRounds:
         return round == self.round
 
     def _questions(self, round: int) -> set[int]:
-        rows = self.store.connection.execute(
-            "SELECT question_id FROM questions WHERE run = ? AND round = ? AND repeat_of IS NULL", (self.name, round))
-        return {row[0] for row in rows}
+        return set(self.store.questions_of(self.name, round))

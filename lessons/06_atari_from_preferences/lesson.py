@@ -182,10 +182,8 @@ expect(tied > 0.3, "a good part of the pairs tie: little happens in 1.7 seconds"
 
 # %%
 verdicts_of = mine("06.5")
-rows = store.connection.execute(
-    "SELECT choice, flip FROM live_labels WHERE run = 'pong' AND repeat_of IS NULL "
-    "ORDER BY answered_at, pair_id").fetchall()
-own = verdicts_of([row["choice"] for row in rows], [bool(row["flip"]) for row in rows])
+rows = store.labels("pong")
+own = verdicts_of([row.choice for row in rows], [row.flip for row in rows])
 expect(own == mu.tolist(), "your verdicts are those that the store hands out",
        measured=f"{len(own)} verdicts from {len(rows)} rows")
 
