@@ -43,6 +43,8 @@ STAGES = (
           (*PYTEST, "-n", "2", "-m", "not slow", "tests/notebooks"), 600),
     Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, "-m", "browser and not slow", "tests"), 200),
     Stage("slow", "the slow proofs", (*PYTEST, "-n", "2", "-m", "slow", "tests"), 3000, slow=True),
+    Stage("processors", "every claim of the notebooks on other processors",
+          (sys.executable, "tools/claims.py", "--solutions", "--settings", "default", "rounding-1"), 900, slow=True),
 )
 
 
@@ -103,7 +105,7 @@ def stop(process: subprocess.Popen) -> None:
 
 def table(results: list[Result]) -> str:
     """The closing table: stage, verdict, seconds, budget, and a warning where it took longer."""
-    rows = [f"{'stage':<10} {'result':<8} {'seconds':>8} {'budget':>7}"]
+    rows = [f"{"stage":<10} {'result':<8} {'seconds':>8} {'budget':>7}"]
     for result in results:
         over = "  over budget" if result.seconds > result.stage.budget else ""
         row = f"{result.stage.name:<10} {result.verdict:<8} {result.seconds:>8.1f} {result.stage.budget:>7}"
