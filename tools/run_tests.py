@@ -105,7 +105,7 @@ def stop(process: subprocess.Popen) -> None:
 
 def table(results: list[Result]) -> str:
     """The closing table: stage, verdict, seconds, budget, and a warning where it took longer."""
-    rows = [f"{"stage":<10} {'result':<8} {'seconds':>8} {'budget':>7}"]
+    rows = [f"{'stage':<10} {'result':<8} {'seconds':>8} {'budget':>7}"]
     for result in results:
         over = "  over budget" if result.seconds > result.stage.budget else ""
         row = f"{result.stage.name:<10} {result.verdict:<8} {result.seconds:>8.1f} {result.stage.budget:>7}"
