@@ -96,8 +96,8 @@ def test_the_watchdog_speaks_in_the_notebook_while_a_call_hangs(cells):
     cells.run("""
 import time
 from dataclasses import replace
-from course_lib.exercises import registry, timelimit
-timelimit.can_interrupt = lambda: False                 # as on Windows, or inside one long C++ operation
+from course_lib.exercises import isolation, registry
+isolation.can_interrupt = lambda: False                 # as on Windows, or inside one long C++ operation
 short = registry.load("99.1")
 short.cases[:] = [replace(case, seconds=0.2) for case in short.cases]
 def centred(r):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 import torch
-from test_lm_token_ppo import GOOD, PROMPTS, SHAPE, SHORT, Numbers, count_good, ppo
+from test_lm_ppo import GOOD, PROMPTS, SHAPE, SHORT, Numbers, count_good, ppo
 
 from course_lib.errors import CourseError
 from course_lib.lm import evaluation

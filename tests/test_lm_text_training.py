@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_lm_token_ppo import SHAPE, SHORT, Numbers, count_good, curve, ppo, rloo
+from test_lm_ppo import SHAPE, SHORT, Numbers, count_good, curve, ppo, rloo
 
 from course_lib.errors import CourseError
 from course_lib.lm import ppo as token_ppo

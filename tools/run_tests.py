@@ -43,6 +43,8 @@ STAGES = (
           (*PYTEST, "-n", "2", "-m", "not slow", "tests/notebooks"), 600),
     Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, "-m", "browser and not slow", "tests"), 200),
     Stage("slow", "the slow proofs", (*PYTEST, "-n", "2", "-m", "slow", "tests"), 3000, slow=True),
+    Stage("processors", "every claim of the notebooks on other processors",
+          (sys.executable, "tools/claims.py", "--solutions", "--settings", "default", "rounding-1"), 900, slow=True),
 )
 
 
