@@ -112,9 +112,3 @@ def _say_missing(lesson: Lesson) -> int:
 def _say_orphan(path: str) -> bool:
     print(f"{path} has no lesson: delete it (`git rm {path}`).", file=sys.stderr)
     return True
-
-
-if __name__ == "__main__":
-    from course_lib.cli import main
-
-    sys.exit(main(["build", *sys.argv[1:]]))

@@ -36,7 +36,7 @@ from course_lib.preferences import loop_state
 from course_lib.preferences.cartpole import CartPoleTask
 from course_lib.preferences.hidden_reward import hide_reward
 from course_lib.preferences.reward_model import Normalise, RewardConfig, RewardEnsemble, normalise_rewards
-from course_lib.preferences.segments import PairSelection, Segment, cut_segments, random_pairs
+from course_lib.preferences.segments import PairSelection, Segment, Verdicts, cut_segments, random_pairs
 from course_lib.rl.ppo import PPO, PPOConfig, Progress
 from course_lib.rl.rollout import Rollout
 from course_lib.show.palette import BLUE
@@ -69,17 +69,6 @@ class OutOfTurn(CourseError):
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """What the reward model is fitted to: (P, L, D), (P, L, D), (P,), (P,), and who said it."""
-
-    first: Tensor
-    second: Tensor
-    mu: Tensor
-    weight: Tensor
-    sources: tuple[str, ...]                        # "human" or "scripted", for each verdict
 
 
 class PreferenceLoop:

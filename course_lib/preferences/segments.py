@@ -25,6 +25,17 @@ class Segment:
     actions: Tensor                 # (L,) or (L, D)
 
 
+@dataclass(frozen=True)
+class Verdicts:
+    """What the reward model is fitted to: (P, L, D), (P, L, D), (P,), (P,), and who said it."""
+
+    first: Tensor
+    second: Tensor
+    mu: Tensor
+    weight: Tensor
+    sources: tuple[str, ...]                        # "human" or "scripted", for each verdict
+
+
 def cut_segments(next_obs: Tensor, actions: Tensor, length: int, rng: np.random.Generator) -> list[Segment]:
     """Cut each environment's row into pieces of `length` steps, from a random offset on.
 
