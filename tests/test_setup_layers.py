@@ -1,4 +1,4 @@
-"""The layers of course_lib: the contracts in pyproject.toml are run by the lint stage, and each would catch a breach."""
+"""The layers of course_lib: the lint stage runs the contracts of pyproject.toml, and each would catch a breach."""
 
 import importlib.util
 import shutil
