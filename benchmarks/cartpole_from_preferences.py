@@ -4,7 +4,7 @@
     python benchmarks/cartpole_from_preferences.py --table
 
 The judge sees what a clip shows and nothing else: more upright is better, nearer the centre is better, a fall is
-worst, and clips that differ by less than 0.5 marks are a tie (course_lib/preferences/cartpole_judge.py). Every run has
+worst, and clips that differ by less than 0.5 marks are a tie (course_lib/preferences/cartpole.py). Every run has
 a length fixed beforehand; the true return is looked at when it is over. One JSON line a seed goes to
 benchmarks/results/cartpole_from_preferences_<job>.jsonl. Seeds that have a line are skipped, so that a stopped run
 goes on where it was. CPU-seconds are those of the whole loop in one process, one thread: acting, cutting and drawing
@@ -21,12 +21,10 @@ from pathlib import Path
 import torch
 from record import append, circumstances, lines
 
-from course_lib.preferences.cartpole_judge import TIE_BELOW, ScriptedJudge
-from course_lib.preferences.cartpole_report import fresh_episodes
-from course_lib.preferences.cartpole_task import CartPoleTask, falls, scripted
+from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.cartpole import TIE_BELOW, CartPoleTask, ScriptedJudge, falls, fresh_episodes, scripted
 from course_lib.preferences.loop import LoopConfig, PreferenceLoop
-from course_lib.preferences.selection import PairSelection, contrast, disagreement, random_pairs
-from course_lib.preferences.store import PreferenceStore
+from course_lib.preferences.segments import PairSelection, contrast, disagreement, random_pairs
 
 RETURN, DISTANCE, CPU_SECONDS = 490.0, 0.5, 15.0        # the goal: at least, below, at most
 

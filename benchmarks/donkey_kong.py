@@ -19,15 +19,14 @@ import torch
 from PIL import Image
 from record import append, circumstances
 
+from course_lib.atari.donkey_kong import ClimbJudge, LadderJudge, jumpman
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
 from course_lib.atari.games import DONKEY_KONG
-from course_lib.atari.kong import ClimbJudge, jumpman
-from course_lib.atari.kong_agents import save_kong
-from course_lib.atari.ladder_judge import LadderJudge
-from course_lib.atari.scripted_judge import ScriptedJudge
 from course_lib.atari.segments import Preference
-from course_lib.atari.tracks import TRACKS
+from course_lib.atari.shipped import save_kong
+from course_lib.atari.synthetic_labelers import ScriptedJudge
+from course_lib.atari.tasks import TRACKS
 from course_lib.rl.evaluate import sampled
 from course_lib.rl.ppo import PPO, PPOConfig
 

@@ -17,13 +17,12 @@ from pathlib import Path
 import torch
 from record import append, circumstances, lines
 
-from course_lib.lm.corpora import short_texts
+from course_lib.lm.data import Prompts, short_texts
+from course_lib.lm.evaluation import TextReport, look_at
 from course_lib.lm.policy_gradient import PolicyGradient, PolicyGradientConfig
-from course_lib.lm.prompts import Prompts
 from course_lib.lm.sentiment import sentiment
 from course_lib.lm.sft import SFT, SFT_CONFIG, positive_texts, start_sft
 from course_lib.lm.shipped import BPE, ShippedGPT, folder, load_gpt, save_gpt
-from course_lib.lm.text_report import TextReport, look_at
 
 PAID = "gpt_paid.pt"
 LOOKS = (0, 5, 10, 15, 20, 30, 40, 60, 80)             # updates at which the paid model is looked at

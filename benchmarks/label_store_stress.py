@@ -33,8 +33,8 @@ from pathlib import Path
 from record import RESULTS, circumstances
 
 from course_lib.atomic import write_text
-from course_lib.labeling.desk import Desk
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.session import Desk
+from course_lib.labels.store import PreferenceStore
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = "stress"

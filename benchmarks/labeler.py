@@ -28,8 +28,8 @@ import numpy as np
 from record import RESULTS, circumstances
 
 from course_lib.atomic import write_text
-from course_lib.labeling.encode import hide
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.media import hide
+from course_lib.labels.store import PreferenceStore
 from course_lib.rl.cartpole import VectorCartPole, render
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -98,11 +98,12 @@ def fill(path: Path, clips: Iterator[np.ndarray], pairs: int) -> dict:
         for number in range(pairs + 50):
             store.add_pair(*(store.add_clip(next(clips), serial=f"{number} {side}") for side in "ab"),
                            run="clips" if number < pairs else "warm")
-    sizes = [row[0] for row in store.connection.execute("SELECT LENGTH(media) FROM items")]
+    questions = [*store.questions_of("clips"), *store.questions_of("warm")]
+    sizes = [len(item.media) for question_id in questions for item in store.question(question_id).shown]
     times = []
-    for row in store.connection.execute("SELECT question_id FROM questions WHERE run = 'warm'").fetchall():
+    for question_id in store.questions_of("warm"):
         start = time.perf_counter()
-        store.answer(row[0], "left", labeler="benchmark")
+        store.answer(question_id, "left", labeler="benchmark")
         times.append(1000 * (time.perf_counter() - start))
     store.close()
     return {"bytes_per_pair": round(2 * statistics.mean(sizes)),
@@ -114,7 +115,7 @@ def label(folder: Path, answers: int) -> dict:
     """Answer that many pairs by key in JupyterLab; returns the times."""
     from playwright.sync_api import sync_playwright
 
-    write_notebook(folder / "a.ipynb", "from course_lib.labeling import Labeler\n"
+    write_notebook(folder / "a.ipynb", "from course_lib.labels import Labeler\n"
                    f"Labeler('labels.sqlite', run='clips', target={answers}, labeler='benchmark', repeats=0)")
     with Lab(folder, COURSE_WORK=str(folder)) as lab, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))

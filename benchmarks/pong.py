@@ -18,12 +18,12 @@ from record import append, circumstances, lines
 
 from course_lib.atari.evaluate import STEP_LIMIT, fresh_games, training_return
 from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig, learned_reward_ppo
-from course_lib.atari.from_score import pong_from_score
-from course_lib.atari.judge import PointsJudge
+from course_lib.atari.pong import pong_from_score
 from course_lib.atari.reward_models import RewardEnsemble
 from course_lib.atari.segments import Preference
 from course_lib.atari.shipped import FROM_PREFERENCES, FROM_SCORE, save_shipped
-from course_lib.atari.tracks import TRACKS
+from course_lib.atari.synthetic_labelers import PointsJudge
+from course_lib.atari.tasks import TRACKS
 
 CURVE_EVERY = 25                        # updates between two points of the curve in the results
 Report = Callable[[int, float, float], None]

@@ -15,12 +15,10 @@ from dataclasses import asdict
 import torch
 from record import append, circumstances, lines
 
-from course_lib.atari.boundaries import at_points
-from course_lib.atari.coarse import CoarseAgent
 from course_lib.atari.encoders import BinaryFrames
 from course_lib.atari.envs import AtariEnvs
-from course_lib.atari.from_score import NUM_ENVS, pong_config, pong_from_score
-from course_lib.atari.networks import FrameAgent
+from course_lib.atari.networks import CoarseAgent, FrameAgent
+from course_lib.atari.pong import NUM_ENVS, at_points, pong_config, pong_from_score
 from course_lib.rl.ppo import PPO
 
 NAME = "pong_parts"

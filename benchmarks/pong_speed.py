@@ -30,14 +30,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from record import append, circumstances
 from torch import nn
 
-from course_lib.atari.boundaries import at_points
 from course_lib.atari.encoders import BinaryFrames
 from course_lib.atari.envs import AtariEnvs
-from course_lib.atari.from_score import pong_config, pong_from_score
 from course_lib.atari.games import PONG, emulators
 from course_lib.atari.networks import FrameAgent
-from course_lib.rl.distributions import Categorical
-from course_lib.rl.networks import orthogonal
+from course_lib.atari.pong import at_points, pong_config, pong_from_score
+from course_lib.rl.networks import Categorical, orthogonal
 from course_lib.rl.ppo import PPO, PPOConfig
 
 NATURE_FEATURES = 64 * 7 * 7

@@ -2,7 +2,7 @@
 
     python benchmarks/rl_ablation.py cartpole lunarlander
 
-Results: benchmarks/results/rl_ablation_<task>.json, read by course_lib.rl.ablation.stored_ablation.
+Results: benchmarks/results/rl_ablation_<task>.json, read by course_lib.rl.settings.stored_ablation.
 """
 
 import sys
@@ -12,8 +12,7 @@ from functools import partial
 import torch
 from record import Results
 
-from course_lib.rl.ablation import VARIANTS, run_variant
-from course_lib.rl.settings import CARTPOLE, LUNAR_LANDER
+from course_lib.rl.settings import CARTPOLE, LUNAR_LANDER, VARIANTS, run_variant
 
 TASKS = {"cartpole": (CARTPOLE, 5), "lunarlander": (LUNAR_LANDER, 3)}
 

@@ -14,11 +14,10 @@ import torch
 from record import Results, circumstances
 
 from course_lib.rl.cartpole import VectorCartPole
-from course_lib.rl.gae import gae
 from course_lib.rl.networks import ActorCritic
-from course_lib.rl.policy_gradient import Episodes, play_episodes, policy_gradient_loss
-from course_lib.rl.settings import CARTPOLE
-from course_lib.rl.shipped import save_learning_agents
+from course_lib.rl.objectives import gae, policy_gradient_loss
+from course_lib.rl.reinforce import Episodes, play_episodes
+from course_lib.rl.settings import CARTPOLE, save_learning_agents
 
 LAMS = (0.0, 0.5, 0.8, 0.95, 0.98, 1.0)
 STEPS = 20_000
@@ -50,7 +49,8 @@ def gradients(agent: ActorCritic, batches: list[Episodes], lam: float) -> torch.
 def measure(seed: int) -> dict:
     """One agent: its directions and noise at each lambda."""
     agent = learning_agent(seed)
-    batches = [play_episodes(VectorCartPole(8), agent, torch.Generator().manual_seed(s), seed=s) for s in range(BATCHES)]
+    batches = [play_episodes(VectorCartPole(8), agent, torch.Generator().manual_seed(seed), seed=seed)
+               for seed in range(BATCHES)]
     true = gradients(agent, batches[BATCHES // 2:], 1.0).mean(0)
     facts = {"seed": seed, "lambdas": LAMS, "mean_cosine": [], "noise": [], "batch_cosine": []}
     for lam in LAMS:
@@ -64,13 +64,14 @@ def measure(seed: int) -> dict:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ship", action="store_true", help="train the agents of seeds 0 to 4 and write their checkpoint")
+    parser.add_argument("--ship", action="store_true", help="train agents of seeds 0 to 4 and write their checkpoint")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.ship:
         save_learning_agents([learning_agent(seed) for seed in range(5)],
                              {"trained_on": CARTPOLE.task, "agent_steps": STEPS, **circumstances()})
     else:
-        results = Results("rl_lambda", "direction and noise of the policy gradient against lambda, CartPole at 20,000 steps")
+        results = Results("rl_lambda",
+                          "direction and noise of the policy gradient against lambda, CartPole at 20,000 steps")
         for seed in range(1000, 1020):
             results.once(f"CartPole, seed {seed}", lambda s=seed: measure(s))

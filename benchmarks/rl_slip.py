@@ -15,12 +15,16 @@ import torch
 from record import Results, circumstances
 
 from course_lib.rl.evaluate import Policy, evaluate, greedy, sampled
-from course_lib.rl.settings import LEGS_EVERY_STEP, LUNAR_LANDER, ONLY_PROGRESS, SCORE_EVERY_STEP, Setting
-from course_lib.rl.shipped import (
+from course_lib.rl.settings import (
     LANDER,
     LANDER_LEGS_EVERY_STEP,
     LANDER_ONLY_PROGRESS,
     LANDER_SCORE_EVERY_STEP,
+    LEGS_EVERY_STEP,
+    LUNAR_LANDER,
+    ONLY_PROGRESS,
+    SCORE_EVERY_STEP,
+    Setting,
     load_agent,
     save_agent,
 )

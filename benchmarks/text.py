@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from record import append, circumstances, lines
 from torch import Tensor, nn
 
-from course_lib.lm.corpora import TokenStream, short_texts
+from course_lib.lm.data import TokenStream, short_texts
 from course_lib.lm.generate import generate
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.hf_format import save_hf

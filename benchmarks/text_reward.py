@@ -21,13 +21,22 @@ import torch
 from record import Results
 from torch import Tensor
 
-from course_lib.lm import pretrained_features, shipped
+from course_lib.lm import features as pretrained_features
+from course_lib.lm import shipped
+from course_lib.lm.features import (
+    FeatureSettings,
+    asked_outright,
+    cache_folder,
+    cached_features,
+    fit_reduction,
+    load_reduced,
+    places,
+    save_reduced,
+    shipped_path,
+)
 from course_lib.lm.gpt import GPT
-from course_lib.lm.linear_reward import L2, fit_linear_reward
-from course_lib.lm.pretrained_features import FeatureSettings, asked_outright, cache_folder, cached_features
-from course_lib.lm.reduced_features import fit_reduction, load_reduced, places, save_reduced, shipped_path
-from course_lib.lm.reward_model import RewardModel, fit_reward_model, save_reward_model
-from course_lib.lm.text_rewards import (
+from course_lib.lm.reward_model import L2, RewardModel, fit_linear_reward, fit_reward_model, save_reward_model
+from course_lib.lm.rewards import (
     GOLD_LABELS,
     PROXY_LABELS,
     from_language_model,
@@ -38,15 +47,14 @@ from course_lib.lm.text_rewards import (
     proxy_texts,
     save_gold,
 )
-from course_lib.preferences.agreement import human_ceiling, pair_accuracy
+from course_lib.preferences.evaluation import fit_on_human_ratings, human_ceiling, pair_accuracy
 from course_lib.preferences.human_ratings import (
     evaluation_comparisons,
     load_rated_texts,
     rated_texts,
     sample_comparisons,
 )
-from course_lib.preferences.learning_curve import fit_on_human_ratings
-from course_lib.preferences.vader import vader_scores
+from course_lib.preferences.word_reward import vader_scores
 
 DIRECTIONS, STEP = 200, 2.0         # of the shipped features; chosen on validation among six
 SIZES = {"frozen": (100, 300, 1_000, 3_000, 10_000, 30_000), "reduced": (30, 100, 300, 1_000, 3_000, 10_000, 30_000),

@@ -28,21 +28,14 @@ import torch
 from record import append, circumstances, lines
 from torch import Tensor
 
-from course_lib.lm.best_of_n import best_of_n
-from course_lib.lm.completions import TextReward, sample_completions
-from course_lib.lm.corpora import short_texts
+from course_lib.lm.data import Prompts, short_texts
+from course_lib.lm.evaluation import Look, looks_along
+from course_lib.lm.generate import TextReward, sample_completions
 from course_lib.lm.gpt import GPT
 from course_lib.lm.metrics import distinct_n
-from course_lib.lm.over_optimisation import Look, looks_along
-from course_lib.lm.precision import bfloat16_is_quick
-from course_lib.lm.prompts import Prompts
-from course_lib.lm.reward_model import RewardModel, fit_reward_model
-from course_lib.lm.reward_scale import ScaledReward, value_network_for
-from course_lib.lm.rloo import RLOO
-from course_lib.lm.sentiment import sentiment
-from course_lib.lm.sft import SFT, load_sft
-from course_lib.lm.shipped import folder, save_gpt
-from course_lib.lm.text_recipes import (
+from course_lib.lm.ppo import ScaledReward, TokenPPO, value_network_for
+from course_lib.lm.pretrain import bfloat16_is_quick
+from course_lib.lm.recipes import (
     PAID,
     PAID_WITHOUT_KL,
     PARTS_RECIPE,
@@ -51,10 +44,14 @@ from course_lib.lm.text_recipes import (
     RLOO_RECIPE,
     VADER_RECIPE,
 )
-from course_lib.lm.text_rewards import from_language_model, load_gold, load_proxy, new_reward_model, proxy_texts
+from course_lib.lm.reward_model import RewardModel, fit_reward_model
+from course_lib.lm.rewards import from_language_model, load_gold, load_proxy, new_reward_model, proxy_texts
+from course_lib.lm.rloo import RLOO, best_of_n
+from course_lib.lm.sentiment import sentiment
+from course_lib.lm.sft import SFT, load_sft
+from course_lib.lm.shipped import folder, save_gpt
 from course_lib.lm.text_training import TextTraining, TextTrainingConfig
-from course_lib.lm.token_ppo import TokenPPO
-from course_lib.lm.tokenizer import Tokenizer
+from course_lib.lm.tokenizers import Tokenizer
 from course_lib.preferences.human_ratings import sample_comparisons
 
 TARGET = {"vader": 0.80, "kl": 5.0, "distinct_2": 0.80, "cpu_s": 60}

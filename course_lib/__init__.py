@@ -11,9 +11,9 @@ from course_lib.budget import budget  # at once: the module of that name would o
 _HOMES = {
     "check": "course_lib.exercises.checking",
     "hint": "course_lib.exercises.hints",
-    "mine": "course_lib.exercises.own",
-    "expect": "course_lib.exercises.claims",
-    "board": "course_lib.exercises.scoreboard",
+    "mine": "course_lib.exercises.mine",
+    "expect": "course_lib.exercises.expect",
+    "board": "course_lib.exercises.progress",
 }
 
 __all__ = ["board", "budget", "check", "expect", "hint", "mine"]

@@ -26,11 +26,12 @@ COMMANDS = {
     "doctor": Command("course_lib.doctor", "what is right and what is wrong on this machine, with remedies"),
     "assets": Command("course_lib.assets.commands", "fetch and verify the data that the lessons use"),
     "progress": Command("course_lib.exercises.progress", "your points, exercise by exercise"),
-    "labels": Command("course_lib.labeling.commands", "your labels: stats, export, import, merge, check, answer"),
+    "labels": Command("course_lib.labels.commands", "your labels: stats, export, import, merge, check, answer"),
     "update": Command("course_lib.workspace", "bring new and changed lessons into my_work, beside your own"),
     "reset": Command("course_lib.workspace", "put one exercise back as it was, keeping a copy of yours"),
     "build": Command("course_lib.authoring.build", "for authors: lessons/ into notebooks/, exercises/, solutions/"),
-    "answers": Command("course_lib.authoring.answers", "for authors: right and wrong answers against every check"),
+    "answers": Command("course_lib.authoring.answer_matrix",
+                       "for authors: right and wrong answers against every check"),
 }
 
 

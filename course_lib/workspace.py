@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from course_lib import atomic, learner_notebook, paths
+from course_lib import atomic, paths, restore
 from course_lib.atomic import in_a_sentence
 from course_lib.errors import CourseError
 
@@ -29,8 +29,6 @@ class Brought:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `course update` and `course reset` to the command line."""
-    from course_lib import restore
-
     parser = subparsers.add_parser("update", help="bring new and changed lessons into my_work, beside your own")
     parser.set_defaults(run=run_update)
     restore.add_parser(subparsers)
@@ -84,10 +82,10 @@ def _bring_one(name: str, handed_out: dict[str, str], brought: Brought, put_besi
     shipped, target = paths.root() / name, paths.my_work() / name
     content = shipped.read_bytes()
     try:
-        notebook = learner_notebook.read(shipped)
-    except learner_notebook.BrokenNotebook:
+        notebook = restore.read(shipped)
+    except restore.BrokenNotebook:
         raise CourseError(f"the course's own {name} is damaged: `git checkout -- {name}` brings it back") from None
-    version = learner_notebook.digest(notebook)
+    version = restore.digest(notebook)
     _bring_pictures(notebook)
     if not target.exists():
         with in_a_sentence(target):
@@ -108,7 +106,7 @@ def _bring_pictures(notebook: dict) -> None:
     from course_lib.authoring.prose import local_pictures
 
     for cell in notebook["cells"]:
-        for picture in local_pictures(learner_notebook.source(cell)) if cell["cell_type"] == "markdown" else ():
+        for picture in local_pictures(restore.source(cell)) if cell["cell_type"] == "markdown" else ():
             target = paths.my_work() / picture
             if not target.exists():
                 with in_a_sentence(target):
@@ -125,7 +123,7 @@ def _shipped() -> list[str]:
 
 def _digest_of(path: Path) -> str | None:
     try:
-        return learner_notebook.digest(learner_notebook.read(path))
+        return restore.digest(restore.read(path))
     except CourseError:
         return None
 

@@ -10,7 +10,7 @@ import pytest
 from waiting import LONG_ENOUGH
 
 import course_lib.exercises.cases as cases
-from course_lib.exercises import claims, hints
+from course_lib.exercises import expect, hints
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = Path(__file__).resolve().parent / "fixtures" / "cases"
@@ -32,7 +32,7 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cases, "__path__", [*cases.__path__, str(CASES)])
     monkeypatch.setattr(hints, "_failures", {})
     monkeypatch.setattr(hints, "_opened", {})
-    monkeypatch.setattr(claims, "_since", 0.0)
+    monkeypatch.setattr(expect, "_since", 0.0)
     return folder
 
 

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import torch
 
-from course_lib.preferences.cartpole_judge import ScriptedJudge
-from course_lib.preferences.cartpole_task import CartPoleTask, scripted
+from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.cartpole import CartPoleTask, ScriptedJudge, scripted
 from course_lib.preferences.loop import LoopConfig, PreferenceLoop
-from course_lib.preferences.reward_ensemble import RewardConfig
-from course_lib.preferences.store import PreferenceStore
+from course_lib.preferences.reward_model import RewardConfig
 from course_lib.rl.ppo import PPOConfig
 
 SMALL = LoopConfig(labels=(5, 4), updates=(3, 2), clip_steps=8, pool=30, save_every=1, seed=3,

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from course_lib.atari.boundaries import ball_seen
 from course_lib.atari.encoders import BALL, BinaryFrames, PongObjects, forty_rows
 from course_lib.atari.games import PONG, UnknownGame, emulators, find_game
+from course_lib.atari.pong import ball_seen
 
 
 @pytest.fixture(scope="module")

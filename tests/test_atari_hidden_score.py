@@ -9,8 +9,8 @@ from course_lib.atari import from_preferences
 from course_lib.atari.evaluate import training_return
 from course_lib.atari.fit_reward import FitConfig
 from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
-from course_lib.atari.judge import PointsJudge
 from course_lib.atari.segments import Preference
+from course_lib.atari.synthetic_labelers import PointsJudge
 from course_lib.rl.ppo import PPOConfig
 
 SHORT = PreferenceConfig(total_steps=1024, labels=16, first_labels=10, labels_a_round=6, updates_a_round=1,

@@ -6,8 +6,8 @@ import pytest
 from course_lib.atari.encoders import BALL, PongObjects
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.games import PONG, in_colour
-from course_lib.atari.judge import PointsJudge, compare_points, points_shown
 from course_lib.atari.segments import Segment, clip_for_people
+from course_lib.atari.synthetic_labelers import PointsJudge, compare_points, points_shown
 
 
 def clip(*ball: int | None) -> np.ndarray:

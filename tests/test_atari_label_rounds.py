@@ -8,10 +8,10 @@ import torch
 from course_lib.atari import from_preferences
 from course_lib.atari.fit_reward import FitConfig
 from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
-from course_lib.atari.judge import PointsJudge
 from course_lib.atari.label_rounds import LabelRounds, NotThisRound
+from course_lib.atari.synthetic_labelers import PointsJudge
 from course_lib.errors import CourseError
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.store import PreferenceStore
 from course_lib.rl.ppo import PPOConfig
 
 SHORT = PreferenceConfig(track="pong objects", total_steps=4 * 256, labels=8, first_labels=4, labels_a_round=4,

@@ -6,27 +6,24 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.atari import from_score, measured
-from course_lib.atari.boundaries import at_points
-from course_lib.atari.coarse import CoarseAgent
+from course_lib.atari import pong, shipped
 from course_lib.atari.encoders import BinaryFrames
-from course_lib.atari.envs import AtariEnvs
-from course_lib.atari.film import film
-from course_lib.atari.from_score import pong_from_score
+from course_lib.atari.envs import AtariEnvs, film
+from course_lib.atari.evaluate import our_strokes, steps_to_the_point
 from course_lib.atari.games import PONG, UnknownGame, emulators
-from course_lib.atari.measured import NotMeasured
-from course_lib.atari.networks import FrameAgent
-from course_lib.atari.strokes import our_strokes, steps_to_the_point
+from course_lib.atari.networks import CoarseAgent, FrameAgent
+from course_lib.atari.pong import at_points, pong_from_score
+from course_lib.atari.shipped import NotMeasured
 from course_lib.exercises.cases import lesson_05
 from course_lib.interrupts import PatientInterrupt
-from course_lib.rl.checkpoint import CheckpointError
 from course_lib.rl.rollout import Collector
+from course_lib.training.checkpoint import CheckpointError
 
 
 @pytest.fixture(autouse=True)
 def few_games(monkeypatch):
     """Two games at once instead of 16: the same code, an eighth of the wait."""
-    monkeypatch.setattr(from_score, "NUM_ENVS", 2)
+    monkeypatch.setattr(pong, "NUM_ENVS", 2)
 
 
 @pytest.mark.parametrize("game", ["pong", "asteroids"])
@@ -139,10 +136,10 @@ def test_results_come_by_seed_and_missing_ones_say_how_to_measure_them(tmp_path,
     folder = tmp_path / "benchmarks" / "results"
     folder.mkdir(parents=True)
     (folder / "pong_job.jsonl").write_text("".join(json.dumps({"seed": seed}) + "\n" for seed in (2, 0, 1)))
-    monkeypatch.setattr(measured, "root", lambda: tmp_path)
-    assert [line["seed"] for line in measured.measured("job")] == [0, 1, 2]
+    monkeypatch.setattr(shipped, "root", lambda: tmp_path)
+    assert [line["seed"] for line in shipped.measured("job")] == [0, 1, 2]
     with pytest.raises(NotMeasured, match="python benchmarks/pong_parts.py"):
-        measured.measured("parts", script="pong_parts")
+        shipped.measured("parts", script="pong_parts")
 
 
 def test_variants_of_the_parts_benchmark_differ_in_one_thing_each(monkeypatch):

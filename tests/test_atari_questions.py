@@ -3,18 +3,17 @@
 import numpy as np
 import torch
 
+from course_lib.atari.donkey_kong import HALF_OF_HIM, LADDERS, ClimbJudge, KongObjects, LadderJudge, floor_of, jumpman
 from course_lib.atari.encoders import BALL
 from course_lib.atari.envs import AtariEnvs
-from course_lib.atari.explain import occlusion, rewards_along
+from course_lib.atari.evaluate import occlusion, rewards_along
 from course_lib.atari.games import DONKEY_KONG, PONG
-from course_lib.atari.judge import PointsJudge
-from course_lib.atari.kong import ClimbJudge, KongObjects, jumpman
-from course_lib.atari.ladder_judge import HALF_OF_HIM, LADDERS, LadderJudge, floor_of
 from course_lib.atari.questions import ask, scripted_by
 from course_lib.atari.reward_models import RewardEnsemble, RowPooledReward
 from course_lib.atari.segments import Segment
-from course_lib.labeling.desk import Desk
-from course_lib.preferences.store import PreferenceStore
+from course_lib.atari.synthetic_labelers import PointsJudge
+from course_lib.labels.session import Desk
+from course_lib.labels.store import PreferenceStore
 
 
 def clip(*ball: int) -> Segment:

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.atari.binned_reward import BinnedReward
 from course_lib.atari.fit_reward import FitConfig, RewardFitter, Standardiser
-from course_lib.atari.patches import SegmentPatches, patch_cells, patch_codes
-from course_lib.atari.reward_models import ObjectReward, RewardEnsemble, RowPooledReward
+from course_lib.atari.reward_models import (
+    BinnedReward,
+    ObjectReward,
+    RewardEnsemble,
+    RowPooledReward,
+    SegmentPatches,
+    patch_cells,
+    patch_codes,
+)
 from course_lib.atari.segments import Preference, Segment
 
 

@@ -4,18 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.atari.cell_reward import CellReward
 from course_lib.atari.encoders import BALL, OUR_PADDLE
-from course_lib.atari.evaluate import FRESH_SEED
+from course_lib.atari.evaluate import FRESH_SEED, PlayStyle, play_style
 from course_lib.atari.fit_reward import FitConfig, RewardFitter
 from course_lib.atari.games import PONG, in_colour
-from course_lib.atari.kong_agents import KONG_TRACK, load_kong, save_kong
 from course_lib.atari.networks import FrameAgent
-from course_lib.atari.play_style import PlayStyle, play_style
-from course_lib.atari.reward_models import RewardEnsemble, RowPooledReward
+from course_lib.atari.reward_models import CellReward, RewardEnsemble, RowPooledReward
 from course_lib.atari.segments import Preference, Segment
-from course_lib.atari.taste_judges import MarkJudge, mark_low, mark_rally, paddle_height
-from course_lib.rl.checkpoint import CheckpointError
+from course_lib.atari.shipped import KONG_TRACK, load_kong, save_kong
+from course_lib.atari.synthetic_labelers import MarkJudge, mark_low, mark_rally, paddle_height
+from course_lib.training.checkpoint import CheckpointError
 
 
 def court(top: int | None, ball: int | None = None) -> np.ndarray:
@@ -97,9 +95,9 @@ def test_play_style_counts_fresh_play():
 
 
 def test_kong_agents_come_back_and_spoiled_ones_are_refused(tmp_path, monkeypatch):
-    from course_lib.atari import kong_agents
+    from course_lib.atari import shipped
 
-    monkeypatch.setattr(kong_agents, "folder", lambda: tmp_path)
+    monkeypatch.setattr(shipped, "folder", lambda: tmp_path)
     agent = KONG_TRACK.agent(seed=3)
     save_kong("score", agent, {"seed": 3})
     back, facts = load_kong("score")

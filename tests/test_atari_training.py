@@ -7,28 +7,26 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.atari import from_preferences, from_score, shipped
-from course_lib.atari.boundaries import at_ball_gone, at_points
-from course_lib.atari.encoders import BinaryFrames, PongObjects
+from course_lib.atari import from_preferences, pong, shipped
+from course_lib.atari.encoders import BINNED, BinaryFrames, PongObjects, binned, soft_bins
 from course_lib.atari.evaluate import fresh_games
 from course_lib.atari.fit_reward import FitConfig
 from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
-from course_lib.atari.from_score import pong_from_score
-from course_lib.atari.judge import PointsJudge
 from course_lib.atari.networks import BinnedObjectAgent, FrameAgent, ObjectAgent
+from course_lib.atari.pong import at_ball_gone, at_points, pong_from_score
 from course_lib.atari.preference_checkpoint import load_run, save_run
 from course_lib.atari.segments import Preference, cut_segments
-from course_lib.atari.soft_bins import BINNED, binned, soft_bins
-from course_lib.rl.checkpoint import CheckpointError
+from course_lib.atari.synthetic_labelers import PointsJudge
 from course_lib.rl.ppo import PPOConfig
 from course_lib.rl.rollout import Collector, Rollout
+from course_lib.training.checkpoint import CheckpointError
 
 
 @pytest.fixture(autouse=True)
 def few_games(monkeypatch):
     """Four games at once instead of 16: the same code, a quarter of the wait."""
     monkeypatch.setattr(from_preferences, "NUM_ENVS", 4)
-    monkeypatch.setattr(from_score, "NUM_ENVS", 4)
+    monkeypatch.setattr(pong, "NUM_ENVS", 4)
 
 
 def rollout_of(seen: list[int], rewards: list[int]) -> Rollout:

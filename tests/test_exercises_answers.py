@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from course_lib.authoring import kill_matrix, source
+from course_lib.authoring import answer_matrix, source
 from course_lib.authoring.answers import wrong
 from course_lib.cli import main
 
@@ -191,10 +191,10 @@ def test_what_is_missing_is_named(lesson, capsys):
         wrong("99.1", says=" ")
 
 
-LESSONS = [lesson for lesson in source.lessons() if kill_matrix.wanted(lesson)]
+LESSONS = [lesson for lesson in source.lessons() if answer_matrix.wanted(lesson)]
 
 
 @pytest.mark.parametrize("real", LESSONS, ids=[lesson.number for lesson in LESSONS])
 def test_every_lessons_checks_teach(real, monkeypatch):
-    matrix = kill_matrix.of(real)
+    matrix = answer_matrix.of(real)
     assert not matrix.faults, matrix.text()

@@ -10,11 +10,11 @@ from engine_lesson import one_mean, python, right, stub
 
 from course_lib import board, check, hint
 from course_lib.exercises import card, registry, store
-from course_lib.exercises.card_style import STYLE
-from course_lib.exercises.fail import Fail
+from course_lib.exercises.card import STYLE
+from course_lib.exercises.checking import run
+from course_lib.exercises.compare import Fail
+from course_lib.exercises.progress import html as board_html
 from course_lib.exercises.progress import table
-from course_lib.exercises.running import run
-from course_lib.exercises.scoreboard import html as board_html
 
 
 def said(capsys, call, *args) -> str:

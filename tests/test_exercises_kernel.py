@@ -98,17 +98,17 @@ def test_the_watchdog_speaks_in_the_notebook_while_a_call_hangs(cells):
 import threading
 from dataclasses import replace
 from unittest.mock import patch
-from course_lib.exercises import checking, registry, running, timelimit
+from course_lib.exercises import checking, isolation, registry
 heard, short = threading.Event(), registry.load("99.1")
 def aloud(seconds, speak, call):
-    return timelimit.time_limit(seconds, lambda text: (speak(text), heard.set()), call)
+    return isolation.time_limit(seconds, lambda text: (speak(text), heard.set()), call)
 def centred(r):
     assert heard.wait(200)
     return r
 """)
     outputs = cells.run("""
-with (patch.object(timelimit, "can_interrupt", lambda: False),      # as on Windows, or inside one long C++ operation
-      patch.object(running, "time_limit", aloud),
+with (patch.object(isolation, "can_interrupt", lambda: False),      # as on Windows, or inside one long C++ operation
+      patch.object(checking, "time_limit", aloud),
       patch.object(checking, "load", lambda key: replace(short, cases=[replace(case, seconds=0.2)
                                                                        for case in short.cases]))):
     check("99.1", centred)""")

@@ -7,8 +7,9 @@ import torch
 from engine_lesson import one_mean, python, right
 
 from course_lib import check, mine
-from course_lib.exercises import own, registry
-from course_lib.exercises.harvest import CannotCollect, collect
+from course_lib.exercises import mine as mine_module
+from course_lib.exercises import registry
+from course_lib.exercises.source_collector import CannotCollect, collect
 
 X = torch.tensor([[1.0, 2.0, 6.0]])
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d"
@@ -100,7 +101,7 @@ def test_helpers_imports_classes_and_constants_come_along_and_nothing_else(work)
     (b"\xff\xfe\x00", "cannot be read"),
 ])
 def test_a_saved_file_that_does_not_load_is_named_and_the_course_steps_in(work, capsys, spoilt, why):
-    path = own.file("99.1")
+    path = mine_module.file("99.1")
     path.parent.mkdir(parents=True)
     path.write_bytes(spoilt if isinstance(spoilt, bytes) else spoilt.encode())
     assert mine("99.1").__name__ == "the_course_centred"
@@ -111,7 +112,7 @@ def test_a_saved_file_that_does_not_load_is_named_and_the_course_steps_in(work, 
 
 def test_what_cannot_stand_alone_is_said_on_the_card_and_the_older_answer_stays(work, capsys):
     check("99.1", right)
-    before = own.file("99.1").read_bytes()
+    before = mine_module.file("99.1").read_bytes()
 
     def nested(shift):
         def inner(r):
@@ -122,7 +123,7 @@ def test_what_cannot_stand_alone_is_said_on_the_card_and_the_older_answer_stays(
     check("99.1", nested(0))
     out = capsys.readouterr().out
     assert "passed" in out and "made inside another function and uses its variable `shift`" in out
-    assert own.file("99.1").read_bytes() == before
+    assert mine_module.file("99.1").read_bytes() == before
 
 
 net = torch.nn.Linear(3, 3)
@@ -168,14 +169,14 @@ def test_an_answer_may_use_an_answer(work, capsys):
     done = python(code, work)
     assert "passed" in done.stdout and "could not" not in done.stdout, done.stdout + done.stderr
     assert torch.allclose(mine("99.1")(X), right(X))
-    assert registry.load("99.1").function in own.file("99.1").read_text()
+    assert registry.load("99.1").function in mine_module.file("99.1").read_text()
 
 
 def test_a_half_written_file_never_stands_in_the_answers_place(work, monkeypatch, capsys):
     check("99.1", right)
-    before = own.file("99.1").read_bytes()
+    before = mine_module.file("99.1").read_bytes()
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     check("99.1", lambda r: r - r.mean(-1, keepdim=True))
     assert "No space left on device" in capsys.readouterr().out
-    assert [path.name for path in own.file("99.1").parent.iterdir()] == ["99.1.py"]
-    assert own.file("99.1").read_bytes() == before
+    assert [path.name for path in mine_module.file("99.1").parent.iterdir()] == ["99.1.py"]
+    assert mine_module.file("99.1").read_bytes() == before

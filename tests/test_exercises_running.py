@@ -11,7 +11,7 @@ import torch
 from engine_lesson import one_mean, right, stub
 
 from course_lib.exercises import registry
-from course_lib.exercises.running import run, run_case
+from course_lib.exercises.checking import run, run_case
 
 
 @pytest.fixture

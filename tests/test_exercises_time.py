@@ -12,9 +12,9 @@ import torch
 from engine_lesson import right
 from waiting import LONG_ENOUGH, until
 
-from course_lib.exercises import registry, timelimit
+from course_lib.exercises import isolation, registry
 from course_lib.exercises import report as r
-from course_lib.exercises.running import run
+from course_lib.exercises.checking import run
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def sleeps(x):
     time.sleep(60)
 
 
-@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+@pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
 @pytest.mark.parametrize(("fn", "line"), [(loops, "x = x + 1"), (sleeps, "time.sleep(60)")])
 def test_an_endless_call_is_stopped_with_its_line_and_the_rest_is_not_tried(centred, fn, line):
     handler = signal.getsignal(signal.SIGALRM)
@@ -54,15 +54,15 @@ def test_an_endless_call_is_stopped_with_its_line_and_the_rest_is_not_tried(cent
     assert signal.getsignal(signal.SIGALRM) == handler and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
-@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+@pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
 def test_an_alarm_that_a_bare_except_swallows_rings_again(centred, monkeypatch):
-    monkeypatch.setattr(timelimit, "AGAIN", 0.003)      # the next ones find the loop outside its `try`
+    monkeypatch.setattr(isolation, "AGAIN", 0.003)      # the next ones find the loop outside its `try`
     assert run(centred, loops_and_catches).first_miss.status == "stopped"
 
 
-@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+@pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
 def test_a_busy_machine_is_not_taken_for_an_endless_loop(centred, monkeypatch):
-    monkeypatch.setattr(timelimit, "WAITING", 1000)
+    monkeypatch.setattr(isolation, "WAITING", 1000)
 
     def waits(x):
         time.sleep(0.5)                                 # longer than the limit by the wall clock, without computing
@@ -71,25 +71,25 @@ def test_a_busy_machine_is_not_taken_for_an_endless_loop(centred, monkeypatch):
     assert run(replace(centred, cases=centred.cases[:1]), waits).status == "passed"
 
 
-@pytest.mark.skipif(not timelimit.can_interrupt(), reason="there is no alarm signal on this system")
+@pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
 def test_the_watchdog_tells_a_long_operation_from_code_that_hears_the_alarm(monkeypatch):
-    monkeypatch.setattr(timelimit, "GRACE", 0.2)
-    monkeypatch.setattr(timelimit, "time", SimpleNamespace(         # a slow clock: a main thread that the machine holds
+    monkeypatch.setattr(isolation, "GRACE", 0.2)
+    monkeypatch.setattr(isolation, "time", SimpleNamespace(         # a slow clock: a main thread that the machine holds
         monotonic=lambda: time.monotonic() / 50, thread_time=time.thread_time))         # up for 10 s is still alive
     said, big = [], torch.rand(600, 600)
-    with timelimit.time_limit(0.2, said.append, lambda: "f()"):
+    with isolation.time_limit(0.2, said.append, lambda: "f()"):
         time.sleep(0.7)                                 # hears every alarm
     assert said == []
     hears, before = signal.signal, signal.getsignal(signal.SIGALRM)
     monkeypatch.setattr(signal, "signal", lambda number, handler: hears(number, signal.SIG_IGN))    # as inside C++
-    with timelimit.time_limit(0.2, said.append, lambda: "f()"):
+    with isolation.time_limit(0.2, said.append, lambda: "f()"):
         until(lambda: big @ big is not None and said)
     hears(signal.SIGALRM, before)
     assert "f() has been running for more than 0.2 seconds inside one long operation" in said[0]
 
 
 def test_what_cannot_be_stopped_is_named_by_the_watchdog(centred, monkeypatch, capsys):
-    monkeypatch.setattr(timelimit, "can_interrupt", lambda: False)          # as on Windows
+    monkeypatch.setattr(isolation, "can_interrupt", lambda: False)          # as on Windows
     heard = threading.Event()
     monkeypatch.setattr(sys, "stdout", Ears(heard))
 

@@ -10,8 +10,8 @@ from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.games import GAMES
 from course_lib.atari.questions import ask
 from course_lib.atari.segments import cut_segments
-from course_lib.atari.tracks import TRACKS
-from course_lib.preferences.store import PreferenceStore
+from course_lib.atari.tasks import TRACKS
+from course_lib.labels.store import PreferenceStore
 
 pytestmark = pytest.mark.browser
 

@@ -12,7 +12,7 @@ from labelling import clip_store, text_store
 pytestmark = pytest.mark.browser
 
 PAUSE = 330                                        # ms between answers: a person is slower, the lock is 250
-SHOW = """from course_lib.labeling import Labeler
+SHOW = """from course_lib.labels import Labeler
 labeler = Labeler('{file}.sqlite', run='{file}', target={target}, labeler='ann', repeats=0)
 labeler"""
 REQUIRE = "[round(mu, 1) for _, _, mu in labeler.require()]"

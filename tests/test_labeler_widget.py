@@ -7,15 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from labelling import BLOCKS, clip_store, text_store
+from labelling import BLOCKS, clip_store, rows, text_store
 from waiting import until
 
-from course_lib.labeling.desk import Desk
-from course_lib.labeling.trouble import in_words
+from course_lib.labels.session import Desk, in_words
 
 pytestmark = pytest.mark.browser
 
-HERE = Path(__file__).parent.parent / "course_lib" / "labeling"
+HERE = Path(__file__).parent.parent / "course_lib" / "labels"
 NUMBERS = itertools.count()                        # each widget has an address, and so a localStorage, of its own
 LOCK, PAUSE = 80, 140                              # ms: shorter than for people, so that the tests are shorter too
 
@@ -94,8 +93,8 @@ class Widget:
         return self.root.inner_text()
 
     def choices(self):
-        rows = self.desk.store.connection.execute("SELECT question_id, choice FROM live_labels ORDER BY label_id")
-        return [tuple(row) for row in rows]
+        found = rows(self.desk.store, "SELECT question_id, choice FROM live_labels ORDER BY label_id")
+        return [tuple(row) for row in found]
 
     def numbers(self):
         """Read the blocks of every clip on screen: [(frame number, clip number), ...] from left to right."""
@@ -114,7 +113,7 @@ def clips(browser_context, tmp_path):
 
 def ranking(browser_context, tmp_path, kind="clips", cards=4, width=700):
     store = (clip_store if kind == "clips" else text_store)(tmp_path / "order.sqlite", 3, run="other")
-    items = [row[0] for row in store.connection.execute("SELECT item_id FROM items ORDER BY rowid LIMIT ?", (cards,))]
+    items = [row[0] for row in rows(store, "SELECT item_id FROM items ORDER BY rowid LIMIT ?", cards)]
     store.add_ranking(items, run="order")
     return Widget(browser_context, Desk(store, "order", "ann", 1, "Order?"), width)
 
@@ -209,8 +208,8 @@ def test_the_scale(browser_context, tmp_path):
     widget = Widget(browser_context, Desk(store, "texts", "ann", 3, "?", scale=True))
     widget.press("7", "5")
     widget.click("1: left, surely")
-    rows = store.connection.execute("SELECT choice, confidence FROM labels ORDER BY label_id").fetchall()
-    assert [tuple(row) for row in rows] == [("right", 7), ("equal", 5), ("left", 1)]
+    given = [(label.choice, label.confidence) for label in store.labels("texts")]
+    assert given == [("right", 7), ("equal", 5), ("left", 1)]
     widget.page.close()
 
 

@@ -6,13 +6,9 @@ import pytest
 import torch
 
 from course_lib.errors import CourseError
-from course_lib.lm.attention import causal_attention
-from course_lib.lm.char_tokenizer import CharTokenizer
-from course_lib.lm.generate import generate
-from course_lib.lm.gpt import GPT, GPTConfig
-from course_lib.lm.logprobs import token_logprobs
-from course_lib.lm.sampling import next_token_probs
-from course_lib.lm.tokenizer import begin, decode_until_end
+from course_lib.lm.generate import generate, next_token_probs, token_logprobs
+from course_lib.lm.gpt import GPT, GPTConfig, causal_attention
+from course_lib.lm.tokenizers import CharTokenizer, begin, decode_until_end
 
 CONFIG = GPTConfig(vocab_size=13, context=32, layers=2, heads=2, width=16)
 PROMPTS = torch.randint(1, 13, (6, 5), generator=torch.Generator().manual_seed(0))

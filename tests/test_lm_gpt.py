@@ -6,11 +6,9 @@ import pytest
 import torch
 
 from course_lib.errors import CourseError
-from course_lib.lm.attention import causal_attention, causal_mask, fast_causal_attention
-from course_lib.lm.dropout import ByteDropout
-from course_lib.lm.gpt import GPT, GPTConfig
+from course_lib.lm.generate import token_logprobs
+from course_lib.lm.gpt import GPT, ByteDropout, GPTConfig, causal_attention, causal_mask, fast_causal_attention
 from course_lib.lm.hf_format import load_hf, save_hf
-from course_lib.lm.logprobs import token_logprobs
 
 SMALL = GPTConfig(vocab_size=50, context=24, layers=3, heads=4, width=32)
 

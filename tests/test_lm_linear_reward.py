@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from course_lib.lm.linear_reward import fit_linear_reward
-from course_lib.preferences.agreement import pair_accuracy
+from course_lib.lm.reward_model import fit_linear_reward
+from course_lib.preferences.evaluation import pair_accuracy
 from course_lib.preferences.human_ratings import Comparisons
 
 

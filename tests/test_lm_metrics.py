@@ -5,11 +5,10 @@ import math
 import pytest
 import torch
 
-from course_lib.lm.bpe import BPETokenizer
-from course_lib.lm.char_tokenizer import CharTokenizer
+from course_lib.lm.generate import token_logprobs
 from course_lib.lm.gpt import GPT, GPTConfig
-from course_lib.lm.logprobs import token_logprobs
 from course_lib.lm.metrics import Score, distinct_n, row_nats, score
+from course_lib.lm.tokenizers import BPETokenizer, CharTokenizer
 
 CHARACTERS = CharTokenizer()
 CONFIG = GPTConfig(CHARACTERS.vocab_size, context=16, layers=2, heads=2, width=16)

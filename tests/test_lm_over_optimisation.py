@@ -6,17 +6,17 @@ from dataclasses import asdict
 
 import pytest
 import torch
-from test_lm_token_ppo import GOOD, PROMPTS, SHAPE, SHORT, Numbers, count_good, ppo
+from test_lm_ppo import GOOD, PROMPTS, SHAPE, SHORT, Numbers, count_good, ppo
 
 from course_lib.errors import CourseError
-from course_lib.lm import over_optimisation
-from course_lib.lm.best_of_n import best_of_n
-from course_lib.lm.completions import sample_completions
+from course_lib.lm import evaluation
+from course_lib.lm.evaluation import Look, kl_of, look, looks_along, measured
+from course_lib.lm.generate import sample_completions
 from course_lib.lm.gpt import GPT
-from course_lib.lm.over_optimisation import Look, kl_of, look, looks_along, measured
+from course_lib.lm.ppo import ScaledReward, value_network_for
 from course_lib.lm.reward_model import RewardModel, pack
-from course_lib.lm.reward_scale import ScaledReward, value_network_for
-from course_lib.lm.soft_tokens import climb, reward_of_mixtures
+from course_lib.lm.rewards import climb, reward_of_mixtures
+from course_lib.lm.rloo import best_of_n
 
 MANY = PROMPTS.repeat(200, 1)
 
@@ -64,7 +64,7 @@ def test_looking_changes_nothing_of_the_training():
 
 
 def test_measured_runs_come_back_as_looks(tmp_path, monkeypatch):
-    monkeypatch.setattr(over_optimisation, "measured_path", lambda name: tmp_path / f"{name}.jsonl")
+    monkeypatch.setattr(evaluation, "measured_path", lambda name: tmp_path / f"{name}.jsonl")
     one = Look(3, 1.0, 2.0, 0.9, 5.0, {"proxy": 1.0}, {"proxy": 0.5}, ["a text"])
     lines = [{"seed": 0, "start": start, "looks": [asdict(one)]} for start in ("older", "newer", "newer")]
     (tmp_path / "job.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

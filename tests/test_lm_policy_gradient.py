@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.lm.char_tokenizer import CharTokenizer
+from course_lib.lm.data import Prompts
 from course_lib.lm.generate import generate
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.policy_gradient import (
@@ -20,10 +20,10 @@ from course_lib.lm.policy_gradient import (
     minus_batch_mean,
     no_baseline,
 )
-from course_lib.lm.prompts import Prompts
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint
-from course_lib.rl.policy_gradient import policy_gradient_loss
-from course_lib.rl.ppo import TrainingDiverged
+from course_lib.lm.tokenizers import CharTokenizer
+from course_lib.rl.objectives import policy_gradient_loss
+from course_lib.training.checkpoint import CheckpointError, load_checkpoint
+from course_lib.training.resume import TrainingDiverged
 
 CHARACTERS = CharTokenizer()
 PROMPTS = Prompts.of(["the cat sat", "a dog ate", "my bat"], CHARACTERS, length=2)

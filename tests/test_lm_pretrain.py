@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from course_lib.lm.char_tokenizer import CharTokenizer
-from course_lib.lm.corpora import TokenStream
+from course_lib.lm.data import TokenStream
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.pretrain import PretrainConfig, Pretraining, next_token_loss, schedule
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint
-from course_lib.rl.ppo import TrainingDiverged
+from course_lib.lm.tokenizers import CharTokenizer
+from course_lib.training.checkpoint import CheckpointError, load_checkpoint
+from course_lib.training.resume import TrainingDiverged
 
 CHARACTERS = CharTokenizer()
 STREAM = TokenStream.of(["the cat sat on the mat", "the dog ate the cat", "a bat sat on a mat"] * 10, CHARACTERS)

@@ -11,9 +11,10 @@ import torch
 
 from course_lib.assets import derived
 from course_lib.errors import CourseError
-from course_lib.lm import pretrained, pretrained_features, reduced_features
+from course_lib.lm import features as features_module
+from course_lib.lm import pretrained
+from course_lib.lm.features import FeatureSettings, asked_outright, cached_features, features
 from course_lib.lm.pretrained import PretrainedModelError
-from course_lib.lm.pretrained_features import FeatureSettings, asked_outright, cached_features, features
 from course_lib.preferences.human_ratings import RatedText
 
 SETTINGS = FeatureSettings(cue="!", last_of=(1, 2), mean_of=(1,), max_tokens=12, batch=4, dtype="float32")
@@ -47,8 +48,8 @@ def stand_in(tmp_path, monkeypatch):
         read.append(len(inputs["input_ids"]))
         return model(**inputs)
 
-    monkeypatch.setattr(pretrained_features, "_model", lambda dtype: (counted, Letters()))
-    monkeypatch.setattr(pretrained_features, "PART", 8)
+    monkeypatch.setattr(features_module, "_model", lambda dtype: (counted, Letters()))
+    monkeypatch.setattr(features_module, "PART", 8)
     return read
 
 
@@ -78,8 +79,8 @@ def test_a_second_call_reads_the_cache(stand_in):
 
 
 def test_a_stopped_run_goes_on_where_it_stopped(stand_in, monkeypatch):
-    whole, really = cached_features(TEXTS, SETTINGS), pretrained_features.save_checkpoint
-    for part in pretrained_features.cache_folder(TEXTS, SETTINGS).iterdir():
+    whole, really = cached_features(TEXTS, SETTINGS), features_module.save_checkpoint
+    for part in features_module.cache_folder(TEXTS, SETTINGS).iterdir():
         part.unlink()
 
     def stopped_at_the_third(path, state):
@@ -88,7 +89,7 @@ def test_a_stopped_run_goes_on_where_it_stopped(stand_in, monkeypatch):
         really(path, state)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pretrained_features, "save_checkpoint", stopped_at_the_third)
+        patch.setattr(features_module, "save_checkpoint", stopped_at_the_third)
         cached_features(TEXTS, SETTINGS)
     stand_in.clear()
     assert torch.equal(cached_features(TEXTS, SETTINGS), whole) and sum(stand_in) == 7      # 23 texts, parts of 8
@@ -97,13 +98,13 @@ def test_a_stopped_run_goes_on_where_it_stopped(stand_in, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
 def test_a_damaged_part_is_made_again(stand_in, content):
     whole = cached_features(TEXTS, SETTINGS)
-    (pretrained_features.cache_folder(TEXTS, SETTINGS) / "part-001.pt").write_bytes(content)
+    (features_module.cache_folder(TEXTS, SETTINGS) / "part-001.pt").write_bytes(content)
     stand_in.clear()
     assert torch.equal(cached_features(TEXTS, SETTINGS), whole) and sum(stand_in) == 8
 
 
 def test_other_texts_or_settings_have_a_cache_of_their_own():
-    folder = pretrained_features.cache_folder
+    folder = features_module.cache_folder
     assert len({folder(TEXTS, SETTINGS), folder(TEXTS[:5], SETTINGS), folder(TEXTS, FeatureSettings())}) == 3
 
 
@@ -117,10 +118,10 @@ def test_what_cannot_be_read_is_told(stand_in, texts, error, words):
 
 def test_numbers_that_are_not_finite_are_not_kept(stand_in, monkeypatch):
     broken = torch.full((1, 1728), torch.nan)
-    monkeypatch.setattr(pretrained_features, "_states", lambda model, ids, settings: broken.repeat(len(ids), 1))
+    monkeypatch.setattr(features_module, "_states", lambda model, ids, settings: broken.repeat(len(ids), 1))
     with pytest.raises(CourseError, match="not finite"):
         cached_features(TEXTS, SETTINGS)
-    assert not list(pretrained_features.cache_folder(TEXTS, SETTINGS).glob("*.pt"))
+    assert not list(features_module.cache_folder(TEXTS, SETTINGS).glob("*.pt"))
 
 
 # ----------------------------------------------------------------------------------------------------- conversion
@@ -183,24 +184,24 @@ def test_it_loads_ready_to_read(small_conversion):
 def few_texts(monkeypatch):
     """Six rated texts in place of all."""
     texts = tuple(RatedText("tweets", str(n), f"tweet {n}", (1, 2)) for n in range(6))
-    monkeypatch.setattr(reduced_features, "load_rated_texts", lambda: texts)
-    for cached in (reduced_features._places, reduced_features._identity):
+    monkeypatch.setattr(features_module, "load_rated_texts", lambda: texts)
+    for cached in (features_module._places, features_module._identity):
         cached.cache_clear()
     yield texts
-    for cached in (reduced_features._places, reduced_features._identity):
+    for cached in (features_module._places, features_module._identity):
         cached.cache_clear()
 
 
 def shipped(folder, texts, directions=4):
     rows = torch.randn(len(texts), 10, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 11) + 5
-    reduction = reduced_features.fit_reduction(rows, directions, 0.1, SETTINGS)
-    reduced_features.save_reduced(folder / "small.npz", rows, torch.arange(len(texts)).float(), reduction)
+    reduction = features_module.fit_reduction(rows, directions, 0.1, SETTINGS)
+    features_module.save_reduced(folder / "small.npz", rows, torch.arange(len(texts)).float(), reduction)
     return rows, reduction
 
 
 def test_what_is_shipped_is_what_is_computed(tmp_path, few_texts):
     rows, reduction = shipped(tmp_path, few_texts)
-    read = reduced_features.load_reduced(tmp_path / "small.npz")
+    read = features_module.load_reduced(tmp_path / "small.npz")
     torch.testing.assert_close(read.rows, reduction.reduce(rows), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(read.reduction.reduce(rows[:2]), read.rows[:2], atol=0.11, rtol=1e-3)
     assert read.reduction.settings == SETTINGS
@@ -208,7 +209,7 @@ def test_what_is_shipped_is_what_is_computed(tmp_path, few_texts):
 
 def test_rows_are_found_by_domain_and_number(tmp_path, few_texts):
     shipped(tmp_path, few_texts)
-    read = reduced_features.load_reduced(tmp_path / "small.npz")
+    read = features_module.load_reduced(tmp_path / "small.npz")
     chosen = [few_texts[4], few_texts[0]]
     assert torch.equal(read.of(chosen), read.rows[[4, 0]]) and read.asked_of(chosen).tolist() == [4, 0]
 
@@ -217,7 +218,7 @@ def test_directions_are_those_of_scikit_learns_pca(tmp_path, few_texts):
     from sklearn.decomposition import PCA
 
     rows = torch.randn(300, 10, generator=torch.Generator().manual_seed(0)) @ torch.randn(10, 10)
-    reduction = reduced_features.fit_reduction(rows, 3, 1e-3, SETTINGS)
+    reduction = features_module.fit_reduction(rows, 3, 1e-3, SETTINGS)
     known = ((rows - reduction.mean) / reduction.spread).numpy()
     theirs = PCA(3).fit(known).components_
     overlap = np.abs(theirs @ reduction.components.numpy()).round(2)
@@ -226,22 +227,22 @@ def test_directions_are_those_of_scikit_learns_pca(tmp_path, few_texts):
 
 def test_features_of_other_texts_are_refused(tmp_path, few_texts, monkeypatch):
     shipped(tmp_path, few_texts)
-    monkeypatch.setattr(reduced_features, "load_rated_texts", lambda: few_texts[:5])
-    reduced_features._identity.cache_clear()
+    monkeypatch.setattr(features_module, "load_rated_texts", lambda: few_texts[:5])
+    features_module._identity.cache_clear()
     with pytest.raises(CourseError, match="made for other texts"):
-        reduced_features.load_reduced(tmp_path / "small.npz")
+        features_module.load_reduced(tmp_path / "small.npz")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not an archive"])
 def test_a_damaged_file_says_how_to_get_it_back(tmp_path, few_texts, content):
     (tmp_path / "small.npz").write_bytes(content)
     with pytest.raises(CourseError, match="git checkout small.npz"):
-        reduced_features.load_reduced(tmp_path / "small.npz")
+        features_module.load_reduced(tmp_path / "small.npz")
 
 
 def test_the_file_that_is_shipped_is_small_and_whole():
-    assert reduced_features.shipped_path().stat().st_size < 2_000_000
-    assert torch.isfinite(reduced_features.load_reduced().rows).all()
+    assert features_module.shipped_path().stat().st_size < 2_000_000
+    assert torch.isfinite(features_module.load_reduced().rows).all()
 
 
 # --------------------------------------------------------------------------------------------------- the real one
@@ -249,11 +250,11 @@ def test_the_file_that_is_shipped_is_small_and_whole():
 
 @pytest.mark.slow
 def test_the_real_model_converts_knows_paris_and_the_shipped_features(tmp_path):
-    from course_lib.lm.text_rewards import load_gold
+    from course_lib.lm.rewards import load_gold
     from course_lib.preferences.human_ratings import load_rated_texts
 
     some = load_rated_texts()[:40]
-    shipped_rows = reduced_features.load_reduced()
+    shipped_rows = features_module.load_reduced()
     rows = features([text.text for text in some], shipped_rows.reduction.settings, progress=False)
     reduced = shipped_rows.reduction.reduce(rows)
     close = torch.nn.functional.cosine_similarity(reduced, shipped_rows.of(some))

@@ -14,7 +14,7 @@ from course_lib.lm.reward_model import (
     save_reward_model,
 )
 from course_lib.preferences.human_ratings import Comparisons
-from course_lib.rl.checkpoint import CheckpointError
+from course_lib.training.checkpoint import CheckpointError
 
 GOOD, BAD, EOS = 5, 6, 0
 

@@ -7,14 +7,13 @@ from nltk.sentiment.vader import SentimentIntensityAnalyzer
 
 from course_lib import assets
 from course_lib.errors import CourseError
-from course_lib.lm.char_tokenizer import CharTokenizer
-from course_lib.lm.corpora import short_texts
+from course_lib.lm.data import Prompts, short_texts
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.pretrain import PretrainConfig, Pretraining, next_token_loss
-from course_lib.lm.prompts import Prompts
 from course_lib.lm.recipes import bpe_tokenizer
 from course_lib.lm.sentiment import completions, mistakes, sentiment, whole_texts
 from course_lib.lm.sft import NOT_LEARNED, Examples, positive_texts, sft_targets, start_sft
+from course_lib.lm.tokenizers import CharTokenizer
 from course_lib.preferences.human_ratings import RatedText, rated_texts
 
 CHARACTERS = CharTokenizer()

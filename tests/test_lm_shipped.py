@@ -3,16 +3,14 @@
 import pytest
 import torch
 
-from course_lib.lm.bpe import BPETokenizer
-from course_lib.lm.char_tokenizer import CharTokenizer
-from course_lib.lm.corpora import short_texts
+from course_lib.lm.data import short_texts
 from course_lib.lm.generate import generate
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.metrics import score
+from course_lib.lm.rewards import PROXY_LABELS, load_proxy
 from course_lib.lm.shipped import BPE, CHAR, folder, load_gpt, load_shipped, save_gpt
-from course_lib.lm.text_rewards import PROXY_LABELS, load_proxy
-from course_lib.lm.tokenizer import begin
-from course_lib.rl.checkpoint import CheckpointError, save_checkpoint
+from course_lib.lm.tokenizers import BPETokenizer, CharTokenizer, begin
+from course_lib.training.checkpoint import CheckpointError, save_checkpoint
 
 
 @pytest.mark.parametrize("file", sorted(folder().glob("*.pt")), ids=lambda file: file.name)

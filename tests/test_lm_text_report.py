@@ -4,10 +4,10 @@ import statistics
 
 import pytest
 import torch
-from test_lm_token_ppo import SHAPE, Numbers, count_good
+from test_lm_ppo import SHAPE, Numbers, count_good
 
+from course_lib.lm.evaluation import look_at
 from course_lib.lm.gpt import GPT
-from course_lib.lm.text_report import look_at
 
 PROMPTS = torch.tensor([[0, 3], [0, 4], [0, 9], [0, 11]])
 

@@ -5,21 +5,22 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_lm_token_ppo import SHAPE, SHORT, Numbers, count_good, curve, ppo, rloo
+from test_lm_ppo import SHAPE, SHORT, Numbers, count_good, curve, ppo, rloo
 
 from course_lib.errors import CourseError
-from course_lib.lm import reward_model, text_training, token_ppo
+from course_lib.lm import ppo as token_ppo
+from course_lib.lm import reward_model, text_training
 from course_lib.lm import rloo as rloo_file
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import token_rewards
+from course_lib.lm.ppo import TokenPPO
 from course_lib.lm.reward_model import RewardModel
 from course_lib.lm.rloo import RLOO
-from course_lib.lm.token_ppo import TokenPPO
 from course_lib.preferences import bradley_terry
-from course_lib.rl import gae, ppo_loss
+from course_lib.rl import objectives
 from course_lib.rl import ppo as cartpoles_ppo
-from course_lib.rl.checkpoint import load_checkpoint
-from course_lib.rl.ppo import TrainingDiverged
+from course_lib.training.checkpoint import load_checkpoint
+from course_lib.training.resume import TrainingDiverged
 
 
 def run_of(kind, path=None, earn=token_rewards, **changes):
@@ -119,9 +120,9 @@ def test_prompts_that_only_just_fit_are_continued():
 
 def test_text_and_cartpole_share_their_losses():
     """One function each, not a copy: what lessons 02 and 03 taught is what trains here."""
-    shared = ppo_loss.clipped_policy_loss
+    shared = objectives.clipped_policy_loss
     assert shared is cartpoles_ppo.clipped_policy_loss is token_ppo.clipped_policy_loss is rloo_file.clipped_policy_loss
     assert inspect.signature(TokenPPO).parameters["policy_loss"].default is shared
-    assert token_ppo.gae is gae.gae and token_ppo.value_loss is ppo_loss.value_loss
+    assert token_ppo.gae is objectives.gae and token_ppo.value_loss is objectives.value_loss
     assert reward_model.bradley_terry_loss is bradley_terry.bradley_terry_loss
     assert text_training.TrainingDiverged is cartpoles_ppo.TrainingDiverged

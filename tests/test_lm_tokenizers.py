@@ -6,10 +6,8 @@ import pytest
 import torch
 
 from course_lib.errors import CourseError
-from course_lib.lm.bpe import BPETokenizer
-from course_lib.lm.char_tokenizer import CharTokenizer
 from course_lib.lm.shipped import BPE, load_shipped
-from course_lib.lm.tokenizer import begin, decode_until_end
+from course_lib.lm.tokenizers import BPETokenizer, CharTokenizer, begin, decode_until_end
 
 TEXTS = ["the cat sat on the mat", "the bat and the rat", "that was a great film, the best of the year"] * 20
 TRICKY = ["", " ", "  two  spaces ", "line\nend\ttab\r\n\x00", "café naïve Zürich",

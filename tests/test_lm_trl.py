@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from course_lib.lm.bpe import BPETokenizer
-from course_lib.lm.completions import completion_logprobs as token_by_token
+from course_lib.lm.generate import completion_logprobs as token_by_token
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.hf_format import save_hf
 from course_lib.lm.kl import k3, token_rewards
 from course_lib.lm.policy_gradient import completion_logprobs
 from course_lib.lm.rloo import rloo_advantages
-from course_lib.rl.ppo_loss import clipped_policy_loss, masked_mean
+from course_lib.lm.tokenizers import BPETokenizer
+from course_lib.rl.objectives import clipped_policy_loss, masked_mean
 
 PIECES = BPETokenizer.train(["the cat sat on the mat"] * 4, 262)
 SHAPE = GPTConfig(vocab_size=262, context=32, layers=2, heads=2, width=16)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from course_lib import assets
-from course_lib.preferences import vader
-from course_lib.preferences.agreement import human_ceiling, leave_one_out_agreement, mean_of_the_others, pair_accuracy
+from course_lib.preferences import word_reward
+from course_lib.preferences.evaluation import human_ceiling, leave_one_out_agreement, mean_of_the_others, pair_accuracy
 from course_lib.preferences.human_ratings import Comparisons, evaluation_comparisons
-from course_lib.preferences.vader import vader_scores
+from course_lib.preferences.word_reward import vader_scores
 
 
 def comparisons(rows):
@@ -123,11 +123,11 @@ def test_a_cache_folder_with_a_space_and_an_umlaut(tmp_path, monkeypatch):
     cache = tmp_path / "my cäche"
     shutil.copytree(assets.path("vader-lexicon"), cache / "vader-lexicon")
     monkeypatch.setenv("COURSE_CACHE", str(cache))
-    vader._analyzer.cache_clear()
+    word_reward._analyzer.cache_clear()
     try:
         assert vader_scores(["a good film"]).item() == pytest.approx(0.4404, abs=1e-4)
     finally:
-        vader._analyzer.cache_clear()
+        word_reward._analyzer.cache_clear()
 
 
 def test_one_text_in_place_of_a_list_is_refused():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.calibration import calibration_curve
 
-from course_lib.preferences.calibration import calibration
+from course_lib.preferences.evaluation import calibration
 
 
 def promises(seed, pairs, sharpen=1.0):

@@ -5,8 +5,8 @@ import pytest
 import scipy.optimize
 import torch
 
-from course_lib.preferences.annotators import fit_crowd
-from course_lib.preferences.strengths import fit_strengths
+from course_lib.preferences.bradley_terry import fit_strengths
+from course_lib.preferences.crowd import fit_crowd
 
 RELIABILITY = np.array([0.97, 0.93, 0.85, 0.50, 0.10])
 JUDGES, ITEMS = len(RELIABILITY), 8

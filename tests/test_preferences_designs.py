@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from course_lib.preferences.confidence import confidence_loss, rating_gaps
-from course_lib.preferences.human_ratings import RatedText, sample_comparisons
-from course_lib.preferences.label_designs import consensus_comparisons, majority_agreement, ranking_comparisons
+from course_lib.preferences.bradley_terry import confidence_loss
+from course_lib.preferences.crowd import consensus_comparisons, majority_agreement, ranking_comparisons
+from course_lib.preferences.human_ratings import RatedText, rating_gaps, sample_comparisons
 
 TEXTS = [RatedText("movies", str(n), f"text {n}", tuple(max(-4, min(4, n - 4 + d)) for d in (-1, 0, 0, 1, 2)))
          for n in range(9)]

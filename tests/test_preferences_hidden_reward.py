@@ -11,7 +11,7 @@ import pytest
 import torch
 from preference_loop import answered, finish, make, outcome, same
 
-from course_lib.preferences.cartpole_task import CartPoleTask
+from course_lib.preferences.cartpole import CartPoleTask
 from course_lib.preferences.hidden_reward import HideReward, RewardIsHidden, SealedReward, hide_reward
 from course_lib.rl.cartpole import VectorCartPole
 from course_lib.rl.evaluate import evaluate, greedy

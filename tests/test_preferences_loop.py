@@ -89,7 +89,7 @@ def test_verdicts_follow_the_clips_whichever_side_they_stood_on(tmp_path):
     labeler = loop.labeler(lambda left, right: "left" if left.obs[-1, 0] > right.obs[-1, 0] else "right")
     labeler.answer_scripted()
     loop.label(labeler.require())
-    flips = {row[0] for row in loop.store.connection.execute("SELECT flip FROM pairs")}
+    flips = {label.flip for label in loop.store.labels(loop.run)}
     further = loop.verdicts.first[:, -1, 0] > loop.verdicts.second[:, -1, 0]
     assert flips == {0, 1} and torch.equal(further, loop.verdicts.mu == 1)
 

@@ -10,8 +10,8 @@ from preference_loop import SMALL, STEPS, finish, make, outcome, same
 import course_lib.atomic
 from course_lib.errors import CourseError
 from course_lib.preferences.loop import LoopConfig
-from course_lib.preferences.normalise import normalise_rewards
-from course_lib.rl.checkpoint import CheckpointError
+from course_lib.preferences.reward_model import normalise_rewards
+from course_lib.training.checkpoint import CheckpointError
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_half_of_the_pairs_labelled(tmp_path, whole):
     loop.collect()
     from preference_loop import JUDGE
 
-    from course_lib.preferences.cartpole_task import scripted
+    from course_lib.preferences.cartpole import scripted
 
     loop.labeler(scripted(JUDGE)).answer_scripted(2)
     loop = make(tmp_path)

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from course_lib.preferences.rankings import pairs_from_ranking, share
-from course_lib.preferences.raters import cohen_kappa, majority_right
+from course_lib.labels.statistics import cohen_kappa, majority_right
+from course_lib.preferences.crowd import pairs_from_ranking, share
 
 
 def test_a_ranking_of_four_is_six_pairs():

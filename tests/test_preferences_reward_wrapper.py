@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.preferences.cartpole_judge import ScriptedJudge
-from course_lib.preferences.cartpole_task import SCALE
-from course_lib.preferences.preference_reward import PreferenceReward
-from course_lib.preferences.reward_ensemble import RewardConfig, RewardEnsemble
+from course_lib.preferences.cartpole import SCALE, ScriptedJudge
+from course_lib.preferences.reward_model import PreferenceReward, RewardConfig, RewardEnsemble
 from course_lib.rl.cartpole import ANGLE_LIMIT, X_LIMIT, VectorCartPole
 from course_lib.rl.evaluate import evaluate
 

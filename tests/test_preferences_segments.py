@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.preferences.cartpole_judge import ScriptedJudge, mark
-from course_lib.preferences.cartpole_task import SCALE, CartPoleTask, falls
-from course_lib.preferences.normalise import normalise_rewards
-from course_lib.preferences.reward_ensemble import RewardConfig, RewardEnsemble
+from course_lib.preferences.cartpole import SCALE, CartPoleTask, ScriptedJudge, falls, mark
+from course_lib.preferences.reward_model import RewardConfig, RewardEnsemble, normalise_rewards
 from course_lib.preferences.segments import Segment, cut_segments, stack
 
 

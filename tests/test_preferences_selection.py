@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.preferences.cartpole_task import SCALE, falls
-from course_lib.preferences.reward_ensemble import RewardConfig, RewardEnsemble
-from course_lib.preferences.segments import Segment
-from course_lib.preferences.selection import contrast, disagreement, most_disputed, random_pairs
+from course_lib.preferences.cartpole import SCALE, falls
+from course_lib.preferences.reward_model import RewardConfig, RewardEnsemble
+from course_lib.preferences.segments import Segment, contrast, disagreement, most_disputed, random_pairs
 
 ENSEMBLE = RewardEnsemble(SCALE, RewardConfig(members=3, hidden=8))
 

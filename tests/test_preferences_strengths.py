@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from course_lib.preferences.sound_quality import MODES, RUNS, sound_quality_wins
-from course_lib.preferences.strengths import fit_strengths
+from course_lib.preferences.bradley_terry import fit_strengths
+from course_lib.preferences.human_ratings import MODES, RUNS, sound_quality_wins
 
 
 def loss_and_gradient(rest, wins):

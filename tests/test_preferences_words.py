@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from course_lib.preferences import learning_curve as curve
+from course_lib.preferences import evaluation as curve
 from course_lib.preferences.bradley_terry import bradley_terry_loss
 from course_lib.preferences.human_ratings import Comparisons, rated_texts, sample_comparisons
 from course_lib.preferences.word_reward import WordReward, fit_word_reward, validation_loss, words

@@ -6,8 +6,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from course_lib.rl.gae import gae
-from course_lib.rl.returns import discounted_returns
+from course_lib.rl.objectives import discounted_returns, gae
 
 
 @pytest.mark.parametrize(("gamma", "lam"), [(0.99, 0.95), (1.0, 1.0), (0.9, 0.0), (0.5, 0.8)])

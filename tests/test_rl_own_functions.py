@@ -3,10 +3,9 @@
 import torch
 
 from course_lib.rl.cartpole import VectorCartPole
-from course_lib.rl.gae import gae
 from course_lib.rl.networks import ActorCritic
+from course_lib.rl.objectives import clipped_policy_loss, gae
 from course_lib.rl.ppo import PPO, PPOConfig
-from course_lib.rl.ppo_loss import clipped_policy_loss
 
 CONFIG = PPOConfig(total_steps=512, num_steps=32, minibatch_size=64, entropy_coefficient=0.0,
                    normalise_advantages=False)

@@ -9,11 +9,12 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from course_lib.rl.cartpole import VectorCartPole, fallen
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from course_lib.rl.evaluate import evaluate, greedy
 from course_lib.rl.networks import ActorCritic, GaussianActorCritic
-from course_lib.rl.ppo import PPO, PPOConfig, TrainingDiverged
+from course_lib.rl.ppo import PPO, PPOConfig
 from course_lib.rl.vector_envs import make_vector
+from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.training.resume import TrainingDiverged
 
 SHORT_ROLLOUT = 8 * 32               # agent steps: 8 environments, 32 steps
 SHORT = PPOConfig(total_steps=6 * SHORT_ROLLOUT, num_steps=32, minibatch_size=128, checkpoint_every=2, seed=3)

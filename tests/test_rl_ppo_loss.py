@@ -10,8 +10,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from course_lib.rl.cartpole import VectorCartPole
 from course_lib.rl.networks import ActorCritic
+from course_lib.rl.objectives import approximate_kl, clip_fraction, clipped_policy_loss, value_loss
 from course_lib.rl.ppo import PPO, PPOConfig
-from course_lib.rl.ppo_loss import approximate_kl, clip_fraction, clipped_policy_loss, value_loss
 from course_lib.rl.rollout import Rollout
 
 T, N = 64, 4

@@ -4,9 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
-from course_lib.rl import shipped
-from course_lib.rl.ablation import VARIANTS, ablate
-from course_lib.rl.checkpoint import CheckpointError
+from course_lib.rl import settings
 from course_lib.rl.evaluate import evaluate, greedy, sampled
 from course_lib.rl.settings import (
     CARTPOLE,
@@ -15,7 +13,10 @@ from course_lib.rl.settings import (
     LUNAR_LANDER,
     ONLY_PROGRESS,
     SCORE_EVERY_STEP,
+    VARIANTS,
+    ablate,
 )
+from course_lib.training.checkpoint import CheckpointError
 
 SETTINGS = (CARTPOLE, CARTPOLE_CLEANRL, LEGS_EVERY_STEP, LUNAR_LANDER, SCORE_EVERY_STEP)
 
@@ -53,13 +54,13 @@ def test_an_ablation_runs_each_variant_with_each_seed():
 
 def test_the_shipped_landers_do_what_the_lesson_says():
     """Each earns more than the good lander under the slip it was trained on, and less under the reward as written."""
-    lander, _ = shipped.load_agent(shipped.LANDER)
+    lander, _ = settings.load_agent(settings.LANDER)
     landings = evaluate(LUNAR_LANDER.make_envs(6), sampled(lander))
     assert landings.mean >= 200 and landings.lengths.max() < 1000
-    slipped = {shipped.LANDER_ONLY_PROGRESS: ONLY_PROGRESS, shipped.LANDER_LEGS_EVERY_STEP: LEGS_EVERY_STEP,
-               shipped.LANDER_SCORE_EVERY_STEP: SCORE_EVERY_STEP}
+    slipped = {settings.LANDER_ONLY_PROGRESS: ONLY_PROGRESS, settings.LANDER_LEGS_EVERY_STEP: LEGS_EVERY_STEP,
+               settings.LANDER_SCORE_EVERY_STEP: SCORE_EVERY_STEP}
     for name, setting in slipped.items():
-        agent, facts = shipped.load_agent(name)
+        agent, facts = settings.load_agent(name)
         assert facts["trained_on"] == setting.task
         truly = evaluate(LUNAR_LANDER.make_envs(6), sampled(agent))
         assert truly.mean < landings.mean - 80, name
@@ -74,7 +75,7 @@ def test_the_shipped_landers_do_what_the_lesson_says():
 def test_a_missing_or_foreign_checkpoint_is_said_in_words(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_ROOT", str(tmp_path))
     with pytest.raises(CheckpointError, match="no lander.pt"):
-        shipped.load_agent(shipped.LANDER)
-    shipped.save_checkpoint(shipped.folder() / shipped.LANDER, {"network": {"a": 1}, "facts": {}})
+        settings.load_agent(settings.LANDER)
+    settings.save_checkpoint(settings.folder() / settings.LANDER, {"network": {"a": 1}, "facts": {}})
     with pytest.raises(CheckpointError, match="another network.*git checkout"):
-        shipped.load_agent(shipped.LANDER)
+        settings.load_agent(settings.LANDER)

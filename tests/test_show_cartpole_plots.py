@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.show import cartpole_plots as plots
+from course_lib.show import preference_plots as plots
 
 
 @pytest.fixture(autouse=True)

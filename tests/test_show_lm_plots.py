@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from course_lib.show import lm_plots
-from course_lib.show.sample_table import sample_table
+from course_lib.show.tables import sample_table
 
 FIGURES = {
     "attention": lambda: lm_plots.attention_maps(np.tril(np.ones((2, 3, 3))), ["a", "b", "c"], ["one", "two"], "T"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from course_lib.preferences.sound_quality import MODES, RUNS, sound_quality_wins
+from course_lib.preferences.human_ratings import MODES, RUNS, sound_quality_wins
 from course_lib.show import palette
 from course_lib.show import preference_plots as plots
 

@@ -8,7 +8,7 @@ import mini_course
 import pytest
 
 from course_lib import workspace
-from course_lib.authoring.solutions import STUB
+from course_lib.authoring.render import STUB
 
 MINE = {"cell_type": "code", "id": "scratch", "metadata": {"collapsed": True}, "execution_count": 3,
         "outputs": [{"output_type": "stream", "name": "stdout", "text": ["é \\u2028 7\n"]}], "source": ["print('é 7')"]}

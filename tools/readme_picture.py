@@ -19,10 +19,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser import FLAGS, Lab, find_chromium, run_cell, wait_for_notebook, write_notebook  # noqa: E402
 
-from course_lib.preferences.agreement import human_ceiling, pair_accuracy  # noqa: E402
+from course_lib.preferences.evaluation import human_ceiling, learning_curve, pair_accuracy  # noqa: E402
 from course_lib.preferences.human_ratings import evaluation_comparisons  # noqa: E402
-from course_lib.preferences.learning_curve import learning_curve  # noqa: E402
-from course_lib.preferences.vader import vader_scores  # noqa: E402
+from course_lib.preferences.word_reward import vader_scores  # noqa: E402
 from course_lib.show import palette, preference_plots  # noqa: E402
 
 TARGET = ROOT / "assets" / "pictures" / "label_and_learn.png"
@@ -31,9 +30,9 @@ SIZES = (300, 1_000, 3_000, 10_000, 30_000)
 
 CELL = """
 from pathlib import Path
-from course_lib.preferences.cartpole_task import CartPoleTask
+from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.cartpole import CartPoleTask
 from course_lib.preferences.loop import PreferenceLoop
-from course_lib.preferences.store import PreferenceStore
 
 loop = PreferenceLoop(CartPoleTask(), PreferenceStore(Path("labels.sqlite")), Path("loop"), run="cartpole")
 loop.collect()

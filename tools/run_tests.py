@@ -41,7 +41,7 @@ class Stage:
 
 
 STAGES = (
-    Stage("lint", "ruff over everything", (sys.executable, "-m", "ruff", "check", "--no-cache", "."), 10),
+    Stage("lint", "ruff over everything, and the layers of course_lib", (sys.executable, "tools/lint.py"), 15),
     Stage("build", "the notebooks are what lessons/ says", (*COURSE, "build", "--check"), 30),
     Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 90),
     Stage("units", "unit tests", (*PYTEST, "-n", "2", "-m", "not slow and not browser", "tests",
@@ -115,7 +115,7 @@ def stop(process: subprocess.Popen) -> None:
 
 def table(results: list[Result]) -> str:
     """The closing table: stage, verdict, seconds, budget, and a warning where it took longer."""
-    rows = [f"{"stage":<10} {'result':<8} {'seconds':>8} {'budget':>7}"]
+    rows = [f"{'stage':<10} {'result':<8} {'seconds':>8} {'budget':>7}"]
     for result in results:
         over = "  over budget" if result.seconds > result.stage.budget else ""
         row = f"{result.stage.name:<10} {result.verdict:<8} {result.seconds:>8.1f} {result.stage.budget:>7}"

@@ -1,16 +1,19 @@
 """Many games at once behind Gymnasium's `VectorEnv`: encoded observations, and the score kept or sealed. Lesson 05.
 
 With `seal_score=True` a step's rewards are nan: whoever learns from preferences cannot use the score, not even by
-mistake. It goes into a `SealedScore`, whose `read` is for the evaluator alone (lesson 06).
+mistake. It goes into a `SealedScore`, whose `read` is for the evaluator alone (lesson 06). `film` plays a few seconds
+and returns them as pictures.
 """
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from torch import nn
 
-from course_lib.atari.encoders import Encoder
-from course_lib.atari.games import Game, emulators, find_game
+from course_lib.atari.encoders import BinaryFrames, Encoder
+from course_lib.atari.games import Game, emulators, find_game, in_colour
+from course_lib.rl.evaluate import greedy, sampled
 
 
 class SealedScore:
@@ -102,3 +105,24 @@ class AtariEnvs(VectorEnv):
     def _forget(self) -> None:
         self._returns = np.zeros(self.num_envs)
         self._frames: list[np.ndarray] = []
+
+
+PLAY_SEED = 2_000_000                   # far from the seeds of training and of fresh games
+
+
+def film(network: nn.Module, game: str | Game = "pong", encoder: Encoder | None = None, steps: int = 150,
+         after: int = 15, seed: int = 0, greedily: bool = False) -> list[np.ndarray]:
+    """One game as a person is shown it: `steps` frames (H, W, 3) uint8, 15 a second, without the score.
+
+    encoder: what the network sees, `BinaryFrames` by default. after: steps played before the film begins (Pong's first
+    serve takes 15). greedily: always the likeliest action; else actions are drawn as in training. Raises UnknownGame.
+    """
+    envs = AtariEnvs(game, 1, encoder or BinaryFrames(game), keep_frames=True)
+    policy = greedy(network) if greedily else sampled(network, seed)
+    try:
+        obs, _ = envs.reset(seed=PLAY_SEED + seed)
+        for _ in range(after + steps):
+            obs, *_ = envs.step(policy(obs))
+        return list(in_colour(envs.take_frames()[after:, 0], envs.game))
+    finally:
+        envs.close()

@@ -7,7 +7,7 @@ Departures from Christiano et al. (2017), "Deep reinforcement learning from huma
 - the policy sees 2 binary frames of 80 x 40 cells; the reward model reads every second row of them by one small
   convolution summed over rows, not by their four-layer network; ensembles are resampled by weights (fit_reward.py);
 - pairs are random by default: half of them tie, and disagreement between members did not pick better ones;
-- GAE stops where the ball leaves the screen (boundaries.py), which tells that a rally ended, not who won it;
+- GAE stops where the ball leaves the screen (pong.py), which tells that a rally ended, not who won it;
 - the predicted reward of a step is read from what the step led to;
 - the learning rate rises slowly, and 60 labels come before any training. The first reward models know little, and an
   agent that takes long steps after them may settle into losing before they know better (with 40 first labels, one seed
@@ -23,11 +23,11 @@ import torch
 
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.fit_reward import Fit, FitConfig, RewardFitter, Standardiser
-from course_lib.atari.from_score import NUM_ENVS, pong_config
 from course_lib.atari.pair_selection import PairSelection, random_pairs
+from course_lib.atari.pong import NUM_ENVS, pong_config
 from course_lib.atari.reward_models import RewardEnsemble
 from course_lib.atari.segments import Preference, Segment, cut_segments
-from course_lib.atari.tracks import TRACKS
+from course_lib.atari.tasks import TRACKS
 from course_lib.rl.ppo import PPO, PPOConfig, Progress
 from course_lib.rl.rollout import Rollout
 

@@ -19,9 +19,9 @@ from course_lib.atari.preference_checkpoint import load_run, save_run
 from course_lib.atari.questions import ask, scripted_by
 from course_lib.atari.segments import Segment
 from course_lib.errors import CourseError
-from course_lib.labeling.labeler import Labeler
-from course_lib.preferences.records import Preference
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.labeler import Labeler
+from course_lib.labels.records import Preference
+from course_lib.labels.store import PreferenceStore
 from course_lib.rl.ppo import Progress
 
 DRAWS = 5                               # attempts to bring as many different pairs as a round wants
@@ -102,6 +102,4 @@ class LabelRounds:
         return round == self.round
 
     def _questions(self, round: int) -> set[int]:
-        rows = self.store.connection.execute(
-            "SELECT question_id FROM questions WHERE run = ? AND round = ? AND repeat_of IS NULL", (self.name, round))
-        return {row[0] for row in rows}
+        return set(self.store.questions_of(self.name, round))

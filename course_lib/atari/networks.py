@@ -1,16 +1,16 @@
-"""One small network for playing, with two heads: which action, and how well it is going. Lesson 05.
+"""Actor-critic networks for Atari: one small network with two heads, an action and a value estimate. Lesson 05.
 
 The layer that matters is the first: it looks at squares of 32 x 32 pixels, every 16 pixels, which leaves a 9 x 9 grid,
-fine enough to say where the ball is. A second convolution down to 3 x 3, as in large networks for large frames, throws
-the ball's place away (coarse.py; shown in lesson 05).
+fine enough to say where the ball is. The counter-example is at the end of the file: large networks for large frames put
+convolution upon convolution. On a court of 160 x 160 pixels a second convolution leaves 3 x 3 places, each of which
+looks at 80 x 80 pixels, a quarter of the court, and the ball's place is lost. Measured by benchmarks/pong_parts.py.
 """
 
 import torch
 from torch import nn
 
-from course_lib.atari.soft_bins import BINNED, binned
-from course_lib.rl.distributions import Categorical
-from course_lib.rl.networks import orthogonal
+from course_lib.atari.encoders import BINNED, binned
+from course_lib.rl.networks import Categorical, orthogonal
 
 
 class FrameAgent(nn.Module):
@@ -58,7 +58,7 @@ class ObjectAgent(nn.Module):
 
 
 class BinnedObjectAgent(ObjectAgent):
-    """ObjectAgent for Pong's ten numbers that reads places in soft bins (soft_bins.py). 29,700 weights.
+    """ObjectAgent for Pong's ten numbers that reads places in soft bins (encoders.py). 29,700 weights.
 
     A small network is slow at telling near numbers apart, and Pong is decided by a few pixels.
     """
@@ -73,3 +73,18 @@ class BinnedObjectAgent(ObjectAgent):
 
     def forward(self, obs: torch.Tensor) -> tuple[Categorical, torch.Tensor]:
         return super().forward(binned(obs))
+
+
+class CoarseAgent(FrameAgent):
+    """`FrameAgent` with a second convolution: obs (B, C, rows, 40) -> a 3 x 3 grid of features -> the heads."""
+
+    def __init__(self, actions: int = 3, channels: int = 2, hidden: int = 128, filters: int = 32,
+                 rows: int = 80, seed: int = 0):
+        super().__init__(actions, channels, hidden, rows, seed)
+        draw = torch.Generator().manual_seed(seed)
+        squares = nn.Conv2d(channels, 16, kernel_size=(rows // 5, 8), stride=(rows // 10, 4))
+        self.trunk = nn.Sequential(
+            orthogonal(squares, generator=draw), nn.ReLU(),                                           # (B, 16, 9, 9)
+            orthogonal(nn.Conv2d(16, filters, kernel_size=4, stride=2), generator=draw), nn.ReLU(),   # (B, 32, 3, 3)
+            nn.Flatten(),                                                                             # (B, 288)
+            orthogonal(nn.Linear(filters * 3 * 3, hidden), generator=draw), nn.ReLU())                # (B, hidden)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from course_lib.atari.boundaries import ball_seen
+from course_lib.atari.pong import ball_seen
 from course_lib.atari.reward_models import RewardEnsemble
 from course_lib.atari.segments import Segment
 

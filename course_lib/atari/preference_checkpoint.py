@@ -14,7 +14,7 @@ import torch
 from course_lib.atari.fit_reward import Fit
 from course_lib.atari.from_preferences import AtariFromPreferences
 from course_lib.atari.segments import Preference, Segment
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 
 def save_run(run: AtariFromPreferences, path: Path) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 from course_lib.atari.games import Game
 from course_lib.atari.segments import Segment, clip_for_people
-from course_lib.labeling.pictures import frames as frames_of
-from course_lib.preferences.records import Item
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels.media import frames as frames_of
+from course_lib.labels.records import Item
+from course_lib.labels.store import PreferenceStore
 
 ZOOM = 2                                # a court of 160 x 160 is shown as 320 x 320
 WORDS = {1.0: "left", 0.0: "right", 0.5: "equal"}

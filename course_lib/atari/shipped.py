@@ -1,14 +1,20 @@
-"""The small trained agents that lessons 05 and 06 open with, so that nobody has to train before watching one play.
+"""The small trained agents that lessons 05 and 06 open with, and the stored results of the Atari benchmarks.
 
-They were made by this course's own code on the machine named in benchmarks/results, from the true score (lesson 05) and
-from scripted labels (lesson 06), and are rebuilt by
+The agents were made by this course's own code on the machine named in benchmarks/results: for Pong from the true score
+(lesson 05) and from synthetic labels (lesson 06), for Donkey Kong one from the score and two from preferences for
+climbing (lesson 06; none gets to the top, and the lesson shows where they stop). They are rebuilt by
 
     python benchmarks/pong.py pixels-true --seeds 0 --ship
     python benchmarks/pong.py pixels-400 --seeds 0 --ship
+    python benchmarks/donkey_kong.py score --ship
+    python benchmarks/donkey_kong.py preferences --ship
+    python benchmarks/donkey_kong.py ladders --ship
 
-Files hold only numbers and words (`torch.load(weights_only=True)`), weights in half precision.
+Files hold only numbers and words (`torch.load(weights_only=True)`), weights in half precision. `measured` reads what
+the benchmarks recorded, for the tables and figures of the lessons: a dict a line.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +23,10 @@ from torch import nn
 
 from course_lib.atari.networks import FrameAgent
 from course_lib.atari.reward_models import RewardEnsemble, RowPooledReward
+from course_lib.atari.tasks import TRACKS
+from course_lib.errors import CourseError
 from course_lib.paths import root
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 FROM_SCORE, FROM_PREFERENCES = "pong_from_score.pt", "pong_from_preferences.pt"
 
@@ -62,3 +70,44 @@ def load_shipped(name: str) -> Shipped:
 
 def _halved(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: weight.half() for name, weight in network.state_dict().items()}
+
+
+KONG_TRACK = TRACKS["donkey kong objects"]
+
+
+def save_kong(job: str, agent: nn.Module, facts: dict) -> None:
+    """Write the agent of a job, "score", "preferences" or "ladders", with the facts of its run; about 12 kB."""
+    weights = {name: weight.half() for name, weight in agent.state_dict().items()}
+    save_checkpoint(folder() / f"donkey_kong_{job}.pt", {"agent": weights, "facts": facts})
+
+
+def load_kong(job: str) -> tuple[nn.Module, dict]:
+    """(agent, facts of its run). Raises CheckpointError when the file cannot be used."""
+    name = f"donkey_kong_{job}.pt"
+    state = load_checkpoint(folder() / name)
+    agent = KONG_TRACK.agent()
+    try:
+        agent.load_state_dict(state["agent"])
+        return agent.eval(), state["facts"]
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"{name} holds another network than this course's ({type(error).__name__}). Get the file "
+                              f"back with `git checkout assets/checkpoints/{name}`, or rebuild it with `python "
+                              f"benchmarks/donkey_kong.py {job} --ship`.") from error
+
+
+class NotMeasured(CourseError):
+    """A benchmark has no results in this checkout; the message says which command measures it."""
+
+
+def measured(job: str, script: str = "pong") -> list[dict]:
+    """The lines of benchmarks/results/pong_<job>.jsonl, by seed where they have one. Raises NotMeasured.
+
+    script: the program in benchmarks/ that writes them, for the message.
+    """
+    path = root() / "benchmarks" / "results" / f"pong_{job}.jsonl"
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except FileNotFoundError:
+        raise NotMeasured(f"benchmarks/results/{path.name} is not there: get it back with `git checkout`, or measure "
+                          f"it with `python benchmarks/{script}.py`.") from None
+    return sorted(lines, key=lambda line: line.get("seed", 0))

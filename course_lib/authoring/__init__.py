@@ -1,1 +1,1 @@
-"""From `lessons/NN_slug/` to the notebooks that learners open: `course build`, and the kill matrix `course answers`."""
+"""From `lessons/NN_slug/` to the notebooks that learners open: `course build`; the answer matrix: `course answers`."""

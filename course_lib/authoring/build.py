@@ -5,9 +5,9 @@ import sys
 
 from course_lib import paths
 from course_lib.authoring import notebook_file
+from course_lib.authoring.render import FOLDERS, views
 from course_lib.authoring.rules import faults
 from course_lib.authoring.source import Lesson, lessons
-from course_lib.authoring.views import FOLDERS, views
 from course_lib.errors import CourseError
 
 CELL_SECONDS = 900
@@ -112,9 +112,3 @@ def _say_missing(lesson: Lesson) -> int:
 def _say_orphan(path: str) -> bool:
     print(f"{path} has no lesson: delete it (`git rm {path}`).", file=sys.stderr)
     return True
-
-
-if __name__ == "__main__":
-    from course_lib.cli import main
-
-    sys.exit(main(["build", *sys.argv[1:]]))

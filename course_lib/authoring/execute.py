@@ -12,8 +12,8 @@ from nbformat import NotebookNode
 
 import course_lib
 from course_lib import kernel
-from course_lib.authoring import notebook_file, prose, scrub
-from course_lib.authoring.views import METADATA
+from course_lib.authoring import clean_outputs, notebook_file, prose
+from course_lib.authoring.render import METADATA
 from course_lib.errors import CourseError
 
 LARGE = 2_000_000        # bytes: beyond that a notebook is slow to open on the web
@@ -87,8 +87,8 @@ def _store(notebook: NotebookNode, path: Path, widgets: dict, work: Path) -> Non
         if cell.cell_type != "code":
             continue
         try:
-            cell.outputs = scrub.outputs(cell, widgets, work)
-        except scrub.ErrorOutput as error:
+            cell.outputs = clean_outputs.outputs(cell, widgets, work)
+        except clean_outputs.ErrorOutput as error:
             raise _failed(path, notebook, index, f"an output holds an error: {error}") from None
         if prose.has_wordless_picture(cell.outputs):
             raise _failed(path, notebook, index, "a picture without alt text: use show(figure, alt)")

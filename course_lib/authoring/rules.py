@@ -7,7 +7,7 @@ import ast
 import re
 from collections import Counter
 
-from course_lib.authoring import leaks, prose, registry, solutions
+from course_lib.authoring import clean_outputs, prose, render
 from course_lib.authoring.source import Cell, Fault, Lesson, SourceError, read_cells
 
 MAX_LINES = 30
@@ -22,7 +22,7 @@ _CHECK_CALL = re.compile(r"""\bcheck\(\s*["'](\d\d\.\d+)["']""")
 def faults(lesson: Lesson) -> list[Fault]:
     """Every fault in a lesson's sources; an empty list means that it can be built (or that nothing is there yet)."""
     found: list[Fault] = []
-    exercises = registry.exercises_of(lesson.number)
+    exercises = render.exercises_of(lesson.number)
     for path in (lesson.lesson, lesson.exercises):
         if not path.exists():
             continue
@@ -36,7 +36,7 @@ def faults(lesson: Lesson) -> list[Fault]:
         found += prose.opening_and_ending(cells)
         if has_exercises:
             found += _against_registry(lesson, cells, exercises)
-            found += leaks.in_source(cells)
+            found += clean_outputs.in_source(cells)
     return found
 
 
@@ -46,7 +46,7 @@ def _in_cell(cell: Cell, exercises: dict, has_exercises: bool) -> list[Fault]:
         found += prose.images(cell) + prose.links(cell)
         for number, line in enumerate(cell.source.split("\n"), start=1):
             for name in re.findall(r"\{\{\s*exercise.*?\}\}", line):
-                known = registry.PLACEHOLDER.fullmatch(name)
+                known = render.PLACEHOLDER.fullmatch(name)
                 if not known:
                     found.append(cell.fault(f"{name} is not a placeholder: write {{{{exercise 03.2}}}}", number))
                 elif known[1] not in exercises:
@@ -75,19 +75,19 @@ def _tags(cell: Cell, has_exercises: bool) -> list[Fault]:
 
 def _code(cell: Cell) -> list[Fault]:
     try:
-        blocks = solutions.blocks(cell.source)
-    except solutions.SolutionError as error:
+        blocks = render.blocks(cell.source)
+    except render.SolutionError as error:
         return [cell.fault(str(error), error.line)]
     found = []
     if blocks and not any(tag.startswith("exercise:") for tag in cell.tags):
         found.append(cell.fault('a solution in a cell without the tag "exercise:NN.N"', blocks[0].begin))
-    lines = solutions.fill(cell.source).split("\n")
+    lines = render.fill(cell.source).split("\n")
     if len(lines) > MAX_LINES:
         found.append(cell.fault(f"{len(lines)} lines of code; a cell has at most {MAX_LINES}: one idea each"))
     for number, line in enumerate(cell.source.split("\n"), start=1):
         if _NBVAL.search(line):
             found.append(cell.fault("this asks the tests to look away: say what is expected with expect(...)", number))
-    for view in (solutions.fill, solutions.strip):
+    for view in (render.fill, render.strip):
         try:
             _parse(view(cell.source))
         except SyntaxError as error:
@@ -100,7 +100,7 @@ def _against_registry(lesson: Lesson, cells: list[Cell], exercises: dict) -> lis
     tagged = {"exercise": Counter(), "check": Counter(), "heading": Counter()}
     found = []
     for cell in cells:
-        tagged["heading"].update(registry.PLACEHOLDER.findall(cell.source) if cell.kind == "markdown" else ())
+        tagged["heading"].update(render.PLACEHOLDER.findall(cell.source) if cell.kind == "markdown" else ())
         for what, key in (match.groups() for tag in cell.tags if (match := _EXERCISE_TAG.fullmatch(tag))):
             tagged[what][key] += 1
             if key not in exercises:

@@ -1,17 +1,16 @@
 """The check engine. A lesson's cases need four names: `exercise`, `Fail`, `close`, `shape_is`.
 
 registry   what an exercise is, and the file of cases of each lesson
-compare    close and shape_is: comparisons that say what differs and why it might
-running    one learner's function against all cases, safely
-checking   check(...) in a notebook: run, show a card, save
-hints, own, claims, scoreboard, store       hint, mine, expect, board and the progress file
+compare    close, shape_is and Fail: comparisons that say what differs and why it might
+checking   check(...) in a notebook: one learner's function against all cases, safely; show a card, save
+hints, mine, expect, progress, store        hint, mine, expect, board and the progress file
 
 The names are looked up when first used: the progress file can be read without loading torch.
 """
 
 from importlib import import_module
 
-_HOMES = {"exercise": "registry", "Fail": "fail", "close": "compare", "shape_is": "compare"}
+_HOMES = {"exercise": "registry", "Fail": "compare", "close": "compare", "shape_is": "compare"}
 
 __all__ = ["Fail", "close", "exercise", "shape_is"]
 

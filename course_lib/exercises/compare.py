@@ -1,9 +1,11 @@
-"""Compare what a learner's function gave with what it should have given, and say in words what differs.
+"""What a case uses: `close` and `shape_is` compare an answer with the right one, `Fail` says in words what differs.
 
 An answer in another number type passes where the values are right: float64, numpy scalars and arrays, plain numbers.
 Tensors of whole numbers or of True/False where fractions are expected do not: they break the next step of the lesson.
+A wrong array that is the right one in disguise is recognised: sign turned, scaled, shifted, reversed.
 """
 
+import math
 import types
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +14,66 @@ import numpy as np
 import torch
 
 from course_lib.exercises.describe import describe, number, shape
-from course_lib.exercises.fail import Fail
-from course_lib.exercises.patterns import same_but
+
+
+class Fail(AssertionError):
+    """An answer is wrong, told as a teacher would: what was called, what was expected, what came, the likely mistake.
+
+    Args:
+        call: the call as one would type it; left empty, the engine writes the last call it made.
+        expected, got: a text, or any value, which is then described with its shape and type.
+        mistake: one or two sentences on what probably went wrong and what to look at.
+
+    Used by every lesson's cases in `course_lib/exercises/cases/`.
+    """
+
+    def __init__(self, call: str = "", expected: Any = "", got: Any = "", mistake: str = "") -> None:
+        super().__init__(call, expected, got, mistake)
+        self.call = call
+        self.expected = expected if isinstance(expected, str) else describe(expected)
+        self.got = got if isinstance(got, str) else describe(got)
+        self.mistake = mistake
+
+    def __str__(self) -> str:
+        rows = (("called", self.call), ("expected", self.expected), ("got", self.got), ("likely", self.mistake))
+        return "\n".join(f"{name:9}{text}" for name, text in rows if text)
+
+
+def same_but(got: torch.Tensor, expected: torch.Tensor) -> str | None:
+    """A sentence when one simple step leads from `got` to `expected` (float64, one shape), else None."""
+
+    def equal(other: torch.Tensor) -> bool:
+        return bool(torch.isclose(other, expected, rtol=1e-4, atol=1e-6).all())
+
+    if not bool(torch.isfinite(got).all() and torch.isfinite(expected).all()) or not bool(expected.any()):
+        return None
+    if equal(-got):
+        return "The numbers are right and the sign is turned round: is a minus missing, or one too many?"
+    if got.numel() == 1:
+        return _multiple(float(got / expected))
+    if float(expected.max() - expected.min()) < 1e-6:
+        return None
+    if got.ndim == 1 and equal(got.flip(0)):
+        return "The numbers are right, in reverse order."
+    factor = float((got * expected).sum() / (expected * expected).sum())
+    if abs(factor) > 1e-6 and equal(got / factor):
+        return (f"Every value is {number(factor)} times the expected one: is a factor missing, or a sum in place of a "
+                "mean?")
+    shift = float((got - expected).mean())
+    if equal(got - shift):
+        return f"Every value is off by the same {number(shift)}: is something not added, or not subtracted?"
+    return None
+
+
+def _multiple(ratio: float) -> str | None:
+    """A sentence when one number is 2 to 10 times another, or that part of it."""
+    for n in range(2, 11):
+        for factor, words in ((n, f"{n} times"), (1 / n, f"1/{n} of")):
+            if math.isclose(ratio, factor, rel_tol=1e-4):
+                return (f"The value is {words} the expected one: is a factor wrong, or a sum taken in place of a mean "
+                        "(or a mean in place of a sum)?")
+    return None
+
 
 Numbers = torch.Tensor | np.ndarray | np.generic | float | int | bool | list | tuple
 Likely = Sequence[tuple[Numbers, str]]

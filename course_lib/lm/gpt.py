@@ -2,20 +2,120 @@
 
 Sources: A. Radford et al. (2019), "Language models are unsupervised multitask learners", section 2.3; the sizes of its
 first weights as there, smaller. `hf_format.py` holds the promise: the logits are those of transformers' GPT-2.
-Dropout stands where GPT-2 has it, except on the attention weights, and is off unless `Pretraining` switches it on.
+
+- Causal self-attention in six lines, and the fast version that trains. Source: A. Vaswani et al. (2017), "Attention is
+  all you need", section 3.2.1 and equation 1. Section 7.5; exercise 07.1.
+- The KV cache: a token's key and value depend on earlier tokens only, and those no longer change while we generate, so
+  they are kept. Section 7.10.
+- Dropout (N. Srivastava et al. 2014) stands where GPT-2 has it, except on the attention weights, and is off unless
+  `Pretraining` switches it on. torch's own draws a random number for each entry, which took a seventh of a training
+  step of the course's small models; here one 64-bit number decides over eight entries, a byte each.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.errors import CourseError
-from course_lib.lm.attention import AttentionFunction, fast_causal_attention
-from course_lib.lm.dropout import ByteDropout
-from course_lib.lm.kv_cache import KVCache
+
+
+class ByteDropout(nn.Module):
+    """While training each entry is 0 with probability `p`, rounded to 1/256, and the others grow so that means stay.
+
+    x: any shape -> the same shape. Raises ValueError for a share outside 0 to 1 (1 itself excluded).
+    """
+
+    def __init__(self, p: float = 0.0):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not 0 <= self.p < 1:
+            raise ValueError(f"dropout leaves out a share of at least 0 and less than 1, not {self.p}")
+        out_of_256 = min(round(self.p * 256), 255)
+        if not self.training or out_of_256 == 0:
+            return x
+        draws = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-2**63, None)
+        keep = draws.view(torch.uint8)[:x.numel()].view(x.shape) >= out_of_256
+        return x * (keep.to(x.dtype) * (256 / (256 - out_of_256)))
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+AttentionFunction = Callable[[Tensor, Tensor, Tensor], Tensor]      # called as `causal_attention` is
+
+
+def causal_mask(queries: int, keys: int) -> Tensor:
+    """(queries, keys) bool: True where a key lies in a query's future and must not be seen.
+
+    The queries are the newest positions: with 5 keys and 2 queries, the queries stand at places 3 and 4.
+    """
+    places = torch.arange(keys - queries, keys)                             # (queries,) where each query stands
+    return torch.arange(keys) > places[:, None]                             # (queries, keys)
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Each position mixes the values of itself and of earlier positions, by how well its query fits their keys.
+
+    q: (B, H, Q, D). k, v: (B, H, K, D), K >= Q; the queries are the last Q of the K positions. Returns (B, H, Q, D).
+    """
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])               # (B, H, Q, K)
+    future = causal_mask(q.shape[-2], k.shape[-2]).to(q.device)             # (Q, K)
+    scores = scores.masked_fill(future, float("-inf"))                      # (B, H, Q, K)
+    weights = scores.softmax(dim=-1)                                        # (B, H, Q, K), each row sums to 1
+    return weights @ v                                                      # (B, H, Q, D)
+
+
+def fast_causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The same numbers as `causal_attention`: scores, scale and mask in one operation, the mask kept from last time.
+
+    On two cores in 16-bit numbers this trains faster than torch's fused `scaled_dot_product_attention`, whose way back
+    is slow there (benchmarks/results/text_train-speed.jsonl).
+    """
+    B, H, Q, D = q.shape
+    bias = _bias(Q, k.shape[2], q.dtype, q.device)                          # (Q, K): 0, and -inf in the future
+    scores = torch.baddbmm(bias, q.reshape(B * H, Q, D), k.reshape(B * H, -1, D).transpose(1, 2), alpha=D ** -0.5)
+    mixed = scores.softmax(dim=-1) @ v.reshape(B * H, -1, D)                # (B * H, Q, K) @ (B * H, K, D)
+    return mixed.view(B, H, Q, D)
+
+
+@lru_cache(maxsize=8)
+def _bias(queries: int, keys: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.zeros(queries, keys, dtype=dtype, device=device).masked_fill(
+        causal_mask(queries, keys).to(device), float("-inf"))
+
+
+class KVCache:
+    """Keys and values of every layer, with room for `capacity` positions; `length` of them are filled.
+
+    Room is made once: adding a token copies one column, not the whole past.
+    """
+
+    def __init__(self, layers: int, batch: int, heads: int, capacity: int, head_width: int,
+                 dtype: torch.dtype = torch.float32):
+        shape = layers, batch, heads, capacity, head_width
+        self.keys, self.values = torch.empty(shape, dtype=dtype), torch.empty(shape, dtype=dtype)
+        self.length = 0
+
+    def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Store the new positions' k and v, both (B, H, S, D); return all up to now, both (B, H, length + S, D).
+
+        Every layer extends the cache once a step; then `advance` moves on.
+        """
+        end = self.length + k.shape[2]
+        self.keys[layer, :, :, self.length:end] = k
+        self.values[layer, :, :, self.length:end] = v
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def advance(self, positions: int) -> None:
+        """All layers have stored `positions` new ones."""
+        self.length += positions
 
 
 @dataclass(frozen=True)

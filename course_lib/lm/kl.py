@@ -6,7 +6,7 @@ language models from human preferences", equation 2 and section 2.2, for the pen
 
 from torch import Tensor
 
-from course_lib.lm.completions import pay_at_the_end
+from course_lib.lm.generate import pay_at_the_end
 
 
 def k1(logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def exact_kl(logits: Tensor, reference_logits: Tensor) -> Tensor:
 def token_rewards(rewards: Tensor, logprobs: Tensor, reference_logprobs: Tensor, mask: Tensor, beta: float) -> Tensor:
     """What each choice earns, (B, L - 1): at the last one the text's reward, at every one less beta times its k1.
 
-    rewards: (B,) of whole texts. logprobs, reference_logprobs, mask: (B, L - 1), see completions.py. beta: price of a
+    rewards: (B,) of whole texts. logprobs, reference_logprobs, mask: (B, L - 1), see generate.py. beta: price of a
     nat. Columns outside `mask` earn 0; a row's sum is its reward less beta times its log-ratio.
     Source: Ziegler et al. (2019), equation 2; Stiennon et al. (2020), section 3.4. Exercise 10.1.
     """

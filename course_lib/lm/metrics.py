@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from course_lib.lm.generate import token_logprobs
 from course_lib.lm.gpt import GPT
-from course_lib.lm.logprobs import token_logprobs
-from course_lib.lm.tokenizer import Tokenizer
+from course_lib.lm.tokenizers import Tokenizer
 
 TOKENS_AT_ONCE = 8_192                      # in one forward pass of `text_nats`
 

@@ -13,17 +13,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib.lm.generate import NoProbabilities, generate
+from course_lib.lm.data import Prompts
+from course_lib.lm.generate import NoProbabilities, generate, token_logprobs
 from course_lib.lm.gpt import GPT
-from course_lib.lm.logprobs import token_logprobs
 from course_lib.lm.metrics import distinct_n
-from course_lib.lm.prompts import Prompts
 from course_lib.lm.sentiment import completions, sentiment, whole_texts
-from course_lib.lm.tokenizer import Tokenizer
-from course_lib.rl.checkpoint import save_checkpoint
-from course_lib.rl.policy_gradient import policy_gradient_loss
-from course_lib.rl.ppo import TrainingDiverged
-from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
+from course_lib.lm.tokenizers import Tokenizer
+from course_lib.rl.objectives import policy_gradient_loss
+from course_lib.training.checkpoint import save_checkpoint
+from course_lib.training.resume import TrainingDiverged, handed_over, last_good, load_matching, shapes_must_fit
 
 RewardFunction = Callable[[Sequence[str]], Tensor]                  # texts -> (texts,)
 AdvantageFunction = Callable[[Tensor], Tensor]                      # (prompts, copies) -> (prompts, copies)

@@ -1,28 +1,46 @@
-"""Training a language model on a stream of texts: predict the next token, everywhere at once. Lesson 07, section 7.7.
+"""Pretraining: a language model learns to predict the next token, everywhere at once. Lesson 07, section 7.7.
 
     trainer = Pretraining(GPT(GPTConfig()), TokenStream.of(short_texts("train"), tokenizer), held_out, PretrainConfig())
     watch(trainer.train(), curves=("loss", "held_out_loss"), past=trainer.history, total=trainer.config.steps)
 
-The recipe is that of GPT-2's successors: AdamW, a short warm-up, a cosine down to nearly nothing, long gradients
-shortened. From scratch the matrices of the blocks learn faster with Muon (K. Jordan et al. 2024), which gives every
-direction of a step the same length; the recipes in `recipes.py` switch it on.
+The recipe is that of GPT-2's successors: AdamW, a short warm-up, a cosine down to nearly nothing, gradients clipped.
+From scratch the matrices of the blocks learn faster with Muon (K. Jordan et al. 2024), which gives every direction of a
+step the same length; the recipes in `recipes.py` switch it on. `bfloat16_is_quick` measures whether 16-bit numbers make
+training quicker here: some processors are made for them, others emulate.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.lm.corpora import TokenStream
+from course_lib.lm.data import TokenStream
 from course_lib.lm.gpt import GPT
-from course_lib.rl.checkpoint import save_checkpoint
-from course_lib.rl.ppo import TrainingDiverged
-from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
+from course_lib.training.checkpoint import save_checkpoint
+from course_lib.training.resume import TrainingDiverged, handed_over, last_good, load_matching, shapes_must_fit
+
+
+@lru_cache(maxsize=1)
+def bfloat16_is_quick() -> bool:
+    """True where this processor multiplies 16-bit matrices clearly faster than 32-bit ones; takes some milliseconds."""
+    return _best_seconds(torch.bfloat16) < 0.75 * _best_seconds(torch.float32)
+
+
+def _best_seconds(dtype: torch.dtype, repeats: int = 8) -> float:
+    a, b = torch.ones(2048, 128, dtype=dtype), torch.ones(128, 512, dtype=dtype)
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.process_time()
+        a @ b
+        best = min(best, time.process_time() - started)
+    return best
+
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]      # called as `next_token_loss` is, returns ()
 

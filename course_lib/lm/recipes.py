@@ -1,6 +1,13 @@
-"""Models and trainings that were measured, by name; benchmarks/text.py measured them. Lesson 07.
+"""Models and trainings that were measured, by name. Lessons 07 and 10.
 
-`CHAR_RECIPE.start(seed=0)` makes the model, the streams and the training.
+`CHAR_RECIPE.start(seed=0)` makes the model, the streams and the training; benchmarks/text.py measured them (lesson 07).
+
+`PAID` and `PAID_WITHOUT_KL` name the policies that lesson 10 opens with, trained on the shipped proxy reward with and
+without a KL penalty; benchmarks/text_rl.py measured their settings. Rebuilt by
+
+    python benchmarks/text_rl.py proxy proxy-no-kl --seeds 0 --gold --ship
+
+The two PARTS recipes are shorter: with them each part of PPO was left out in turn.
 """
 
 from collections.abc import Callable
@@ -8,13 +15,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from course_lib.lm.bpe import BPETokenizer
-from course_lib.lm.char_tokenizer import CharTokenizer
-from course_lib.lm.corpora import TokenStream, short_texts
+from course_lib.lm.data import TokenStream, short_texts
 from course_lib.lm.gpt import GPT, GPTConfig
-from course_lib.lm.precision import bfloat16_is_quick
-from course_lib.lm.pretrain import PretrainConfig, Pretraining
-from course_lib.lm.tokenizer import Tokenizer
+from course_lib.lm.ppo import TokenPPOConfig
+from course_lib.lm.pretrain import PretrainConfig, Pretraining, bfloat16_is_quick
+from course_lib.lm.text_training import TextTrainingConfig
+from course_lib.lm.tokenizers import BPETokenizer, CharTokenizer, Tokenizer
 
 BPE_VOCABULARY = 1_024
 
@@ -51,3 +57,15 @@ CHAR_RECIPE = Recipe(CharTokenizer, GPTConfig(CharTokenizer.vocab_size, context=
 BPE_RECIPE = Recipe(bpe_tokenizer, GPTConfig(BPE_VOCABULARY, context=96),
                     replace(FAST, cpu_seconds=297, length=96, rows=32, learning_rate=1e-2, weight_decay=0.3,
                             dropout=0.1))
+
+
+PAID, PAID_WITHOUT_KL = "gpt_ppo.pt", "gpt_ppo_no_kl.pt"        # in assets/checkpoints
+
+VADER_RECIPE = TokenPPOConfig(updates=30, completions=256, minibatch=128, beta=0.055, kl_target=5.0, kl_speed=0.2,
+                              learning_rate=2.5e-4, value_learning_rate=1e-3)
+RLOO_RECIPE = TextTrainingConfig(updates=42, completions=256, samples=4, minibatch=128, beta=0.055, kl_target=5.0,
+                                 kl_speed=0.2, learning_rate=2.5e-4)
+PARTS_RECIPE = replace(VADER_RECIPE, updates=24, completions=128, minibatch=64, kl_target=None)
+PARTS_RLOO_RECIPE = replace(RLOO_RECIPE, updates=24, completions=128, minibatch=64, kl_target=None)
+PROXY_RECIPE = TokenPPOConfig(updates=60, completions=128, minibatch=64, beta=0.12, learning_rate=4e-4,
+                              value_learning_rate=1e-3)

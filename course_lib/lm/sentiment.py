@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from course_lib.lm.tokenizer import Tokenizer, decode_until_end
+from course_lib.lm.tokenizers import Tokenizer, decode_until_end
 from course_lib.preferences.human_ratings import RatedText
-from course_lib.preferences.vader import vader_scores
+from course_lib.preferences.word_reward import vader_scores
 
 
 def sentiment(texts: Sequence[str]) -> Tensor:

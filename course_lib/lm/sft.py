@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from course_lib.lm.data import PROMPT_TOKENS
 from course_lib.lm.gpt import GPT
 from course_lib.lm.pretrain import PretrainConfig, Pretraining
-from course_lib.lm.prompts import PROMPT_TOKENS
 from course_lib.lm.shipped import ShippedGPT, load_shipped
-from course_lib.lm.tokenizer import Tokenizer
+from course_lib.lm.tokenizers import Tokenizer
 from course_lib.preferences.human_ratings import rated_texts
 
 NOT_LEARNED = -100                          # a target that torch's cross-entropy passes over

@@ -16,12 +16,10 @@ from typing import TypeVar
 
 from tokenizers import Tokenizer as Engine
 
-from course_lib.lm.bpe import BPETokenizer
-from course_lib.lm.char_tokenizer import CharTokenizer
 from course_lib.lm.gpt import GPT, GPTConfig
-from course_lib.lm.tokenizer import Tokenizer
+from course_lib.lm.tokenizers import BPETokenizer, CharTokenizer, Tokenizer
 from course_lib.paths import root
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 CHAR, BPE = "gpt_char.pt", "gpt_bpe.pt"
 Read = TypeVar("Read")

@@ -12,15 +12,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib.lm.completions import Completions, TextReward, completion_logprobs, draw_prompts, sample_completions
-from course_lib.lm.generate import NoProbabilities
+from course_lib.lm.generate import (
+    Completions,
+    NoProbabilities,
+    TextReward,
+    completion_logprobs,
+    draw_prompts,
+    sample_completions,
+)
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import AdaptiveBeta, token_rewards
 from course_lib.lm.metrics import distinct_n
-from course_lib.lm.tokenizer import Tokenizer
-from course_lib.rl.checkpoint import save_checkpoint
-from course_lib.rl.ppo import TrainingDiverged
-from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
+from course_lib.lm.tokenizers import Tokenizer
+from course_lib.training.checkpoint import save_checkpoint
+from course_lib.training.resume import TrainingDiverged, handed_over, last_good, load_matching, shapes_must_fit
 
 TokenRewards = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]        # called as `token_rewards` is
 MaskedLoss = Callable[[Tensor, Tensor, Tensor, float, Tensor], Tensor]          # as `clipped_policy_loss` with a mask

@@ -1,1 +1,1 @@
-"""Learning from preferences: Bradley–Terry, reward models, human ratings, the label store and the loop."""
+"""Learning from preferences: Bradley–Terry, reward models, human ratings and the loop."""

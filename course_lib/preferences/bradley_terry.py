@@ -1,17 +1,46 @@
 """The Bradley–Terry loss: from "A beat B" to a number for each of them.
 
 One loss for the whole course. For texts `r1` and `r2` are one score a text, (pairs,); for clips the rewards of the
-steps are first summed, (pairs, steps) -> (pairs,), by `segment_return`.
+steps are first summed, (pairs, steps) -> (pairs,), by `segment_return`. `verdicts_to_targets` turns clicks into the
+loss's targets, `confidence_loss` weights each label by how sure it is, and `fit_strengths` fits one strength for each
+of a few items to a table of who beat whom how often.
 
-Sources: R. A. Bradley and M. E. Terry (1952), Biometrika 39; P. Christiano et al. (2017), section 2.2.3, equation 1,
-for ties as mu = 0.5 and for the assumed error rate. Taught in lesson 03; used in lessons 04, 06, 09, 10, 11 and 12.
+Sources: R. A. Bradley and M. E. Terry (1952), Biometrika 39; L. R. Ford (1957) for when strengths exist; P. Christiano
+et al. (2017), section 2.2.2 for the targets 1, 0 and 0.5 and for leaving incomparable pairs out, section 2.2.3,
+equation 1, for ties as mu = 0.5 and for the assumed error rate; N. Stiennon et al. (2020), appendix C, for confidence:
+labelers of summaries answered on nine points, from "surely the left" to "surely the right", which the label store
+turns into a weight from 0.25 to 1. Taught in lesson 03 (strengths: 3.3, targets: 3.5) and lesson 09 (confidence: 9.7);
+used in lessons 04, 06, 09, 10, 11 and 12.
 """
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from course_lib.labels.records import CHOICES
+
+
+def verdicts_to_targets(choices: Sequence[str], flipped: Sequence[bool]) -> tuple[Tensor, Tensor]:
+    """Which pairs to keep, and the target mu of each: (kept,) int64 positions and (kept,) float32.
+
+    choices: one of `CHOICES` for each pair. flipped: True where the first item of the pair was shown on the right.
+    mu is 1 when the first item was preferred, 0 when the second was, 0.5 for "equal"; "skip" is left out.
+
+    Raises ValueError for another word, or when the two lists differ in length.
+    """
+    kept, mu = [], []
+    for position, (choice, flip) in enumerate(zip(choices, flipped, strict=True)):
+        if choice not in CHOICES:
+            raise ValueError(f"pair {position}: {choice!r} is not one of {', '.join(CHOICES)}")
+        if choice == "skip":
+            continue
+        kept.append(position)
+        mu.append(0.5 if choice == "equal" else float((choice == "left") != bool(flip)))
+    return torch.tensor(kept, dtype=torch.long), torch.tensor(mu)
 
 
 def segment_return(rewards: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -80,3 +109,53 @@ def bradley_terry_loss(r1: Tensor, r2: Tensor, mu: Tensor, error_rate: float = 0
 def _check_error_rate(error_rate: float) -> None:
     if not 0 <= error_rate < 1:
         raise ValueError(f"error_rate is the share of verdicts given at random, from 0 to below 1, not {error_rate}")
+
+
+def confidence_loss(r1: Tensor, r2: Tensor, mu: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean surprise at the verdicts, a scalar: sum of weight x surprise over the sum of the weights.
+
+    All arguments: (pairs,). Only the ratios of the weights matter. Raises as `bradley_terry_loss` does.
+    """
+    return bradley_terry_loss(r1, r2, mu, weight=weight)
+
+
+def fit_strengths(wins: Tensor | np.ndarray, max_steps: int = 200) -> Tensor:
+    """Maximum-likelihood Bradley–Terry strengths, (items,), float64, with mean zero.
+
+    wins: (items, items), at least two items; `wins[i, j]` counts how often i beat j. The diagonal is ignored.
+
+    Only differences of strengths are real, so the mean is set to zero by convention.
+    Raises ValueError when the table is not square, holds negative or missing numbers, or when the items fall into two
+    groups of which one never lost to the other: then there is no single optimum (Ford 1957).
+    """
+    wins = torch.as_tensor(wins, dtype=torch.float64).clone()
+    if wins.ndim != 2 or wins.shape[0] != wins.shape[1] or len(wins) < 2:
+        raise ValueError(f"wins needs the shape (items, items) with at least two items, got {tuple(wins.shape)}")
+    wins.fill_diagonal_(0)
+    if not torch.isfinite(wins).all() or (wins < 0).any():
+        raise ValueError("wins holds counts: finite numbers that are not negative")
+    if not _strongly_connected(wins):
+        raise ValueError("some items never lost to any of the others: how much stronger they are cannot be said. "
+                         "Collect more comparisons across the two groups, or add half a win to every cell")
+    first, second = torch.where(wins > 0)                                         # (cells,) each
+    strengths = torch.zeros(len(wins), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([strengths], max_iter=max_steps, tolerance_grad=1e-10, tolerance_change=1e-14,
+                                  line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        won = torch.ones_like(first, dtype=torch.float64)
+        loss = bradley_terry_loss(strengths[first], strengths[second], won, weight=wins[first, second])
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return (strengths - strengths.mean()).detach()
+
+
+def _strongly_connected(wins: Tensor) -> bool:
+    """Does a chain of wins lead from every item to every other?"""
+    reach = (wins > 0).double() + torch.eye(len(wins), dtype=torch.float64)
+    for _ in range(max(1, len(wins).bit_length())):
+        reach = ((reach @ reach) > 0).double()
+    return bool((reach > 0).all())

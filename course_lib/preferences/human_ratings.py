@@ -1,4 +1,4 @@
-"""Short texts that real people rated, and the fixed way in which the course turns ratings into comparisons.
+"""Real human judgements: rated short texts, the fixed way in which ratings become comparisons, and a table of choices.
 
 About 23,700 tweets, and sentences from film reviews, product reviews and editorials. Each was rated by 15 to 29 people
 (a thousand of the tweets by more than 90) from -4 (extremely negative) to 4 (extremely positive), and every single
@@ -13,7 +13,13 @@ The protocol, the same in every lesson (03, 08, 09, 10, 12):
 3. Equal ratings are dropped from these pairs (lesson 03 looks at ties on their own).
 
 Source: C. J. Hutto and E. Gilbert (2014), "VADER: A parsimonious rule-based model for sentiment analysis of social
-media text", ICWSM-14. Taught in lesson 03, section 3.6.
+media text", ICWSM-14. Taught in lesson 03, section 3.6; `rating_gaps`, a measure of how sure a comparison is, in 9.7.
+
+The table: forty listeners in a laboratory heard short excerpts of Beethoven, Rachmaninov, Steely Dan and Sting through
+eight reproduction modes, two at a time, and said which they preferred: 783 runs of all 28 pairs, 21,924 choices. Source
+of the counts: S. Choisel and F. Wickelmaier (2007), "Evaluation of multichannel reproduced sound: Scaling auditory
+attributes underlying listener preference", Journal of the Acoustical Society of America 121, 388–400; the data are
+distributed as `SoundQuality` with the R package psychotools. Taught in lesson 03, sections 3.1 to 3.4.
 """
 
 import ast
@@ -169,3 +175,30 @@ def evaluation_comparisons(part: str, domain: str | None = None) -> tuple[list[R
     texts = rated_texts(part, domain)
     count, seed = EVALUATIONS[part]
     return texts, sample_comparisons(texts, count, seed)
+
+
+def rating_gaps(texts: Sequence[RatedText], comparisons: Comparisons) -> Tensor:
+    """How far apart the two ratings behind each verdict were, (pairs,), 1 to 8 points: a measure of how sure it is."""
+    sides = ((comparisons.first, comparisons.first_rater), (comparisons.second, comparisons.second_rater))
+    first, second = ([texts[i].ratings[r] for i, r in zip(where.tolist(), rater.tolist(), strict=True)]
+                     for where, rater in sides)
+    return (torch.tensor(first) - torch.tensor(second)).abs().float()
+
+
+MODES = ("Mono", "Phantom mono", "Stereo", "Wide stereo", "Matrix", "Upmix 1", "Upmix 2", "Original")
+
+_FIRST_WINS = {                      # (i, j): how often mode i was preferred to mode j, out of 783
+    (0, 1): 268, (0, 2): 46, (1, 2): 85, (0, 3): 94, (1, 3): 126, (2, 3): 468, (0, 4): 65, (1, 4): 99, (2, 4): 391,
+    (3, 4): 358, (0, 5): 65, (1, 5): 104, (2, 5): 443, (3, 5): 394, (4, 5): 411, (0, 6): 81, (1, 6): 142, (2, 6): 504,
+    (3, 6): 436, (4, 6): 458, (5, 6): 432, (0, 7): 61, (1, 7): 101, (2, 7): 399, (3, 7): 369, (4, 7): 381, (5, 7): 373,
+    (6, 7): 333,
+}
+RUNS = 783
+
+
+def sound_quality_wins() -> np.ndarray:
+    """Win counts, (8, 8) int64: row i, column j says how often mode i was preferred to mode j. Order: `MODES`."""
+    wins = np.zeros((len(MODES), len(MODES)), dtype=np.int64)
+    for (i, j), count in _FIRST_WINS.items():
+        wins[i, j], wins[j, i] = count, RUNS - count
+    return wins

@@ -1,4 +1,4 @@
-"""Learning from preferences as five words on a circle: collect -> label -> fit -> train -> collect ... Lesson 04.
+"""Learning from preferences, the whole loop: collect -> label -> fit -> train -> collect ... Lesson 04.
 
     loop = PreferenceLoop(CartPoleTask(), store, folder, run="cartpole")
     loop.collect()                                      # 20 pairs of clips wait in the store
@@ -8,18 +8,19 @@
     for progress in loop.train(): ...                   # the agent learns what the reward model likes
 
 Everything is on the disk after each step (loop_state.py): a new loop with the same folder goes on where the old one
-was, and ends where it would have ended.
+was, and ends where it would have ended. In a notebook a loop shows its four steps, with the one that is due marked.
 
 Source: P. Christiano et al. (2017), "Deep reinforcement learning from human preferences". Departures:
 - the parts take turns, in a few rounds, instead of running at once; PPO takes the place of A2C and TRPO;
-- clips are 25 steps of CartPole, chosen at random by default (selection.py has their choice, and others);
+- clips are 25 steps of CartPole, chosen at random by default (segments.py has their choice, and others);
 - the reward is a function of the state that an action led to; five small networks, each on a bootstrap sample;
-- verdicts are never thrown away; the reward model goes on from its last weights in each round;
+- labels are never thrown away; the reward model goes on from its last weights in each round;
 - the ends of episodes are hidden from the agent's learning, while the environments still start anew after a fall.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +28,18 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.errors import CourseError
-from course_lib.labeling.desk import Scripted
-from course_lib.labeling.labeler import Labeler
-from course_lib.preferences import loop_state, loop_view
-from course_lib.preferences.cartpole_task import CartPoleTask
+from course_lib.labels.labeler import Labeler
+from course_lib.labels.records import Preference
+from course_lib.labels.session import Scripted
+from course_lib.labels.store import PreferenceStore
+from course_lib.preferences import loop_state
+from course_lib.preferences.cartpole import CartPoleTask
 from course_lib.preferences.hidden_reward import hide_reward
-from course_lib.preferences.normalise import Normalise, normalise_rewards
-from course_lib.preferences.records import Preference
-from course_lib.preferences.reward_ensemble import RewardConfig, RewardEnsemble
-from course_lib.preferences.segments import Segment, cut_segments
-from course_lib.preferences.selection import PairSelection, random_pairs
-from course_lib.preferences.store import PreferenceStore
+from course_lib.preferences.reward_model import Normalise, RewardConfig, RewardEnsemble, normalise_rewards
+from course_lib.preferences.segments import PairSelection, Segment, Verdicts, cut_segments, random_pairs
 from course_lib.rl.ppo import PPO, PPOConfig, Progress
 from course_lib.rl.rollout import Rollout
+from course_lib.show.palette import BLUE
 
 STAGES = ("collect", "label", "fit", "train")
 CALLS = {"collect": "collect()", "label": "label(labeler.require())", "fit": "fit()", "train": "train()"}
@@ -71,21 +71,10 @@ class OutOfTurn(CourseError):
         return [str(self)]
 
 
-@dataclass(frozen=True)
-class Verdicts:
-    """What the reward model is fitted to: (P, L, D), (P, L, D), (P,), (P,), and who said it."""
-
-    first: Tensor
-    second: Tensor
-    mu: Tensor
-    weight: Tensor
-    sources: tuple[str, ...]                        # "human" or "scripted", for each verdict
-
-
 class PreferenceLoop:
     """The whole run, of which one step at a time is due: `stage` says which, `round` (from 1) in which round.
 
-    task: what is learned, see cartpole_task.py. store: where pairs wait and answers are kept, under the name `run`.
+    task: what is learned, see cartpole.py. store: where pairs wait and answers are kept, under the name `run`.
     folder: where the loop keeps its own state; what is there already is taken up. select: which pairs to ask about.
     Raises CheckpointError when the folder holds another run or a damaged one, OutOfTurn for a step that is not due.
     """
@@ -199,9 +188,7 @@ class PreferenceLoop:
     @property
     def answered(self) -> int:
         """How many of the pairs asked about have an answer, skips included."""
-        rows = self.store.connection.execute(
-            "SELECT DISTINCT question_id FROM live_labels WHERE run = ? AND repeat_of IS NULL", (self.run,))
-        return len(self.asked.keys() & {row[0] for row in rows})
+        return len(self.asked.keys() & self.store.answered_questions(self.run))
 
     @property
     def source(self) -> str:
@@ -222,10 +209,10 @@ class PreferenceLoop:
         return ensemble
 
     def __repr__(self) -> str:
-        return loop_view.text(self)
+        return text(self)
 
     def _repr_html_(self) -> str:
-        return loop_view.picture(self)
+        return picture(self)
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
@@ -263,3 +250,43 @@ class PreferenceLoop:
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+DOES = {"collect": "the agent acts, clips are cut", "label": "a person compares", "fit": "the reward model learns",
+        "train": "the agent learns"}
+
+BOX = ("display:inline-block;border:1.5px solid;border-radius:8px;padding:6px 12px;margin:2px;text-align:center;"
+       "line-height:1.35")
+
+
+def text(loop: "PreferenceLoop") -> str:
+    """One line: `PreferenceLoop(run='cartpole', round 2 of 3, next: label)`."""
+    return f"PreferenceLoop(run={loop.run!r}, round {loop.round} of {len(loop.config.labels)}, next: {loop.stage})"
+
+
+def picture(loop: "PreferenceLoop") -> str:
+    """The steps as boxes with arrows between them, and below each what it has brought so far."""
+    boxes = []
+    for stage, found in facts(loop).items():
+        due = stage == loop.stage
+        style = f"background:{BLUE};color:white;border-color:{BLUE}" if due else "border-color:currentColor"
+        boxes.append(
+            f'<span role="listitem"{" aria-current=step" if due else ""} style="{BOX};{style}">'
+            f"<b>{stage}</b>{' ◂ now' if due else ''}<br><small>{DOES[stage]}<br>{escape(found)}</small></span>")
+    rounds = len(loop.config.labels)
+    head = f"all {rounds} rounds are done" if loop.stage == "finished" else f"round {loop.round} of {rounds}"
+    return (f'<div style="margin:4px 0"><b>Run “{escape(loop.run)}”</b>: {head}</div>'
+            f'<div role="list" aria-label="The steps of the loop">{" → ".join(boxes)} ↩</div>')
+
+
+def facts(loop: "PreferenceLoop") -> dict[str, str]:
+    """What each step has brought so far, in a few words."""
+    asked, answered = len(loop.asked), loop.answered
+    whose = {"human": " by a person", "scripted": " by a script", "mixed": " MIXED: person and script", "": ""}
+    fitted = f"loss {loop.losses[-1]:.2f} nats" if loop.losses else "not fitted yet"
+    return {
+        "collect": f"{len(loop.pool)} clips at hand",
+        "label": f"{answered} of {asked} pairs{whose[loop.source]}" if asked else "no pairs yet",
+        "fit": f"{len(loop.verdicts.mu)} verdicts, {fitted}" if loop.verdicts else "no verdicts yet",
+        "train": f"{loop.ppo.updates} of {sum(loop.config.updates)} updates",
+    }

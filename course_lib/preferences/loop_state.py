@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from course_lib.errors import CourseError
-from course_lib.preferences.segments import Segment, stack
-from course_lib.rl.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from course_lib.rl.resuming import settings_that_differ
+from course_lib.preferences.segments import Segment, Verdicts, stack
+from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.training.resume import settings_that_differ
 
 if TYPE_CHECKING:
     from course_lib.preferences.loop import PreferenceLoop
@@ -72,8 +72,6 @@ def snapshot(loop: "PreferenceLoop") -> dict:
 
 def load(loop: "PreferenceLoop") -> None:
     """Take up what `Files.save` wrote. Raises CheckpointError when it is damaged or another run's."""
-    from course_lib.preferences.loop import Verdicts
-
     files = loop.files
     remedy = (f"Move the folder {files.folder} away and make the loop again: the labels are safe in {loop.store.path}, "
               "and pairs that come up again are not asked again.")

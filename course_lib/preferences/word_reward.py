@@ -1,21 +1,50 @@
-"""A reward model that one can read: every word has a score, and a text earns the scores of its words.
+"""Rewards made of words: one learned from comparisons, and VADER, the dictionary to beat.
 
-Words that follow a negation ("not", "never", "isn't" …) are counted as words of their own, `not_good`. The sum is
-divided by the square root of the number of different known words, so that long texts do not win by length alone.
+The learned one can be read: every word has a score, and a text's reward is made of its words' scores. Words that follow
+a negation ("not", "never", "isn't" …) are counted as words of their own, `not_good`. The sum is divided by the square
+root of the number of different known words, so that long texts do not win by length alone. Taught in lesson 03, section
+3.7; the baseline of lesson 09 and the first reward of lesson 10.
 
-Taught in lesson 03, section 3.7; the baseline of lesson 09 and the first reward of lesson 10.
+VADER is a dictionary of happy and unhappy words, weighed by experts, with a few rules. The scorer is nltk's; the
+dictionary comes from the course's cache, so nothing is downloaded when it runs. Source: Hutto and Gilbert (2014).
+Taught in lesson 03, section 3.8; the reward of lesson 08.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_lib import assets
 from course_lib.preferences.bradley_terry import bradley_terry_loss
 from course_lib.preferences.human_ratings import Comparisons
+
+
+@lru_cache(maxsize=1)
+def _analyzer():
+    import nltk
+    from nltk.sentiment.vader import SentimentIntensityAnalyzer
+
+    lexicon = assets.path("vader-lexicon") / "vader_lexicon.txt"
+    if str(lexicon.parent) not in nltk.data.path:                # nltk opens files below its data path only
+        nltk.data.path.append(str(lexicon.parent))
+    return SentimentIntensityAnalyzer(lexicon_file=lexicon.resolve().as_uri())
+
+
+def vader_scores(texts: Iterable[str]) -> Tensor:
+    """VADER's compound score of each text, (texts,) float32 in [-1, 1]: -1 most negative, 1 most positive.
+
+    Raises TypeError for one text in place of a list of texts.
+    """
+    if isinstance(texts, str):
+        raise TypeError("texts is a list of texts; put a single text in brackets: [text]")
+    analyzer = _analyzer()
+    return torch.tensor([analyzer.polarity_scores(text)["compound"] for text in texts])
+
 
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)*"                          # words: film, isn't
                   r"|[:;=][-']?(?:[)(]|[dp](?![a-z])|/(?!/))"    # simple smileys, but not the :/ of http://

@@ -18,12 +18,10 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import nn
 
-from course_lib.errors import CourseError
-from course_lib.rl.checkpoint import save_checkpoint
-from course_lib.rl.gae import gae
-from course_lib.rl.ppo_loss import approximate_kl, clip_fraction, clipped_policy_loss, value_loss
-from course_lib.rl.resuming import handed_over, last_good, load_matching, shapes_must_fit
+from course_lib.rl.objectives import approximate_kl, clip_fraction, clipped_policy_loss, gae, value_loss
 from course_lib.rl.rollout import Collector, Episode, Rollout
+from course_lib.training.checkpoint import save_checkpoint
+from course_lib.training.resume import TrainingDiverged, handed_over, last_good, load_matching, shapes_must_fit
 
 RewardFunction = Callable[[Rollout], torch.Tensor]         # -> (T, N) rewards in place of the environment's
 BoundaryFunction = Callable[[Rollout], torch.Tensor]       # -> (T, N) bool: an advantage must not look past this step
@@ -73,10 +71,6 @@ class Progress:
     explained_variance: float               # of the returns by the critic: 1 is perfect, 0 is no better than their mean
     learning_rate: float
     cpu_seconds: float                      # spent in training so far
-
-
-class TrainingDiverged(CourseError):
-    """The loss is no longer a number; the message names the step and the last good checkpoint."""
 
 
 class PPO:

@@ -1,16 +1,23 @@
-"""Settings that were measured, by name. Each says which benchmark measured it; its figures are in benchmarks/results/.
+"""Settings that were measured, by name; the trained agents that ship; the stored ablation. Lessons 01, 02 and 04.
 
-`CARTPOLE.start(seed=0)` makes the environments, the network and PPO. Lessons 01, 02 and 04.
+Each setting says which benchmark measured it; its figures are in benchmarks/results/. `CARTPOLE.start(seed=0)` makes
+the environments, the network and PPO. The agents that lessons 01 and 02 open with were made by this course's own code
+and are rebuilt by `python benchmarks/rl_slip.py --ship` (landers) and `python benchmarks/rl_lambda.py --ship` (CartPole
+agents in the middle of learning). The ablation shows what each part of PPO buys: train without it, over several seeds,
+and compare (lesson 02).
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gymnasium.vector import VectorEnv
 from torch import nn
 
+from course_lib.paths import root
 from course_lib.rl.cartpole import VectorCartPole
+from course_lib.rl.evaluate import evaluate, greedy, sampled
 from course_lib.rl.lunar_lander import (
     Slip,
     SlippedReward,
@@ -21,6 +28,7 @@ from course_lib.rl.lunar_lander import (
 from course_lib.rl.networks import ActorCritic
 from course_lib.rl.ppo import PPO, PPOConfig
 from course_lib.rl.vector_envs import make_vector
+from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 
 @dataclass(frozen=True)
@@ -87,3 +95,102 @@ LEGS_EVERY_STEP = Setting(
     task="LunarLander, legs paid at every step", make_envs=slipped_landers(legs_paid_every_step), num_envs=64,
     goal=10_000.0, measured_by="benchmarks/rl_slip.py",
     config=replace(LUNAR_LANDER.config, total_steps=200_000, gamma=0.99, lam=0.95, reward_scale=0.01))
+
+
+LANDER = "lander.pt"                                    # trained on LunarLander's own reward
+LANDER_ONLY_PROGRESS = "lander_only_progress.pt"        # trained with only_progress_counts
+LANDER_SCORE_EVERY_STEP = "lander_every_step.pt"        # trained with score_paid_every_step
+LANDER_LEGS_EVERY_STEP = "lander_legs_every_step.pt"    # the first, trained on with legs_paid_every_step
+
+CARTPOLE_LEARNING = "cartpole_learning.pt"              # five CartPole agents after 20,000 steps, seeds 0 to 4
+
+
+def folder() -> Path:
+    """Where shipped checkpoints lie: `assets/checkpoints` of the checkout."""
+    return root() / "assets" / "checkpoints"
+
+
+def save_agent(name: str, network: ActorCritic, facts: dict) -> None:
+    """Write an agent to ship, and how it was made."""
+    save_checkpoint(folder() / name, {"network": network.state_dict(), "facts": facts})
+
+
+def load_agent(name: str) -> tuple[ActorCritic, dict]:
+    """(agent, how it was made) of a shipped lander. Raises CheckpointError when the file cannot be used."""
+    state, network = load_checkpoint(folder() / name), ActorCritic(8, 4)
+    try:
+        network.load_state_dict(state["network"])
+        return network.eval(), state["facts"]
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{name} holds another network than this course's ({type(error).__name__}). Get the file "
+                              f"back with `git checkout assets/checkpoints/{name}`, or rebuild it: see "
+                              "course_lib/rl/settings.py.") from error
+
+
+def save_learning_agents(networks: list[ActorCritic], facts: dict) -> None:
+    """Write the CartPole agents that lesson 02 looks at, in the order of their seeds, and how they were made."""
+    save_checkpoint(folder() / CARTPOLE_LEARNING, {"networks": [n.state_dict() for n in networks], "facts": facts})
+
+
+def learning_agents() -> list[ActorCritic]:
+    """Five CartPole agents in the middle of learning. Raises CheckpointError when the file cannot be used.
+
+    Shipped, because what lesson 02 shows on them depends on the agent, and training is not the same on every processor.
+    """
+    found = []
+    for state in load_checkpoint(folder() / CARTPOLE_LEARNING)["networks"]:
+        found.append(ActorCritic(4, 2))
+        found[-1].load_state_dict(state)
+    return [network.eval() for network in found]
+
+
+VARIANTS: dict[str, dict[str, float]] = {
+    "PPO": {},
+    "no clipping": {"clip": float("inf")},
+    "lambda 1": {"lam": 1.0},               # advantages from the rewards seen alone; the critic is only a baseline
+    "lambda 0": {"lam": 0.0},               # advantages of one step; the critic is trusted with all the rest
+    "no normalisation": {"normalise_advantages": False},
+    "no entropy bonus": {"entropy_coefficient": 0.0},
+    "one epoch": {"epochs": 1},             # each rollout is learned from once
+}
+
+
+@dataclass(frozen=True)
+class AblationRun:
+    """One training run with one part changed."""
+
+    variant: str                            # a key of VARIANTS
+    seed: int
+    steps: list[int]                        # agent steps at each point of the curve
+    returns: list[float]                    # mean return of the last 20 training episodes there
+    sampled: float                          # mean return of 20 fresh episodes afterwards, actions drawn
+    greedy: float                           # the same with the likeliest action
+    cpu_seconds: float                      # training alone
+
+
+def run_variant(setting: Setting, variant: str, seed: int, points: int = 40, **changes) -> AblationRun:
+    """Train `setting` with one part changed. points: about how many the curve keeps; `changes`: to the config."""
+    ppo = setting.start(seed=seed, **{**changes, **VARIANTS[variant]})
+    updates = ppo.config.total_steps / (ppo.config.num_steps * setting.num_envs)
+    every = max(1, round(updates / points))
+    history = [progress for progress in ppo.train() if progress.update % every == 0]
+    envs = setting.make_envs(20)
+    return AblationRun(
+        variant, seed, [p.steps for p in history], [round(p.episode_return, 1) for p in history],
+        sampled=round(evaluate(envs, sampled(ppo.network, seed)).mean, 1),
+        greedy=round(evaluate(envs, greedy(ppo.network)).mean, 1), cpu_seconds=round(ppo.cpu_seconds, 2))
+
+
+def ablate(setting: Setting, variants: Iterable[str] = tuple(VARIANTS), seeds: Iterable[int] = range(3),
+           **changes) -> Iterator[AblationRun]:
+    """Each variant with each seed, one finished run at a time."""
+    for variant in variants:
+        for seed in seeds:
+            yield run_variant(setting, variant, seed, **changes)
+
+
+def stored_ablation(task: str) -> list[AblationRun]:
+    """The runs that `benchmarks/rl_ablation.py` measured: task "cartpole" or "lunarlander"."""
+    stored = json.loads((root() / "benchmarks" / "results" / f"rl_ablation_{task}.json").read_text())
+    fields = AblationRun.__dataclass_fields__
+    return [AblationRun(**{name: run[name] for name in fields}) for run in stored["runs"]]

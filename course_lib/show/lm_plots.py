@@ -1,6 +1,7 @@
-"""The figures of lesson 07: attention weights, guesses at the next character, losses, sampling, the cache.
+"""The figures of lessons 07 and 08. Each function returns a figure for `show` or `explore`.
 
-Each returns a figure for `show` or `explore`.
+Lesson 07: attention weights, predictions of the next character, losses, sampling, the cache. Lesson 08: happier texts,
+a dictionary against people, noisy gradients, a reward that is hacked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,4 +91,89 @@ def cache_cost(lengths: Sequence[int], seconds: Mapping[str, Sequence[float]], t
     axes.set(xlabel="characters written per text", ylabel="CPU-seconds", title=title)
     axes.set_ylim(bottom=0)
     axes.legend()
+    return figure
+
+
+def sentiment_bars(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Mean score of several collections of texts, name -> scores, with two standard errors to each side.
+
+    Real texts, whose names begin with "real", are grey.
+    """
+    figure, axes = plt.subplots(figsize=(7.0, 0.5 * len(scores) + 1.1))
+    means = [float(np.mean(values)) for values in scores.values()]
+    errors = [2 * float(np.std(values)) / len(values) ** 0.5 for values in scores.values()]
+    colours = [GREY if name.startswith("real") else BLUE for name in scores]
+    axes.barh(list(scores), means, xerr=errors, color=colours, error_kw={"elinewidth": 1.5, "capsize": 3})
+    for place, (mean, error) in enumerate(zip(means, errors, strict=True)):
+        axes.text(max(mean + error, 0) + 0.015, place, f"{mean:.2f}", va="center")
+    axes.invert_yaxis()
+    axes.axvline(0, color=GREY, linewidth=1)
+    axes.set(xlabel="mean VADER score (-1 to 1), bars: ± 2 standard errors", title=title,
+             xlim=(min(0, *means) - 0.05, max(means) + 0.15))
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def people_against_vader(people: Sequence[float], vader: Sequence[float], title: str) -> Figure:
+    """One dot a text: the mean of its raters (-4 to 4) across, the dictionary's score up."""
+    figure, axes = plt.subplots(figsize=(6.0, 4.4))
+    people, vader = np.asarray(people), np.asarray(vader)
+    opposed = (people * vader < 0) & (np.abs(people) > 1) & (np.abs(vader) > 0.2)
+    axes.scatter(people[~opposed], vader[~opposed], s=6, alpha=0.35, color=BLUE, linewidths=0, label="texts")
+    axes.scatter(people[opposed], vader[opposed], s=9, alpha=0.7, color=VERMILION, linewidths=0,
+                 label="clearly rated, and VADER says the opposite")
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.set(xlabel="what people said, mean rating (-4 to 4)", ylabel="VADER score (-1 to 1)", title=title)
+    axes.legend(loc="lower right", markerscale=2.5, fontsize=8)
+    return figure
+
+
+def noise_bars(noises: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Noise of the gradient for several ways to weigh texts, relative to the first of them."""
+    figure, axes = plt.subplots(figsize=(7.0, 0.5 * len(noises) + 1.1))
+    values = np.array(list(noises.values()), dtype=float)
+    shares = values / values[0]
+    axes.barh(list(noises), shares, color=[GREY] + [BLUE] * (len(shares) - 1))
+    for place, share in enumerate(shares):
+        axes.text(share + 0.01, place, f"{share:.2f}", va="center")
+    axes.invert_yaxis()
+    axes.set(xlabel="noise of one batch's gradient (first bar = 1)", title=title,
+             xlim=(0, 1.12 * shares.max()))
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def along_the_run(updates: Sequence[float], reward: Sequence[float], kl: Sequence[float], distinct: Sequence[float],
+                  looks: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Reward, distance and variety of a run, one panel each. looks: the same fields, measured on unseen prompts.
+
+    Variety is lower among 512 texts than among the 128 of a batch for the same model: the legend says so.
+    """
+    figure, panels = plt.subplots(1, 3, figsize=(10.0, 3.1))
+    fields = (("reward", reward, "mean VADER score", BLUE), ("kl", kl, "KL to the SFT model (nats a text)", VERMILION),
+              ("distinct_2", distinct, "different pairs of words (share)", GREEN))
+    for panel, (field, values, name, colour) in zip(panels, fields, strict=True):
+        panel.plot(updates, values, color=colour, linewidth=1, label="a batch of the run, 128 texts")
+        panel.plot(looks["updates"], looks[field], "o", color="black", markersize=4, label="512 unseen prompts")
+        panel.set(xlabel="updates", ylabel=name)
+        panel.set_ylim(bottom=0)
+    panels[2].legend(loc="best", fontsize=8, title="more texts, more repetition", title_fontsize=8)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def price_of_reward(looks: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Reward and variety against the distance from the model it started as; the updates beside the points."""
+    figure, axes = plt.subplots(figsize=(7.0, 3.6))
+    kl, updates = np.asarray(looks["kl"]), looks["updates"]
+    axes.plot(kl, looks["reward"], "o-", color=BLUE, label="mean VADER score")
+    axes.plot(kl, looks["distinct_2"], "s-", color=ORANGE, label="different pairs of words (distinct-2)")
+    for x, y, number in zip(kl, looks["reward"], updates, strict=True):
+        if x < 0.02 * kl.max():
+            continue                                # too close to each other to be read
+        axes.annotate(f"{number}", (x, y), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)
+    axes.set(xlabel="KL to the SFT model (nats a text); numbers: updates", ylabel="score, share", title=title,
+             ylim=(0, 1.08))
+    axes.legend(loc="center right")
     return figure

@@ -94,9 +94,9 @@ print(doctor.table(doctor.findings()))
 # kept when you close the notebook. (Should a box say "model not found" when you come back: run the cell again, and there they are.)
 
 # %%
-from course_lib.labeling import Labeler
-from course_lib.preferences.first_taste import FEATURES, PAIRS, fit_taste
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels import Labeler
+from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.first_labels import FEATURES, PAIRS, fit_taste
 
 store = PreferenceStore()
 for pair in PAIRS:

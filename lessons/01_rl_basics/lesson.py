@@ -18,7 +18,7 @@ import torch
 
 from course_lib import budget, expect, mine
 from course_lib.show import palette
-from course_lib.show import rl_basics_plots as plots
+from course_lib.show import rl_plots as plots
 from course_lib.show.figures import explore, show
 from course_lib.show.video import side_by_side, video
 
@@ -267,7 +267,7 @@ print("five draws:", [policy.sample().item() for _ in range(5)])
 # gives log-probabilities, as before, and more is not needed for what follows.
 
 # %%
-from course_lib.rl.distributions import DiagonalGaussian
+from course_lib.rl.networks import DiagonalGaussian
 
 throttle = DiagonalGaussian(mean=torch.tensor([0.3]), log_std=torch.tensor([-1.0]))
 draws = [throttle.sample() for _ in range(5)]
@@ -308,7 +308,7 @@ expect(off < 0.03, "playing and averaging finds the gradient, without looking in
 # The whole algorithm: play eight episodes, compute the returns (your function), the loss (your function), take one step. That is all.
 
 # %%
-from course_lib.rl.policy_gradient import play_episodes
+from course_lib.rl.reinforce import play_episodes
 
 
 class Update(NamedTuple):
@@ -469,7 +469,7 @@ expect(best < 80, "blindfolded, no update reaches a mean of 80 steps", measured=
 # %%
 from PIL import Image
 
-from course_lib.rl import shipped
+from course_lib.rl import settings as shipped
 from course_lib.rl.evaluate import sampled
 
 

@@ -24,7 +24,7 @@ from torch import nn
 from course_lib import budget, expect, mine, paths
 from course_lib.rl.settings import CARTPOLE, LUNAR_LANDER
 from course_lib.show import palette
-from course_lib.show import ppo_plots as plots
+from course_lib.show import rl_plots as plots
 from course_lib.show.figures import explore, show
 
 palette.style()
@@ -41,7 +41,7 @@ torch.set_num_threads(1)
 # the very agents that this text is about. (`python benchmarks/rl_lambda.py --ship` trains them anew.)
 
 # %%
-from course_lib.rl.shipped import learning_agents
+from course_lib.rl.settings import learning_agents
 
 agents = learning_agents()[:budget(full=5, ci=2)]
 
@@ -51,8 +51,8 @@ agents = learning_agents()[:budget(full=5, ci=2)]
 
 # %%
 from course_lib.rl.cartpole import VectorCartPole
-from course_lib.rl.policy_gradient import play_episodes, policy_gradient_loss
-from course_lib.rl.returns import discounted_returns
+from course_lib.rl.objectives import discounted_returns, policy_gradient_loss
+from course_lib.rl.reinforce import play_episodes
 
 
 def play(agent, seed):
@@ -309,7 +309,7 @@ clipped_policy_loss = mine("02.2")
 
 # %%
 from course_lib.rl.evaluate import evaluate, sampled
-from course_lib.rl.ppo_loss import approximate_kl
+from course_lib.rl.objectives import approximate_kl
 
 
 def learn_many_times(ppo, rollout, clip, epochs=40):
@@ -371,7 +371,7 @@ expect(free > 20 * clipped, "without the clip the policy moves more than 20 time
 # measures indecision: $\log 2 = 0.69$ nats for a coin, 0 for a rule. PPO pays a small bonus for it.
 
 # %%
-from course_lib.rl.distributions import Categorical
+from course_lib.rl.networks import Categorical
 
 for logits in ([0.0, 0.0], [1.0, 0.0], [4.0, 0.0]):
     policy = Categorical(torch.tensor(logits))
@@ -413,7 +413,7 @@ old_logprobs = rollout.logprobs.flatten()               # taken once, before any
 # entropy bonus.
 
 # %%
-from course_lib.rl.ppo_loss import value_loss
+from course_lib.rl.objectives import value_loss
 
 optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=1e-5)
 for _ in range(config.epochs):
@@ -557,7 +557,7 @@ expect(drops["twenty epochs"].max() < 100 < drops["twenty epochs, no clip"].max(
 # > **Predict.** Which part does LunarLander miss most?
 
 # %%
-from course_lib.rl.ablation import stored_ablation
+from course_lib.rl.settings import stored_ablation
 
 lander, likeliest = {}, {}
 for run in stored_ablation("lunarlander"):
@@ -592,7 +592,7 @@ expect(max(lander["lambda 0"]) < 0 < max(lander["one epoch"]) < 200 < min(likeli
 # (The shipped agent is rebuilt by `python benchmarks/rl_slip.py --ship`.)
 
 # %%
-from course_lib.rl.shipped import LANDER, load_agent
+from course_lib.rl.settings import LANDER, load_agent
 
 retrain = False
 if retrain:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from course_lib import check, hint
 from course_lib.preferences.bradley_terry import preference_probability
-from course_lib.preferences.sound_quality import MODES, sound_quality_wins
+from course_lib.preferences.human_ratings import MODES, sound_quality_wins
 
 # %% [markdown]
 # {{exercise 03.1}}

@@ -33,7 +33,7 @@ torch.set_num_threads(1)
 # play explain all 28 comparisons?
 
 # %%
-from course_lib.preferences.sound_quality import MODES, RUNS, sound_quality_wins
+from course_lib.preferences.human_ratings import MODES, RUNS, sound_quality_wins
 
 wins = sound_quality_wins()
 title = "Both monos lose clearly; the other six are close"
@@ -129,7 +129,7 @@ expect(apart < 0.01, "gradient descent and scipy find the same strengths",
 # Eight numbers now stand for 28 comparisons. Do they do them justice? On the diagonal the fitted probability equals what people did.
 
 # %%
-from course_lib.preferences.strengths import fit_strengths
+from course_lib.preferences.bradley_terry import fit_strengths
 
 s = fit_strengths(wins).numpy()
 upper = np.triu_indices(8, 1)
@@ -243,7 +243,7 @@ expect(robust < 0.75 * plain, "expecting slips recovers the scores better",
 # the fifth guesses, the sixth mistook "better" for "worse".
 
 # %%
-from course_lib.preferences.annotators import fit_crowd
+from course_lib.preferences.crowd import fit_crowd
 
 rng = torch.Generator().manual_seed(0)
 reliability = torch.tensor([0.95, 0.95, 0.90, 0.90, 0.50, 0.10])
@@ -322,7 +322,7 @@ print(f"verdict 1: text {one} against text {two}, mu = {mu:.0f}")
 # people to behave like this.
 
 # %%
-from course_lib.preferences.agreement import mean_of_the_others
+from course_lib.preferences.evaluation import mean_of_the_others
 
 others_first = [mean_of_the_others(train[i].ratings, rater)
                 for i, rater in zip(verdicts.first, verdicts.first_rater)]
@@ -362,9 +362,9 @@ expect(miss < 0.05, "one fitted slope passes within 5 points of every dot",
 # [**Exercise 03.6**](../exercises/03_bradley_terry.ipynb) builds this ceiling; the course's version gives:
 
 # %%
-from course_lib.preferences.agreement import human_ceiling, pair_accuracy
+from course_lib.preferences.evaluation import human_ceiling, pair_accuracy
 from course_lib.preferences.human_ratings import evaluation_comparisons
-from course_lib.preferences.vader import vader_scores
+from course_lib.preferences.word_reward import vader_scores
 
 test_texts, test_verdicts = evaluation_comparisons("test")
 ceiling = human_ceiling(test_texts, test_verdicts)
@@ -431,7 +431,7 @@ for text in ("A good film.", "Not a good film.", "A film.",
 # %%
 from tqdm.auto import tqdm
 
-from course_lib.preferences.learning_curve import learning_curve
+from course_lib.preferences.evaluation import learning_curve
 
 sizes = budget(full=(300, 1_000, 3_000, 10_000, 30_000), ci=(300, 1_000, 3_000))
 seeds = budget(full=3, ci=1)
@@ -457,7 +457,7 @@ expect(0.55 < by_size[300] < 0.62, "300 labels get about 59%: little better than
 # Does that hold everywhere? One curve for each kind of text, against the dictionary and the ceiling *of that kind*.
 
 # %%
-from course_lib.preferences.learning_curve import fit_on_human_ratings
+from course_lib.preferences.evaluation import fit_on_human_ratings
 
 curves, lexicon, ceilings = {}, {}, {}
 for domain in tqdm(DOMAINS, desc="domains"):
@@ -499,7 +499,7 @@ expect(with_3_000 > lexicon["movies"], "on film reviews 3,000 labels beat it",
 # Two ways to ask. First, **calibration**: when the model of 10,000 verdicts promises 80%, is it right 8 times in 10?
 
 # %%
-from course_lib.preferences.calibration import calibration
+from course_lib.preferences.evaluation import calibration
 
 fit = fit_on_human_ratings(sizes[-2], seed=0)
 rewards = fit.model.rewards([text.text for text in test_texts])

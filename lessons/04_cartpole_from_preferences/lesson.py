@@ -17,8 +17,8 @@ import torch
 
 from course_lib import budget, expect, mine
 from course_lib.paths import my_work, root
-from course_lib.show import cartpole_plots as plots
 from course_lib.show import palette
+from course_lib.show import preference_plots as plots
 from course_lib.show.figures import show
 from course_lib.show.training_view import watch
 from course_lib.show.video import side_by_side, video
@@ -45,9 +45,9 @@ torch.set_num_threads(1)
 # **Do [exercise 04.2](../exercises/04_cartpole_from_preferences.ipynb) now or later**: the loop takes *your* function as soon as it has passed.
 
 # %%
-from course_lib.preferences.cartpole_task import CartPoleTask
+from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.cartpole import CartPoleTask
 from course_lib.preferences.loop import LoopConfig, PreferenceLoop
-from course_lib.preferences.store import PreferenceStore
 
 store = PreferenceStore()                                     # your labels: my_work/labels
 folder = my_work() / "checkpoints" / "04-cartpole"            # the loop's own state
@@ -79,7 +79,7 @@ except RewardIsHidden as error:
 # Here is the agent before it has learned anything.
 
 # %%
-from course_lib.preferences.cartpole_report import Watcher, fresh_episodes
+from course_lib.preferences.cartpole import Watcher, fresh_episodes
 from course_lib.rl.evaluate import greedy, record
 
 
@@ -106,8 +106,7 @@ video(film(loop.agent(0)), fps=17, width=300,
 # later with the sides swapped, to see whether you agree with yourself.
 
 # %%
-from course_lib.preferences.cartpole_judge import ScriptedJudge
-from course_lib.preferences.cartpole_task import scripted
+from course_lib.preferences.cartpole import ScriptedJudge, scripted
 
 loop.collect(round=1)
 labeler = loop.labeler(scripted(ScriptedJudge()), round=1)
@@ -131,7 +130,7 @@ loop
 # %%
 from torch import nn
 
-from course_lib.preferences.cartpole_task import SCALE
+from course_lib.preferences.cartpole import SCALE
 
 segment_return, bradley_terry_loss = mine("04.1"), mine("03.1")
 
@@ -276,7 +275,7 @@ show(plots.return_curve(watcher.points, rounds, "The true return rises, though n
 # **Your labels.** Ties are verdicts too: they pull two clips together. And did you agree with yourself, where a pair came twice?
 
 # %%
-from course_lib.preferences.label_stats import labeler_stats
+from course_lib.labels.statistics import labeler_stats
 
 for stats in labeler_stats(store, "cartpole"):
     print(f"{stats.labeler}: {stats.choices}, {stats.undone} taken back")
@@ -339,7 +338,7 @@ show(plots.opinion_maps(models, judged, "angle", "turning", "What is liked: angl
 # episode counts, or is hidden.
 
 # %%
-from course_lib.preferences.cartpole_task import ScaledActorCritic
+from course_lib.preferences.cartpole import ScaledActorCritic
 from course_lib.rl.ppo import PPO, PPOConfig
 
 
@@ -381,8 +380,8 @@ expect(lengths[1, True] > 2 * untrained and lengths[-1, True] < 0.7 * untrained,
 # From the clips at hand, let each choose 20, and count how many the scripted judge would call a tie:
 
 # %%
-from course_lib.preferences.cartpole_task import falls
-from course_lib.preferences.selection import contrast, disagreement, random_pairs
+from course_lib.preferences.cartpole import falls
+from course_lib.preferences.segments import contrast, disagreement, random_pairs
 
 choices = {"random": random_pairs, "disputed": disagreement(mine("04.3")),
            "contrast": contrast(falls)}
@@ -591,7 +590,7 @@ expect(all(torch.equal(a, b) for a, b in weights), "a new loop takes up the same
 # one. stable-baselines3's PPO learns to balance from it (`tests/test_preferences_reward_wrapper.py`).
 
 # %%
-from course_lib.preferences.preference_reward import PreferenceReward
+from course_lib.preferences.reward_model import PreferenceReward
 
 env = PreferenceReward(gym.make("CartPole-v1"), loop.ensemble.opinion)
 obs, info = env.reset(seed=0)

@@ -169,7 +169,7 @@ check("05.5", prediction)
 # Now measure it, with GAE itself: one point, thirty-one steps, a critic that says 0.
 
 # %%
-from course_lib.rl.gae import gae
+from course_lib.rl.objectives import gae
 
 rewards, nothing = torch.zeros(31), torch.zeros(31)
 rewards[30] = 1.0

@@ -150,7 +150,7 @@ expect(flicker(asteroids) > 100 * flicker(pong), "Asteroids flickers, Pong hardl
 # > **Predict.** How far does the ball fly between two looks of the agent?
 
 # %%
-from course_lib.atari.judge import ball_across
+from course_lib.atari.synthetic_labelers import ball_across
 
 
 def ball_down(court):
@@ -414,7 +414,7 @@ expect(values[1] < 2 and values[2] > 8,
 # > **Predict.** The ball comes in at some angle. What decides the angle at which it leaves?
 
 # %%
-from course_lib.atari.strokes import our_strokes
+from course_lib.atari.evaluate import our_strokes
 from course_lib.rl.evaluate import sampled
 
 
@@ -571,7 +571,7 @@ expect(leaks["beginner"] > 0.2 > leaks["trained agent"],
 # > $\gamma = 0.99$ and $\lambda = 0.95$? (**[Exercise 05.5](../exercises/05_atari_ppo.ipynb)**.)
 
 # %%
-from course_lib.atari.strokes import steps_to_the_point
+from course_lib.atari.evaluate import steps_to_the_point
 
 waits = steps_to_the_point(frames, rollout.rewards.numpy())
 print("steps from our stroke to the point won:", sorted(waits))
@@ -605,7 +605,7 @@ expect(heard[0.98] > 2 * heard[0.95], "with λ = 0.98 more than twice as much ar
 # *your* clipped objective. First a test: does one update with your parts give the same network as the library's own run?
 
 # %%
-from course_lib.atari.from_score import NUM_ENVS, pong_config, pong_from_score
+from course_lib.atari.pong import NUM_ENVS, pong_config, pong_from_score
 from course_lib.rl.ppo import PPO
 
 
@@ -650,7 +650,7 @@ ppo = own_trainer(checkpoint=my_work() / "checkpoints" / "05_pong.pt")
 steps = ppo.config.total_steps if retrain else budget(full=120_000, ci=4_096)
 
 # %%
-from course_lib.atari.film import film
+from course_lib.atari.envs import film
 from course_lib.show.training_view import watch
 
 
@@ -767,7 +767,7 @@ for name, network in (("cells", FrameAgent()), ("objects", BinnedObjectAgent()))
 # measured, is a mean of 18 in 20 fresh games. This is what its file says:
 
 # %%
-from course_lib.atari.measured import measured
+from course_lib.atari.shipped import measured
 
 runs = measured("pixels-true")
 print("benchmarks/results/pong_pixels-true.jsonl")
@@ -853,7 +853,7 @@ expect(speeds["course"] > 2 * speeds["sb3"] and speeds["course"] > speeds["sb3, 
 # Native games are no faster than Gymnasium's for each CPU-second, whatever one expects of the word. And what we built is narrow:
 # three buttons, one court, one shade of floor.
 #
-# **Departures from common practice.** `course_lib/atari/from_score.py` lists them at its top.
+# **Departures from common practice.** `course_lib/atari/pong.py` lists them at its top.
 #
 # **Further reading.** V. Mnih et al. (2015), *Human-level control through deep reinforcement learning*. M. Machado et al. (2018), *Revisiting
 # the Arcade Learning Environment*, on sticky actions and honest evaluation. S. Huang et al. (2022), *The 37 implementation details of

@@ -32,9 +32,9 @@ torch.set_num_threads(1)
 # labeller said which of two clips is better. How many verdicts, how many of them ties, and what came of it:
 
 # %%
+from course_lib.atari.evaluate import play_style
 from course_lib.atari.games import PONG, in_colour
 from course_lib.atari.networks import FrameAgent
-from course_lib.atari.play_style import play_style
 from course_lib.atari.shipped import FROM_PREFERENCES, load_shipped
 
 shipped = load_shipped(FROM_PREFERENCES)
@@ -85,7 +85,6 @@ expect(now.balance > before.balance + 10,
 # you may take it as far as you like.
 
 # %%
-from course_lib.atari.boundaries import ball_seen
 from course_lib.atari.fit_reward import FitConfig, Standardiser
 from course_lib.atari.from_preferences import (
     AtariFromPreferences,
@@ -93,7 +92,8 @@ from course_lib.atari.from_preferences import (
     learned_reward_ppo,
 )
 from course_lib.atari.label_rounds import LabelRounds
-from course_lib.preferences.store import PreferenceStore
+from course_lib.atari.pong import ball_seen
+from course_lib.labels.store import PreferenceStore
 
 num_steps = budget(full=128, ci=32)                        # steps of each of 16 games a rollout
 fit_config = budget(full=FitConfig(), ci=FitConfig(first_steps=20, steps=10))
@@ -155,7 +155,7 @@ rounds
 # of [**exercise 06.2**](../exercises/06_atari_from_preferences.ipynb).
 
 # %%
-from course_lib.atari.judge import ball_across
+from course_lib.atari.synthetic_labelers import ball_across
 
 verdict = mine("06.2")
 
@@ -182,10 +182,8 @@ expect(tied > 0.3, "a good part of the pairs tie: little happens in 1.7 seconds"
 
 # %%
 verdicts_of = mine("06.5")
-rows = store.connection.execute(
-    "SELECT choice, flip FROM live_labels WHERE run = 'pong' AND repeat_of IS NULL "
-    "ORDER BY answered_at, pair_id").fetchall()
-own = verdicts_of([row["choice"] for row in rows], [bool(row["flip"]) for row in rows])
+rows = store.labels("pong")
+own = verdicts_of([row.choice for row in rows], [row.flip for row in rows])
 expect(own == mu.tolist(), "your verdicts are those that the store hands out",
        measured=f"{len(own)} verdicts from {len(rows)} rows")
 
@@ -221,7 +219,7 @@ expect(len({preference.source for preference in run.preferences}) == 1,
 # %%
 import time
 
-from course_lib.atari.patches import GRID
+from course_lib.atari.reward_models import GRID
 
 models, fitter = run.ensemble, run.fitter
 table = models.kind.gather(fitter.prepared)
@@ -270,7 +268,7 @@ after = good_play.next_obs()                               # (T, N, 2, 80, 40)
 print(f"points won {(points > 0).sum():.0f}, lost {(points < 0).sum():.0f}")
 
 # %%
-from course_lib.atari.explain import occlusion, rewards_along
+from course_lib.atari.evaluate import occlusion, rewards_along
 
 
 def around(value, before=34, behind=10):
@@ -648,8 +646,8 @@ expect(means["events"][1] < means["random"][1], "and still teach less than rando
 # > **Predict.** What share of *unseen* verdicts about "lower" does the model that sums over rows get right?
 
 # %%
-from course_lib.atari.cell_reward import CellReward
-from course_lib.atari.taste_judges import MarkJudge, mark_low, mark_rally
+from course_lib.atari.reward_models import CellReward
+from course_lib.atari.synthetic_labelers import MarkJudge, mark_low, mark_rally
 
 likes_low = MarkJudge(mark_low, blur=0.03)                 # less than 3% of the court is a tie
 drawn = random_pairs(good_clips, budget(full=200, ci=40), models, rng)
@@ -803,8 +801,8 @@ kong_table("random", "score", "preferences")
 # Watch the two agents in a fresh game, and see where they get stuck:
 
 # %%
-from course_lib.atari.kong import jumpman
-from course_lib.atari.kong_agents import KONG_TRACK, load_kong
+from course_lib.atari.donkey_kong import jumpman
+from course_lib.atari.shipped import KONG_TRACK, load_kong
 
 
 def kong_play(job, steps, seed=0):
@@ -875,7 +873,7 @@ expect(off_the_ground["ladders"] > 0.5 > off_the_ground["preferences"],
 # Look at your own clips of it, if you like: the widget works for any game. Label a few and see whether *you* could teach it.
 
 # %%
-from course_lib.atari.ladder_judge import LadderJudge
+from course_lib.atari.donkey_kong import LadderJudge
 
 kong_run = AtariFromPreferences(PreferenceConfig(
     track="donkey kong objects", labels=4, first_labels=4, warm_up_rollouts=1))

@@ -19,7 +19,7 @@ from course_lib import budget, expect, mine, paths
 from course_lib.show import lm_plots as plots
 from course_lib.show import palette
 from course_lib.show.figures import explore, show
-from course_lib.show.sample_table import sample_table, show_samples
+from course_lib.show.tables import sample_table, show_samples
 
 palette.style()
 torch.set_num_threads(1)
@@ -35,7 +35,7 @@ torch.set_num_threads(1)
 from course_lib.lm.generate import generate
 from course_lib.lm.gpt import GPT
 from course_lib.lm.shipped import BPE, CHAR, load_shipped
-from course_lib.lm.tokenizer import begin, decode_until_end
+from course_lib.lm.tokenizers import begin, decode_until_end
 
 char, bpe = load_shipped(CHAR), load_shipped(BPE)
 
@@ -82,7 +82,7 @@ print(len(tokenizer.encode(strange)), "tokens for", len(strange), "characters")
 # is held out, and the split is the same in every lesson, so that no model is ever tested on what another one of ours has seen.
 
 # %% tags=["third-party-text"]
-from course_lib.lm.corpora import TokenStream, short_texts
+from course_lib.lm.data import TokenStream, short_texts
 
 for text in short_texts("train")[100::3_500]:
     print("|", text)

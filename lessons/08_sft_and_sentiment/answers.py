@@ -311,7 +311,7 @@ def as_a_dict():
 
 @right("08.6")
 def asked_vader():
-    from course_lib.preferences.vader import vader_scores
+    from course_lib.preferences.word_reward import vader_scores
 
     words = {1: "positive", -1: "negative", 0: "neutral"}
     return {s: words[int((v > 0) - (v < 0))] for s, v in zip(_SENTENCES, vader_scores(_SENTENCES).tolist(), strict=True)}

@@ -17,10 +17,10 @@ from dataclasses import replace
 import torch
 
 from course_lib import budget, expect, mine, paths
-from course_lib.show import happy_plots as plots
+from course_lib.show import lm_plots as plots
 from course_lib.show import palette
 from course_lib.show.figures import show
-from course_lib.show.text_tables import show_texts
+from course_lib.show.tables import show_texts
 
 palette.style()
 torch.set_num_threads(1)
@@ -34,10 +34,9 @@ torch.set_num_threads(1)
 # How happy is a text? VADER (lesson 03) gives an answer between −1 and 1, from a dictionary. For now, believe it.
 
 # %%
-from course_lib.lm.corpora import short_texts
-from course_lib.lm.prompts import Prompts
+from course_lib.lm.data import Prompts, short_texts
+from course_lib.lm.evaluation import look_at
 from course_lib.lm.shipped import BPE, load_shipped
-from course_lib.lm.text_report import look_at
 
 pretrained = load_shipped(BPE)
 gpt, tokenizer = pretrained.model, pretrained.tokenizer
@@ -420,7 +419,7 @@ show_texts(hacked.facts["prompts"][:8], columns, points, "VADER")
 # > **Predict.** Give it prompts that call for anything but praise. Does it still listen?
 
 # %%
-from course_lib.lm.tokenizer import begin, decode_until_end
+from course_lib.lm.tokenizers import begin, decode_until_end
 
 ours = ["The funeral of my", "My train was late and", "To boil an egg,", "The food was not",
         "I was fired today because"]

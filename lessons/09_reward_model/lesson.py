@@ -20,7 +20,7 @@ import torch
 from course_lib import budget, expect, mine
 from course_lib.paths import root
 from course_lib.show import palette
-from course_lib.show import reward_plots as plots
+from course_lib.show import text_rl_plots as plots
 from course_lib.show.figures import show
 
 palette.style()
@@ -34,9 +34,9 @@ torch.set_num_threads(1)
 # the course.
 
 # %%
-from course_lib.preferences.agreement import human_ceiling, pair_accuracy
+from course_lib.preferences.evaluation import human_ceiling, pair_accuracy
 from course_lib.preferences.human_ratings import evaluation_comparisons, rated_texts, sample_comparisons
-from course_lib.preferences.vader import vader_scores
+from course_lib.preferences.word_reward import vader_scores
 
 train = rated_texts("train")
 test_texts, test_pairs = evaluation_comparisons("test")
@@ -55,8 +55,8 @@ print(f"all other people together {ceiling:.3f}, the dictionary {dictionary:.3f}
 # (Then make four bets on what this lesson will find, before it shows you: **[exercise 09.6](../exercises/09_reward_model.ipynb)**.)
 
 # %% tags=["third-party-text"]
-from course_lib.labeling import Labeler
-from course_lib.preferences.store import PreferenceStore
+from course_lib.labels import Labeler
+from course_lib.labels.store import PreferenceStore
 
 RUN = "text-taste"
 store = PreferenceStore()
@@ -136,7 +136,7 @@ print(f"single raters on these pairs: {np.mean(singles):.0%} (most between {low:
 # > **Predict.** Will the real majority be better or worse than the formula says?
 
 # %%
-from course_lib.preferences.label_designs import majority_agreement
+from course_lib.preferences.crowd import majority_agreement
 
 majority_right = mine("09.4")
 judges = (1, 3, 5, 7, 9)
@@ -160,8 +160,8 @@ expect(independent[-1] > real[-1], "but less often than nine independent ones wo
 # language model knows about each text. Each fit takes a moment.
 
 # %%
-from course_lib.lm.linear_reward import fit_linear_reward
-from course_lib.lm.reduced_features import load_reduced
+from course_lib.lm.features import load_reduced
+from course_lib.lm.reward_model import fit_linear_reward
 
 shipped = load_reduced()
 known, unseen = shipped.of(train), shipped.of(test_texts)
@@ -177,7 +177,7 @@ def accuracy_after(comparisons, **options):
 # > **Predict.** One rater each on 2,000 pairs; three on 666; five on 400; nine on 222. Which predicts unseen verdicts best?
 
 # %%
-from course_lib.preferences.label_designs import consensus_comparisons
+from course_lib.preferences.crowd import consensus_comparisons
 
 readings = 4_000
 draws = budget(full=3, ci=1)
@@ -212,7 +212,7 @@ expect(single > nine, "many texts read once beat few texts read nine times",
 # > **Predict.** 1,200 readings: 600 pairs; or 300 rankings of four, which hold 1,800 pairs. Which teaches more?
 
 # %%
-from course_lib.preferences.label_designs import ranking_comparisons
+from course_lib.preferences.crowd import ranking_comparisons
 
 pairs_from_ranking = mine("09.1")
 readings, ways = 1_200, {}
@@ -252,7 +252,7 @@ expect(separate > max(as_fours, as_fives), "as many separate verdicts teach more
 # %%
 from course_lib.lm.generate import generate
 from course_lib.lm.sft import load_sft
-from course_lib.lm.tokenizer import begin, decode_until_end
+from course_lib.lm.tokenizers import begin, decode_until_end
 
 writer, rng = load_sft(), torch.Generator().manual_seed(1)
 written = generate(writer.model, begin(writer.tokenizer, "The film is", 4), 20, temperature=0.6,
@@ -338,8 +338,8 @@ for heading, some in (("most liked", order[:4]), ("least liked", order[-4:])):
 # half a minute; change the sentences and run the cell again.
 
 # %%
-from course_lib.lm.pretrained_features import features
-from course_lib.lm.text_rewards import load_gold
+from course_lib.lm.features import features
+from course_lib.lm.rewards import load_gold
 
 sentences = ["I could not stop smiling.", "I could not stop yawning.",
              "Not bad at all.", "Not good at all.", "The film has two parts."]
@@ -364,7 +364,7 @@ if budget(full=True, ci=False):
 # crowd's data: the distance of the two ratings behind a verdict, 1 to 8 points, stands in for sureness.
 
 # %%
-from course_lib.preferences.confidence import rating_gaps
+from course_lib.preferences.human_ratings import rating_gaps
 
 confidence_loss = mine("09.3")
 
@@ -417,7 +417,7 @@ print(f"your verdicts all alike {my_accuracy:.3f}, "
 
 # %%
 from course_lib.lm.reward_model import RewardModel, fit_reward_model, pack
-from course_lib.lm.text_rewards import from_language_model, from_scratch, new_reward_model
+from course_lib.lm.rewards import from_language_model, from_scratch, new_reward_model
 
 start, tokenizer = new_reward_model()
 tokens, lengths = pack(tokenizer.encode_batch(["Lovely.", "It was lovely while it lasted."]),

@@ -3,7 +3,7 @@
 import torch
 
 from course_lib.authoring.answers import right, wrong
-from course_lib.rl.gae import gae
+from course_lib.rl.objectives import gae
 
 # ---------------------------------------------------------------------------------------------------------------- 10.1
 

@@ -96,7 +96,7 @@ check("10.3", token_gae)
 
 # %% [markdown] tags=["solution-only"]
 # **Why it works.** Behind the end `values` is 0 by the mask and `later` is 0 by the mask, so the walk enters each text from behind
-# as if the row had stopped there. `course_lib/lm/token_ppo.py` does it with lesson 02's `gae` and says `dones` at the last choice.
+# as if the row had stopped there. `course_lib/lm/ppo.py` does it with lesson 02's `gae` and says `dones` at the last choice.
 
 # %% [markdown]
 # {{exercise 10.4}}

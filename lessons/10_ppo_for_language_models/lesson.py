@@ -19,15 +19,14 @@ import numpy as np
 import torch
 
 from course_lib import budget, expect, mine
-from course_lib.lm.corpora import short_texts
-from course_lib.lm.prompts import Prompts
+from course_lib.lm.data import Prompts, short_texts
+from course_lib.lm.rewards import load_proxy
 from course_lib.lm.sft import load_sft
 from course_lib.lm.shipped import load_shipped
-from course_lib.lm.text_rewards import load_proxy
 from course_lib.show import palette
 from course_lib.show import text_rl_plots as plots
 from course_lib.show.figures import explore, show
-from course_lib.show.sample_table import show_samples
+from course_lib.show.tables import show_samples
 
 palette.style()
 torch.set_num_threads(1)
@@ -46,8 +45,8 @@ torch.set_num_threads(1)
 # says why.
 
 # %%
-from course_lib.lm.completions import sample_completions
-from course_lib.lm.reward_scale import ScaledReward
+from course_lib.lm.generate import sample_completions
+from course_lib.lm.ppo import ScaledReward
 from course_lib.lm.sentiment import sentiment
 
 sft, (reward_model, facts) = load_sft(), load_proxy()
@@ -119,7 +118,7 @@ print("tokens", tuple(batch.tokens.shape), " mask", tuple(batch.mask.shape),
 # of a policy that was trained with it. (That one is shipped, so that there is something to look at; you train your own in section 10.7.)
 
 # %%
-from course_lib.lm.text_recipes import PAID, PAID_WITHOUT_KL, PROXY_RECIPE
+from course_lib.lm.recipes import PAID, PAID_WITHOUT_KL, PROXY_RECIPE
 
 token_rewards = mine("10.1")
 trained, free = load_shipped(PAID).model, load_shipped(PAID_WITHOUT_KL).model
@@ -160,8 +159,8 @@ expect(abs(total - (paid.rewards[row].item() - beta * distance)) < 1e-3,
 # > network that starts from the SFT model instead?
 
 # %%
+from course_lib.lm.ppo import value_network
 from course_lib.lm.reward_model import RewardModel
-from course_lib.lm.token_ppo import value_network
 
 from_reward_model = value_network(reward_model, proxy.mean, proxy.spread)
 from_sft = RewardModel(copy.deepcopy(reference)).eval()
@@ -205,7 +204,7 @@ expect(late > 0.4 > abs(np.mean(known["from the SFT model, new head"])),
 # > estimates will scatter least?
 
 # %%
-from course_lib.lm.over_optimisation import kl_of
+from course_lib.lm.evaluation import kl_of
 
 kl_estimates = mine("10.2")
 three = kl_estimates(paid.logprobs, paid.reference_logprobs)             # of each token
@@ -283,8 +282,8 @@ expect(torch.allclose(whole[row][chosen][0], rest, atol=1e-3),
 # wrote. One update by hand:
 
 # %%
-from course_lib.lm.completions import completion_logprobs, draw_prompts
-from course_lib.lm.token_ppo import TokenPPO
+from course_lib.lm.generate import completion_logprobs, draw_prompts
+from course_lib.lm.ppo import TokenPPO
 
 masked_policy_loss, whiten = mine("10.4"), mine("10.5")
 config = replace(PROXY_RECIPE, epochs=1, minibatch=PROXY_RECIPE.completions, warm_up=0.0)
@@ -315,7 +314,7 @@ targets, weights = (advantages + guesses) * mask, whiten(advantages, mask)
 # Learn: one step of each network (the run below takes several, in minibatches).
 
 # %%
-from course_lib.rl.ppo_loss import value_loss
+from course_lib.rl.objectives import value_loss
 
 rows = torch.randperm(len(tokens), generator=rng)                          # shuffled
 logprobs = completion_logprobs(policy, tokens[rows])                       # (B, L - 1)
@@ -359,7 +358,7 @@ expect(apart < 1e-4, "the update by hand and the library's give the same policy"
 # > **Predict.** What will the texts look like after 12 updates, which is 1,500 texts?
 
 # %%
-from course_lib.lm.precision import bfloat16_is_quick
+from course_lib.lm.pretrain import bfloat16_is_quick
 from course_lib.paths import my_work
 from course_lib.show.training_view import watch
 
@@ -384,7 +383,7 @@ written = {name: write(model, proxy, seed=4, prompts=few).texts for name, model 
 show_samples(written)
 
 # %%
-from course_lib.lm.over_optimisation import look
+from course_lib.lm.evaluation import look
 
 rewards = {"proxy": proxy, "VADER": sentiment}
 stands = {name: look(model, reference, unseen, rewards, tokenizer) for name, model in after.items()}
@@ -415,7 +414,7 @@ expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a s
 # one spread of the SFT model's texts.
 
 # %%
-from course_lib.lm.over_optimisation import measured
+from course_lib.lm.evaluation import measured
 
 names = {"few-no-kl": "100 verdicts, no price on distance",
          "proxy-no-kl": "3,000 verdicts, no price on distance",
@@ -496,7 +495,7 @@ expect(looks[-1].distinct_2 < 0.7 * with_kl.distinct_2,
 # > **Predict.** How high will the mixture get? And what will you read when you take the heaviest token of each place?
 
 # %%
-from course_lib.lm.soft_tokens import climb
+from course_lib.lm.rewards import climb
 
 worst = judged.rewards.argsort()[len(judged.rewards) // 4].item()          # a rather bad text
 ids = tokenizer.encode(judged.texts[worst])

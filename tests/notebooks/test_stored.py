@@ -6,10 +6,10 @@ import re
 import pytest
 
 from course_lib import assets, paths
-from course_lib.authoring import leaks, notebook_file, prose, rules
+from course_lib.authoring import clean_outputs, notebook_file, prose, rules
 from course_lib.authoring.build import check, orphans
+from course_lib.authoring.render import FOLDERS
 from course_lib.authoring.source import Cell, lessons, read_cells
-from course_lib.authoring.views import FOLDERS
 
 LESSONS = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.slug)
 WORDS = 7        # that many words in a row of somebody else's text are a quotation
@@ -32,8 +32,8 @@ def test_no_notebook_without_a_lesson():
 @LESSONS
 def test_nothing_of_a_solution_is_in_the_exercises(lesson):
     cells = read_cells(lesson.exercises)
-    assert leaks.secrets(cells), "no solution found: is the test looking at the right place?"
-    assert leaks.in_notebook(cells, notebooks(lesson)["exercises"]) == []
+    assert clean_outputs.secrets(cells), "no solution found: is the test looking at the right place?"
+    assert clean_outputs.in_notebook(cells, notebooks(lesson)["exercises"]) == []
     assert not any(cell.get("outputs") for cell in notebooks(lesson)["exercises"].cells)
 
 
@@ -65,7 +65,8 @@ def test_no_texts_of_others_are_stored():
     for lesson in lessons():
         for folder, notebook in notebooks(lesson).items():
             for index, cell in enumerate(notebook.cells):
-                words = re.sub(r"data:[^\"' ]+", " ", "\n".join(leaks.strings([cell.source, cell.get("outputs", [])])))
+                stored = clean_outputs.strings([cell.source, cell.get("outputs", [])])
+                words = re.sub(r"data:[^\"' ]+", " ", "\n".join(stored))
                 shown.update((shingle, f"{folder}/{lesson.slug}, cell {index + 1}") for shingle in shingles(words))
     files = [assets.path(asset.name) / member.file for asset in assets.manifest().values()
              if asset.name in ("human-ratings", "review-corpus") and here & set(asset.lessons)

@@ -74,7 +74,7 @@ def _(fn):
 
 returns = exercise(
     "01.2", title="The discounted return", function="discounted_returns", points=2, kind="implement",
-    difficulty=1, importance=3, minutes=10, reference="course_lib.rl.returns:discounted_returns",
+    difficulty=1, importance=3, minutes=10, reference="course_lib.rl.objectives:discounted_returns",
     hints=("What is the return of the very last step? And of the step before it, if you know that one?",
            "G_t = r_t + gamma * G_{t+1}: walk through the rewards from the back.",
            "later = 0; for t in reversed(range(len(rewards))): later = rewards[t] + gamma * later; returns[t] = later."))
@@ -135,7 +135,7 @@ def _(fn):
 
 loss = exercise(
     "01.3", title="REINFORCE in one line", function="policy_gradient_loss", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.rl.policy_gradient:policy_gradient_loss",
+    difficulty=2, importance=3, minutes=15, reference="course_lib.rl.objectives:policy_gradient_loss",
     hints=("We want actions with a high return to become likelier. An optimiser makes a loss *smaller*. Which sign?",
            "Multiply each step's log-probability by its return, and take the mean over all steps.",
            "-(logprobs * returns.detach()).mean()"))
@@ -309,7 +309,7 @@ def _(fn):
 
 bug = exercise(
     "01.6", title="Find the silent bug: falling pays best", function="returns_of_a_stream", points=2, kind="bug",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.rl.returns:discounted_returns",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.rl.objectives:discounted_returns",
     hints=("Take two short episodes, gamma = 1, and write the right returns down by hand. Which entries differ?",
            "The step that ends an episode is the last whose reward counts, and nothing comes after it. The walk goes "
            "backwards: when it *reaches* that step, what has it just been in?",

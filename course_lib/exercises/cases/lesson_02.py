@@ -10,7 +10,7 @@ from course_lib.exercises import Fail, close, exercise, shape_is
 
 estimate = exercise(
     "02.1", title="Generalised advantage estimation", function="gae", points=3, kind="implement",
-    difficulty=3, importance=3, minutes=25, reference="course_lib.rl.gae:gae",
+    difficulty=3, importance=3, minutes=25, reference="course_lib.rl.objectives:gae",
     hints=("Start with the surprise of each step: what came, plus what the critic expects next, minus what it expected before.",
            "Walk backwards: advantage[t] = surprise[t] + gamma * lam * advantage[t + 1]. At an end, both the critic's next "
            "guess and the later advantage belong to another episode.",
@@ -125,7 +125,7 @@ def _(fn):
 
 clipped = exercise(
     "02.2", title="The clipped objective", function="clipped_policy_loss", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.rl.ppo_loss:clipped_policy_loss",
+    difficulty=2, importance=3, minutes=15, reference="course_lib.rl.objectives:clipped_policy_loss",
     hints=("The ratio of two probabilities is the exponential of the difference of their logarithms.",
            "Two candidates for each action: ratio * advantage, and the same with the ratio held inside 1 - clip and 1 + clip. "
            "PPO believes the worse of the two.",

@@ -88,7 +88,7 @@ def _(fn):
 
 targets = exercise(
     "03.2", title="From clicks to targets", function="verdicts_to_targets", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.verdicts:verdicts_to_targets",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.bradley_terry:verdicts_to_targets",
     hints=("Two questions for each pair: does it hold a verdict at all, and which item did the person mean?",
            "When a pair was flipped, its first item stood on the right. What does \"left\" then say about the first item? "
            "And what does flipping change about \"equal\"?",
@@ -204,7 +204,7 @@ def _(fn):
 
 bug = exercise(
     "03.4", title="Find the silent bug: strengths that come out too large", function="fit_by_gradient", points=2, kind="bug",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.strengths:fit_strengths",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.bradley_terry:fit_strengths",
     hints=("Nothing crashes and the order is right. Compare the fitted probability of a lopsided pair with its win share.",
            "Follow one number: how many times does a difference of strengths pass through a sigmoid before it meets the log?",
            "binary_cross_entropy_with_logits applies the sigmoid itself. Give it the logit, s[i] - s[j], not a probability."))
@@ -300,7 +300,7 @@ def _(fn):
 
 ceiling = exercise(
     "03.6", title="How good could anybody be?", function="leave_one_out_agreement", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=15, reference="course_lib.preferences.agreement:leave_one_out_agreement",
+    difficulty=2, importance=2, minutes=15, reference="course_lib.preferences.evaluation:leave_one_out_agreement",
     hints=("A verdict was made by two people. What do all the others think, without those two?",
            "For each text: (sum of its ratings - the drawn rating) / (number of ratings - 1). Compare the two means.",
            "Agreement is 1 when the means differ the same way as the two drawn ratings, 0 when the other way, 0.5 when "

@@ -58,7 +58,7 @@ def _(fn):
 
 pay = exercise(
     "04.2", title="From an opinion to pay", function="normalise_rewards", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.preferences.normalise:normalise_rewards",
+    difficulty=2, importance=3, minutes=15, reference="course_lib.preferences.reward_model:normalise_rewards",
     hints=("First bring mean and deviation up to date, then use the new ones.",
            "new = memory * old + (1 - memory) * this rollout's, for the mean and for the deviation. At the very first call, when "
            "deviation is 0, there is no old one: start from this rollout's own.",
@@ -134,7 +134,7 @@ def _(fn):
 
 disputed = exercise(
     "04.3", title="Ask where the models disagree", function="most_disputed", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.selection:most_disputed",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.segments:most_disputed",
     hints=("What should the members disagree about: the size of the difference, or who wins?",
            "For each pair, every member gives a probability that the first is preferred. Where do these differ most?",
            "p = torch.sigmoid(first - second), (members, pairs); p.std(dim=0) is one number for each pair; argsort it from "
@@ -302,7 +302,7 @@ def _(fn):
 
 taste = exercise(
     "04.6", title="A taste of your own", function="mark_place", points=1, kind="implement",
-    difficulty=1, importance=2, minutes=5, reference="course_lib.preferences.cartpole_judge:mark_place",
+    difficulty=1, importance=2, minutes=5, reference="course_lib.preferences.cartpole:mark_place",
     hints=("A clip is (L, 4): position, velocity, angle, turning. Three things cost: distance from the place, tilt, falls.",
            "Each step costs |position - place| + |angle| / 0.2094, and 10 more where the pole is down or the cart has left.",
            "down = (|position| > 2.4) | (|angle| > 0.2094). The mark is minus the sum over all steps."))

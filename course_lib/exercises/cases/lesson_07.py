@@ -6,15 +6,14 @@ from collections.abc import Sequence
 import torch
 
 from course_lib.exercises import Fail, close, exercise, shape_is
-from course_lib.lm.attention import causal_attention
-from course_lib.lm.logprobs import token_logprobs
-from course_lib.lm.sampling import next_token_probs
+from course_lib.lm.generate import next_token_probs, token_logprobs
+from course_lib.lm.gpt import causal_attention
 
 # ---------------------------------------------------------------------------------------------------------------- 07.1
 
 attention = exercise(
     "07.1", title="Causal attention", function="causal_attention", points=3, kind="implement",
-    difficulty=3, importance=3, minutes=20, reference="course_lib.lm.attention:causal_attention",
+    difficulty=3, importance=3, minutes=20, reference="course_lib.lm.gpt:causal_attention",
     hints=("Four steps: scores of every query against every key; the future crossed out; each row turned into weights that sum to 1; "
            "the values mixed with these weights.",
            "scores = q @ k.transpose(-2, -1) / math.sqrt(D) has shape (..., T, T): row = query, column = key. Cross out the columns to the "
@@ -208,7 +207,7 @@ def _(fn):
 
 shifted = exercise(
     "07.3", title="Find the silent bug: whose log-probability is it?", function="token_logprobs", points=2, kind="bug",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.lm.logprobs:token_logprobs",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.lm.generate:token_logprobs",
     hints=("After reading tokens 0 to t, the model speaks about token t + 1. Which logits, then, belong to tokens[:, 1]?",
            "The logits at the last place speak about a token that is not there; about the first token nothing was said.",
            "logits[:, :-1] against tokens[:, 1:]."))
@@ -259,7 +258,7 @@ def _(fn):
 
 sampling = exercise(
     "07.4", title="Temperature and top-k", function="next_token_probs", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=15, reference="course_lib.lm.sampling:next_token_probs",
+    difficulty=2, importance=2, minutes=15, reference="course_lib.lm.generate:next_token_probs",
     hints=("Temperature works on the logits, before the softmax. Top-k removes tokens, and what is left must sum to 1 again.",
            "logits / temperature; then put -inf where a logit is below the k-th best of its row; then softmax. torch.topk gives the k best.",
            "worst_kept = logits.topk(top_k, dim=-1).values[:, -1:]; logits = logits.masked_fill(logits < worst_kept, float('-inf')). "

@@ -11,7 +11,7 @@ from course_lib.exercises import Fail, close, exercise, shape_is
 
 ranking = exercise(
     "09.1", title="The pairs in a ranking", function="pairs_from_ranking", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.rankings:pairs_from_ranking",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.crowd:pairs_from_ranking",
     hints=("How many twos are there among three items? And among four?",
            "Go through all i < j, not only neighbours: itertools.combinations(range(k), 2) gives them in order.",
            "mu is 1 where ranks[i] < ranks[j], because rank 0 is the best; 0 where it is larger; 0.5 where they are equal."))
@@ -127,7 +127,7 @@ def _(fn):
 
 weighing = exercise(
     "09.3", title="How sure were you?", function="confidence_loss", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.confidence:confidence_loss",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.bradley_terry:confidence_loss",
     hints=("First the surprise at each verdict, one number a pair: your loss of 03.1 before its mean.",
            "Then the weighted mean. Divide by what makes it a mean: two verdicts of weight 1 and one of weight 0 must give the mean "
            "of the two.",
@@ -199,7 +199,7 @@ def _(fn):
 
 crowd = exercise(
     "09.4", title="What is a majority worth?", function="majority_right", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.raters:majority_right",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.labels.statistics:majority_right",
     hints=("In how many ways can exactly two of three raters be right, and how likely is each?",
            "Exactly j of k right: math.comb(k, j) * p**j * (1 - p)**(k - j). Which j make a majority?",
            "Add these for all j with 2 * j > k; where k is even add half of the chance for j = k / 2: a tied vote is a coin."))
@@ -238,7 +238,7 @@ def _(fn):
 
 kappa = exercise(
     "09.5", title="Agreement beyond chance", function="cohen_kappa", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.raters:cohen_kappa",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.labels.statistics:cohen_kappa",
     hints=("Two people who both say “first” nine times in ten agree often, even if neither reads. How often?",
            "Chance: for each word, the share of it in one list times its share in the other; add these up over the words.",
            "kappa = (same - chance) / (1 - chance), where `same` is the share of items on which they agree."))

@@ -6,8 +6,8 @@ import torch
 
 from course_lib.exercises import Fail, close, exercise, shape_is
 from course_lib.lm import kl
-from course_lib.lm.token_ppo import token_gae, whiten
-from course_lib.rl.ppo_loss import clipped_policy_loss
+from course_lib.lm.ppo import token_gae, whiten
+from course_lib.rl.objectives import clipped_policy_loss
 
 # ---------------------------------------------------------------------------------------------------------------- 10.1
 
@@ -138,7 +138,7 @@ def _(fn):
 
 advantage = exercise(
     "10.3", title="GAE over tokens", function="token_gae", points=3, kind="implement",
-    difficulty=3, importance=3, minutes=25, reference="course_lib.lm.token_ppo:token_gae",
+    difficulty=3, importance=3, minutes=25, reference="course_lib.lm.ppo:token_gae",
     hints=("It is lesson 02's GAE along each row. What is new: the row holds columns that are no choices, before and behind.",
            "After the last choice nothing follows: the next value there is 0, whatever the value network says about padding. "
            "Multiply rewards and values by the mask first, and the advantages by the mask in the end.",
@@ -218,7 +218,7 @@ def _(fn):
 
 masked = exercise(
     "10.4", title="The clipped objective, told where to look", function="masked_policy_loss", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.rl.ppo_loss:clipped_policy_loss",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.rl.objectives:clipped_policy_loss",
     hints=("Take your function of 02.2 up to the mean. Which tokens may the mean be taken over?",
            "Sum the gains where mask is True, and divide by the number of True, not by the number of columns.",
            "gain = torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages); "
@@ -289,7 +289,7 @@ def _(fn):
 
 padding = exercise(
     "10.5", title="Find the silent bug: whitening", function="whiten", points=2, kind="bug",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.lm.token_ppo:whiten",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.lm.ppo:whiten",
     hints=("Give it the same texts in a wider batch, and look at the mean of what comes out, over the choices alone.",
            "How many numbers went into the mean, and how many into the spread? How many of them are padding?",
            "advantages[mask].mean() and advantages[mask].std(): take both over the choices only, and multiply by the mask afterwards."))

@@ -1,0 +1,671 @@
+// The labeller's half that runs in the browser: shows questions, takes answers, keeps them until Python has them.
+//
+// It speaks with session.py in messages of plain values. Three rules:
+//   - An answer is kept in localStorage until Python says that it is on the disk ("acks"), and is sent again after a
+//     reload or a restart. Each answer has an id of its own, so sending it twice does no harm.
+//   - One clock draws all clips, so both sides always show the same moment.
+//   - What others wrote (prompts, texts, names) is put in as text, never as HTML.
+
+const PAIR_KEYS = { arrowleft: "left", 1: "left", arrowright: "right", 2: "right", e: "equal", "=": "equal" };
+const SAID = { left: "left is better", right: "right is better", equal: "equally good", skip: "skipped" };
+const SKIP = "can't tell, or neither is good";
+const KEY_HELP = {
+  pair: [["←", "left"], ["→", "right"], ["E", "equally good"], ["S", `skip: ${SKIP}`]],
+  scale: [["1", "left, surely"], ["5", "equally good"], ["9", "right, surely"], ["S", `skip: ${SKIP}`]],
+  ranking: [["1 … 5", "the next best is this one"], ["=", "tie with the one before"], ["Backspace", "start over"],
+    ["Enter", "save"], ["S", `skip: ${SKIP}`]],
+  always: [["U", "undo"], ["Space", "pause"], [", .", "one frame back, on"], ["H", "half speed"],
+    ["Esc", "back to the notebook"]],
+};
+const RANKS = ["best", "2nd", "3rd", "4th", "5th"];
+const HELLO_MS = 2000, RENEW_MS = 10000, RESEND_MS = 5000;        // how often the browser asks, tells, sends again
+const SILENT_MS = 4000, PENDING_MS = 1500;                         // when silence is worth a sentence
+const REST_S = 0.4;                                                // clips rest on their last frame, so the end is seen
+const COARSE = 200;                                                // narrower clips keep their hard pixels, as games do
+const PAST = 10;                                                   // answers that can be taken back without asking
+
+const newId = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)),
+  (byte) => byte.toString(16).padStart(2, "0")).join("");          // randomUUID is missing on plain http
+
+// ---- elements ------------------------------------------------------------------------------------------------------
+
+/** An element: h("button", { class: "x", onclick: f, "aria-label": "y" }, child, ...). Strings become text nodes. */
+function h(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on") || name === "hidden" || name === "tabIndex") node[name] = value;
+    else if (value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+const ICONS = {
+  play: "M5 3v10l8-5z", pause: "M4 3h3v10H4zM9 3h3v10H9z", back: "M4 3h2v10H4zM13 3v10L7 8z",
+  forward: "M10 3h2v10h-2zM3 3v10l6-5z", undo: "M6 2 2 6l4 4V7h3a2.5 2.5 0 0 1 0 5H5v2h4a4.5 4.5 0 0 0 0-9H6z",
+};
+
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("class", "cl-icon");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+const div = (style, ...children) => h("div", { class: style }, ...children);
+const key = (name) => h("kbd", { "aria-hidden": "true" }, name);
+const mute = (text) => h("span", { "aria-hidden": "true" }, text);         // for the eye only
+const unseen = (text) => h("span", { class: "cl-sr" }, text);              // for screen readers only
+
+/** A button; `content` is text and elements. The second click of a double click does nothing. */
+function button(style, act, ...content) {
+  const onclick = (event) => click(event, act);
+  return h("button", { class: `cl-button ${style}`, type: "button", onclick }, ...content);
+}
+
+function click(event, act) {
+  if (event.detail > 1) return;                                    // detail counts the clicks; 0 means the keyboard
+  act();
+  if (event.detail) event.currentTarget.closest(".cl-root")?.focus({ preventScroll: true });   // so that keys work next
+}
+
+// ---- answers on their way to Python --------------------------------------------------------------------------------
+
+/** Answers and undos that Python has not confirmed, in localStorage where the browser allows it, else in the page. */
+class Outbox {
+  constructor(scope) {
+    this.prefix = `course-labels:${scope}:`;
+    this.messages = new Map();                                     // id -> message
+    this.sent = new Map();                                         // id -> when it was last sent, performance.now()
+    this.durable = true;
+    try {
+      for (const name of Object.keys(localStorage).filter((name) => name.startsWith(this.prefix))) {
+        const message = JSON.parse(localStorage.getItem(name));
+        this.messages.set(message.id, message);
+      }
+    } catch { this.durable = false; }
+  }
+  put(message) {
+    this.messages.set(message.id, message);
+    try { localStorage.setItem(this.prefix + message.id, JSON.stringify(message)); } catch { this.durable = false; }
+  }
+  drop(id) {
+    this.messages.delete(id);
+    this.sent.delete(id);
+    try { localStorage.removeItem(this.prefix + id); } catch { this.durable = false; }
+  }
+  get waiting() { return [...this.messages.values()].sort((a, b) => a.answered_at - b.answered_at); }
+  get size() { return this.messages.size; }
+  get change() {                                                   // what they will add to the number of pairs answered
+    return this.waiting.reduce((sum, m) => sum + (m.extra ? 0 : m.type === "answer" ? 1 : -1), 0);
+  }
+}
+
+// ---- clips ---------------------------------------------------------------------------------------------------------
+
+/** Decode the sheets of a question; `item.bitmap` is then ready to be drawn. */
+async function decode(question) {
+  await Promise.all(question.items.filter((item) => item.kind === "clip").map(async (item) => {
+    const bytes = Uint8Array.from(atob(item.data), (character) => character.charCodeAt(0));
+    item.bitmap = await createImageBitmap(new Blob([bytes], { type: item.mime }));
+  }));
+  return question;
+}
+
+/** Plays all clips on screen by one clock. `moved` is called whenever the frame or the state changes. */
+class Player {
+  constructor(moved) {
+    this.clips = [];                                               // [{ item, canvas, context }]
+    this.playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.speed = 1;
+    this.visible = true;
+    this.moved = moved;
+    this.load([]);
+  }
+  load(clips) {
+    this.clips = clips;
+    this.frames = Math.max(0, ...clips.map(({ item }) => item.frames));
+    this.time = 0;                                                 // in frames
+    this.plays = 0;
+    this.draw();
+    this.wake();
+  }
+  get frame() { return Math.min(Math.floor(this.time), this.frames - 1); }
+  get fps() { return this.clips[0]?.item.fps ?? 15; }
+  draw() {
+    for (const { item, context } of this.clips) {
+      const frame = Math.min(this.frame, item.frames - 1);         // a shorter clip rests on its last frame
+      const x = (frame % item.columns) * item.width, y = Math.floor(frame / item.columns) * item.height;
+      context.drawImage(item.bitmap, x, y, item.width, item.height, 0, 0, item.width, item.height);
+    }
+    this.moved();
+  }
+  wake() {                                                         // the clock runs only while something moves
+    if (this.clock || !this.playing || !this.visible || !this.frames) return;
+    this.before = performance.now();
+    this.clock = requestAnimationFrame((now) => this.tick(now));
+  }
+  tick(now) {
+    this.clock = 0;
+    if (!this.playing || !this.visible || !this.frames) return;
+    const shown = this.frame, end = this.frames + REST_S * this.fps;
+    this.time += (Math.min(now - this.before, 250) / 1000) * this.fps * this.speed;
+    if (this.time >= end) { this.time %= end; this.plays += 1; }
+    if (this.frame !== shown) this.draw();
+    this.before = now;
+    this.clock = requestAnimationFrame((next) => this.tick(next));
+  }
+  play(on) { this.playing = on; this.moved(); this.wake(); }
+  slow() { this.speed = this.speed === 1 ? 0.5 : 1; this.moved(); }
+  seek(frame) { this.playing = false; this.time = frame; this.draw(); }
+  step(by) { this.seek((this.frame + by + this.frames) % this.frames); }
+  show(visible) { this.visible = visible; this.wake(); }
+}
+
+// ---- a question on screen ------------------------------------------------------------------------------------------
+
+/** The picture or the text of one item, named for screen readers; a clip also registers with `clips`. */
+function media(item, name, clips) {
+  if (item.kind === "text")
+    return h("div", { class: "cl-text", tabIndex: 0, role: "region", "aria-label": name }, item.text);
+  const told = `${name}: ${item.alt || `${item.frames} frames`}`;
+  const canvas = h("canvas", { class: "cl-canvas", role: "img", "aria-label": told });
+  canvas.width = item.width;
+  canvas.height = item.height;
+  canvas.style.setProperty("--ratio", item.width / item.height);
+  canvas.classList.toggle("cl-coarse", item.width < COARSE);
+  clips.push({ item, canvas, context: canvas.getContext("2d") });
+  return canvas;
+}
+
+/** Two items side by side. */
+class Pair {
+  constructor(question) {
+    this.clips = [];
+    const side = (item, name) => div(`cl-side cl-${name.toLowerCase()}`, div("cl-name", name),
+      media(item, `${name} ${item.kind}`, this.clips));
+    this.node = div("cl-pair", side(question.items[0], "Left"), side(question.items[1], "Right"));
+  }
+}
+
+/** Three to five items to put in order: number keys from best to worst, dragging, or the arrows on each card. */
+class Ranking {
+  constructor(question) {
+    this.clips = [];
+    this.changed = () => {};
+    this.order = question.items.map((_, card) => card);            // the cards from best to worst
+    this.placed = 0;                                               // how many number keys have been pressed
+    this.ties = new Set();                                         // cards that share the place of the one before them
+    this.cards = question.items.map((item, card) => this.card(item, card));
+    this.node = h("div", { class: `cl-ranking ${this.clips.length ? "cl-across" : "cl-down"}`, role: "list",
+      "aria-label": "The items from best to worst" });
+    this.arrange();
+  }
+  card(item, card) {
+    const arrows = item.kind === "clip" ? "◂▸" : "▴▾";
+    const move = (by, where) => button("cl-small", () => this.move(card, by), mute(arrows[by < 0 ? 0 : 1]),
+      unseen(`Move number ${card + 1} towards ${where}`));
+    const rank = h("span", { class: "cl-rank" });
+    const tie = button("cl-small", () => this.tie(card), mute("="),
+      unseen(`Number ${card + 1} is as good as the one before`));
+    const node = h("div", { class: "cl-card", role: "listitem" },
+      div("cl-card-head", key(String(card + 1)), unseen(`Number ${card + 1}: `), rank),
+      media(item, `Number ${card + 1}, ${item.kind}`, this.clips),
+      div("cl-card-foot", move(-1, "best"), tie, move(1, "worst")));
+    node.onpointerdown = (event) => this.drag(event, card);
+    return { node, rank, tie };
+  }
+  get complete() { return this.placed >= this.order.length - 1; }
+  get ranks() {                                                    // for each card, 0 the best; ties share a number
+    const ranks = [];
+    this.order.forEach((card, place) => { ranks[card] = this.ties.has(card) ? ranks[this.order[place - 1]] : place; });
+    return ranks;
+  }
+  press(card) {                                                    // "the next best is this one"
+    if (card >= this.order.length || this.order.indexOf(card) < this.placed) return;
+    this.put(card, this.placed, this.placed + 1);
+  }
+  move(card, by) {
+    const place = this.order.indexOf(card) + by;
+    if (place >= 0 && place < this.order.length) this.put(card, place, this.order.length);
+  }
+  put(card, place, placed) {
+    this.order.splice(this.order.indexOf(card), 1);
+    this.order.splice(place, 0, card);
+    this.ties.delete(this.order[0]);
+    this.placed = placed;
+    this.arrange();
+  }
+  tie(card) {
+    if (!this.ties.delete(card) && card !== this.order[0]) this.ties.add(card);
+    this.arrange();
+  }
+  tieLast() { if (this.placed > 1) this.tie(this.order[this.placed - 1]); }
+  reset() { this.placed = 0; this.ties.clear(); this.arrange(); }
+  drag(event, card) {
+    if (event.button || event.target.closest("button")) return;
+    const { node } = this.cards[card], across = this.node.classList.contains("cl-across");
+    const follow = (e) => {
+      const box = this.node.getBoundingClientRect(), at = across ? e.clientX - box.left : e.clientY - box.top;
+      const middles = this.order.map((other) => this.cards[other].node).map(
+        (n) => (across ? n.offsetLeft + n.offsetWidth / 2 : n.offsetTop + n.offsetHeight / 2));
+      const place = this.order.indexOf(card);
+      if (place > 0 && at < middles[place - 1]) this.put(card, place - 1, this.order.length);
+      else if (place < middles.length - 1 && at > middles[place + 1]) this.put(card, place + 1, this.order.length);
+    };
+    node.classList.add("cl-lifted");
+    node.setPointerCapture(event.pointerId);
+    node.addEventListener("pointermove", follow);
+    node.addEventListener("lostpointercapture", () => {
+      node.classList.remove("cl-lifted");
+      node.removeEventListener("pointermove", follow);
+    }, { once: true });
+  }
+  arrange() {
+    const nodes = this.order.map((card) => this.cards[card].node);
+    const before = nodes.map((node) => [node.offsetLeft, node.offsetTop]);
+    const pinned = nodes.findIndex(
+      (node) => node.contains(document.activeElement) || node.classList.contains("cl-lifted"));
+    nodes.forEach((node, place) => {                               // a pinned card stays, so it keeps focus and pointer
+      if (place < pinned) this.node.insertBefore(node, nodes[pinned]);
+      else if (place !== pinned) this.node.append(node);
+    });
+    this.order.forEach((card, place) => {
+      const { node, rank, tie } = this.cards[card], known = this.complete || place < this.placed;
+      node.classList.toggle("cl-known", known);
+      rank.textContent = known ? RANKS[this.ranks[card]] : "–";
+      tie.setAttribute("aria-pressed", String(this.ties.has(card)));
+      tie.style.visibility = place ? "" : "hidden";
+      const [left, top] = before[place], moved = left !== node.offsetLeft || top !== node.offsetTop;
+      if (moved && node.isConnected && !matchMedia("(prefers-reduced-motion: reduce)").matches)
+        node.animate([{ transform: `translate(${left - node.offsetLeft}px, ${top - node.offsetTop}px)` }, {}], 140);
+    });
+    this.changed();
+  }
+}
+
+// ---- the whole widget ----------------------------------------------------------------------------------------------
+
+class Labeler {
+  constructor(model, el) {
+    Object.assign(this, { model, el, view: newId(), state: null, current: null, stage: null, queue: [], past: [] });
+    Object.assign(this, { note: "", trouble: "", silentSince: 0, closed: false, shownAt: 0, undoneAt: 0 });
+    this.player = new Player(() => this.paintPlayer());
+    this.build();
+    el.append(this.root);
+    this.arrived = Promise.resolve();                              // messages are handled one after the other
+    this.receive = (message) => {
+      this.arrived = this.arrived.then(() => this.hear(message)).catch((error) => this.fail(error));
+    };
+    model.on("msg:custom", this.receive);
+    const keydown = (event) => {
+      if (this.root.contains(event.target)) this.press(event);
+      else if (this.closed && !this.root.isConnected) window.removeEventListener("keydown", keydown, true);
+    };
+    window.addEventListener("keydown", keydown, true);             // first of all: Notebook 7 cuts a cell on "x"
+    this.watcher = new IntersectionObserver((entries) => this.player.show(entries.at(-1).isIntersecting));
+    this.watcher.observe(this.root);
+    this.timers = [setInterval(() => this.poll(), HELLO_MS), setInterval(() => this.renew(), RENEW_MS)];
+    this.paint();
+    this.tell({ type: "hello" });
+  }
+
+  close() {                                                     // Jupyter has taken the view away, or lost the kernel
+    this.closed = true;
+    this.timers.forEach(clearInterval);
+    this.watcher.disconnect();
+    this.model.off("msg:custom", this.receive);
+    this.player.play(false);
+    this.paint();
+  }
+
+  // -- the parts --
+
+  build() {
+    const answer = (choice) => () => this.answer({ choice });
+    const skip = () => {
+      const one = button("", answer("skip"), key("S"), h("span", {}, "Skip ", h("small", {}, SKIP)));
+      one.title = `Skip: ${SKIP}`;
+      return one;
+    };
+    this.title = h("h3", { class: "cl-title", id: `title-${this.view}` });
+    this.bar = div("cl-fill");
+    this.progress = h("div", { class: "cl-progress", role: "progressbar", "aria-label": "Pairs labelled",
+      "aria-valuemin": 0 }, this.bar);
+    this.number = div("cl-number");
+    this.prompt = h("div", { class: "cl-prompt", tabIndex: 0, role: "region", "aria-label": "Prompt" });
+    this.body = div("cl-body");
+
+    this.playButton = button("cl-small", () => this.player.play(!this.player.playing));
+    this.slowButton = button("cl-small", () => this.player.slow(), "½ speed");
+    this.slider = h("input", { class: "cl-slider", type: "range", min: 0, step: 1, "aria-label": "Frame of all clips",
+      oninput: () => this.player.seek(Number(this.slider.value)) });
+    this.frame = h("span", { class: "cl-frame" });
+    this.controls = div("cl-controls", this.playButton,
+      button("cl-small", () => this.player.step(-1), icon("back"), unseen("One frame back")),
+      button("cl-small", () => this.player.step(1), icon("forward"), unseen("One frame on")),
+      this.slider, this.frame, this.slowButton);
+
+    const steps = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((value) => {
+      const side = value < 5 ? "cl-left" : value > 5 ? "cl-right" : "";
+      const step = button(`cl-step ${side}`, () => this.answerScale(value), String(value));
+      step.setAttribute("aria-label", `${value}: ${sureness(value)}`);
+      step.title = sureness(value);
+      return step;
+    });
+    this.save = button("cl-main", () => this.saveRanking(), key("Enter"), "Save this order");
+    this.bars = {
+      pair: div("cl-answers", button("cl-left", answer("left"), key("←"), "Left is better"),
+        button("", answer("equal"), key("E"), "Equally good"), skip(),
+        button("cl-right", answer("right"), "Right is better", key("→"))),
+      scale: div("cl-answers cl-scale",
+        h("div", { class: "cl-steps", role: "group", "aria-label": "How sure are you?" }, ...steps),
+        div("cl-ends", mute("left, surely"), mute("equally good"), mute("right, surely")), skip()),
+      ranking: div("cl-answers cl-rank-bar", this.save,
+        button("", () => this.stage.reset(), key("Backspace"), "Start over"), skip()),
+    };
+
+    this.words = h("span");
+    this.retry = button("cl-small", () => this.tryAgain(), "Try again");
+    this.banner = h("div", { class: "cl-banner", role: "alert", hidden: true }, this.words, this.retry);
+    this.undoButton = button("cl-small", () => this.undo(), icon("undo"), "Undo ", key("U"));
+    this.status = h("span", { class: "cl-status" });
+    this.script = button("cl-small", () => this.tell({ type: "scripted" }), "Let the scripted labeller finish");
+    this.helpButton = button("cl-small", () => this.toggleHelp(), "Keys ", key("?"));
+    this.help = h("div", { class: "cl-help", hidden: true });
+    this.live = h("div", { class: "cl-sr", role: "status", "aria-live": "polite" });
+    const hint = h("span", { class: "cl-hint" }, "Click here, then use the keys.");
+    this.root = h("div", { class: "cl-root", tabIndex: 0, role: "group", "aria-labelledby": this.title.id },
+      div("cl-head", this.title, div("cl-far", this.progress, this.number)),
+      this.prompt, this.body, this.controls, ...Object.values(this.bars), this.banner,
+      div("cl-foot", this.undoButton, div("cl-says", this.status, hint), this.script, this.helpButton),
+      this.help, this.live);
+    this.root.addEventListener("click", (event) => {
+      if (event.detail && !this.root.contains(document.activeElement)) this.focus();
+    });
+  }
+
+  // -- asking --
+
+  /** Put the next question on screen: of two sources, one taken back comes first. */
+  show(question) {
+    const focused = this.root.contains(document.activeElement);
+    this.current = question;
+    this.stage = !question ? null : question.items.length > 2 ? new Ranking(question) : new Pair(question);
+    if (this.stage) this.stage.changed = () => this.paint();
+    this.body.replaceChildren(...(this.stage ? [this.stage.node] : []));
+    this.prompt.textContent = question?.prompt ?? "";
+    this.shownAt = Date.now();
+    this.shownClock = performance.now();
+    this.player.load(this.stage?.clips ?? []);
+    this.root.dataset.question = question?.id ?? "";
+    if (focused && !this.root.contains(document.activeElement)) this.focus();
+    this.paint();
+  }
+
+  next() { this.show(this.queue.shift() ?? null); }
+
+  get mode() {
+    if (!this.current) return null;
+    return this.current.items.length > 2 ? "ranking" : this.state.scale ? "scale" : "pair";
+  }
+
+  // -- answering --
+
+  /** Take one answer: keep it, send it, show the next question. `verdict`: { choice, confidence } or { ranks }. */
+  answer(verdict) {
+    const clock = performance.now();
+    if (this.closed || !this.current || clock - this.shownClock < this.state.lock_ms) return;
+    const message = { type: "answer", id: newId(), question: this.current.id, ...verdict, extra: this.current.extra,
+      shown_at: this.shownAt / 1000, answered_at: Date.now() / 1000, response_ms: Math.round(clock - this.shownClock),
+      plays: this.player.plays };
+    this.past.push({ question: this.current, id: message.id });
+    if (this.past.length > PAST) this.past.shift();
+    this.keep(message);
+    this.say(verdict.ranks ? "Order saved." : `You said: ${SAID[verdict.choice]}.`);
+    this.next();
+  }
+  answerScale(confidence) {
+    this.answer({ choice: confidence < 5 ? "left" : confidence > 5 ? "right" : "equal", confidence });
+  }
+  saveRanking() { if (this.stage?.complete) this.answer({ ranks: this.stage.ranks }); }
+
+  undo() {
+    if (this.closed || performance.now() - this.undoneAt < this.state?.lock_ms) return;
+    this.undoneAt = performance.now();
+    const last = this.past.pop();
+    this.say("Your last answer is taken back.");
+    if (!last) { this.tell({ type: "undo", id: newId() }); return; }     // from before a reload: Python knows which
+    const { id: event, question } = last;
+    this.keep({ type: "undo", id: newId(), event, question: question.id, extra: question.extra,
+      answered_at: Date.now() / 1000 });
+    if (this.current) this.queue.unshift(this.current);
+    this.show(question);
+  }
+
+  keep(message) { this.outbox.put(message); this.send(message); }
+  send(message) {
+    this.outbox.sent.set(message.id, performance.now());
+    this.tell(message);
+  }
+  say(words) { this.note = words; this.live.textContent = words; }
+
+  // -- talking with Python --
+
+  tell(message) {
+    this.silentSince ||= performance.now();
+    const have = [this.current, ...this.queue].filter(Boolean).map((question) => question.id);
+    try {
+      this.model.send({ ...message, view: this.view, have });
+    } catch (error) { console.warn("labeller: not sent", error); }     // the silence will be noticed
+  }
+
+  async hear(message) {
+    this.silentSince = 0;
+    if (message.type === "trouble") { this.trouble = message.words; this.paint(); return; }
+    const first = !this.state, mine = message.view === this.view;
+    this.state = message;
+    this.outbox ??= new Outbox(`${message.store}:${message.run}:${message.labeler}`);
+    message.acks.forEach((id) => this.outbox.drop(id));
+    if (!this.outbox.size) this.trouble = "";                      // as long as an answer waits, so does the warning
+    if (first) this.outbox.waiting.forEach((kept) => this.send(kept));     // from a killed kernel or a closed tab
+    if (mine && message.note) this.say(message.note);
+    const takenBack = this.outbox.waiting.filter((m) => m.type === "undo").map((m) => m.question);
+    for (const id of message.gone) {
+      if (takenBack.includes(id)) continue;                        // answered, but since then on screen again
+      this.queue = this.queue.filter((question) => question.id !== id);
+      if (this.current?.id === id) this.next();
+    }
+    if (mine) await this.enqueue(message);
+    this.paint();
+  }
+
+  async enqueue({ questions, front }) {
+    const answered = this.outbox.waiting.filter((m) => m.type === "answer").map((m) => m.question);
+    const held = (id) => answered.includes(id) || [this.current, ...this.queue].some((one) => one?.id === id);
+    for (const question of front) {                                // taken back after a reload: show it now
+      if (held(question.id)) continue;
+      const back = await decode(question);
+      if (this.current) this.queue.unshift(this.current);
+      this.show(back);
+    }
+    for (const question of questions) if (!held(question.id)) this.queue.push(await decode(question));
+    if (!this.current && this.queue.length) this.next();
+  }
+
+  poll() {
+    if (!this.state) this.tell({ type: "hello" });
+    else if (!this.silentSince) {                                  // Python hears us: send again what it could not file
+      const late = this.outbox.waiting.filter((m) => performance.now() - (this.outbox.sent.get(m.id) ?? 0) > RESEND_MS);
+      if (late.length) late.forEach((m) => this.send(m));
+      else if (!this.current && !this.state.summary && !document.hidden) this.tell({ type: "hello" });
+    }
+    this.paint();
+  }
+  renew() { if (this.current && !document.hidden) this.tell({ type: "renew" }); }
+  tryAgain() {
+    if (this.outbox?.size) this.outbox.waiting.forEach((m) => this.send(m));
+    else this.tell({ type: "hello" });
+  }
+  fail(error) {
+    console.error("labeller", error);
+    this.trouble = `The labeller stumbled (${error.message}). Your answers are kept. Run this cell again.`;
+    this.paint();
+  }
+
+  // -- painting --
+
+  paint() {
+    const { state } = this, mode = this.mode, over = !this.current && state?.summary && !this.outbox?.size;
+    const done = state ? Math.min(state.target, state.done + this.outbox.change) : 0;
+    this.title.textContent = !state ? "Loading the first pair…" : over ? this.ending() : state.title;
+    this.progress.setAttribute("aria-valuemax", state?.target || 1);
+    this.progress.setAttribute("aria-valuenow", done);
+    this.bar.style.width = `${state?.target ? (100 * done) / state.target : 0}%`;
+    this.number.textContent = state ? `${done} / ${state.target}` : "";
+    this.prompt.hidden = !this.current?.prompt;
+    this.controls.hidden = !this.stage?.clips.length;
+    for (const [name, bar] of Object.entries(this.bars)) {
+      bar.hidden = name !== mode;
+      for (const one of bar.querySelectorAll("button")) one.disabled = this.closed;
+    }
+    if (mode === "ranking") this.save.disabled = this.closed || !this.stage.complete;
+    this.undoButton.disabled = this.closed || !(this.past.length || done > 0);
+    this.script.hidden = !state?.can_script || this.closed || over;
+    if (over && this.body.dataset.summary !== JSON.stringify(state)) {
+      this.body.replaceChildren(this.summary(state));
+      this.body.dataset.summary = JSON.stringify(state);
+    } else if (!over) delete this.body.dataset.summary;
+    const wrong = this.wrong();
+    this.words.textContent = wrong;
+    this.banner.hidden = !wrong;
+    this.retry.hidden = this.closed;
+    this.status.textContent = this.note || this.advice(over);
+    const at = document.activeElement;                             // a button that has just gone takes the keys with it
+    if (at !== this.root && this.root.contains(at) && (at.disabled || !at.offsetParent)) this.focus();
+  }
+
+  /** What is wrong just now, in words that say what to do; empty when all is well. */
+  wrong() {
+    const kept = this.outbox?.size ?? 0, silent = this.silentSince ? performance.now() - this.silentSince : 0;
+    const where = this.outbox?.durable ? "this browser" : "this page: keep it open";
+    const safe = !kept ? "Everything you answered is saved."
+      : `${kept === 1 ? "1 answer waits" : `${kept} answers wait`} safely in ${where}.`;
+    if (this.closed) return `The connection to the kernel is gone. ${safe} Run this cell again to go on.`;
+    if (this.trouble) return kept ? `${this.trouble} ${safe}` : this.trouble;
+    if (silent < (kept ? PENDING_MS : SILENT_MS)) return "";
+    return `The kernel does not answer: it is busy or has stopped. ${safe} If another cell is running, wait for it; `
+      + "else run this cell again.";
+  }
+
+  advice(over) {
+    if (this.mode === "ranking" && !this.stage.complete) return "Press the numbers from best to worst, or drag.";
+    return this.current || over || !this.state ? "" : "Waiting for the next pair…";
+  }
+
+  ending() {
+    const { done, target, total } = this.state;
+    return !total ? "There are no pairs yet" : done >= target ? "Done. Thank you!" : "No more pairs just now";
+  }
+
+  summary({ summary, done, target, total }) {
+    const { left, equal, right, skip, rankings, repeats, same, seconds, file } = summary;
+    const verdicts = left + equal + right;
+    const tile = (big, small) => div("cl-tile", h("b", {}, big), h("span", {}, small));
+    const parts = Object.entries({ left, equal, right, skip }).filter(([, count]) => count);
+    const label = parts.map(([name, count]) => `${count} ${name}`).join(", ");
+    const twice = repeats.map((pair) => h("li", {}, `Pair ${pair.pair}: first “${SAID[pair.first]}”, then `
+      + `“${SAID[pair.second]}” ${pair.same ? "(the same)" : "(different)"}`));
+    return div("cl-summary",
+      h("p", {}, total ? "Run the next cell to use these answers."
+        : "Add some with store.add_pair(...), then run this cell again."),
+      !parts.length ? "" : h("div", { class: "cl-parts", role: "img", "aria-label": label }, ...parts.map(
+        ([name, count]) => h("span", { class: `cl-part-${name}`, style: `flex-grow: ${count}` }, `${count} ${name}`))),
+      div("cl-tiles", tile(String(done), `answered${rankings ? `, ${rankings} of them orders` : ""}`),
+        verdicts ? tile(`${Math.round((100 * equal) / verdicts)}%`, "ties") : "",
+        repeats.length ? tile(`${same} of ${repeats.length}`, "pairs asked twice, same answer") : "",
+        seconds ? tile(`${seconds} s`, "typical time for a pair (median)") : ""),
+      !twice.length ? ""
+        : h("details", {}, h("summary", {}, "The pairs you were asked twice, sides swapped"), h("ul", {}, ...twice)),
+      h("p", { class: "cl-file" }, `Saved in ${file}`),
+      total > target ? button("", () => this.tell({ type: "more" }), "Label some more") : "");
+  }
+
+  paintPlayer() {
+    const { player } = this;
+    if (!this.playButton) return;
+    const state = player.playing ? "pause" : "play";
+    if (this.playButton.dataset.state !== state) {
+      this.playButton.replaceChildren(icon(state), player.playing ? "Pause" : "Play");
+      this.playButton.dataset.state = state;
+    }
+    this.slowButton.setAttribute("aria-pressed", String(player.speed !== 1));
+    this.slider.max = Math.max(0, player.frames - 1);
+    this.slider.value = player.frame;
+    this.frame.textContent = `${player.frame + 1} / ${player.frames}`;
+  }
+
+  toggleHelp() {
+    const names = [...(KEY_HELP[this.mode] ?? []), ...KEY_HELP.always];
+    this.help.replaceChildren(...names.map(([name, words]) => h("span", {}, key(name), ` ${words}`)));
+    this.help.hidden = !this.help.hidden;
+    this.helpButton.setAttribute("aria-expanded", String(!this.help.hidden));
+  }
+
+  // -- keys --
+
+  focus() { this.root.focus({ preventScroll: true }); }
+
+  press(event) {
+    const name = event.key.toLowerCase(), control = event.target.closest("button, input, summary");
+    if (name === "escape") { event.stopPropagation(); this.leave(); return; }
+    if (event.ctrlKey || event.metaKey || event.altKey || name === "tab") return;          // Ctrl+S still saves
+    event.stopPropagation();                                       // the notebook must not see "x", "d d", "z" ...
+    if (control && (name === " " || name === "enter")) return;     // a focused button keeps its own keys
+    if (event.target === this.slider && name.startsWith("arrow")) return;
+    if (event.repeat && name !== "," && name !== ".") { event.preventDefault(); return; }  // a held key answers once
+    if (this.act(name)) event.preventDefault();
+  }
+
+  /** Carry out what a key stands for; false when it stands for nothing here. */
+  act(name) {
+    const { mode, stage, player } = this, digit = Number(name);
+    if (mode === "pair" && PAIR_KEYS[name]) this.answer({ choice: PAIR_KEYS[name] });
+    else if (mode === "scale" && digit >= 1) this.answerScale(digit);
+    else if (mode && name === "s") this.answer({ choice: "skip" });
+    else if (mode === "ranking" && digit >= 1) stage.press(digit - 1);
+    else if (mode === "ranking" && name === "=") stage.tieLast();
+    else if (mode === "ranking" && name === "backspace") stage.reset();
+    else if (mode === "ranking" && name === "enter") this.saveRanking();
+    else if (name === "u" || name === "z") this.undo();
+    else if (name === "?") this.toggleHelp();
+    else if (name === " ") player.play(!player.playing);
+    else if (name === ",") player.step(-1);
+    else if (name === ".") player.step(1);
+    else if (name === "h") player.slow();
+    else return false;
+    return true;
+  }
+
+  leave() {                                                        // Escape: hand the keyboard back to the notebook
+    document.activeElement.blur();
+    const notebook = this.root.closest(".jp-Notebook");
+    (notebook?.querySelector(".jp-Cell.jp-mod-active") ?? notebook)?.focus();
+  }
+}
+
+function sureness(value) {
+  const how = ["", "barely", "a little", "quite sure", "surely"][Math.abs(value - 5)];
+  return value === 5 ? "equally good" : `${value < 5 ? "left" : "right"}, ${how}`;
+}
+
+export default {
+  render({ model, el }) {
+    const labeler = new Labeler(model, el);
+    return () => labeler.close();
+  },
+};

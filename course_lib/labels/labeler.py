@@ -1,0 +1,127 @@
+"""`Labeler`: preferences from a person, in a notebook cell. One cell shows it, the next one asks for the answers.
+
+    labeler = Labeler(store, run="cartpole", target=20, title="Which clip balances better?")
+    labeler
+
+    preferences = labeler.require(20)          # in the next cell; [(sigma1, sigma2, mu), ...]
+
+A cell never waits for the person: while a cell runs, most notebooks deliver no clicks. Taught in lesson 04.
+"""
+
+import getpass
+import os
+from html import escape
+
+from course_lib.errors import CourseError
+from course_lib.labels.records import Counts, Preference
+from course_lib.labels.session import Desk, Scripted
+from course_lib.labels.store import PreferenceStore
+
+
+class NotYetLabelled(CourseError):
+    """Fewer pairs are labelled than the cell needs. A notebook shows the sentence without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+class Labeler:
+    """Asks one person about the pairs and rankings of a run, and keeps the answers in the store.
+
+    store: the label file, as a store or a path; None for the learner's own (`my_work/labels/preferences.sqlite`).
+    target: how many to label now; a skip counts. The person may go on beyond it.
+    title: the question above each pair. labeler: whose answers these are; default: the name of the user.
+    scripted: a function `(left, right) -> "left" | "right" | "equal" | "skip"` of two `Item`s that can answer instead;
+        its rows carry source="scripted". It answers only when the person presses its button, when
+        `answer_scripted()` is called, or where COURSE_LABELER=scripted is set, as in tests. It never answers unasked.
+    scale: ask how sure one is, on nine points, as Stiennon et al. (2020) did; becomes the preference's weight.
+    repeats: the share of pairs that are asked a second time with the sides swapped. plain: simple buttons (ipywidgets)
+        for front ends in which the widget does not load.
+    """
+
+    def __init__(self, store: PreferenceStore | str | os.PathLike | None = None, *, run: str, target: int = 20,
+                 title: str = "Which one is better?", labeler: str | None = None, scripted: Scripted | None = None,
+                 scale: bool = False, repeats: float = 0.1, plain: bool = False) -> None:
+        store = store if isinstance(store, PreferenceStore) else PreferenceStore(store)
+        self.desk = Desk(store, run, labeler or user_name(), target, title, repeats, scale, scripted)
+        self.target, self.plain = target, plain
+        self._widget = None
+
+    @property
+    def counts(self) -> Counts:
+        """How many pairs are answered, and how."""
+        return self.desk.counts
+
+    def require(self, number: int | None = None) -> list[Preference]:
+        """The preferences of this run, once `number` questions (default: the target) are answered; never waits.
+
+        Skipped pairs count as answered and bring no preference. Raises `NotYetLabelled` when some are still open.
+        """
+        number = self.target if number is None else number
+        if unattended():
+            self.answer_scripted(number)
+        counts = self.counts
+        if counts.done < number and counts.total < number:
+            raise NotYetLabelled(f"The run “{self.desk.run}” has {counts.total} pairs, fewer than the {number} asked "
+                                 "for; add pairs to the store, then show the labeller again.")
+        if counts.done < number:
+            raise NotYetLabelled(f"{counts.done} of {number} pairs are labelled; go on above, "
+                                 "then run this cell again.")
+        return self.desk.store.preferences(self.desk.run, self.desk.labelers)
+
+    def answer_scripted(self, number: int | None = None) -> int:
+        """Let the `scripted` function answer until `number` (default: the target) are answered; returns how many."""
+        if self.desk.scripted is None:
+            raise CourseError("This labeller has no scripted function: give one, Labeler(..., scripted=function).")
+        return self.desk.answer_scripted(self.target if number is None else number)
+
+    def refresh(self) -> None:
+        """Tell an open widget that the run has new pairs."""
+        if self._widget is not None:
+            self._widget.send(self.desk.handle({"type": "hello"}) | {"view": None})
+
+    def __repr__(self) -> str:
+        counts = self.counts
+        return f"Labeler(run={self.desk.run!r}, {counts.done} of {min(self.desk.target, counts.total)} labelled)"
+
+    def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:
+        if unattended():
+            return {"text/plain": repr(self), "text/html": self._unattended_view()}, {}
+        if self._widget is None:
+            self._widget = self._build()
+        bundle = self._widget._repr_mimebundle_(**options)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})      # anywidget adds metadata for Colab
+        return {**data, "text/plain": repr(self)}, metadata
+
+    def _build(self) -> object:
+        if not self.plain:
+            try:
+                from course_lib.labels.widget import LabelerWidget
+
+                return LabelerWidget(self.desk)
+            except ImportError:                    # anywidget is not installed: the plain buttons need only ipywidgets
+                pass
+        from course_lib.labels.plain import PlainLabeler
+
+        return PlainLabeler(self.desk)
+
+    def _unattended_view(self) -> str:
+        from course_lib.labels.media import side_by_side
+
+        questions = self.desk.next()
+        picture = side_by_side(questions[0]) if questions else ""
+        return (f"<p><b>{escape(self.desk.title)}</b></p>{picture}<p>Here a person answers in the cell. In this stored "
+                "run a function answers instead (<code>source = 'scripted'</code>).</p>")
+
+
+def unattended() -> bool:
+    """Whether nobody is there to label: COURSE_LABELER=scripted, as tests and the stored notebooks have it."""
+    return os.environ.get("COURSE_LABELER") == "scripted"
+
+
+def user_name() -> str:
+    """The name under which a person's answers are kept: the JupyterHub user, the user of this machine, or "me"."""
+    try:
+        return os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
+    except (KeyError, OSError):                    # no entry in the user database, as in some containers
+        return "me"

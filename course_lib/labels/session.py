@@ -1,0 +1,175 @@
+"""The labeling session in the kernel: takes one message of a front end, returns the state that it should show.
+
+The widget, the plain buttons, the terminal and the synthetic labeler all talk to a `Desk`. A message is a dict with a
+`type`; the reply is one too, of plain values only, so that it fits any notebook front end. `in_words` turns errors of
+the label file into a sentence that says what to do. Taught in lesson 04.
+"""
+
+import base64
+import sqlite3
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from course_lib.errors import CourseError
+from course_lib.labels import queue
+from course_lib.labels.records import Counts, Item, Question
+from course_lib.labels.store import PreferenceStore
+
+SCRIPTED = "scripted"                              # the labeller's name on rows that a function answered
+PREFETCH = 3                                       # questions that wait in the browser behind the one on screen
+LOCK_MS = 250                                      # so long a new question takes no answer: double clicks
+LEASE_SECONDS = 60
+MORE = 20                                          # questions that "Label some more" adds
+
+Scripted = Callable[[Item, Item], str]             # (left, right) -> "left", "right", "equal" or "skip"
+
+
+class Desk:
+    """One person's labelling of one run, up to `target` questions.
+
+    `repeats` is the share of pairs that are asked a second time, sides swapped. `scale` asks for a confidence from 1
+    (left, surely) to 9 (right, surely), as Stiennon et al. (2020) did.
+    """
+
+    def __init__(self, store: PreferenceStore, run: str, labeler: str, target: int, title: str,
+                 repeats: float = 0.1, scale: bool = False, scripted: Scripted | None = None) -> None:
+        self.store, self.run, self.labeler, self.target = store, run, labeler, target
+        self.title, self.repeats, self.scale, self.scripted = title, repeats, scale, scripted
+        self.labelers = (labeler, SCRIPTED)
+        self.session = queue.session_name()
+
+    @property
+    def counts(self) -> Counts:
+        """What this person and the scripted labeller have answered in the run."""
+        return self.store.counts(self.run, self.labelers)
+
+    def handle(self, message: Mapping) -> dict:
+        """Carry out one message and return the new state. What is in `acks` is on the disk.
+
+        Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), scripted (let the function
+        answer the rest). `have` lists the questions that the front end holds.
+        """
+        kind, have, note, front, gone = message["type"], message.get("have", ()), "", [], []
+        if kind == "scripted":                     # calls a function of the notebook: others may write meanwhile
+            note = f"The scripted labeller answered {self.answer_scripted()} pairs."
+        with self.store.transaction():             # one write to the disk, for the answer and for what it brings
+            if kind == "answer":
+                note, gone = self._answer(message), [message["question"]]
+            elif kind == "undo":
+                back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
+                if back is None:                   # for instance an answer that was set aside: do not ask it again
+                    note, gone = "There is nothing to take back.", [message.get("question")]
+                elif back not in have:
+                    front = [back]
+            elif kind == "more":
+                self.target = self.counts.done + MORE
+            elif kind == "renew":
+                queue.renew(self.store, self.session, LEASE_SECONDS)
+            queue.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
+            state = self._state(have, front)
+        return {**state, "note": note, "acks": [message["id"]] if kind in ("answer", "undo") else [], "gone": gone}
+
+    def next(self, count: int = 1) -> list[Question]:
+        """Up to `count` questions to ask now, reserved for this session; none once the target is reached."""
+        done = self.counts.done
+        questions = queue.lease(self.store, self.run, self.labelers, self.session, count, LEASE_SECONDS)
+        repeats = [question for question in questions if question.repeat_of]
+        fresh = [question for question in questions if not question.repeat_of]
+        return repeats + fresh[:max(0, self.target - done)]
+
+    def answer_scripted(self, target: int | None = None) -> int:
+        """Let the `scripted` function answer until `target` (default: the desk's) are answered; returns how many."""
+        target, answered = self.target if target is None else target, 0
+        while self.counts.done < target:
+            questions = [question for question in queue.lease(self.store, self.run, (SCRIPTED, self.labeler),
+                                                               self.session, 20) if not question.repeat_of]
+            for question in questions[:target - self.counts.done]:
+                verdict = ({"ranks": scripted_ranks(self.scripted, question.shown)} if question.ranking
+                           else {"choice": self.scripted(*question.shown)})
+                self.store.answer(question.question_id, **verdict, labeler=SCRIPTED, source="scripted",
+                                  session=self.session)
+                answered += 1
+            if not questions:
+                break
+        return answered
+
+    def summary(self) -> dict:
+        """What one wants to know at the end: counts, ties, sides, pace, agreement with oneself, the file."""
+        counts, twice = self.counts, queue.repeats(self.store, self.run, self.labelers)
+        times = {label.event_id: label.response_ms for label in self.store.labels(self.run, repeats=True)
+                 if label.labeler == self.labeler and label.response_ms is not None}.values()
+        return {"left": counts.left, "right": counts.right, "equal": counts.equal, "skip": counts.skip,
+                "rankings": counts.rankings, "repeats": twice, "same": sum(pair["same"] for pair in twice),
+                "seconds": round(statistics.median(times) / 1000, 1) if times else None, "file": str(self.store.path)}
+
+    def _answer(self, message: Mapping) -> str:
+        """File one answer; returns a sentence when there is something to say about it."""
+        filed = self.store.answer(
+            message["question"], message.get("choice"), ranks=message.get("ranks"), labeler=self.labeler,
+            event_id=message["id"], session=self.session, confidence=message.get("confidence"),
+            shown_at=message.get("shown_at"), answered_at=message.get("answered_at"),
+            response_ms=message.get("response_ms"), plays=message.get("plays"))
+        if filed == "set aside":
+            return "That pair had been answered before, in another window. The first answer counts."
+        twice = [pair for pair in queue.repeats(self.store, self.run, self.labelers)
+                 if pair["question_id"] == message["question"]]
+        if not twice:
+            return ""
+        verdict = "the same answer as before" if twice[0]["same"] else "a different answer than before"
+        return f"That was pair {twice[0]['pair']} again, with the sides swapped: {verdict}."
+
+    def _state(self, have: Iterable[int], front: Iterable[int]) -> dict:
+        counts = self.counts
+        questions = self.next(PREFETCH + 1)
+        held = set(have)
+        state = {"type": "state", "store": self.store.store_id, "run": self.run, "labeler": self.labeler,
+                 "title": self.title, "scale": self.scale, "lock_ms": LOCK_MS,
+                 "can_script": self.scripted is not None, "done": counts.done,
+                 "target": min(self.target, counts.total), "total": counts.total,
+                 "questions": [on_the_wire(question) for question in questions if question.question_id not in held],
+                 "front": [on_the_wire(self.store.question(name)) for name in front]}
+        if counts.done >= state["target"]:
+            state["summary"] = self.summary()
+        return state
+
+
+def scripted_ranks(better: Scripted, items: tuple[Item, ...]) -> list[int]:
+    """Ranks from comparisons: an item's rank is the number of others that beat it."""
+    return [sum(better(other, item) == "left" for other in items if other is not item) for item in items]
+
+
+def on_the_wire(question: Question) -> dict:
+    """The question as a front end reads it: text as text, a clip as a base64 PNG with its measures."""
+    return {"id": question.question_id, "prompt": question.prompt, "extra": question.repeat_of is not None,
+            "items": [_item_on_the_wire(item) for item in question.shown]}
+
+
+def _item_on_the_wire(item: Item) -> dict:
+    if item.kind == "text":
+        return {"kind": "text", "text": item.text}
+    measures = {name: item.info[name] for name in ("fps", "frames", "width", "height", "columns", "alt")}
+    return {"kind": "clip", "mime": item.mime, "data": base64.b64encode(item.media).decode(), **measures}
+
+
+FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
+READ_ONLY = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")
+DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+def in_words(error: BaseException, path: Path) -> str:
+    """What happened to the label file at `path` and what the reader can do about it."""
+    if isinstance(error, CourseError):
+        return str(error)
+    if isinstance(error, sqlite3.Error):
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(FULL):
+            return f"The disk is full, so {path.name} cannot take more answers. Free some space (the file is {path})."
+        if name.startswith(READ_ONLY):
+            return f"{path} cannot be written. Check that the folder is there and that the file is yours."
+        if name.startswith(DAMAGED):
+            return f"{path} is damaged. Run `course labels check` in a terminal: it saves what can be read."
+        if name.startswith("SQLITE_BUSY"):
+            return f"Another program has kept {path.name} busy for a while. Close other notebooks that use it."
+        return f"{path.name} could not be used ({error}). Run `course labels check` in a terminal."
+    return f"{type(error).__name__}: {error}. This looks like a bug in the course or in the notebook's own function."

@@ -1,0 +1,110 @@
+"""How much is labelled, by whom, and how far people agree, with each other and with themselves.
+
+Also what a majority of raters is worth, and how much of an agreement is chance. Taught in lessons 03 (why people
+disagree) and 09 (section 9.3).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from course_lib.labels.queue import repeats
+from course_lib.labels.store import PreferenceStore
+
+
+@dataclass(frozen=True)
+class LabelerStats:
+    """One person's work on a run."""
+
+    labeler: str
+    choices: dict[str, int]            # answers by choice; each pair of a ranking counts
+    undone: int
+    median_seconds: float | None
+    repeated: int                      # pairs asked twice
+    same: int                          # of these, answered the same way both times
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the labellers of a run agree on the pairs that more than one of them has judged."""
+
+    pairs: int
+    percent: float | None              # of all twos of labellers on one pair, how many gave the same verdict
+    kappa: float | None                # Cohen (1960): the same beyond chance, for exactly two labellers
+    alpha: float | None                # Krippendorff, ordinal: a tie is closer to each side than they are to each other
+
+
+def labeler_stats(store: PreferenceStore, run: str) -> list[LabelerStats]:
+    """What each labeller of the run did, in alphabetical order."""
+    labels = store.labels(run)
+    stats = []
+    for name in sorted({label.labeler for label in labels}):
+        own = [label for label in labels if label.labeler == name]
+        times = [label.response_ms / 1000 for label in own if label.response_ms is not None]
+        twice = repeats(store, run, [name])
+        stats.append(LabelerStats(name, dict(Counter(label.choice for label in own)), store.undone(run, name),
+                                  float(np.median(times)) if times else None,
+                                  len(twice), sum(pair["same"] for pair in twice)))
+    return stats
+
+
+def agreement(store: PreferenceStore, run: str) -> Agreement:
+    """Agreement between labellers; skips count as "did not judge". Figures that are undefined are None."""
+    return agreement_of({(row["labeler"], row["pair_id"]): row["mu"] for row in store.preference_rows(run)})
+
+
+def agreement_of(verdicts: dict[tuple[str, int], float]) -> Agreement:
+    """Agreement for verdicts by (labeller, pair): 1 first preferred, 0 second, 0.5 tie."""
+    import krippendorff
+    from sklearn.metrics import cohen_kappa_score
+
+    judged = Counter(pair for _, pair in verdicts)
+    shared = sorted(pair for pair, count in judged.items() if count > 1)
+    labelers = sorted({labeler for labeler, pair in verdicts if judged[pair] > 1})
+    table = np.array([[verdicts.get((labeler, pair), np.nan) for pair in shared] for labeler in labelers])
+    twos = [(one, two) for column in table.T for one, two in combinations(column[~np.isnan(column)], 2)]
+    if not twos:
+        return Agreement(0, None, None, None)
+    percent = float(np.mean([one == two for one, two in twos]))
+    several = len(np.unique(table[~np.isnan(table)])) > 1          # with one verdict only, chance explains everything
+    kappa = alpha = None
+    if several:
+        alpha = float(krippendorff.alpha(table, level_of_measurement="ordinal", value_domain=[0.0, 0.5, 1.0]))
+        if len(labelers) == 2:
+            first, second = (2 * table).astype(int)                # 0, 1, 2: names of categories
+            kappa = float(cohen_kappa_score(first, second))
+    return Agreement(len(shared), percent, kappa, alpha)
+
+
+def majority_right(p: float, raters: int) -> float:
+    """Chance that the majority of `raters` is right, each right with chance p and *independently* of the others.
+
+    A tied vote of an even number is decided by a coin. Source: M. de Condorcet (1785), the jury theorem. Real raters
+    are not independent: they find the same pairs hard.
+
+    Raises ValueError without a rater, or when p is no probability.
+    """
+    if raters < 1 or not 0 <= p <= 1:
+        raise ValueError("a majority needs at least one rater and a chance between 0 and 1")
+    chances = [math.comb(raters, right) * p ** right * (1 - p) ** (raters - right) for right in range(raters + 1)]
+    clear = sum(chance for right, chance in enumerate(chances) if 2 * right > raters)
+    return clear + (chances[raters // 2] / 2 if raters % 2 == 0 else 0.0)
+
+
+def cohen_kappa(one: Sequence[float], other: Sequence[float]) -> float:
+    """Agreement of two labellers beyond chance: 1 all the same, 0 what chance gives, below 0 worse than chance.
+
+    one, other: their verdicts on the same items, any values that can be compared. Undefined, and nan, where both always
+    say the same one thing. Source: J. Cohen (1960), Educational and Psychological Measurement 20.
+
+    Raises ValueError without items, or when the lists differ in length.
+    """
+    if not one:
+        raise ValueError("there is no verdict to compare")
+    same = sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
+    chance = sum((list(one).count(word) / len(one)) * (list(other).count(word) / len(other)) for word in set(one))
+    return (same - chance) / (1 - chance) if chance < 1 else math.nan

@@ -1,0 +1,330 @@
+"""The label store: one SQLite file with everything that was shown and everything that was answered.
+
+Safe for several threads, notebooks and processes at once, and for a power cut: an answer that `answer` has returned
+from is on the disk (write-ahead log, synchronous=FULL). The tables are in schema.py, serving is in queue.py, mending
+in check.py, joining two files in merge.py. These five files know the tables; everybody else calls methods.
+
+Taught in lesson 04; used from lesson 00 on.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import random
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from course_lib.labels.media import check_frames, sheet
+from course_lib.labels.records import Counts, Item, Label, Preference, Question, verdict
+from course_lib.labels.schema import migrate
+from course_lib.paths import my_work
+
+BUSY_SECONDS = 10.0                # how long one process waits for another one's write
+
+
+class PreferenceStore:
+    """The label file at `path` (default: `my_work/labels/preferences.sqlite`), made when it is not there.
+
+    Methods may be called from any thread. Raises `CourseError` for a file that a newer course wrote and
+    `sqlite3.Error` where the file cannot be used (`course labels check` mends what can be mended).
+    """
+
+    def __init__(self, path: str | os.PathLike | None = None) -> None:
+        self.path = Path(path if path is not None else default_path()).absolute()      # a notebook may change folder
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._local = threading.local()
+        migrate(self._connection)
+        with self.transaction():
+            self._connection.execute("INSERT OR IGNORE INTO meta VALUES('store_id', ?)", (uuid.uuid4().hex,))
+        self.store_id: str = self._one("SELECT value FROM meta WHERE key = 'store_id'")[0]
+
+    # ---- the connection -----------------------------------------------------------------------------------------
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's own connection: widget callbacks come on other threads than the notebook's cells."""
+        owner = (os.getpid(), threading.get_ident())
+        if getattr(self._local, "owner", None) != owner:
+            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._local.connection, self._local.owner = connection, owner
+        return self._local.connection
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes inside are on the disk when it ends, or none. Wrap many `add_...` calls in one: it is faster."""
+        connection = self._connection
+        if connection.in_transaction:              # inside another one: that one decides
+            yield
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:          # a full disk has already rolled it back
+                connection.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close this thread's connection; the next call opens another."""
+        if getattr(self._local, "owner", None) is not None:
+            self._local.connection.close()
+            self._local.owner = None
+
+    # ---- what can be asked --------------------------------------------------------------------------------------
+
+    def add_text(self, text: str, **info: object) -> str:
+        """Add a text; returns its id. The same text again is the same item."""
+        if not text.strip():
+            raise ValueError("the text is empty: there would be nothing to read")
+        return self.add_item("text", "text/plain; charset=utf-8", text.encode(), None, info)
+
+    def add_clip(self, frames: np.ndarray, fps: float = 15, alt: str = "", obs: np.ndarray | None = None,
+                 acts: np.ndarray | None = None, **info: object) -> str:
+        """Add a clip; returns its id. The same clip again is the same item.
+
+        frames: (T, height, width, 3) or (T, height, width), uint8, as people see them. obs: (T, ...) or (T + 1, ...)
+        and acts: (T, ...) are what a reward model reads. `alt` describes the clip to those who cannot see it.
+        """
+        frames = check_frames(frames)
+        picture, columns = sheet(frames)
+        count, height, width, _ = frames.shape
+        given = {name: np.asarray(array) for name, array in (("obs", obs), ("acts", acts)) if array is not None}
+        if len(given) == 2 and len(given["obs"]) - len(given["acts"]) not in (0, 1):
+            raise ValueError(f"obs has {len(given['obs'])} rows and acts {len(given['acts'])}: "
+                             "a clip has as many observations as actions, or one more")
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **given)
+        info = {**info, "fps": fps, "frames": count, "height": height, "width": width, "columns": columns, "alt": alt}
+        return self.add_item("clip", "image/png", picture, packed.getvalue() if given else None, info)
+
+    def add_item(self, kind: str, mime: str, media: bytes, packed: bytes | None, info: Mapping[str, object]) -> str:
+        """Add an item that is already encoded (`add_text` and `add_clip` encode); returns its id."""
+        name = item_id(kind, mime, media, packed)
+        with self.transaction():
+            self._connection.execute("INSERT OR IGNORE INTO items VALUES(?, ?, ?, ?, ?, ?, ?)",
+                                     (name, kind, mime, media, packed, json.dumps(info), time.time()))
+        return name
+
+    def add_pair(self, item_1: str, item_2: str, *, run: str, prompt: str = "", round: int = 0,
+                 priority: float = 0.0) -> int:
+        """Ask which of two items is better; returns the question's id. Which one stands left is drawn at random.
+
+        Adding a pair that the run already has returns the question that is there, so a cell may be run twice.
+        """
+        return self.add_ranking([item_1, item_2], run=run, prompt=prompt, round=round, priority=priority)
+
+    def add_ranking(self, items: Sequence[str], *, run: str, prompt: str = "", round: int = 0,
+                    priority: float = 0.0) -> int:
+        """Ask for an order of up to five items; returns the question's id. It is stored as the pairs it implies."""
+        if not 2 <= len(items) <= 5:
+            raise ValueError(f"a question shows two to five items, not {len(items)}")
+        if len(set(items)) < len(items):
+            raise ValueError("the same item twice in one question: both sides would show the same")
+        shown = random.SystemRandom().sample(list(items), len(items))
+        return self.insert_question(question_key(run, prompt, items), run, round, prompt, items, shown, priority)
+
+    def insert_question(self, key: str, run: str, round: int, prompt: str, items: Sequence[str], shown: Sequence[str],
+                        priority: float = 0.0, repeat_of: int | None = None, only_for: str | None = None) -> int:
+        """Add a question with its sides drawn, unless it is there; returns its id. Used by repeats and merge."""
+        with self.transaction():
+            there = self._one("SELECT question_id FROM questions WHERE question_key = ?", key)
+            if there:
+                return there["question_id"]
+            question_id = self._connection.execute(
+                "INSERT INTO questions(question_key, run, round, prompt, shown, priority, repeat_of, only_for,"
+                " created_at) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (key, run, round, prompt, json.dumps(list(shown)), priority, repeat_of, only_for, time.time()),
+            ).lastrowid
+            self._connection.executemany(
+                "INSERT INTO pairs(question_id, item_1, item_2, flip) VALUES(?, ?, ?, ?)",
+                [(question_id, one, two, int(shown.index(one) > shown.index(two)))
+                 for one, two in combinations(items, 2)])
+        return question_id
+
+    # ---- answers ------------------------------------------------------------------------------------------------
+
+    def answer(self, question_id: int, choice: str | None = None, *, ranks: Sequence[int] | None = None, labeler: str,
+               source: str = "human", confidence: int | None = None, event_id: str | None = None,
+               session: str | None = None, shown_at: float | None = None, answered_at: float | None = None,
+               response_ms: int | None = None, plays: int | None = None) -> str:
+        """Write one answer to the disk. Sides are the labeller's: "left" is what stood left on their screen.
+
+        A ranking has `ranks` instead of a choice (unless it is skipped): one number for each item from left to right,
+        0 the best, equal numbers for ties. `event_id` makes a repeated call harmless.
+
+        Returns "saved"; "duplicate" when this event is already there; "set aside" when it could not be filed (the
+        question is gone, or this labeller has answered it already): then it is kept in `set_aside`, not counted.
+        """
+        event_id = event_id or uuid.uuid4().hex
+        how = {"event_id": event_id, "confidence": confidence, "labeler": labeler, "source": source,
+               "session": session, "shown_at": shown_at, "answered_at": answered_at or time.time(),
+               "saved_at": time.time(), "response_ms": response_ms, "plays": plays}
+        with self.transaction():
+            if self._known(event_id):
+                return "duplicate"
+            pairs = self._connection.execute("SELECT * FROM pairs WHERE question_id = ?", (question_id,)).fetchall()
+            shown = self._shown(question_id)
+            answered = self._one("SELECT 1 FROM live_labels WHERE question_id = ? AND labeler = ?",
+                                 question_id, labeler)
+            if answered or not pairs:
+                reason = "this labeller has already answered this question" if answered else "no such question"
+                self.set_aside("answer", event_id, reason,
+                               {"question_id": question_id, "choice": choice, "ranks": ranks, **how})
+                return "set aside"
+            for pair in pairs:
+                side = choice
+                if ranks is not None:
+                    side = verdict(ranks[shown.index(pair["item_1"])], ranks[shown.index(pair["item_2"])], pair["flip"])
+                self.insert_label({**how, "pair_id": pair["pair_id"], "choice": side, "flip": pair["flip"]})
+            self._connection.execute(
+                "UPDATE questions SET leased_by = NULL, leased_until = NULL WHERE question_id = ?", (question_id,))
+        return "saved"
+
+    def insert_label(self, label: Mapping[str, object]) -> None:
+        """Add one row to `labels`, as it is. Used by `answer`, import and merge."""
+        names, values = ", ".join(label), ", ".join(f":{name}" for name in label)
+        self._connection.execute(f"INSERT INTO labels({names}) VALUES({values})", label)
+
+    def undo(self, run: str, labeler: str, *, event_id: str | None = None, undo_id: str | None = None) -> int | None:
+        """Take one answer back: the one named, or this labeller's latest in the run. Returns its question, or None.
+
+        `undo_id` makes a repeated call harmless.
+        """
+        with self.transaction():
+            repeated = self._one("SELECT question_id FROM undos JOIN labels USING(event_id) JOIN pairs USING(pair_id)"
+                                 " WHERE undo_id = ? OR undos.event_id = ?", undo_id, event_id)
+            if repeated:
+                return repeated["question_id"]
+            label = self._one("SELECT event_id, question_id FROM live_labels WHERE run = ? AND labeler = ?"
+                              " AND event_id = COALESCE(?, event_id) ORDER BY label_id DESC LIMIT 1",
+                              run, labeler, event_id)
+            if label is None:
+                return None
+            self._connection.execute("INSERT INTO undos VALUES(?, ?, ?)",
+                                     (undo_id or uuid.uuid4().hex, label["event_id"], time.time()))
+        return label["question_id"]
+
+    def set_aside(self, what: str, key: str, reason: str, content: object = None) -> None:
+        """Note that a row is damaged, or keep an answer that cannot be filed. Nothing is deleted."""
+        with self.transaction():
+            self._connection.execute("INSERT OR IGNORE INTO set_aside VALUES(?, ?, ?, ?, ?)",
+                                     (what, str(key), reason, json.dumps(content) if content else None, time.time()))
+
+    # ---- reading ------------------------------------------------------------------------------------------------
+
+    def counts(self, run: str, labelers: Iterable[str]) -> Counts:
+        """How many questions of the run these labellers have answered, together, and how."""
+        names = list(labelers)
+        answers = self._connection.execute(
+            "SELECT CASE WHEN json_array_length(shown) > 2 THEN 'rankings' ELSE choice END AS answer,"
+            " COUNT(DISTINCT question_id) AS number FROM live_labels JOIN questions USING(question_id)"
+            f" WHERE live_labels.run = ? AND labeler IN ({', '.join('?' * len(names))})"
+            " AND live_labels.repeat_of IS NULL GROUP BY answer", (run, *names))
+        number = dict.fromkeys(("left", "right", "equal", "skip", "rankings"), 0) | {
+            row["answer"]: row["number"] for row in answers}
+        total = self._one("SELECT COUNT(*) FROM questions WHERE run = ? AND repeat_of IS NULL", run)[0]
+        return Counts(total=total, **number)
+
+    def preferences(self, run: str, labelers: Iterable[str] | None = None) -> list[Preference]:
+        """All verdicts of the run in the order they were given: skips, undone answers and repeats are left out."""
+        names = None if labelers is None else set(labelers)
+        chosen = [row for row in self.preference_rows(run) if names is None or row["labeler"] in names]
+        items = {name: self.item(name) for row in chosen for name in (row["sigma1"], row["sigma2"])}
+        return [Preference(items[row["sigma1"]], items[row["sigma2"]], row["mu"], row["weight"], row["group"],
+                           row["prompt"], row["labeler"], row["source"]) for row in chosen]
+
+    def preference_rows(self, run: str) -> list[dict]:
+        """The run's preferences as plain rows: the columns of the view `preferences` (schema.py), and question_key."""
+        return [dict(row) for row in self._connection.execute(
+            "SELECT preferences.*, question_key FROM preferences JOIN questions ON question_id = \"group\""
+            " WHERE preferences.run = ? ORDER BY answered_at, pair_id", (run,))]
+
+    def labels(self, run: str, repeats: bool = False) -> list[Label]:
+        """The run's answers as they were given, skips too, in the order of time; what was taken back is left out.
+
+        A ranking has one label for each of its pairs. `repeats`: also the answers to pairs that were asked again.
+        """
+        rows = self._connection.execute(
+            "SELECT question_id, pair_id, event_id, choice, flip, confidence, labeler, source, answered_at, response_ms"
+            " FROM live_labels WHERE run = ? AND (? OR repeat_of IS NULL) ORDER BY answered_at, pair_id",
+            (run, repeats))
+        return [Label(**{**row, "flip": bool(row["flip"])}) for row in rows]
+
+    def undone(self, run: str, labeler: str) -> int:
+        """How many of their answers in the run this labeller has taken back."""
+        return self._one("SELECT COUNT(DISTINCT event_id) FROM undos JOIN labels USING(event_id) JOIN pairs"
+                         " USING(pair_id) JOIN questions USING(question_id) WHERE run = ? AND labeler = ?",
+                         run, labeler)[0]
+
+    def questions_of(self, run: str, round: int | None = None) -> list[int]:
+        """The ids of the run's questions (of one round, or of all) in the order they were added, repeats left out."""
+        return [row[0] for row in self._connection.execute(
+            "SELECT question_id FROM questions WHERE run = ?1 AND round = COALESCE(?2, round) AND repeat_of IS NULL"
+            " ORDER BY question_id", (run, round))]
+
+    def answered_questions(self, run: str) -> set[int]:
+        """The ids of the run's questions that anybody has answered, skips included and repeats left out."""
+        return {row[0] for row in self._connection.execute(
+            "SELECT DISTINCT question_id FROM live_labels WHERE run = ? AND repeat_of IS NULL", (run,))}
+
+    def question(self, question_id: int) -> Question:
+        """The question with its items; `KeyError` when there is none of this id."""
+        row = self._one("SELECT * FROM questions WHERE question_id = ?", question_id)
+        if row is None:
+            raise KeyError(question_id)
+        return Question(question_id, row["run"], row["round"], row["prompt"],
+                        tuple(map(self.item, json.loads(row["shown"]))), row["repeat_of"])
+
+    def item(self, name: str) -> Item:
+        """The item of this id; `KeyError` when there is none."""
+        row = self._one("SELECT * FROM items WHERE item_id = ?", name)
+        if row is None:
+            raise KeyError(name)
+        return Item(name, row["kind"], row["mime"], json.loads(row["info"]), row["media"], row["arrays"])
+
+    def runs(self) -> list[str]:
+        """The names of all runs in the file."""
+        return [row[0] for row in self._connection.execute("SELECT DISTINCT run FROM questions ORDER BY run")]
+
+    def _known(self, event_id: str) -> bool:
+        return self._one("SELECT 1 FROM labels WHERE event_id = ?1 UNION ALL"
+                         " SELECT 1 FROM set_aside WHERE what = 'answer' AND key = ?1", event_id) is not None
+
+    def _shown(self, question_id: int) -> list[str]:
+        row = self._one("SELECT shown FROM questions WHERE question_id = ?", question_id)
+        return json.loads(row["shown"]) if row else []
+
+    def _one(self, query: str, *values: object) -> sqlite3.Row | None:
+        return self._connection.execute(query, values).fetchone()
+
+
+def default_path() -> Path:
+    """The learner's own label file."""
+    return my_work() / "labels" / "preferences.sqlite"
+
+
+def item_id(kind: str, mime: str, media: bytes, packed: bytes | None) -> str:
+    """The name of an item: a sha256 of all that it holds."""
+    digest = hashlib.sha256()
+    for part in (kind.encode(), mime.encode(), media, packed or b""):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def question_key(run: str, prompt: str, items: Sequence[str]) -> str:
+    """The name of a question: the same run, prompt and items, in any order, are the same question in every file."""
+    return hashlib.sha256(json.dumps([run, prompt, sorted(items)]).encode()).hexdigest()

@@ -1,0 +1,36 @@
+"""The labeller as a Jupyter widget: passes messages between the browser (labeler.js) and the desk. Taught in lesson 04.
+
+Pictures travel as base64 text in custom messages, not as widget state, so they end up in no notebook file and no front
+end needs binary buffers.
+"""
+
+import threading
+from pathlib import Path
+
+import anywidget
+
+from course_lib.labels.session import Desk, in_words
+
+HERE = Path(__file__).parent
+
+
+class LabelerWidget(anywidget.AnyWidget):
+    """One widget, in any number of views; every answer that it acknowledges is on the disk."""
+
+    _esm = HERE / "labeler.js"
+    _css = HERE / "labeler.css"
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self._one_at_a_time = threading.Lock()     # JupyterLab may deliver messages on several threads
+        self.on_msg(self._receive)
+
+    def _receive(self, _: object, message: dict, buffers: list) -> None:
+        """Answer one message. An error reaches the person as words; the answer then stays in the browser."""
+        with self._one_at_a_time:
+            try:
+                reply = self.desk.handle(message)
+            except Exception as error:
+                reply = {"type": "trouble", "words": in_words(error, self.desk.store.path)}
+            self.send(reply | {"view": message.get("view")})

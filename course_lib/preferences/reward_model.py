@@ -1,0 +1,158 @@
+"""A learned reward for states: an ensemble of small networks, normalization, and a Gymnasium wrapper. Lesson 04.
+
+Each network gives every state a reward; a clip's return is their sum, and Bradley–Terry turns two returns into a
+probability. Source: Christiano et al. (2017), section 2.2.3. Departures: five small networks instead of three deep
+ones, each on a bootstrap sample; the reward sees the state alone, not the action; its scale is set by what the policy
+meets now. Comparisons fix no zero and no scale, so both are chosen before an agent is rewarded (`normalise_rewards`;
+section 2.2.1 brings predicted rewards to mean 0 and a fixed standard deviation).
+
+`PreferenceReward` is for any library: a Gymnasium environment with the learned reward, which hides its own.
+
+    env = PreferenceReward(gym.make("CartPole-v1"), ensemble.opinion)
+    stable_baselines3.PPO("MlpPolicy", env).learn(50_000)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+
+from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
+
+Normalise = Callable[[Tensor, float, float, float, float], tuple[Tensor, float, float]]
+
+
+def normalise_rewards(raw: Tensor, mean: float, deviation: float, memory: float,
+                      spread: float) -> tuple[Tensor, float, float]:
+    """(rewards to pay, new mean, new deviation).
+
+    raw: rewards of one rollout, any shape. mean, deviation: those kept so far; a deviation of 0 says that there are
+    none, and then this rollout's own are taken. memory: share of the old ones that is kept. spread: standard deviation
+    of what is paid. A deviation under 0.001 counts as 0.001: an opinion that flat is noise and is not blown up.
+    """
+    if deviation == 0:
+        mean, deviation = float(raw.mean()), float(raw.std())
+    mean = memory * mean + (1 - memory) * float(raw.mean())
+    deviation = memory * deviation + (1 - memory) * float(raw.std())
+    return (raw - mean) / max(deviation, 1e-3) * spread, mean, deviation
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """Settings of the reward model. Chosen on CartPole by benchmarks/cartpole_from_preferences.py."""
+
+    members: int = 5                        # networks in the ensemble; Christiano et al. (2017) used 3
+    hidden: int = 16                        # units in each of two hidden layers; with 64, 60 verdicts fit less smoothly
+    fit_steps: int = 200                    # gradient steps after each round of labels
+    learning_rate: float = 3e-3             # AdamW's
+    weight_decay: float = 1e-3              # AdamW's
+    error_rate: float = 0.1                 # share of verdicts taken to be slips (Christiano et al. 2017)
+    spread: float = 0.15                    # standard deviation of the rewards that the policy is paid
+    memory: float = 0.95                    # share of the old mean and spread kept at each update
+
+
+class RewardEnsemble(nn.Module):
+    """`members` networks from a state (..., D) to a reward (...).
+
+    scale: (D,) each observation is multiplied by this, so that all are about 1 in size. normalise: how raw rewards
+    become pay (reward_model.py).
+    """
+
+    def __init__(self, scale: Tensor, config: RewardConfig | None = None, seed: int = 0,
+                 normalise: Normalise = normalise_rewards):
+        super().__init__()
+        self.normalise = normalise
+        self.config = config or RewardConfig()
+        self.generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.networks = nn.ModuleList(self._network(len(scale)) for _ in range(self.config.members))
+        self.register_buffer("scale", scale.float())
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("deviation", torch.zeros(()))          # 0: nothing seen yet
+
+    def _network(self, inputs: int) -> nn.Sequential:
+        width = self.config.hidden
+        return nn.Sequential(nn.Linear(inputs, width), nn.LeakyReLU(), nn.Linear(width, width), nn.LeakyReLU(),
+                             nn.Linear(width, 1))
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Raw rewards of each member: (..., D) -> (members, ...). Their zero and scale mean nothing."""
+        scaled = obs * self.scale
+        return torch.stack([network(scaled).squeeze(-1) for network in self.networks])
+
+    def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> float:
+        """Fit all members to verdicts on clips, from where they are; returns the last mean loss in nats.
+
+        first, second: (pairs, L, D) observations of the clips. mu: (pairs,), 1, 0 or 0.5. weight: (pairs,), how much
+        each verdict counts; equal when None.
+        Raises ValueError without a verdict.
+        """
+        if len(mu) == 0:
+            raise ValueError("there are no verdicts to fit; label some pairs that are not skipped first")
+        config, losses = self.config, []
+        for network in self.networks:
+            drawn = torch.randint(len(mu), (len(mu),), generator=self.generator)
+            clips, y = torch.cat([first[drawn], second[drawn]]) * self.scale, mu[drawn].float()
+            w = None if weight is None else weight[drawn].float()
+            optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay,
+                                          fused=True)
+            for _ in range(config.fit_steps):
+                r1, r2 = segment_return(network(clips).squeeze(-1)).chunk(2)        # (2 pairs, L) -> (pairs,) each
+                loss = bradley_terry_loss(r1, r2, y, config.error_rate, weight=w)
+                loss = loss + 1e-4 * (r1.square() + r2.square()).mean()             # keeps the free zero point near 0
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            losses.append(loss.item())
+        return sum(losses) / len(losses)
+
+    @torch.no_grad()
+    def pay(self, obs: Tensor) -> Tensor:
+        """Rewards for the policy, (T, N, D) -> (T, N): mean of the members, about mean 0 and `config.spread` wide.
+
+        Comparisons fix neither a zero nor a scale, so both follow what the policy meets, slowly.
+        """
+        raw = self(obs).mean(dim=0)
+        paid, mean, deviation = self.normalise(raw, float(self.mean), float(self.deviation), self.config.memory,
+                                               self.config.spread)
+        self.mean.fill_(float(mean))
+        self.deviation.fill_(float(deviation))
+        return paid
+
+    @torch.no_grad()
+    def opinion(self, obs: Tensor) -> Tensor:
+        """The rewards as now paid, (...), without moving mean and scale. For pictures."""
+        return (self(obs).mean(dim=0) - self.mean) / self.deviation.clamp_min(1e-3) * self.config.spread
+
+
+class PreferenceReward(gym.Wrapper, gym.utils.RecordConstructorArgs):
+    """`env` with `reward(obs)` for the state that each action led to; the true reward is dropped unread.
+
+    reward: from observations (..., D) float32 to rewards (...), as `RewardEnsemble.opinion`.
+    hide_ends: report that the world ended an episode as if the clock had. A learner then guesses what would have
+        followed instead of counting it as nothing: comparisons fix no zero, so an end must not be worth 0
+        (lesson 04, section 4.8). Christiano et al. (2017), section 2.2.1, made their environments endless for this.
+
+    `info` is emptied, because many environments put parts of the reward into it.
+    """
+
+    def __init__(self, env: gym.Env, reward: Callable[[Tensor], Tensor], hide_ends: bool = True):
+        gym.utils.RecordConstructorArgs.__init__(self, reward=reward, hide_ends=hide_ends, _disable_deepcopy=True)
+        gym.Wrapper.__init__(self, env)
+        self.reward, self.hide_ends = reward, hide_ends
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[object, dict]:
+        """As `Env.reset`, with an empty info."""
+        return self.env.reset(seed=seed, options=options)[0], {}
+
+    def step(self, action: object) -> tuple[object, float, bool, bool, dict]:
+        """As `Env.step`, with the learned reward and an empty info."""
+        obs, _, terminated, truncated, _ = self.env.step(action)
+        with torch.no_grad():
+            paid = float(self.reward(torch.as_tensor(obs, dtype=torch.float32)))
+        if self.hide_ends:
+            terminated, truncated = False, terminated or truncated
+        return obs, paid, terminated, truncated, {}

@@ -1,0 +1,105 @@
+"""What policies are trained on, in pure torch: returns, GAE, the policy gradient and PPO's objective. Lessons 01, 02.
+
+The same `clipped_policy_loss` trains CartPole (lesson 02), Pong (05) and a language model (10).
+
+Sources: R. S. Sutton and A. G. Barto (2018) for the return; R. J. Williams (1992) for the policy gradient; J. Schulman
+et al. (2016) for GAE; J. Schulman et al. (2017), "Proximal policy optimization algorithms", equations 7 and 9. GAE and
+each term of PPO equal stable-baselines3's to 1e-6 on random inputs (tests/test_rl_gae.py, tests/test_rl_ppo_loss.py).
+"""
+
+import torch
+
+
+def discounted_returns(rewards: torch.Tensor, gamma: float, dones: torch.Tensor | None = None) -> torch.Tensor:
+    """G_t = r_t + gamma * G_{t+1}, counted back from the last step; after a done the sum starts afresh.
+
+    rewards: (T,) or (T, N); dones: the same shape, True where an episode ended after that step (default: only the last
+    step ends one). gamma: worth of a reward one step later, 0 to 1. Returns the same shape.
+    Source: R. S. Sutton and A. G. Barto (2018), "Reinforcement Learning", equation 3.9. Lesson 01.
+    """
+    going_on = torch.ones_like(rewards) if dones is None else 1.0 - dones.to(rewards.dtype)
+    returns = torch.zeros_like(rewards)
+    later = torch.zeros_like(rewards[0])                    # (N,) or a number
+    for t in reversed(range(len(rewards))):
+        later = rewards[t] + gamma * going_on[t] * later
+        returns[t] = later
+    return returns
+
+
+def gae(rewards: torch.Tensor, values: torch.Tensor, dones: torch.Tensor, last_value: torch.Tensor,
+        gamma: float = 0.99, lam: float = 0.95) -> torch.Tensor:
+    """Advantages of the actions taken, a mean of all n-step estimates weighted by powers of `lam`.
+
+    rewards, values: (T,) or (T, N); values[t] is the critic's guess before step t.
+    dones: the same shape, True where the episode ended *after* step t: nothing beyond it may count for step t.
+    last_value: () or (N,), the critic's guess after the last step. gamma: discount; lam: 0 trusts the critic after one
+    step (low variance, biased), 1 trusts only the rewards seen (unbiased, noisy). Returns advantages, the same shape;
+    `advantages + values` are the critic's targets.
+    Source: J. Schulman et al. (2016), "High-dimensional continuous control using generalized advantage estimation",
+    equation 16. Equal to stable-baselines3's to 1e-6 (tests/test_rl_gae.py). Lesson 02; for tokens in lesson 10.
+    """
+    going_on = 1.0 - dones.to(values.dtype)
+    next_values = torch.cat([values[1:], last_value[None]])
+    surprises = rewards + gamma * going_on * next_values - values       # delta_t: the one-step advantages
+    fading = gamma * lam * going_on
+    advantages = torch.empty_like(surprises)
+    later = torch.zeros_like(last_value)
+    for t in reversed(range(len(surprises))):
+        later = surprises[t] + fading[t] * later
+        advantages[t] = later
+    return advantages
+
+
+def masked_mean(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean of x where mask is true (everywhere without a mask). mask: bool or 0/1, of x's shape."""
+    if mask is None:
+        return x.mean()
+    mask = mask.to(x.dtype)
+    return (x * mask).sum() / mask.sum()
+
+
+def policy_gradient_loss(logprobs: torch.Tensor, weights: torch.Tensor,
+                         mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Minus the mean of log pi(action) times its weight: its gradient is REINFORCE's, with the sign turned.
+
+    logprobs: of the actions taken, any shape; weights: how good each turned out (a return, or a return minus a
+    baseline), no gradient flows through them; mask: where to count. Source: Williams (1992), equation 11. Lesson 01.
+    """
+    return -masked_mean(logprobs * weights.detach(), mask)
+
+
+def clipped_policy_loss(logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: torch.Tensor,
+                        clip: float = 0.2, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """The loss that makes good actions likelier, until the policy has moved by a factor of 1 ± clip.
+
+    logprobs: of the actions taken, under the policy now, any shape; old_logprobs: under the policy that took them;
+    advantages: the same shape; clip: how far the ratio may pay (infinity: never clipped); mask: where to count (a
+    language model's padding is left out). Returns a number to minimise.
+    Source: PPO, equation 7. Lesson 02.
+    """
+    ratio = (logprobs - old_logprobs).exp()
+    gain = ratio * advantages
+    clipped_gain = ratio.clamp(1 - clip, 1 + clip) * advantages
+    return -masked_mean(torch.min(gain, clipped_gain), mask)
+
+
+def value_loss(values: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean squared error of the critic. values, targets: any one shape. Source: PPO, equation 9. Lesson 02."""
+    return masked_mean((values - targets) ** 2, mask)
+
+
+def clip_fraction(logprobs: torch.Tensor, old_logprobs: torch.Tensor, clip: float = 0.2,
+                  mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Share of actions whose ratio has left 1 ± clip: near 0 the clip does nothing, above 0.3 the step is too big."""
+    ratio = (logprobs - old_logprobs).exp()
+    return masked_mean(((ratio - 1).abs() > clip).to(ratio.dtype), mask)
+
+
+def approximate_kl(logprobs: torch.Tensor, old_logprobs: torch.Tensor,
+                   mask: torch.Tensor | None = None) -> torch.Tensor:
+    """How far the policy has moved, in nats: the mean of (ratio - 1) - log ratio, which is never negative.
+
+    Source: J. Schulman (2020), "Approximating KL divergence", the estimator called k3. Lesson 02.
+    """
+    log_ratio = logprobs - old_logprobs
+    return masked_mean(log_ratio.exp() - 1 - log_ratio, mask)

@@ -1,0 +1,310 @@
+"""The kernel's half of the labeller, without a browser: messages, `require`, scripted runs, plain buttons, errors."""
+
+import io
+import sqlite3
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from labelling import clip_store, counter_clip, full_disk, rows, side_of, text_store
+from PIL import Image
+
+from course_lib.labels import Labeler
+from course_lib.labels.labeler import NotYetLabelled
+from course_lib.labels.media import animation, frames, hide, sheet
+from course_lib.labels.session import Desk, in_words
+
+
+@pytest.fixture
+def store(tmp_path):
+    return text_store(tmp_path / "labels.sqlite", 12)
+
+
+@pytest.fixture
+def desk(store):
+    return Desk(store, "texts", "ann", 10, "Which?")
+
+
+def say(desk, choice, question, event, **more):
+    return desk.handle({"type": "answer", "id": event, "question": question, "choice": choice, "have": [], **more})
+
+
+def hello(desk, have=()):
+    return desk.handle({"type": "hello", "have": list(have)})
+
+
+# ---- messages ------------------------------------------------------------------------------------------------------
+
+def test_hello_brings_one_question_and_three_in_reserve(desk):
+    state = hello(desk)
+    assert len(state["questions"]) == 4 and (state["done"], state["target"], state["total"]) == (0, 10, 12)
+    held = [question["id"] for question in state["questions"]]
+    assert hello(desk, held)["questions"] == [], "what the browser holds is not sent again"
+
+
+def test_an_answer_is_acknowledged_once_it_is_on_the_disk(desk, store):
+    question = hello(desk)["questions"][0]["id"]
+    state = say(desk, "left", question, "e1", response_ms=800)
+    assert state["acks"] == ["e1"] and state["gone"] == [question] and state["done"] == 1
+    assert [row[0] for row in rows(store, "SELECT response_ms FROM labels")] == [800]
+    assert say(desk, "left", question, "e1")["done"] == 1, "sent twice, counted once"
+
+
+def test_the_right_side_really_is_the_other_item(desk, store):
+    for question in hello(desk)["questions"]:
+        left, right = (item["text"] for item in question["items"])
+        assert left != right and side_of(store, question["id"], left) == "left"
+
+
+def test_undo_after_a_reload_brings_the_question_back(desk):
+    question = hello(desk)["questions"][0]["id"]
+    say(desk, "left", question, "e1")
+    state = desk.handle({"type": "undo", "id": "u1", "have": []})
+    assert [one["id"] for one in state["front"]] == [question] and state["done"] == 0
+    assert desk.handle({"type": "undo", "id": "u2", "have": []})["note"] == "There is nothing to take back."
+
+
+def test_no_more_than_the_target_is_asked(desk):
+    answered = 0
+    while (state := hello(desk))["questions"]:
+        say(desk, "equal", state["questions"][0]["id"], f"e{answered}")
+        answered += 1
+    assert answered == 11 and state["done"] == 10               # one of them was asked twice
+    assert state["summary"]["equal"] == 10 and state["summary"]["same"] == len(state["summary"]["repeats"]) == 1
+    more = desk.handle({"type": "more", "have": []})
+    assert len(more["questions"]) == 2 and more["target"] == 12
+
+
+def test_a_repeat_is_named_after_it_was_answered(desk):
+    asked = []
+    for number in range(5):
+        asked.append(hello(desk)["questions"][0])
+        say(desk, "left", asked[-1]["id"], f"e{number}")
+    repeat = hello(desk)["questions"][0]
+    assert repeat["extra"] and [item["text"] for item in repeat["items"]] == [
+        item["text"] for item in reversed(asked[0]["items"])]
+    note = say(desk, "right", repeat["id"], "again")["note"]
+    assert note == "That was pair 1 again, with the sides swapped: the same answer as before."
+
+
+def test_the_scale_is_stored_as_given(store):
+    desk = Desk(store, "texts", "ann", 10, "Which?", scale=True)
+    state = hello(desk)
+    assert state["scale"]
+    say(desk, "right", state["questions"][0]["id"], "e1", confidence=8)
+    assert store.preferences("texts")[0].weight == 0.75
+
+
+def test_clips_go_out_as_one_picture_each(tmp_path):
+    store = clip_store(tmp_path / "clips.sqlite", 1)
+    left, right = hello(Desk(store, "clips", "ann", 1, "?"))["questions"][0]["items"]
+    assert left["data"] != right["data"] and (left["frames"], left["width"], left["height"]) == (12, 80, 60)
+
+
+# ---- pictures ------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("colours", ["few", "many"])
+def test_a_sheet_holds_every_frame(colours):
+    clip = counter_clip(3)
+    if colours == "many":
+        clip = np.random.default_rng(0).integers(0, 256, (7, 9, 11, 3), dtype=np.uint8)
+    picture, columns = sheet(clip)
+    grid = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+    count, height, width, _ = clip.shape
+    for frame in range(count):
+        row, column = divmod(frame, columns)
+        cell = grid[row * height:(row + 1) * height, column * width:(column + 1) * width]
+        np.testing.assert_array_equal(cell, clip[frame])
+
+
+def test_the_animation_shows_both_sides_in_step(tmp_path):
+    store = clip_store(tmp_path / "clips.sqlite", 1)
+    question = store.question(1)
+    picture = Image.open(io.BytesIO(animation(question)))
+    assert picture.n_frames == 12 and picture.info["duration"] == pytest.approx(1000 / 15, abs=0.1)
+    left, right = (frames(item) for item in question.shown)
+    for frame in (0, 5, 11):
+        picture.seek(frame)
+        pixels = np.asarray(picture.convert("RGB"))
+        np.testing.assert_array_equal(pixels[:, :80], left[frame])
+        np.testing.assert_array_equal(pixels[:, -80:], right[frame])
+
+
+def test_the_score_of_pong_is_hidden():
+    ale_py, gymnasium = pytest.importorskip("ale_py"), pytest.importorskip("gymnasium")
+    gymnasium.register_envs(ale_py)
+    env = gymnasium.make("ALE/Pong-v5", frameskip=4)
+    env.reset(seed=0)
+    clip = np.stack([env.step(0)[0] for _ in range(120)])       # the other player scores: the digits change
+    covered = hide(clip, rows=slice(0, 24))
+    assert len(np.unique(clip[:, :24].reshape(120, -1), axis=0)) > 1, "there is something to hide"
+    assert len(np.unique(covered[:, :24].reshape(-1, 3), axis=0)) == 1
+    np.testing.assert_array_equal(covered[:, 24:], clip[:, 24:])
+
+
+# ---- Labeler -------------------------------------------------------------------------------------------------------
+
+def prefer_smaller(left, right):
+    return "left" if int(left.text.split()[1]) < int(right.text.split()[1]) else "right"
+
+
+def test_require_says_how_far_one_is(store):
+    labeler = Labeler(store, run="texts", target=10, labeler="ann")
+    store.answer(1, "left", labeler="ann")
+    with pytest.raises(NotYetLabelled) as raised:
+        labeler.require()
+    assert raised.value._render_traceback_() == [
+        "1 of 10 pairs are labelled; go on above, then run this cell again."]
+    with pytest.raises(NotYetLabelled, match="has 12 pairs, fewer than the 50"):
+        labeler.require(50)
+
+
+def test_require_gives_the_preferences(store):
+    labeler = Labeler(store, run="texts", target=2, labeler="ann")
+    store.answer(1, side_of(store, 1, "text 1"), labeler="ann")
+    store.answer(2, "skip", labeler="ann")
+    store.answer(3, "left", labeler="someone else")
+    [(sigma1, sigma2, mu)] = labeler.require(2)
+    assert (sigma1.text, sigma2.text, mu) == ("text 0", "text 1", 0.0)
+
+
+def test_the_scripted_labeller_answers_only_when_asked(store, monkeypatch):
+    monkeypatch.delenv("COURSE_LABELER", raising=False)
+    labeler = Labeler(store, run="texts", target=6, labeler="ann", scripted=prefer_smaller)
+    with pytest.raises(NotYetLabelled):
+        labeler.require()
+    monkeypatch.setenv("COURSE_LABELER", "scripted")
+    preferences = labeler.require()
+    assert [p.mu for p in preferences] == [1.0] * 6 and {p.source for p in preferences} == {"scripted"}
+    assert {row[0] for row in rows(store, "SELECT DISTINCT labeler FROM labels")} == {"scripted"}
+    assert len(labeler.require(4)) == 6, "nothing is asked twice"
+
+
+def test_label_some_more_does_not_move_what_the_next_cell_needs(store):
+    labeler = Labeler(store, run="texts", target=1, labeler="ann")
+    say(labeler.desk, "left", hello(labeler.desk)["questions"][0]["id"], "e1")
+    labeler.desk.handle({"type": "more", "have": []})
+    assert labeler.desk.target > 1 and len(labeler.require()) == 1
+
+
+def test_the_button_of_the_scripted_labeller_finishes_what_a_person_began(store):
+    desk = Desk(store, "texts", "ann", 6, "?", scripted=prefer_smaller)
+    say(desk, "equal", hello(desk)["questions"][0]["id"], "e1")
+    state = desk.handle({"type": "scripted", "have": []})
+    assert state["done"] == 6 and state["note"] == "The scripted labeller answered 5 pairs."
+    sources = [p.source for p in store.preferences("texts")]
+    assert sorted(sources) == ["human"] + 5 * ["scripted"]
+
+
+def test_a_scripted_labeller_ranks(tmp_path):
+    store = text_store(tmp_path / "labels.sqlite", 0)
+    store.add_ranking([store.add_text(f"text {n}") for n in (3, 1, 4)], run="texts")
+    Labeler(store, run="texts", target=1, scripted=prefer_smaller).answer_scripted()
+    verdicts = {(p.sigma1.text, p.sigma2.text): p.mu for p in store.preferences("texts")}
+    assert verdicts == {("text 3", "text 1"): 0, ("text 3", "text 4"): 1, ("text 1", "text 4"): 1}
+
+
+def test_the_stored_notebook_shows_a_picture_and_no_widget(tmp_path, monkeypatch, store):
+    monkeypatch.setenv("COURSE_LABELER", "scripted")
+    clips = clip_store(tmp_path / "clips.sqlite", 1)
+    data, _ = Labeler(clips, run="clips", target=1, title="a < b?")._repr_mimebundle_()
+    shown = data["text/html"]
+    assert "data:image/png" in shown and "a &lt; b?" in shown and "alt=" in shown
+    data, _ = Labeler(store, run="texts")._repr_mimebundle_()
+    assert "text 0" not in data["text/html"], "others' texts are not stored"
+
+
+def test_a_notebook_shows_the_sentence_without_a_traceback(tmp_path):
+    file = str(tmp_path / "labels.sqlite")
+    cell = f"from course_lib.labels import Labeler\nLabeler({file!r}, run='r', target=3).require()"
+    done = subprocess.run([sys.executable, "-m", "IPython", "--colors=NoColor", "-c", cell],
+                          capture_output=True, text=True)
+    assert done.stdout.strip() == ("The run “r” has 0 pairs, fewer than the 3 asked for; add pairs to the store, then "
+                                   "show the labeller again.")
+
+
+# ---- plain buttons -------------------------------------------------------------------------------------------------
+
+def plain(store, run="texts", **options):
+    labeler = Labeler(store, run=run, labeler="ann", plain=True, **options)
+    labeler._repr_mimebundle_()
+    return labeler._widget
+
+
+def press(widget, description):
+    widget.shown_at -= 1                                        # a person has looked at it for a second
+    [button] = [one for one in widget.buttons.children if one.description == description]
+    button.click()
+
+
+def test_plain_buttons_label_and_undo(store):
+    widget = plain(store, target=3)
+    for word in ("Left is better", "Equally good", "Skip"):
+        press(widget, word)
+    assert "Done" in widget.stage.children[0].value and store.counts("texts", ["ann"]).done == 3
+    widget.back.click()
+    assert store.counts("texts", ["ann"]).done == 2 and widget.question is not None
+
+
+def test_plain_buttons_ignore_a_double_click(store):
+    widget = plain(store)
+    press(widget, "Left is better")
+    widget.buttons.children[0].click()                          # at once, on a pair that nobody has seen yet
+    assert store.counts("texts", ["ann"]).done == 1
+
+
+def test_plain_clips_scale_and_ranking(tmp_path):
+    clips = clip_store(tmp_path / "clips.sqlite", 2)
+    widget = plain(clips, run="clips", scale=True)
+    assert widget.stage.children[0].format == "png"
+    press(widget, "7")
+    assert clips.preferences("clips")[0].weight == 0.5
+    question = clips.add_ranking([clips.add_text(word) for word in "abc"], run="order")
+    widget = plain(clips, run="order")
+    widget.shown_at -= 1
+    widget.buttons.children[0].value = "12"
+    assert "each number from 1 to 3 once" in widget.note.value
+    widget.shown_at -= 1
+    widget.buttons.children[0].value = "312"
+    order = [clips.question(question).shown[place].text for place in (2, 0, 1)]
+    beaten = {(one.text, other.text) if mu else (other.text, one.text) for one, other, mu in clips.preferences("order")}
+    assert beaten == {(order[0], order[1]), (order[0], order[2]), (order[1], order[2])}
+
+
+def test_plain_buttons_say_when_the_disk_is_full(store):
+    widget = plain(store)
+    with full_disk(store):
+        for _ in range(1000):
+            press(widget, "Left is better")
+            if widget.note.value:
+                break
+            widget.back.click()
+    assert "The disk is full" in widget.note.value and "give it again" in widget.note.value
+
+
+# ---- errors in words -----------------------------------------------------------------------------------------------
+
+def test_errors_are_words_that_say_what_to_do(store, tmp_path):
+    with full_disk(store), pytest.raises(sqlite3.OperationalError) as full:
+        store.add_text("x" * 100_000)
+    assert "disk is full" in in_words(full.value, store.path) and "Free some space" in in_words(full.value, store.path)
+
+    (tmp_path / "broken.sqlite").write_bytes(b"nothing of ours" * 1000)
+    with pytest.raises(sqlite3.DatabaseError) as broken:
+        text_store(tmp_path / "broken.sqlite", 1)
+    assert "course labels check" in in_words(broken.value, tmp_path / "broken.sqlite")
+    assert "bug" in in_words(ZeroDivisionError("division"), store.path)
+
+
+def test_after_a_full_disk_the_same_answer_can_be_sent_again(desk, store):
+    question = hello(desk)["questions"][0]["id"]
+    with full_disk(store), pytest.raises(sqlite3.OperationalError):
+        for number in range(2000):
+            say(desk, "left", question + number % 12, f"e{number}", plays=number)
+            desk.handle({"type": "undo", "id": f"u{number}", "have": []})
+    written = len(rows(store, "SELECT * FROM labels"))
+    event = f"e{written}"
+    say(desk, "right", question + written % 12, event)
+    say(desk, "right", question + written % 12, event)
+    assert len(rows(store, "SELECT * FROM labels WHERE event_id = ?", event)) == 1
