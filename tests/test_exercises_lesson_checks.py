@@ -55,7 +55,7 @@ def test_another_checkout_has_other_checks(mini, monkeypatch):
 
 def test_a_missing_folder_of_lessons_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_ROOT", str(tmp_path))
-    with pytest.raises(CourseError, match=r"lessons is missing: .* `git checkout lessons`.* set COURSE_ROOT"):
+    with pytest.raises(CourseError, match=r"lessons is missing: .*`git checkout lessons`.* set COURSE_ROOT"):
         registry.load("03.1")
 
 
