@@ -39,7 +39,7 @@ def course(checkout: Path, command: str) -> subprocess.CompletedProcess:
 
 
 def test_the_guide_has_all_files_and_commands():
-    assert [Path(name).name for name, _ in FILES] == ["lesson.py", "exercises.py", "lesson_14.py", "answers.py"]
+    assert [Path(name).name for name, _ in FILES] == ["lesson.py", "exercises.py", "checks.py", "answers.py"]
     assert COMMANDS == ["course build 14", "course answers 14", "course build --execute 14"]
 
 
