@@ -182,7 +182,7 @@ def _(fn):
 
 predict = exercise(
     "04.4", title="The price of an end", function="prediction", points=1, kind="predict",
-    difficulty=2, importance=3, minutes=5, reference="course_lib.exercises.cases.lesson_04:prediction",
+    difficulty=2, importance=3, minutes=5, reference="checks:prediction",
     hints=("Add up what an episode of 20 steps and one of 200 steps bring, in each of the four worlds.",
            "Where the end counts, nothing is paid after it. Is nothing more or less than what a step brings?",
            "Where ends are hidden, pay goes on for ever whatever the agent does: can it earn more by anything?"))
@@ -234,7 +234,7 @@ def _(fn):
 
 bug = exercise(
     "04.5", title="Find the silent bug: the falls that nobody was paid for", function="states_led_to", points=2, kind="bug",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_04:states_led_to",
+    difficulty=2, importance=3, minutes=10, reference="checks:states_led_to",
     hints=("For most steps the answer is simply the next row. Look at a step after which an episode ended.",
            "When an episode ends, the environment starts a new one within the same step. Whose state stands in the next row?",
            "following[ended] = final_obs puts the true last states in their places: they come in the order in which "

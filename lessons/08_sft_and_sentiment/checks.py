@@ -172,7 +172,7 @@ def _(fn):
 
 exact = exercise(
     "08.3", title="The policy gradient with a pen", function="expected_reward_gradient", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=15, reference="course_lib.exercises.cases.lesson_08:expected_reward_gradient",
+    difficulty=2, importance=2, minutes=15, reference="checks:expected_reward_gradient",
     hints=("Put the derivative of p_i into the sum over i, and split it: one part has only i = k, the other is a sum over all i.",
            "The first part is p_k r_k. The second is minus p_k times the sum of all p_i r_i, the average reward.",
            "p * (rewards - (p * rewards).sum()) with p = softmax(logits)."))
@@ -331,7 +331,7 @@ def _(fn):
 
 predict = exercise(
     "08.6", title="What does the dictionary say?", function="vader_says", points=1, kind="predict",
-    difficulty=1, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_08:vader_says",
+    difficulty=1, importance=2, minutes=10, reference="checks:vader_says",
     hints=("Forget the sentence. Which of its words would stand in a dictionary of happy and unhappy words?",
            "love, won: happy. bad, war, cancer: unhappy. cold, came, expected: not in it. Then look for a *not* or *never* shortly before such a word.",
            "not bad: turned round. Nobody is no negation for VADER. won is outweighed by war and cancer. never stands before no word of feeling."))
