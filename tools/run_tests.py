@@ -41,7 +41,7 @@ class Stage:
 
 
 STAGES = (
-    Stage("lint", "ruff over everything, and the layers of course_lib", (sys.executable, "tools/lint.py"), 15),
+    Stage("lint", "ruff over everything, and the layers of course_lib", (sys.executable, "tools/lint.py"), 10),
     Stage("build", "the notebooks are what lessons/ says", (*COURSE, "build", "--check"), 30),
     Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 85),
     Stage("units", "unit tests", (*PYTEST, "-n", "2", "-m", "not slow and not browser", "tests",

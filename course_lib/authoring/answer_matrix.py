@@ -3,14 +3,13 @@
 A check teaches when each plausible wrong answer dies of its own mistake, and no right answer dies at all.
 """
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from course_lib.authoring.answers import Answer, read
 from course_lib.authoring.run_cells import Trial, functions
-from course_lib.authoring.source import Lesson, lessons
+from course_lib.authoring.source import Lesson
 from course_lib.errors import CourseError
 from course_lib.exercises import registry, report
 from course_lib.exercises.checking import run
@@ -19,25 +18,6 @@ from course_lib.exercises.registry import Exercise
 WRONG, RIGHT = 4, 2             # answers that each exercise must list at least
 
 _MARKS = {report.PASSED: "✓", report.FAILED: "✗", report.STOPPED: "✗", report.UNWRITTEN: "·", report.SKIPPED: " "}
-
-
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `course answers` to the command line."""
-    parser = subparsers.add_parser("answers", help="for authors: right and wrong answers against every check")
-    parser.add_argument("lessons", nargs="*", metavar="NN", help="lessons (default: all that have exercises)")
-    parser.set_defaults(run=show)
-
-
-def show(arguments: argparse.Namespace) -> int:
-    """Print the matrix of the lessons; 1 when something in it is not as it must be."""
-    faults = 0
-    for lesson in lessons(arguments.lessons):
-        if arguments.lessons or wanted(lesson):
-            matrix = of(lesson)
-            print(matrix.text())
-            faults += len(matrix.faults)
-    print(f"{count(faults, 'fault')}." if faults else "Every answer gets what it should.")
-    return 1 if faults else 0
 
 
 @dataclass(frozen=True)
