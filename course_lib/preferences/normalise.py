@@ -1,25 +1,22 @@
-"""From raw scores to what an agent is paid: comparisons fix no zero and no scale, so both are chosen here. Lesson 04.
+"""From raw scores to rewards: comparisons fix no zero and no scale, so the labelled clips give both. Lesson 04.
 
-Source: Christiano et al. (2017), section 2.2.1, who bring predicted rewards to mean 0 and a fixed spread.
+Source: Christiano et al. (2017), section 2.2.1, who normalize predicted rewards to mean 0 and a fixed standard
+deviation. Departure: theirs follows what the policy meets. As a policy gets good its states become alike, and dividing
+by *their* deviation magnifies what is left, noise; the labelled clips hold falls as well and keep their scale.
 """
 
 from collections.abc import Callable
 
 from torch import Tensor
 
-Normalise = Callable[[Tensor, float, float, float, float], tuple[Tensor, float, float]]
+Standardize = Callable[[Tensor, Tensor, float], Tensor]
 
 
-def normalise_rewards(raw: Tensor, mean: float, deviation: float, memory: float,
-                      spread: float) -> tuple[Tensor, float, float]:
-    """(rewards to pay, new mean, new deviation).
+def standardize_rewards(raw: Tensor, labelled: Tensor, std: float) -> Tensor:
+    """Rewards for the agent, the shape of `raw`: mean 0 and standard deviation `std` over the labelled clips.
 
-    raw: rewards of one rollout, any shape. mean, deviation: those kept so far; a deviation of 0 says that there are
-    none, and then this rollout's own are taken. memory: share of the old ones that is kept. spread: standard deviation
-    of what is paid. A deviation under 0.001 counts as 0.001: an opinion that flat is noise and is not blown up.
+    raw: scores of the states of one rollout, any shape. labelled: scores of all states of the labelled clips, by the
+    same reward model, any shape. A deviation of the labelled scores under 0.001 counts as 0.001: scores that flat are
+    noise and are not magnified. Lesson 04, exercise 04.2.
     """
-    if deviation == 0:
-        mean, deviation = float(raw.mean()), float(raw.std())
-    mean = memory * mean + (1 - memory) * float(raw.mean())
-    deviation = memory * deviation + (1 - memory) * float(raw.std())
-    return (raw - mean) / max(deviation, 1e-3) * spread, mean, deviation
+    return (raw - labelled.mean()) / max(float(labelled.std()), 1e-3) * std

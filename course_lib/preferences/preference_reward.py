@@ -1,6 +1,6 @@
 """A learned reward for any library: a Gymnasium environment that pays it and hides its own. Lesson 04.
 
-    env = PreferenceReward(gym.make("CartPole-v1"), ensemble.opinion)
+    env = PreferenceReward(gym.make("CartPole-v1"), ensemble.normalized_reward)
     stable_baselines3.PPO("MlpPolicy", env).learn(50_000)
 """
 
@@ -14,10 +14,10 @@ from torch import Tensor
 class PreferenceReward(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """`env` with `reward(obs)` for the state that each action led to; the true reward is dropped unread.
 
-    reward: from observations (..., D) float32 to rewards (...), as `RewardEnsemble.opinion`.
-    hide_ends: report that the world ended an episode as if the clock had. A learner then guesses what would have
-        followed instead of counting it as nothing: comparisons fix no zero, so an end must not be worth 0
-        (lesson 04, section 4.8). Christiano et al. (2017), section 2.2.1, made their environments endless for this.
+    reward: from observations (..., D) float32 to rewards (...), as `RewardEnsemble.normalized_reward`.
+    hide_ends: report a terminated episode as truncated. A learner then bootstraps from its value estimate of the last
+        state instead of counting what follows as 0: comparisons fix no zero, so an end must not be worth 0 (lesson 04,
+        section 4.8, where the course's own loop takes an absorbing state instead).
 
     `info` is emptied, because many environments put parts of the reward into it.
     """

@@ -2,7 +2,7 @@
 
 Each network gives every state a reward; a clip is worth their sum, and Bradley–Terry turns two sums into a probability.
 Source: Christiano et al. (2017), section 2.2.3. Departures: five small networks instead of three deep ones, each on a
-bootstrap sample; the reward sees the state alone, not the action; its scale is set by what the policy meets now.
+bootstrap sample; the reward sees the state alone, not the action; its zero and scale come from the labelled clips.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
-from course_lib.preferences.normalise import Normalise, normalise_rewards
+from course_lib.preferences.normalise import Standardize, standardize_rewards
 
 
 @dataclass(frozen=True)
@@ -24,29 +24,27 @@ class RewardConfig:
     learning_rate: float = 3e-3             # AdamW's
     weight_decay: float = 1e-3              # AdamW's
     error_rate: float = 0.1                 # share of verdicts taken to be slips (Christiano et al. 2017)
-    spread: float = 0.15                    # standard deviation of the rewards that the policy is paid
-    memory: float = 0.95                    # share of the old mean and spread kept at each update
+    std: float = 0.15                       # standard deviation of the agent's rewards over the labelled clips
 
 
 class RewardEnsemble(nn.Module):
     """`members` networks from a state (..., D) to a reward (...).
 
-    scale: (D,) each observation is multiplied by this, so that all are about 1 in size. normalise: how raw rewards
-    become pay (normalise.py).
+    scale: (D,) each observation is multiplied by this, so that all are about 1 in size. standardize: how raw scores
+    become rewards (normalise.py); their zero and scale change with each `fit` and are fixed between fits.
     """
 
     def __init__(self, scale: Tensor, config: RewardConfig | None = None, seed: int = 0,
-                 normalise: Normalise = normalise_rewards):
+                 standardize: Standardize = standardize_rewards):
         super().__init__()
-        self.normalise = normalise
+        self.standardize = standardize
         self.config = config or RewardConfig()
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.networks = nn.ModuleList(self._network(len(scale)) for _ in range(self.config.members))
         self.register_buffer("scale", scale.float())
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("deviation", torch.zeros(()))          # 0: nothing seen yet
+        self.labelled = torch.zeros(0)                              # (2 pairs, L) raw scores of the labelled clips
 
     def _network(self, inputs: int) -> nn.Sequential:
         width = self.config.hidden
@@ -82,22 +80,24 @@ class RewardEnsemble(nn.Module):
                 loss.backward()
                 optimizer.step()
             losses.append(loss.item())
+        with torch.no_grad():
+            self.labelled = self(torch.cat([first, second])).mean(dim=0)            # (2 pairs, L)
         return sum(losses) / len(losses)
 
     @torch.no_grad()
-    def pay(self, obs: Tensor) -> Tensor:
-        """Rewards for the policy, (T, N, D) -> (T, N): mean of the members, about mean 0 and `config.spread` wide.
+    def normalized_reward(self, obs: Tensor) -> Tensor:
+        """Rewards for the policy, (..., D) -> (...): the members' mean, standardized over the labelled clips.
 
-        Comparisons fix neither a zero nor a scale, so both follow what the policy meets, slowly.
+        Raises ValueError before the first `fit`: until then there is no zero and no scale.
         """
-        raw = self(obs).mean(dim=0)
-        paid, mean, deviation = self.normalise(raw, float(self.mean), float(self.deviation), self.config.memory,
-                                               self.config.spread)
-        self.mean.fill_(float(mean))
-        self.deviation.fill_(float(deviation))
-        return paid
+        if len(self.labelled) == 0:
+            raise ValueError("the reward model has no zero and no scale yet; fit it to some labels first")
+        return self.standardize(self(obs).mean(dim=0), self.labelled, self.config.std)
 
-    @torch.no_grad()
-    def opinion(self, obs: Tensor) -> Tensor:
-        """The rewards as now paid, (...), without moving mean and scale. For pictures."""
-        return (self(obs).mean(dim=0) - self.mean) / self.deviation.clamp_min(1e-3) * self.config.spread
+    def get_extra_state(self) -> Tensor:
+        """What `state_dict` keeps beside the weights: the scores of the labelled clips."""
+        return self.labelled
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take up what `get_extra_state` gave."""
+        self.labelled = state
