@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Lesson 04 exercises: CartPole from preferences
 #
-# **Goals.** Write the small parts that turn verdicts on clips into pay for an agent; choose which pairs to ask about; see why the
-# end of an episode must not have a price; find a bug that no error message will ever tell you about; teach a taste of your own.
+# **Goals.** Write the small parts that turn verdicts on clips into rewards for an agent; choose which pairs to ask about; see why the
+# end of an episode needs care; find a bug that no error message will ever tell you about; teach a behaviour of your own.
 #
-# **Time.** About 50 minutes. The essential ones, 04.1, 04.2, 04.4 and 04.5, take 35 minutes. **Builds on** lessons 02 and 03; do
+# **Time.** About 45 minutes. The essential ones, 04.1, 04.2, 04.4 and 04.5, take 30 minutes. **Builds on** lessons 02 and 03; do
 # each exercise when the [lesson](../notebooks/04_cartpole_from_preferences.ipynb) sends you here.
 
 # %%
@@ -105,9 +105,9 @@ check("04.3", most_disputed)
 # %% [markdown]
 # {{exercise 04.4}}
 #
-# Suppose the reward model has no opinion at all: every step is paid the same, +1 or -1. Normally an episode of CartPole ends with the
-# fall, and PPO counts nothing after it ("the end counts"). One can also hide the ends from its learning ("ends hidden"): the
-# environment still starts anew after a fall, but advantages and values run on as if it were one endless life.
+# Suppose the reward model says the same of every state: each step brings the reward +1, or -1. Normally an episode of CartPole ends
+# with the fall, and PPO adds nothing after it ("the end counts"). One can also hide the ends from its learning ("ends hidden"): the
+# environment still starts anew after a fall, but advantages and values run on as if it were one endless episode.
 #
 # What does PPO learn in the four worlds? Answer each with `"balances longer"`, `"falls sooner"` or `"no reason to change"`.
 
@@ -134,7 +134,7 @@ def prediction():
 check("04.4", prediction)
 
 # %% [markdown]
-# Section 4.8 of the lesson runs all four. Go and see whether PPO agrees with you.
+# Section 4.8 of the lesson runs all four. Go and see whether PPO agrees with you, and what is wrong with hidden ends.
 #
 # {{exercise 04.5}}
 #
@@ -208,10 +208,11 @@ check("04.6", mark_place)
 # %% [markdown]
 # ## What you learned
 #
-# A clip is worth the sum of its steps; pay needs a zero and a scale that comparisons do not give; where to ask; that an end has a price
-# unless it is hidden; how one missing line hides every fall.
+# A clip is worth the sum of its steps; rewards need a zero and a scale, which the labelled clips give; where to ask; that the zero
+# decides what the end of an episode is worth; how one missing line hides every fall.
 #
 # **What failed here, on purpose:** an agent that was paid for its falls like for a fresh start.
 #
-# **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, sections 2.2.1 to 2.2.4.
+# **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, sections 2.2.1 to 2.2.4. I. Kostrikov
+# et al. (2019), *Discriminator-actor-critic*, on reward bias and absorbing states.
 # Back to the [lesson](../notebooks/04_cartpole_from_preferences.ipynb).

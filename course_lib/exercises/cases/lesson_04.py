@@ -165,7 +165,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 04.4
 
 predict = exercise(
-    "04.4", title="The price of an end", function="prediction", points=1, kind="predict",
+    "04.4", title="What an end is worth", function="prediction", points=1, kind="predict",
     difficulty=2, importance=3, minutes=5, reference="course_lib.exercises.cases.lesson_04:prediction",
     hints=("Add up what an episode of 20 steps and one of 200 steps bring, in each of the four worlds.",
            "Where the end counts, nothing is paid after it. Is nothing more or less than what a step brings?",
