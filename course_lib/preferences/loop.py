@@ -15,7 +15,10 @@ Source: P. Christiano et al. (2017), "Deep reinforcement learning from human pre
 - clips are 25 steps of CartPole, chosen at random by default (segments.py has their choice, and others);
 - the reward is a function of the state that an action led to; five small networks, each on a bootstrap sample;
 - labels are never thrown away; the reward model goes on from its last weights in each round;
-- the ends of episodes are hidden from the agent's learning, while the environments still start anew after a fall.
+- rewards are standardized over the labelled clips, not over what the policy meets (reward_model.py);
+- environments start anew after a fall, and the end of an episode is an absorbing state (I. Kostrikov et al. 2019,
+  "Discriminator-actor-critic", section 4.2): its learned reward counts for some steps more. Christiano et al. took
+  variants of their environments that never end.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +38,7 @@ from course_lib.labels.store import PreferenceStore
 from course_lib.preferences import loop_state
 from course_lib.preferences.cartpole import CartPoleTask
 from course_lib.preferences.hidden_reward import hide_reward
-from course_lib.preferences.reward_model import Normalise, RewardConfig, RewardEnsemble, normalise_rewards
+from course_lib.preferences.reward_model import RewardConfig, RewardEnsemble, Standardize, standardize_rewards
 from course_lib.preferences.segments import PairSelection, Segment, Verdicts, cut_segments, random_pairs
 from course_lib.rl.ppo import PPO, PPOConfig, Progress
 from course_lib.rl.rollout import Rollout
@@ -53,6 +56,7 @@ class LoopConfig:
     updates: tuple[int, ...] = (8, 16, 60)          # PPO updates after each round
     clip_steps: int = 25                            # half a second of the cart's life
     pool: int = 400                                 # newest clips that pairs are drawn from
+    absorbing_steps: int = 20                       # steps more for which the reward of an episode's last state counts
     save_every: int = 10                            # updates between two saves while training
     seed: int = 0
     reward: RewardConfig = field(default_factory=RewardConfig)
@@ -81,17 +85,17 @@ class PreferenceLoop:
 
     def __init__(self, task: CartPoleTask, store: PreferenceStore, folder: Path, run: str,
                  config: LoopConfig | None = None, select: PairSelection = random_pairs,
-                 normalise: Normalise = normalise_rewards):
+                 standardize: Standardize = standardize_rewards):
         self.task, self.store, self.folder, self.run = task, store, Path(folder), run
         self.config, self.select = config or LoopConfig(), select
         seed, envs = self.config.seed, hide_reward(task.envs())
         steps = sum(self.config.updates) * self.config.ppo.num_steps * envs.num_envs
         self.rng = np.random.default_rng(seed)
         self.network = task.network(seed)
-        self.ensemble = RewardEnsemble(task.scale, self.config.reward, seed, normalise)
+        self.ensemble = RewardEnsemble(task.scale, self.config.reward, seed, standardize)
         self.ppo = PPO(envs, self.network, replace(self.config.ppo, total_steps=steps, seed=seed),
                        reward_function=self._learned_rewards,
-                       boundary_function=lambda rollout: torch.zeros_like(rollout.ended))
+                       boundary_function=lambda rollout: rollout.ended)
         self.stage, self.round = "collect", 1
         self.pool: list[Segment] = []
         self.asked: dict[int, int] = {}             # question -> round
@@ -237,7 +241,8 @@ class PreferenceLoop:
     def _learned_rewards(self, rollout: Rollout) -> Tensor:
         after = rollout.next_obs()                                                  # what each action led to
         self._keep_clips(rollout, after)
-        return self.ensemble.pay(after)                                             # (T, N)
+        rewards = self.ensemble.normalized_reward(after)                            # (T, N)
+        return rewards * (1 + self.config.absorbing_steps * rollout.ended)          # an end lasts longer than a step
 
     def _keep_clips(self, rollout: Rollout, after: Tensor) -> None:
         self.pool += cut_segments(after, rollout.actions, self.config.clip_steps, self.rng)

@@ -2,13 +2,16 @@
 
 Each network gives every state a reward; a clip's return is their sum, and Bradley–Terry turns two returns into a
 probability. Source: Christiano et al. (2017), section 2.2.3. Departures: five small networks instead of three deep
-ones, each on a bootstrap sample; the reward sees the state alone, not the action; its scale is set by what the policy
-meets now. Comparisons fix no zero and no scale, so both are chosen before an agent is rewarded (`normalise_rewards`;
-section 2.2.1 brings predicted rewards to mean 0 and a fixed standard deviation).
+ones, each on a bootstrap sample; the reward sees the state alone, not the action.
+
+Comparisons fix no zero and no scale, so `standardize_rewards` takes both from the labelled clips. Source: the same,
+section 2.2.1, who normalize predicted rewards to mean 0 and a fixed standard deviation. Departure: theirs follows what
+the policy meets. As a policy gets good its states become alike, and dividing by *their* deviation magnifies what is
+left, noise; the labelled clips hold falls as well and keep their scale.
 
 `PreferenceReward` is for any library: a Gymnasium environment with the learned reward, which hides its own.
 
-    env = PreferenceReward(gym.make("CartPole-v1"), ensemble.opinion)
+    env = PreferenceReward(gym.make("CartPole-v1"), ensemble.normalized_reward)
     stable_baselines3.PPO("MlpPolicy", env).learn(50_000)
 """
 
@@ -21,22 +24,17 @@ from torch import Tensor, nn
 
 from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
 
-Normalise = Callable[[Tensor, float, float, float, float], tuple[Tensor, float, float]]
+Standardize = Callable[[Tensor, Tensor, float], Tensor]
 
 
-def normalise_rewards(raw: Tensor, mean: float, deviation: float, memory: float,
-                      spread: float) -> tuple[Tensor, float, float]:
-    """(rewards to pay, new mean, new deviation).
+def standardize_rewards(raw: Tensor, labelled: Tensor, std: float) -> Tensor:
+    """Rewards for the agent, the shape of `raw`: mean 0 and standard deviation `std` over the labelled clips.
 
-    raw: rewards of one rollout, any shape. mean, deviation: those kept so far; a deviation of 0 says that there are
-    none, and then this rollout's own are taken. memory: share of the old ones that is kept. spread: standard deviation
-    of what is paid. A deviation under 0.001 counts as 0.001: an opinion that flat is noise and is not blown up.
+    raw: scores of the states of one rollout, any shape. labelled: scores of all states of the labelled clips, by the
+    same reward model, any shape. A deviation of the labelled scores under 0.001 counts as 0.001: scores that flat are
+    noise and are not magnified. Lesson 04, exercise 04.2.
     """
-    if deviation == 0:
-        mean, deviation = float(raw.mean()), float(raw.std())
-    mean = memory * mean + (1 - memory) * float(raw.mean())
-    deviation = memory * deviation + (1 - memory) * float(raw.std())
-    return (raw - mean) / max(deviation, 1e-3) * spread, mean, deviation
+    return (raw - labelled.mean()) / max(float(labelled.std()), 1e-3) * std
 
 
 @dataclass(frozen=True)
@@ -49,29 +47,27 @@ class RewardConfig:
     learning_rate: float = 3e-3             # AdamW's
     weight_decay: float = 1e-3              # AdamW's
     error_rate: float = 0.1                 # share of verdicts taken to be slips (Christiano et al. 2017)
-    spread: float = 0.15                    # standard deviation of the rewards that the policy is paid
-    memory: float = 0.95                    # share of the old mean and spread kept at each update
+    std: float = 0.15                       # standard deviation of the agent's rewards over the labelled clips
 
 
 class RewardEnsemble(nn.Module):
     """`members` networks from a state (..., D) to a reward (...).
 
-    scale: (D,) each observation is multiplied by this, so that all are about 1 in size. normalise: how raw rewards
-    become pay (reward_model.py).
+    scale: (D,) each observation is multiplied by this, so that all are about 1 in size. standardize: how raw scores
+    become rewards (`standardize_rewards`); their zero and scale change with each `fit` and are fixed between fits.
     """
 
     def __init__(self, scale: Tensor, config: RewardConfig | None = None, seed: int = 0,
-                 normalise: Normalise = normalise_rewards):
+                 standardize: Standardize = standardize_rewards):
         super().__init__()
-        self.normalise = normalise
+        self.standardize = standardize
         self.config = config or RewardConfig()
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.networks = nn.ModuleList(self._network(len(scale)) for _ in range(self.config.members))
         self.register_buffer("scale", scale.float())
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("deviation", torch.zeros(()))          # 0: nothing seen yet
+        self.labelled = torch.zeros(0)                              # (2 pairs, L) raw scores of the labelled clips
 
     def _network(self, inputs: int) -> nn.Sequential:
         width = self.config.hidden
@@ -107,34 +103,36 @@ class RewardEnsemble(nn.Module):
                 loss.backward()
                 optimizer.step()
             losses.append(loss.item())
+        with torch.no_grad():
+            self.labelled = self(torch.cat([first, second])).mean(dim=0)            # (2 pairs, L)
         return sum(losses) / len(losses)
 
     @torch.no_grad()
-    def pay(self, obs: Tensor) -> Tensor:
-        """Rewards for the policy, (T, N, D) -> (T, N): mean of the members, about mean 0 and `config.spread` wide.
+    def normalized_reward(self, obs: Tensor) -> Tensor:
+        """Rewards for the policy, (..., D) -> (...): the members' mean, standardized over the labelled clips.
 
-        Comparisons fix neither a zero nor a scale, so both follow what the policy meets, slowly.
+        Raises ValueError before the first `fit`: until then there is no zero and no scale.
         """
-        raw = self(obs).mean(dim=0)
-        paid, mean, deviation = self.normalise(raw, float(self.mean), float(self.deviation), self.config.memory,
-                                               self.config.spread)
-        self.mean.fill_(float(mean))
-        self.deviation.fill_(float(deviation))
-        return paid
+        if len(self.labelled) == 0:
+            raise ValueError("the reward model has no zero and no scale yet; fit it to some labels first")
+        return self.standardize(self(obs).mean(dim=0), self.labelled, self.config.std)
 
-    @torch.no_grad()
-    def opinion(self, obs: Tensor) -> Tensor:
-        """The rewards as now paid, (...), without moving mean and scale. For pictures."""
-        return (self(obs).mean(dim=0) - self.mean) / self.deviation.clamp_min(1e-3) * self.config.spread
+    def get_extra_state(self) -> Tensor:
+        """What `state_dict` keeps beside the weights: the scores of the labelled clips."""
+        return self.labelled
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take up what `get_extra_state` gave."""
+        self.labelled = state
 
 
 class PreferenceReward(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """`env` with `reward(obs)` for the state that each action led to; the true reward is dropped unread.
 
-    reward: from observations (..., D) float32 to rewards (...), as `RewardEnsemble.opinion`.
-    hide_ends: report that the world ended an episode as if the clock had. A learner then guesses what would have
-        followed instead of counting it as nothing: comparisons fix no zero, so an end must not be worth 0
-        (lesson 04, section 4.8). Christiano et al. (2017), section 2.2.1, made their environments endless for this.
+    reward: from observations (..., D) float32 to rewards (...), as `RewardEnsemble.normalized_reward`.
+    hide_ends: report a terminated episode as truncated. A learner then bootstraps from its value estimate of the last
+        state instead of counting what follows as 0: comparisons fix no zero, so an end must not be worth 0 (lesson 04,
+        section 4.8, where the course's own loop takes an absorbing state instead).
 
     `info` is emptied, because many environments put parts of the reward into it.
     """
