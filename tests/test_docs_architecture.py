@@ -84,6 +84,12 @@ def test_the_picture_shows_every_package_and_its_words_say_so(tool):
         assert len(through) >= 1 and shown.count(f">{way}<") == len(through)
 
 
+def test_no_arrow_may_run_behind_a_box(tool, monkeypatch):
+    monkeypatch.setattr(tool, "PLACES", {**tool.PLACES, "show": tool.PLACES["rl"], "training": tool.PLACES["rl"]})
+    with pytest.raises(SystemExit, match="the arrow from rl to training would run behind show"):
+        tool.picture(PAGE)
+
+
 def test_arrows_leave_out_what_follows_from_others(tool, monkeypatch):
     direct = {("a", "b"), ("b", "c"), ("a", "c"), ("d", "c")}
     monkeypatch.setattr(tool, "imported", lambda graph, one, other: (one, other) in direct)

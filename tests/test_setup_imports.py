@@ -39,8 +39,8 @@ def imported(source):
 def undeclared(declared, *folders):
     """The imports of these folders that no declared distribution provides, each with the files that import it."""
     files = [path for folder in folders for path in sorted((root() / folder).rglob("*.py"))]
-    local = [*(root() / "benchmarks").rglob("*.py"), *(root() / "tests").rglob("*.py")]
-    ours = {"course_lib"} | {path.stem for path in local}
+    ours = {"course_lib"} | {path.stem for name in ("benchmarks", "tests", "tools")
+                             for path in (root() / name).rglob("*.py")}
     missing = {}
     for path in files:
         for name in imported(path.read_text(encoding="utf-8")) - ours - sys.stdlib_module_names:

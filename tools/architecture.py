@@ -29,7 +29,7 @@ PLACES = {                      # package: its column in the picture, and what i
     "preferences": (2, "reward models, the loop"),
     "rl": (1, "PPO, CartPole"),
     "labels": (3, "label store, labeler"),
-    "show": (1, "plots, videos"),
+    "show": (0, "plots, videos"),
     "training": (1, "checkpoints, resuming"),
     "assets": (2, "data, fetched once"),
 }
@@ -132,7 +132,12 @@ def picture(text: str) -> str:
     height = 104 + DOWN * len(layers) + 70
     parts = [strip(16, "the course command: " + ", ".join(name for name in singles if name not in shared)),
              strip(height - 60, "all may use: " + ", ".join(shared))]
-    parts += [arrow(place[one], place[other]) for one, other in arrows(graph, list(place))]
+    for one, other in arrows(graph, list(place)):
+        hidden = [name for name in place if behind(place[one], place[other], place[name])]
+        if hidden:
+            raise SystemExit(f"tools/architecture.py: the arrow from {one} to {other} would run behind {hidden[0]}. "
+                             "Give one of the three another column in PLACES.")
+        parts.append(arrow(place[one], place[other]))
     parts += [box(name, spot, [way for way in WAYS if name in through[way]]) for name, spot in place.items()]
     return SVG.format(width=WIDTH, height=height, inside="\n".join(parts))
 
@@ -157,11 +162,25 @@ def box(name: str, spot: tuple[int, int], passing: list[str]) -> str:
     return "\n".join(lines)
 
 
-def arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
-    """A line from the importing package's lower edge to the imported one's upper edge."""
+def ends(start: tuple[int, int], end: tuple[int, int]) -> tuple[int, int, int, int]:
+    """x1, y1, x2, y2 of an arrow from the importing package's lower edge to the imported one's upper edge."""
     lean = 50 * ((end[0] > start[0]) - (end[0] < start[0]))
-    return (f'<line class="arrow" x1="{start[0] + BOX // 2 + lean}" y1="{start[1] + TALL}" '
-            f'x2="{end[0] + BOX // 2 - lean}" y2="{end[1] - 4}" marker-end="url(#head)"/>')
+    return start[0] + BOX // 2 + lean, start[1] + TALL, end[0] + BOX // 2 - lean, end[1] - 4
+
+
+def arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
+    """The line between two boxes, with its head."""
+    x1, y1, x2, y2 = ends(start, end)
+    return f'<line class="arrow" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" marker-end="url(#head)"/>'
+
+
+def behind(start: tuple[int, int], end: tuple[int, int], spot: tuple[int, int]) -> bool:
+    """Whether the arrow between two boxes would run behind the box at `spot`."""
+    x1, y1, x2, y2 = ends(start, end)
+    if not y1 <= spot[1] < spot[1] + TALL <= y2:
+        return False
+    left, right = sorted(x1 + (x2 - x1) * (y - y1) / (y2 - y1) for y in (spot[1], spot[1] + TALL))
+    return left <= spot[0] + BOX and right >= spot[0]
 
 
 SVG = """\
