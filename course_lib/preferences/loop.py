@@ -17,8 +17,8 @@ Source: P. Christiano et al. (2017), "Deep reinforcement learning from human pre
 - labels are never thrown away; the reward model goes on from its last weights in each round;
 - rewards are standardized over the labelled clips, not over what the policy meets (reward_model.py);
 - environments start anew after a fall, and the end of an episode is an absorbing state (I. Kostrikov et al. 2019,
-  "Discriminator-actor-critic", section 4.2): its learned reward counts for some steps more. Christiano et al. took
-  variants of their environments that never end.
+  "Discriminator-actor-critic"): as if the agent stayed in its last state. Christiano et al. took variants of their
+  environments that never end.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,8 @@ class LoopConfig:
     updates: tuple[int, ...] = (8, 16, 60)          # PPO updates after each round
     clip_steps: int = 25                            # half a second of the cart's life
     pool: int = 400                                 # newest clips that pairs are drawn from
-    absorbing_steps: int = 20                       # steps more for which the reward of an episode's last state counts
+    absorbing_steps: int = 99                       # steps more for which the reward of an episode's last state counts:
+                                                    # 1 + 99 = 1 / (1 - gamma), as if it were there for ever
     save_every: int = 10                            # updates between two saves while training
     seed: int = 0
     reward: RewardConfig = field(default_factory=RewardConfig)
