@@ -68,7 +68,7 @@ class Lab:
             self._setting(settings, "themes", {"theme": "JupyterLab Dark"})
         own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTERLAB_SETTINGS_DIR": "user-settings", "JUPYTER_DATA_DIR": "data",
                "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
-        lenient = {name: value for name, value in os.environ.items() if name != "COURSE_STRICT"}     # as a learner has it
+        lenient = {name: value for name, value in os.environ.items() if name != "COURSE_STRICT"}    # a learner's
         environment = {**lenient, **{name: str(self.home / place) for name, place in own.items()},
                        "PYTHONPATH": str(ROOT), "PYDEVD_DISABLE_FILE_VALIDATION": "1", **self.environment}
         program = "notebook" if self.notebook7 else "jupyterlab"

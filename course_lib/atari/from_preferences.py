@@ -37,7 +37,7 @@ def learned_reward_ppo(**changes) -> PPOConfig:
 
     Learned rewards are centred where they are standardised (fit_reward.py).
     """
-    settings = {"warm_up": 0.15, "final_learning_rate": 0.1, "centre_rewards": False}
+    settings = {"warmup_share": 0.15, "final_learning_rate": 0.1, "centre_rewards": False}
     return pong_config(**{**settings, **changes})
 
 

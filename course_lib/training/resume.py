@@ -1,12 +1,8 @@
-"""Stop a training and go on later: keep what it has, refuse what does not fit. For rl and lm alike.
-
-Used by PPO (lesson 02), language-model training (07), the policy gradient on text (08) and PPO and RLOO on text (10).
-"""
+"""Stop a training and go on later: refuse a checkpoint that does not fit. For rl and lm alike."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from course_lib.errors import CourseError
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint
@@ -14,31 +10,6 @@ from course_lib.training.checkpoint import CheckpointError, load_checkpoint
 
 class TrainingDiverged(CourseError):
     """The loss is no longer a number; the message names the step and the last good checkpoint."""
-
-
-Progress = TypeVar("Progress")
-
-
-class Resumable(Protocol):
-    """A training that can be kept: PPO, Pretraining, PolicyGradient, TextTraining."""
-
-    checkpoint: Path | None
-
-    def save(self) -> None:
-        """Write everything to `checkpoint`."""
-
-
-def handed_over(progress: Progress, run: Resumable) -> Iterator[Progress]:
-    """Yield one progress of a training; if the loop over the training is left there, keep what it has reached.
-
-        yield from handed_over(progress, self)
-    """
-    try:
-        yield progress
-    except GeneratorExit:                       # a break, a stop button, an error in the learner's loop
-        if run.checkpoint is not None:
-            run.save()
-        raise
 
 
 def settings_that_differ(theirs: Mapping, ours: Mapping) -> str:

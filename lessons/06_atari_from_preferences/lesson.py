@@ -347,7 +347,7 @@ def after_constant_pay(pay, updates):
     """How the shipped agent plays after training in which each step brings `pay`."""
     agent = load_shipped(FROM_PREFERENCES).agent
     trainer = PPO(AtariEnvs(PONG, 16, BinaryFrames()), agent,
-                  learned_reward_ppo(num_steps=num_steps, warm_up=0.0),
+                  learned_reward_ppo(num_steps=num_steps, warmup_share=0.0),
                   boundary_function=boundary,
                   reward_function=lambda rollout: torch.full(rollout.ended.shape, float(pay)))
     for _ in trainer.train(until=updates * 16 * num_steps):
@@ -702,7 +702,7 @@ my_config = PreferenceConfig(
     labels_a_round=budget(full=20, ci=4), updates_a_round=budget(full=15, ci=1),
     warm_up_rollouts=budget(full=3, ci=1),
     total_steps=my_steps, fit=fit_config,
-    ppo=learned_reward_ppo(learning_rate=4e-4, warm_up=0.0, num_steps=num_steps))
+    ppo=learned_reward_ppo(learning_rate=4e-4, warmup_share=0.0, num_steps=num_steps))
 my_run = AtariFromPreferences(my_config)
 my_run.network.load_state_dict(shipped.agent.state_dict())
 my_rounds = LabelRounds(my_run, store, "pong-mine",

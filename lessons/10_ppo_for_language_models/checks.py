@@ -7,7 +7,7 @@ import torch
 from course_lib.exercises import Fail, close, exercise, shape_is
 from course_lib.lm import kl
 from course_lib.lm.ppo import token_gae, whiten
-from course_lib.rl.objectives import clipped_policy_loss
+from course_lib.rl.objectives import clipped_policy_loss, k1, k2, k3
 
 # ---------------------------------------------------------------------------------------------------------------- 10.1
 
@@ -87,7 +87,7 @@ estimate = exercise(
 
 def kl_estimates(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(k1, k2, k3) of tokens that the policy sampled, each of their shape, in nats."""
-    return tuple(estimator(logprobs, reference_logprobs) for estimator in (kl.k1, kl.k2, kl.k3))
+    return tuple(estimator(logprobs, reference_logprobs) for estimator in (k1, k2, k3))
 
 
 def _three(fn, logprobs, reference):
