@@ -1,10 +1,14 @@
-"""A learned reward for states: an ensemble of small networks, normalization, and a Gymnasium wrapper. Lesson 04.
+"""A learned reward: what every reward model can do, an ensemble of small networks for states, a Gymnasium wrapper.
 
-Each network gives every state a reward; a clip's return is their sum, and Bradley–Terry turns two returns into a
-probability. Source: Christiano et al. (2017), section 2.2.3. Departures: five small networks instead of three deep
-ones, each on a bootstrap sample; the reward sees the state alone, not the action; its scale is set by what the policy
-meets now. Comparisons fix no zero and no scale, so both are chosen before an agent is rewarded (`normalise_rewards`;
-section 2.2.1 brings predicted rewards to mean 0 and a fixed standard deviation).
+Each member of an ensemble gives every step a reward; a clip's return is their sum, and Bradley–Terry turns two returns
+into a probability. Source: Christiano et al. (2017), section 2.2.3. `RewardEnsemble` is the interface that the
+preference loop knows; `StateRewardEnsemble` is for observations of a few numbers (CartPole), `AtariRewardEnsemble` in
+atari/reward_ensemble.py for a screen. Lesson 04.
+
+Departures of `StateRewardEnsemble` from the paper: five small networks instead of three deep ones, each on a bootstrap
+sample; the reward sees the state alone, not the action; its scale is set by what the policy meets now. Comparisons fix
+no zero and no scale, so both are chosen before an agent is rewarded (`normalise_rewards`; section 2.2.1 brings
+predicted rewards to mean 0 and a fixed standard deviation).
 
 `PreferenceReward` is for any library: a Gymnasium environment with the learned reward, which hides its own.
 
@@ -12,7 +16,7 @@ section 2.2.1 brings predicted rewards to mean 0 and a fixed standard deviation)
     stable_baselines3.PPO("MlpPolicy", env).learn(50_000)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import gymnasium as gym
@@ -39,6 +43,63 @@ def normalise_rewards(raw: Tensor, mean: float, deviation: float, memory: float,
     return (raw - mean) / max(deviation, 1e-3) * spread, mean, deviation
 
 
+Loss = Callable[..., Tensor]                    # called as bradley_terry_loss(r1, r2, mu, error_rate, weight=weight)
+Return = Callable[[Tensor], Tensor]             # rewards of clips (P, L) -> their returns (P,)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a reward model explains the labels it was fitted to."""
+
+    loss: float                             # Bradley–Terry loss of the members at the last step, nats, mean
+    accuracy: float                         # share of strict labels that the mean reward agrees with (nan: all tie)
+    pairs: int
+    ties: int
+
+    @classmethod
+    def of(cls, losses: Sequence[float], r1: Tensor, r2: Tensor, mu: Tensor) -> "Fit":
+        """From the members' losses and from the returns (P,) that the fitted mean reward gives the clips."""
+        decided = mu != 0.5
+        agrees = ((r1 > r2) == (mu > 0.5))[decided].float()
+        return cls(sum(losses) / len(losses), float(agrees.mean()) if len(agrees) else float("nan"), len(mu),
+                   int((~decided).sum()))
+
+
+class RewardEnsemble(nn.Module):
+    """What the loop, pair selection and pictures know of a reward model: several members, whose mean is the reward."""
+
+    members: nn.ModuleList
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Raw rewards of each member: (S, L, ...) -> (members, S, L). Their zero and scale mean nothing."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def predict(self, obs: Tensor) -> Tensor:
+        """Raw rewards, the mean over the members: (S, L, ...) -> (S, L)."""
+        return self(obs).mean(dim=0)
+
+    def normalized_reward(self, obs: Tensor) -> Tensor:
+        """Rewards for the policy, with a zero and a scale: one rollout (T, N, ...) -> (T, N)."""
+        raise NotImplementedError
+
+    def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> Fit:
+        """Go on fitting to all labels so far, those of earlier calls first.
+
+        first, second: (P, L, ...) observations of the clips. mu: (P,), 1, 0 or 0.5. weight: (P,), how sure the labeler
+        was of each; all count alike when None. Raises ValueError without a label.
+        """
+        raise NotImplementedError
+
+    def checkpoint(self) -> dict:
+        """All that `restore` needs to go on identically: weights, random state, optimizers where they are kept."""
+        raise NotImplementedError
+
+    def restore(self, state: dict) -> None:
+        """Take up what `checkpoint` gave."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class RewardConfig:
     """Settings of the reward model. Chosen on CartPole by benchmarks/cartpole_from_preferences.py."""
@@ -53,22 +114,23 @@ class RewardConfig:
     memory: float = 0.95                    # share of the old mean and spread kept at each update
 
 
-class RewardEnsemble(nn.Module):
+class StateRewardEnsemble(RewardEnsemble):
     """`members` networks from a state (..., D) to a reward (...).
 
-    scale: (D,) each observation is multiplied by this, so that all are about 1 in size. normalise: how raw rewards
-    become pay (reward_model.py).
+    scale: (D,) each observation is multiplied by this, so that all are about 1 in size. The learner's own functions can
+    be given: normalise (how raw rewards become the policy's, above), loss, segment_return (bradley_terry.py).
     """
 
     def __init__(self, scale: Tensor, config: RewardConfig | None = None, seed: int = 0,
-                 normalise: Normalise = normalise_rewards):
+                 normalise: Normalise = normalise_rewards, loss: Loss = bradley_terry_loss,
+                 segment_return: Return = segment_return):
         super().__init__()
-        self.normalise = normalise
+        self.normalise, self.loss, self.segment_return = normalise, loss, segment_return
         self.config = config or RewardConfig()
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.networks = nn.ModuleList(self._network(len(scale)) for _ in range(self.config.members))
+            self.members = nn.ModuleList(self._network(len(scale)) for _ in range(self.config.members))
         self.register_buffer("scale", scale.float())
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("deviation", torch.zeros(()))          # 0: nothing seen yet
@@ -79,45 +141,40 @@ class RewardEnsemble(nn.Module):
                              nn.Linear(width, 1))
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Raw rewards of each member: (..., D) -> (members, ...). Their zero and scale mean nothing."""
+        """Raw rewards of each member: (..., D) -> (members, ...)."""
         scaled = obs * self.scale
-        return torch.stack([network(scaled).squeeze(-1) for network in self.networks])
+        return torch.stack([network(scaled).squeeze(-1) for network in self.members])
 
-    def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> float:
-        """Fit all members to verdicts on clips, from where they are; returns the last mean loss in nats.
-
-        first, second: (pairs, L, D) observations of the clips. mu: (pairs,), 1, 0 or 0.5. weight: (pairs,), how much
-        each verdict counts; equal when None.
-        Raises ValueError without a verdict.
-        """
+    def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> Fit:
+        """Fit each member from where it is, on a bootstrap sample of the labels drawn anew. See `RewardEnsemble`."""
         if len(mu) == 0:
             raise ValueError("there are no verdicts to fit; label some pairs that are not skipped first")
         config, losses = self.config, []
-        for network in self.networks:
+        for network in self.members:
             drawn = torch.randint(len(mu), (len(mu),), generator=self.generator)
             clips, y = torch.cat([first[drawn], second[drawn]]) * self.scale, mu[drawn].float()
             w = None if weight is None else weight[drawn].float()
             optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay,
                                           fused=True)
             for _ in range(config.fit_steps):
-                r1, r2 = segment_return(network(clips).squeeze(-1)).chunk(2)        # (2 pairs, L) -> (pairs,) each
-                loss = bradley_terry_loss(r1, r2, y, config.error_rate, weight=w)
+                r1, r2 = self.segment_return(network(clips).squeeze(-1)).chunk(2)   # (2 pairs, L) -> (pairs,) each
+                loss = self.loss(r1, r2, y, config.error_rate, weight=w)
                 loss = loss + 1e-4 * (r1.square() + r2.square()).mean()             # keeps the free zero point near 0
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
             losses.append(loss.item())
-        return sum(losses) / len(losses)
+        r1, r2 = self.segment_return(self.predict(torch.cat([first, second]))).chunk(2)
+        return Fit.of(losses, r1, r2, mu)
 
     @torch.no_grad()
-    def pay(self, obs: Tensor) -> Tensor:
+    def normalized_reward(self, obs: Tensor) -> Tensor:
         """Rewards for the policy, (T, N, D) -> (T, N): mean of the members, about mean 0 and `config.spread` wide.
 
         Comparisons fix neither a zero nor a scale, so both follow what the policy meets, slowly.
         """
-        raw = self(obs).mean(dim=0)
-        paid, mean, deviation = self.normalise(raw, float(self.mean), float(self.deviation), self.config.memory,
-                                               self.config.spread)
+        paid, mean, deviation = self.normalise(self.predict(obs), float(self.mean), float(self.deviation),
+                                               self.config.memory, self.config.spread)
         self.mean.fill_(float(mean))
         self.deviation.fill_(float(deviation))
         return paid
@@ -125,7 +182,16 @@ class RewardEnsemble(nn.Module):
     @torch.no_grad()
     def opinion(self, obs: Tensor) -> Tensor:
         """The rewards as now paid, (...), without moving mean and scale. For pictures."""
-        return (self(obs).mean(dim=0) - self.mean) / self.deviation.clamp_min(1e-3) * self.config.spread
+        return (self.predict(obs) - self.mean) / self.deviation.clamp_min(1e-3) * self.config.spread
+
+    def checkpoint(self) -> dict:
+        """Weights, zero and scale, and the state of the generator that draws bootstrap samples."""
+        return {"weights": self.state_dict(), "random": self.generator.get_state()}
+
+    def restore(self, state: dict) -> None:
+        """Take up what `checkpoint` gave."""
+        self.load_state_dict(state["weights"])
+        self.generator.set_state(state["random"])
 
 
 class PreferenceReward(gym.Wrapper, gym.utils.RecordConstructorArgs):
