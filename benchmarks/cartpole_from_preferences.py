@@ -1,4 +1,4 @@
-"""CartPole from a scripted judge's verdicts, seed by seed; see JOBS for what each job is.
+"""CartPole from a synthetic labeler's preferences, seed by seed; see JOBS for what each job is.
 
     python benchmarks/cartpole_from_preferences.py 60-labels --seeds 1000-1019
     python benchmarks/cartpole_from_preferences.py --table
@@ -23,7 +23,7 @@ import torch
 from record import append, circumstances, lines
 
 from course_lib.labels.store import PreferenceStore
-from course_lib.preferences.cartpole import TIE_BELOW, CartPoleTask, ScriptedJudge, falls, fresh_episodes, scripted
+from course_lib.preferences.cartpole import TIE_BELOW, CartPoleTask, ScriptedJudge, falls, fresh_episodes
 from course_lib.preferences.loop import LoopConfig, PreferenceLoop
 from course_lib.preferences.segments import PairSelection, contrast, disagreement, random_pairs
 
@@ -59,14 +59,14 @@ def measure(name: str, seed: int) -> dict:
     """Run one seed to its end, then look at the true return; returns its line."""
     job = JOBS[name]
     config = LoopConfig(**{**vars(job.config), "seed": seed})
-    answer = scripted(ScriptedJudge(job.wrong, seed))
+    judge = ScriptedJudge(job.wrong, seed)
     with tempfile.TemporaryDirectory() as folder:
         cpu, wall = time.process_time(), time.perf_counter()
         store = PreferenceStore(Path(folder) / "labels.sqlite")
         loop = PreferenceLoop(CartPoleTask(), store, Path(folder) / "run", name, config, job.select)
         while loop.stage != "finished":
             loop.collect()
-            labeler = loop.labeler(answer)
+            labeler = loop.labeler(judge)
             labeler.answer_scripted()
             loop.label(labeler.require())
             loop.fit()

@@ -1,4 +1,4 @@
-"""Donkey Kong from its score and from scripted preferences for climbing, reported as it is.
+"""Donkey Kong from its score and from synthetic preferences for climbing, reported as it is.
 
     python benchmarks/donkey_kong.py score
     python benchmarks/donkey_kong.py preferences        the judge that likes an agent further right
@@ -21,16 +21,15 @@ from record import append, circumstances
 
 from course_lib.atari.donkey_kong import ClimbJudge, LadderJudge, jumpman
 from course_lib.atari.envs import AtariEnvs
-from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
 from course_lib.atari.games import DONKEY_KONG
-from course_lib.atari.segments import Preference
 from course_lib.atari.shipped import save_kong
-from course_lib.atari.synthetic_labelers import ScriptedJudge
-from course_lib.atari.tasks import TRACKS
+from course_lib.atari.tasks import TASKS
+from course_lib.preferences.algorithm import run_preference_loop
+from course_lib.preferences.synthetic_labeler import SyntheticLabeler
 from course_lib.rl.evaluate import sampled
 from course_lib.rl.ppo import PPO, PPOConfig
 
-TRACK = TRACKS["donkey kong objects"]
+TASK = TASKS["donkey kong objects"]
 SCORE_UNIT = 0.01                       # a barrel jumped over pays 100 points
 GROUND = 157                            # rows of the court above Jumpman's feet on the ground
 GAMES, STEP_LIMIT = 10, 2_000
@@ -48,33 +47,30 @@ class Fresh:
 
 def from_score(cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
     """PPO on the true score."""
-    envs = AtariEnvs(TRACK.game, 16, TRACK.encoder())
+    envs = AtariEnvs(TASK.game, 16, TASK.encoder())
     config = PPOConfig(total_steps=3_000_000, learning_rate=1e-3, reward_scale=SCORE_UNIT, seed=seed)
-    ppo = PPO(envs, TRACK.agent(seed=seed), config)
+    ppo = PPO(envs, TASK.network(seed), config)
     for progress in ppo.train():
         if progress.cpu_seconds > cpu_seconds:
             break
     return ppo.network, {"agent_steps": ppo.steps, "labels": 0}
 
 
-def from_preferences(judge: ScriptedJudge, cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
-    """PPO on a reward learned from scripted preferences for climbing."""
+def from_preferences(labeler: SyntheticLabeler, cpu_seconds: float, seed: int) -> tuple[torch.nn.Module, dict]:
+    """PPO on a reward learned from synthetic preferences for climbing."""
     started = time.process_time()
-    run = AtariFromPreferences(PreferenceConfig(
-        track="donkey kong objects", labels=300, labels_a_round=20, updates_a_round=8, total_steps=3_000_000,
-        ppo=PPOConfig(total_steps=3_000_000, learning_rate=1e-3), seed=seed))
-    while time.process_time() - started < cpu_seconds:
-        run.add([Preference(a, b, judge(a, b), judge.source) for a, b in run.pairs(run.wanted)])
-        for _ in run.train():
-            if time.process_time() - started > cpu_seconds:
-                break
-    return run.network, {"agent_steps": run.ppo.steps, "labels": len(run.preferences), "ties": judge.ties,
-                         "label_source": judge.source}
+    config = TASK.config(labels=300, labels_a_round=20, updates_a_round=8, total_steps=3_000_000, seed=seed,
+                         ppo=PPOConfig(learning_rate=1e-3))
+    for learned in run_preference_loop(TASK, labeler, config):
+        facts = {"agent_steps": learned.progress.steps, "labels": len(learned.preferences), "ties": labeler.ties}
+        if time.process_time() - started > cpu_seconds:
+            break
+    return learned.network, {**facts, "label_source": labeler.source}
 
 
 def play(network: torch.nn.Module | None, seed: int) -> Fresh:
     """Ten fresh games of an agent, or of random play (None)."""
-    envs, rng = AtariEnvs(DONKEY_KONG, GAMES, TRACK.encoder(), keep_frames=True), np.random.default_rng(seed)
+    envs, rng = AtariEnvs(DONKEY_KONG, GAMES, TASK.encoder(), keep_frames=True), np.random.default_rng(seed)
     policy = sampled(network, seed) if network else lambda obs: rng.integers(0, len(DONKEY_KONG.actions), len(obs))
     obs, _ = envs.reset(seed=1_000_000 + seed)
     scores, heights, playing, kept = np.zeros(GAMES), np.zeros(GAMES, dtype=int), np.ones(GAMES, dtype=bool), []

@@ -4,26 +4,26 @@
 
 One JSON line a seed goes to benchmarks/results/pong_<job>.jsonl. Seeds that have a line are skipped, so that a stopped
 run goes on where it was. CPU-seconds are those of the training process, from its first game to its last update: games,
-clips, scripted labels, fitting and learning; playing the 20 fresh games afterwards is not among them. One thread.
+clips, synthetic labels, fitting and learning; playing the 20 fresh games afterwards is not among them. One thread.
 """
 
 import argparse
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 
 import torch
 from record import append, circumstances, lines
 
 from course_lib.atari.evaluate import STEP_LIMIT, fresh_games, training_return
-from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig, learned_reward_ppo
 from course_lib.atari.pong import pong_from_score
-from course_lib.atari.reward_models import RewardEnsemble
-from course_lib.atari.segments import Preference
+from course_lib.atari.reward_ensemble import AtariRewardEnsemble
 from course_lib.atari.shipped import FROM_PREFERENCES, FROM_SCORE, save_shipped
 from course_lib.atari.synthetic_labelers import PointsJudge
-from course_lib.atari.tasks import TRACKS
+from course_lib.atari.tasks import TASKS, AtariTask, learned_reward_ppo
+from course_lib.preferences.algorithm import run_preference_loop
+from course_lib.preferences.hidden_reward import TrueReturns
 
 CURVE_EVERY = 25                        # updates between two points of the curve in the results
 Report = Callable[[int, float, float], None]
@@ -35,24 +35,35 @@ class Job:
 
     target: float                       # mean true return of 20 fresh sampled games
     cpu_minutes: float                  # within this many CPU-minutes
-    preferences: PreferenceConfig | None = None     # None: from the true score
-    wrong: float = 0.0                  # share of scripted verdicts drawn at random
+    task: str | None = None             # a key of TASKS; None: from the true score
+    settings: dict = field(default_factory=dict)        # of `AtariTask.config`
+    wrong: float = 0.0                  # share of synthetic labels drawn at random
 
 
-FRAMES_160 = PreferenceConfig(total_steps=1_100_000, labels=160, labels_a_round=5)
-OBJECTS_200 = PreferenceConfig(total_steps=900_000, track="pong objects", labels=200, labels_a_round=5,
-                               updates_a_round=8)
+FRAMES_160 = {"total_steps": 1_100_000, "labels": 160, "labels_a_round": 5}
+OBJECTS_200 = {"total_steps": 900_000, "labels": 200, "labels_a_round": 5, "updates_a_round": 8}
 JOBS = {
     "pixels-true": Job(18.0, 5.0),
-    "features-200": Job(10.0, 5.0, OBJECTS_200),
-    "pixels-400": Job(17.0, 8.0, PreferenceConfig()),
-    "pixels-160": Job(15.0, 10.0, FRAMES_160),
-    "pixels-160-noise": Job(15.0, 10.0, FRAMES_160, wrong=0.1),
-    # the schedule of lesson 06: as few sittings as a person would like
-    "pixels-160-sittings": Job(15.0, 10.0, replace(FRAMES_160, labels_a_round=20, updates_a_round=48)),
+    "features-200": Job(10.0, 5.0, "pong objects", OBJECTS_200),
+    "pixels-400": Job(17.0, 8.0, "pong frames"),
+    "pixels-160": Job(15.0, 10.0, "pong frames", FRAMES_160),
+    "pixels-160-noise": Job(15.0, 10.0, "pong frames", FRAMES_160, wrong=0.1),
+    # the schedule of lesson 06: as few labeling sessions as a person would like
+    "pixels-160-sittings": Job(15.0, 10.0, "pong frames", {**FRAMES_160, "labels_a_round": 20, "updates_a_round": 48}),
     # half the learning rate
-    "pixels-400-slower": Job(17.0, 8.0, PreferenceConfig(ppo=learned_reward_ppo(learning_rate=1e-3))),
+    "pixels-400-slower": Job(17.0, 8.0, "pong frames", {"ppo": learned_reward_ppo(learning_rate=1e-3)}),
 }
+
+
+@dataclass(frozen=True)
+class Watched(AtariTask):
+    """A task whose true returns the benchmark notes beneath the seal; nothing that learns sees them."""
+
+    returns: list[float] = field(default_factory=list)
+
+    def envs(self) -> TrueReturns:
+        """The task's games."""
+        return TrueReturns(super().envs(), self.returns)
 
 
 def from_score(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, None, dict]:
@@ -67,21 +78,17 @@ def from_score(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, No
     return ppo.network, None, {"agent_steps": ppo.steps, "labels": 0, "ties": 0, "settings": asdict(ppo.config)}
 
 
-def from_preferences(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, RewardEnsemble, dict]:
-    """Train on scripted preferences for a number of steps fixed beforehand: the score cannot say when to stop."""
-    started, fitting = time.process_time(), 0.0
-    run, judge = AtariFromPreferences(replace(job.preferences, seed=seed)), PointsJudge(job.wrong, seed)
-    while not run.finished:
-        pairs = run.pairs(run.wanted)
-        before_fitting = time.process_time()
-        run.add([Preference(a, b, judge(a, b), judge.source) for a, b in pairs])
-        fitting += time.process_time() - before_fitting
-        for progress in run.train():
-            report(progress.steps, training_return(run.envs.sealed), time.process_time() - started)
-    return run.network, run.ensemble, {
-        "agent_steps": run.ppo.steps, "labels": len(run.preferences), "ties": judge.ties,
-        "tie_rate": round(judge.ties / len(run.preferences), 3), "fitting_cpu_s": round(fitting, 1),
-        "label_source": judge.source, "last_fit": asdict(run.fits[-1]), "settings": asdict(run.config)}
+def from_preferences(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, AtariRewardEnsemble, dict]:
+    """Train on synthetic preferences for a number of steps fixed beforehand: the score cannot say when to stop."""
+    started, task, labeler = time.process_time(), Watched(**vars(TASKS[job.task])), PointsJudge(job.wrong, seed)
+    config = task.config(**job.settings, seed=seed)
+    for learned in run_preference_loop(task, labeler, config):
+        report(learned.progress.steps, training_return(task.returns), time.process_time() - started)
+    labels = len(learned.preferences)
+    return learned.network, learned.reward_model, {
+        "agent_steps": learned.progress.steps, "labels": labels, "ties": labeler.ties,
+        "tie_rate": round(labeler.ties / labels, 3), "label_source": labeler.source, "last_fit": asdict(learned.fit),
+        "settings": {"task": job.task, **asdict(config)}}
 
 
 def measure(name: str, seed: int, ship: bool = False) -> dict:
@@ -95,10 +102,10 @@ def measure(name: str, seed: int, ship: bool = False) -> dict:
             curve.append([steps, round(cpu_seconds, 1), round(true_return, 2)])
             print(f"{name} {seed}: {steps:>9,} steps, {cpu_seconds:5.0f} CPU-s, return {true_return:6.1f}", flush=True)
 
-    network, reward_model, facts = (from_preferences if job.preferences else from_score)(job, seed, report)
+    network, reward_model, facts = (from_preferences if job.task else from_score)(job, seed, report)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    track = TRACKS[job.preferences.track if job.preferences else "pong frames"]
-    fresh = fresh_games(network, track.game, track.encoder(), games=20, seed=seed)
+    task = TASKS[job.task or "pong frames"]
+    fresh = fresh_games(network, task.game, task.encoder(), games=20, seed=seed)
     line = {
         "job": name, "seed": seed, "true_return": round(fresh.mean, 2), "returns": fresh.returns.tolist(),
         "games_at_step_limit": int((fresh.lengths >= STEP_LIMIT).sum()), "step_limit": STEP_LIMIT,

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from course_lib.labels.store import PreferenceStore
-from course_lib.preferences.cartpole import CartPoleTask, ScriptedJudge, scripted
+from course_lib.preferences.cartpole import CartPoleTask, ScriptedJudge
 from course_lib.preferences.loop import LoopConfig, PreferenceLoop
 from course_lib.preferences.reward_model import RewardConfig
 from course_lib.rl.ppo import PPOConfig
@@ -29,7 +29,7 @@ def label(loop: PreferenceLoop) -> int:
 
 def answered(loop: PreferenceLoop) -> list:
     """The preferences after the scripted judge has answered what is open."""
-    labeler = loop.labeler(scripted(JUDGE))
+    labeler = loop.labeler(JUDGE)
     labeler.answer_scripted()
     return labeler.require()
 
@@ -48,8 +48,9 @@ def finish(loop: PreferenceLoop) -> PreferenceLoop:
 def outcome(loop: PreferenceLoop) -> list:
     """All that two equal runs share, to the last digit."""
     return [*(value for agent in loop.agents for value in agent.values()), *loop.ensemble.state_dict().values(),
-            *loop.network.state_dict().values(), loop.verdicts.first, loop.verdicts.mu, torch.tensor(loop.losses),
-            torch.tensor([p.mean_reward for p in loop.ppo.history]), torch.tensor(loop.rng.random())]
+            *loop.network.state_dict().values(), loop.verdicts.first, loop.verdicts.mu,
+            torch.tensor([fit.loss for fit in loop.fits]), torch.tensor([p.mean_reward for p in loop.ppo.history]),
+            torch.tensor(loop.rng.random())]
 
 
 def same(one: list, other: list) -> bool:

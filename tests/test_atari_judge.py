@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
 from course_lib.atari.encoders import BALL, PongObjects
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.games import PONG, in_colour
-from course_lib.atari.segments import Segment, clip_for_people
 from course_lib.atari.synthetic_labelers import PointsJudge, compare_points, points_shown
+from course_lib.atari.tasks import TASKS
+from course_lib.preferences.segments import Segment
 
 
 def clip(*ball: int | None) -> np.ndarray:
@@ -48,7 +50,8 @@ def test_points_seen_on_real_frames_are_the_emulators():
 
 
 def test_verdicts_and_the_tally_of_ties():
-    won, lost, nothing = (Segment(np.zeros(1), clip(*ball)) for ball in ((30, 4, None), (140, 156, None), (80, 84, 88)))
+    won, lost, nothing = (Segment(torch.zeros(1), frames=clip(*ball))
+                          for ball in ((30, 4, None), (140, 156, None), (80, 84, 88)))
     judge = PointsJudge()
     assert [judge(won, lost), judge(lost, nothing), judge(nothing, nothing)] == [1.0, 0.0, 0.5]
     assert judge.ties == 1 and judge.source == "scripted"
@@ -56,7 +59,7 @@ def test_verdicts_and_the_tally_of_ties():
 
 
 def test_wrong_verdicts_come_at_the_stated_rate():
-    nothing = Segment(np.zeros(1), clip(80, 84))
+    nothing = Segment(torch.zeros(1), frames=clip(80, 84))
     judge = PointsJudge(wrong=0.25, seed=1)
     for _ in range(2000):
         judge(nothing, nothing)
@@ -64,8 +67,9 @@ def test_wrong_verdicts_come_at_the_stated_rate():
 
 
 def test_a_clip_for_people_has_the_games_colours_and_no_pictures_means_a_sentence():
-    shown = clip_for_people(Segment(np.zeros(1), clip(80)), PONG, zoom=2)
+    task, shown_clip = TASKS["pong frames"], Segment(torch.zeros(1), frames=clip(80))
+    shown = task.frames(shown_clip)
     assert shown.shape == (1, 320, 320, 3)
     assert tuple(shown[0, 0, 0]) == (144, 72, 17) and tuple(shown[0, 122, 161]) == (236, 236, 236)
-    with pytest.raises(ValueError, match="dropped after it was judged"):
-        clip_for_people(Segment(np.zeros(1), None), PONG)
+    with pytest.raises(ValueError, match="dropped after it was asked about"):
+        task.frames(shown_clip.without_frames())

@@ -1,20 +1,23 @@
 """Reward models: the fast way of fitting gives the slow way's numbers; labels teach what they say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from course_lib.atari.fit_reward import FitConfig, RewardFitter, Standardiser
+from course_lib.atari.reward_ensemble import AtariRewardEnsemble, FitConfig, Standardiser
 from course_lib.atari.reward_models import (
     BinnedReward,
     ObjectReward,
-    RewardEnsemble,
     RowPooledReward,
     SegmentPatches,
     patch_cells,
     patch_codes,
 )
-from course_lib.atari.segments import Preference, Segment
+from course_lib.labels.records import Preference
+from course_lib.preferences.reward_model import Fit
+from course_lib.preferences.segments import Segment, Verdicts
 
 
 def random_frames(segments: int, steps: int, seed: int = 0) -> torch.Tensor:
@@ -84,10 +87,10 @@ def test_the_reward_does_not_depend_on_height_beyond_the_grid():
 
 def test_an_ensemble_differs_within_and_is_fixed_by_its_seed():
     obs = random_frames(2, 5)
-    each = RewardEnsemble(RowPooledReward, 3, seed=7).each(obs)
+    each = AtariRewardEnsemble(RowPooledReward, seed=7)(obs)
     assert each.shape == (3, 2, 5) and not torch.allclose(each[0], each[1])
-    assert torch.equal(each, RewardEnsemble(RowPooledReward, 3, seed=7).each(obs))
-    assert torch.allclose(RewardEnsemble(RowPooledReward, 3, seed=7).rewards(obs), each.mean(0))
+    assert torch.equal(each, AtariRewardEnsemble(RowPooledReward, seed=7)(obs))
+    assert torch.allclose(AtariRewardEnsemble(RowPooledReward, seed=7).predict(obs), each.mean(0))
 
 
 def labelled(kind: str, count: int, seed: int) -> list[Preference]:
@@ -105,36 +108,71 @@ def labelled(kind: str, count: int, seed: int) -> list[Preference]:
                 obs = rng.normal(size=(6, 10)).astype(np.float32)
                 obs[:, 0], obs[:, 1] = 1, 0                     # the ball is seen, in the middle
                 obs[3, 1] = -1 if better else 1
-            segments.append(Segment(obs, None))
+            segments.append(Segment(torch.from_numpy(obs)))
         mu = 0.5 if good[0] == good[1] else float(good[0])
-        pairs.append(Preference(*segments, mu, "scripted"))
+        pairs.append(Preference(*segments, mu))
     return pairs
+
+
+def fitted(ensemble: AtariRewardEnsemble, preferences: list[Preference], weight: torch.Tensor | None = None) -> Fit:
+    given = Verdicts.of(preferences)
+    return ensemble.fit(given.first, given.second, given.mu, weight)
+
+
+def share_right(ensemble: AtariRewardEnsemble, preferences: list[Preference]) -> float:
+    """The share of strict preferences that the ensemble predicts."""
+    given = Verdicts.of(preferences)
+    first, second = (ensemble.predict(clips).sum(1) for clips in (given.first, given.second))
+    return float(((first > second) == (given.mu > 0.5))[given.mu != 0.5].float().mean())
 
 
 @pytest.mark.parametrize(("kind", "model"), [
     ("frames", RowPooledReward), ("objects", ObjectReward), ("objects", BinnedReward)])
 def test_fitting_finds_what_the_labels_prefer(kind, model):
-    ensemble = RewardEnsemble(model, 2, seed=0)
-    fitter = RewardFitter(ensemble, FitConfig(), seed=0)
-    fitter.add(labelled(kind, 80, seed=1))
-    fit = fitter.fit(150)
+    ensemble = AtariRewardEnsemble(model, FitConfig(members=2, first_steps=150))
+    fit = fitted(ensemble, labelled(kind, 80, seed=1))
     assert fit.pairs == 80 and 20 < fit.ties < 60
     assert fit.accuracy == 1.0
-    fresh = labelled(kind, 60, seed=2)
-    returns = [[ensemble.rewards(torch.from_numpy(s.obs)[None]).sum().item() for s in pair[:2]] for pair in fresh]
-    right = [(a > b) == (pair.mu > 0.5) for (a, b), pair in zip(returns, fresh, strict=True) if pair.mu != 0.5]
-    assert np.mean(right) > 0.9
+    assert share_right(ensemble, labelled(kind, 60, seed=2)) > 0.9
 
 
-def test_fitting_is_the_same_twice():
-    weights = []
-    for _ in range(2):
-        ensemble = RewardEnsemble(RowPooledReward, 2, seed=0)
-        fitter = RewardFitter(ensemble, FitConfig(), seed=3)
-        fitter.add(labelled("frames", 20, seed=1))
-        fitter.fit(5)
-        weights.append(torch.cat([p.detach().flatten() for p in ensemble.parameters()]))
-    assert torch.equal(*weights)
+def test_labels_of_little_weight_teach_little():
+    """Half of the labels are turned over; with weight 0 they must not matter."""
+    right = labelled("objects", 80, seed=1)
+    half = [*right[:40], *(replace(p, mu=1 - p.mu) for p in right[40:])]
+    ensemble = AtariRewardEnsemble(ObjectReward, FitConfig(members=2, first_steps=150))
+    fitted(ensemble, half, torch.cat([torch.ones(40), torch.zeros(40)]))
+    assert share_right(ensemble, labelled("objects", 60, seed=2)) > 0.8
+
+
+def weights_of(ensemble: AtariRewardEnsemble) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in ensemble.parameters()])
+
+
+def test_fitting_is_the_same_twice_and_after_a_restart():
+    """In one go, or from a checkpoint between the rounds: clips are prepared again, draws and optimizers kept."""
+    config, rounds, ends = FitConfig(members=2, first_steps=5, steps=3), labelled("frames", 20, seed=1), []
+    for restart in (False, False, True):
+        ensemble = AtariRewardEnsemble(RowPooledReward, config, seed=3)
+        fitted(ensemble, rounds[:12])
+        if restart:
+            state, ensemble = ensemble.checkpoint(), AtariRewardEnsemble(RowPooledReward, config, seed=3)
+            ensemble.restore(state)
+        fitted(ensemble, rounds)
+        ends.append(weights_of(ensemble))
+    assert torch.equal(ends[0], ends[1]) and torch.equal(ends[0], ends[2])
+
+
+def test_a_label_that_was_changed_later_is_fitted_as_it_is_now():
+    config, pairs = FitConfig(members=1, first_steps=60, steps=60), labelled("objects", 30, seed=1)
+    ensemble = AtariRewardEnsemble(ObjectReward, config)
+    fitted(ensemble, pairs)
+    other = labelled("objects", 30, seed=4)
+    fitted(ensemble, [pairs[0], *other])                            # all but the first label were taken back
+    assert len(ensemble.prepared) == 62
+    clips = [clip.obs.numpy() for p in (pairs[0], *other) for clip in (p.sigma1, p.sigma2)]
+    afresh = ensemble.kind.gather(ensemble.kind.prepare(clips))
+    assert torch.equal(ensemble.kind.gather(ensemble.prepared), afresh)
 
 
 def test_standardised_rewards_have_the_spread_asked_for_whatever_the_units():

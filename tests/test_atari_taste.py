@@ -6,13 +6,14 @@ import torch
 
 from course_lib.atari.encoders import BALL, OUR_PADDLE
 from course_lib.atari.evaluate import FRESH_SEED, PlayStyle, play_style
-from course_lib.atari.fit_reward import FitConfig, RewardFitter
 from course_lib.atari.games import PONG, in_colour
 from course_lib.atari.networks import FrameAgent
-from course_lib.atari.reward_models import CellReward, RewardEnsemble, RowPooledReward
-from course_lib.atari.segments import Preference, Segment
-from course_lib.atari.shipped import KONG_TRACK, load_kong, save_kong
+from course_lib.atari.reward_ensemble import AtariRewardEnsemble, FitConfig
+from course_lib.atari.reward_models import CellReward, RowPooledReward
+from course_lib.atari.shipped import KONG_TASK, load_kong, save_kong
 from course_lib.atari.synthetic_labelers import MarkJudge, mark_low, mark_rally, paddle_height
+from course_lib.labels.records import Preference
+from course_lib.preferences.segments import Segment, Verdicts
 from course_lib.training.checkpoint import CheckpointError
 
 
@@ -27,7 +28,7 @@ def court(top: int | None, ball: int | None = None) -> np.ndarray:
 
 
 def segment(*frames: np.ndarray) -> Segment:
-    return Segment(np.zeros((len(frames), 2, 40, 40), np.uint8), np.stack(frames))
+    return Segment(torch.zeros((len(frames), 2, 40, 40), dtype=torch.uint8), frames=np.stack(frames))
 
 
 def test_the_paddles_height_is_read_off_the_screen_in_grey_and_in_colour():
@@ -56,21 +57,19 @@ def low_pairs(count: int, seed: int) -> list[Preference]:
     for _ in range(count):
         rows, clips = rng.choice(36, 2, replace=False), []
         for row in rows:
-            obs = np.zeros((4, 2, 40, 40), np.uint8)
+            obs = torch.zeros((4, 2, 40, 40), dtype=torch.uint8)
             obs[:, :, row:row + 4, 35] = 1
-            clips.append(Segment(obs, None))
-        pairs.append(Preference(*clips, float(rows[0] > rows[1]), "scripted"))
+            clips.append(Segment(obs))
+        pairs.append(Preference(*clips, float(rows[0] > rows[1])))
     return pairs
 
 
 def accuracy(kind: type, steps: int = 120) -> float:
-    ensemble = RewardEnsemble(kind, 2, seed=0)
-    fitter = RewardFitter(ensemble, FitConfig())
-    fitter.add(low_pairs(80, seed=1))
-    fitter.fit(steps)
-    fresh = low_pairs(60, seed=2)
-    first, second = (ensemble.rewards(torch.from_numpy(np.stack([p[k].obs for p in fresh]))).sum(1) for k in (0, 1))
-    return float(((first > second) == torch.tensor([p.mu > 0.5 for p in fresh])).float().mean())
+    ensemble = AtariRewardEnsemble(kind, FitConfig(members=2, first_steps=steps))
+    taught, fresh = Verdicts.of(low_pairs(80, seed=1)), Verdicts.of(low_pairs(60, seed=2))
+    ensemble.fit(taught.first, taught.second, taught.mu)
+    first, second = (ensemble.predict(clips).sum(1) for clips in (fresh.first, fresh.second))
+    return float(((first > second) == (fresh.mu > 0.5)).float().mean())
 
 
 def test_a_model_of_cells_learns_heights_and_one_that_sums_rows_cannot():
@@ -98,7 +97,7 @@ def test_kong_agents_come_back_and_spoiled_ones_are_refused(tmp_path, monkeypatc
     from course_lib.atari import shipped
 
     monkeypatch.setattr(shipped, "folder", lambda: tmp_path)
-    agent = KONG_TRACK.agent(seed=3)
+    agent = KONG_TASK.network(3)
     save_kong("score", agent, {"seed": 3})
     back, facts = load_kong("score")
     assert facts == {"seed": 3}

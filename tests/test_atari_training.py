@@ -7,17 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.atari import from_preferences, pong, shipped
+from course_lib.atari import pong, shipped
 from course_lib.atari.encoders import BINNED, BinaryFrames, PongObjects, binned, soft_bins
 from course_lib.atari.evaluate import fresh_games
-from course_lib.atari.fit_reward import FitConfig
-from course_lib.atari.from_preferences import AtariFromPreferences, PreferenceConfig
 from course_lib.atari.networks import BinnedObjectAgent, FrameAgent, ObjectAgent
 from course_lib.atari.pong import at_ball_gone, at_points, pong_from_score
-from course_lib.atari.preference_checkpoint import load_run, save_run
-from course_lib.atari.segments import Preference, cut_segments
-from course_lib.atari.synthetic_labelers import PointsJudge
-from course_lib.rl.ppo import PPOConfig
+from course_lib.preferences.segments import sample_segments
 from course_lib.rl.rollout import Collector, Rollout
 from course_lib.training.checkpoint import CheckpointError
 
@@ -25,7 +20,6 @@ from course_lib.training.checkpoint import CheckpointError
 @pytest.fixture(autouse=True)
 def few_games(monkeypatch):
     """Four games at once instead of 16: the same code, a quarter of the wait."""
-    monkeypatch.setattr(from_preferences, "NUM_ENVS", 4)
     monkeypatch.setattr(pong, "NUM_ENVS", 4)
 
 
@@ -104,53 +98,6 @@ def test_a_stopped_run_goes_on_to_the_same_curve(tmp_path: Path):
     assert torch.equal(weights_of(whole.network), weights_of(rest.network))
 
 
-SHORT = PreferenceConfig(track="pong objects", total_steps=6 * 256, labels=24, first_labels=8, labels_a_round=8,
-                         updates_a_round=2, warm_up_rollouts=1, ppo=PPOConfig(total_steps=8192, num_steps=64),
-                         fit=FitConfig(first_steps=5, steps=3))
-
-
-def one_round(run: AtariFromPreferences) -> None:
-    judge = PointsJudge()
-    run.add([Preference(a, b, judge(a, b), judge.source) for a, b in run.pairs(run.wanted)])
-    for _ in run.train():
-        pass
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("senses", ["objects", "frames"])
-def test_a_stopped_run_from_preferences_goes_on_to_the_same_weights(tmp_path: Path, senses: str):
-    config = PreferenceConfig(**{**vars(SHORT), "track": f"pong {senses}"})
-    whole = AtariFromPreferences(config)
-    one_round(whole)
-    save_run(whole, tmp_path / "run.pt")
-    rest = AtariFromPreferences(config)
-    load_run(rest, tmp_path / "run.pt")
-    assert len(rest.preferences) == 8 and rest.preferences[0].source == "scripted"
-    for run in (whole, rest):
-        one_round(run)
-    assert len(rest.preferences) == 16
-    assert torch.equal(weights_of(whole.ensemble), weights_of(rest.ensemble))
-    assert torch.equal(weights_of(whole.network), weights_of(rest.network))
-    save_run(rest, tmp_path / "run.pt")
-    assert len(list(tmp_path.iterdir())) == 2, "older trainers stay behind"
-
-
-def test_damaged_and_foreign_files_are_called_that(tmp_path: Path):
-    run = AtariFromPreferences(SHORT)
-    with pytest.raises(CheckpointError, match="no run.pt in"):
-        load_run(run, tmp_path / "run.pt")
-    (tmp_path / "run.pt").write_bytes(b"PK\x03\x04 half a file")
-    with pytest.raises(CheckpointError, match="damaged"):
-        load_run(run, tmp_path / "run.pt")
-    torch.save({"something": "else"}, tmp_path / "run.pt")
-    with pytest.raises(CheckpointError, match="not a run from pref"):
-        load_run(run, tmp_path / "run.pt")
-    save_run(run, tmp_path / "run.pt")
-    other = AtariFromPreferences(PreferenceConfig(**{**vars(SHORT), "labels": 99}))
-    with pytest.raises(CheckpointError, match="another labels"):
-        load_run(other, tmp_path / "run.pt")
-
-
 def test_shipped_agents_come_back_and_spoiled_ones_are_refused(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(shipped, "folder", lambda: tmp_path)
     agent = FrameAgent(seed=5)
@@ -182,12 +129,12 @@ def test_segments_come_from_one_game_each_and_show_the_steps_results():
     zeros = torch.zeros(T, N)
     rollout = Rollout(obs[:-1], zeros, zeros, zeros, none, none, obs[:0, 0], obs[-1], torch.zeros(N), None)
     frames = (np.arange(T)[:, None] + np.zeros((1, N))).astype(np.uint8)[..., None, None]           # (T, N, 1, 1)
-    segments = cut_segments(rollout, frames, 99, np.random.default_rng(0), steps)
+    segments = sample_segments(rollout.next_obs(), frames, steps, 99, np.random.default_rng(0))
     assert len(segments) == 6
     for segment in segments:
         assert segment.obs.shape == (25, 1) and len(segment.frames) == 25
-        assert (np.diff(segment.obs[:, 0]) == 10).all()
-        assert (segment.obs[:, 0] // 10 == segment.frames[:, 0, 0] + 1).all()
+        assert (segment.obs[:, 0].diff() == 10).all()
+        assert (segment.obs[:, 0].numpy() // 10 == segment.frames[:, 0, 0] + 1).all()
     assert len({float(segment.obs[0, 0]) for segment in segments}) == 6
 
 

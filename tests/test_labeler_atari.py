@@ -8,34 +8,35 @@ from test_labeler_jupyter import Notebook, labels
 
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.games import GAMES
-from course_lib.atari.questions import ask
-from course_lib.atari.segments import cut_segments
-from course_lib.atari.tasks import TRACKS
+from course_lib.atari.tasks import TASKS
 from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.segments import sample_segments
 
 pytestmark = pytest.mark.browser
 
 
-def play_into(store: PreferenceStore, track: str, run: str, pairs: int) -> None:
+def play_into(store: PreferenceStore, name: str, run: str, pairs: int) -> None:
     """Put `pairs` pairs of clips of an untrained agent's play into the store."""
     import numpy as np
     import torch
 
     from course_lib.rl.rollout import Collector
 
-    chosen = TRACKS[track]
-    envs = AtariEnvs(chosen.game, 2, chosen.encoder(), keep_frames=True)
-    rollout, _ = Collector(envs, chosen.agent(), torch.Generator().manual_seed(0), 1).collect(50 * pairs)
-    clips = cut_segments(rollout, envs.take_frames(), 2 * pairs, np.random.default_rng(0))
-    ask(store, list(zip(clips[::2], clips[1::2], strict=True)), run, chosen.game)
+    task = TASKS[name]
+    envs = AtariEnvs(task.game, 2, task.encoder(), keep_frames=True)
+    rollout, _ = Collector(envs, task.network(0), torch.Generator().manual_seed(0), 1).collect(50 * pairs)
+    clips = sample_segments(rollout.next_obs(), envs.take_frames(), 25, 2 * pairs, np.random.default_rng(0))
+    items = [task.add_item(store, clip) for clip in clips]
+    for first, second in zip(items[::2], items[1::2], strict=True):
+        store.add_pair(first, second, run=run)
     envs.close()
 
 
 @pytest.mark.parametrize("game", [pytest.param("pong"), pytest.param("donkey_kong", marks=pytest.mark.slow)])
 def test_clips_of_the_game_are_shown_and_labelled(tmp_path, browser_page, game):
-    track = {"pong": "pong frames", "donkey_kong": "donkey kong objects"}[game]
+    name = {"pong": "pong frames", "donkey_kong": "donkey kong objects"}[game]
     store = PreferenceStore(tmp_path / f"{game}.sqlite")
-    play_into(store, track, game, pairs=3)
+    play_into(store, name, game, pairs=3)
     store.close()
     with Lab(tmp_path, COURSE_WORK=str(tmp_path)) as lab:
         notebook = Notebook(browser_page, lab, "a.ipynb", game, 3)

@@ -16,7 +16,7 @@ def test_the_steps_come_round_and_the_run_ends(tmp_path):
         STEPS[loop.stage](loop)
     assert seen == [(r, stage) for r in (1, 2) for stage in ("collect", "label", "fit", "train")]
     assert len(loop.asked) == 9 and len(loop.verdicts.mu) == 9 and loop.ppo.updates == 5 and len(loop.agents) == 3
-    assert len(loop.losses) == 2 and loop.source == "scripted"
+    assert len(loop.fits) == 2 and loop.source == "scripted"
 
 
 @pytest.mark.parametrize("due", ["collect", "label", "fit", "train"])
@@ -46,7 +46,7 @@ def test_a_finished_run_says_so(tmp_path):
 def test_open_pairs_are_counted(tmp_path):
     loop = make(tmp_path)
     loop.collect()
-    labeler = loop.labeler(lambda left, right: "left")
+    labeler = loop.labeler(lambda left, right: 1.0)
     labeler.answer_scripted(3)
     with pytest.raises(OutOfTurn, match="3 of 5 pairs are labelled"):
         loop.label(labeler.desk.store.preferences("test"))
@@ -66,13 +66,13 @@ def test_skips_bring_no_verdict_and_only_skips_are_refused(tmp_path):
     loop.store.undo("test", labeler.desk.labeler)
     loop.store.answer(questions[4].question_id, "left", labeler=labeler.desk.labeler)
     assert loop.label(labeler.require()) == 1
-    assert loop.source == "human" and loop.fit() > 0
+    assert loop.source == "human" and loop.fit().loss > 0
 
 
 def test_labels_of_a_person_and_a_script_are_not_mixed_unnoticed(tmp_path):
     loop = make(tmp_path)
     loop.collect()
-    labeler = loop.labeler(lambda left, right: "equal")
+    labeler = loop.labeler(lambda left, right: 0.5)
     for question in labeler.desk.next(2):
         loop.store.answer(question.question_id, "left", labeler=labeler.desk.labeler, source="human")
     labeler.answer_scripted()
@@ -86,7 +86,7 @@ def test_verdicts_follow_the_clips_whichever_side_they_stood_on(tmp_path):
     """mu = 1 says that sigma1 is preferred, and the first clip of the verdict is sigma1's, flipped or not."""
     loop = make(tmp_path, LoopConfig(labels=(20,), updates=(1,), clip_steps=8, ppo=SMALL.ppo, reward=SMALL.reward))
     loop.collect()
-    labeler = loop.labeler(lambda left, right: "left" if left.obs[-1, 0] > right.obs[-1, 0] else "right")
+    labeler = loop.labeler(lambda left, right: float(left.obs[-1, 0] > right.obs[-1, 0]))
     labeler.answer_scripted()
     loop.label(labeler.require())
     flips = {label.flip for label in loop.store.labels(loop.run)}
@@ -133,12 +133,12 @@ def test_a_notebook_run_again_from_the_top_passes_over_what_is_done(tmp_path):
     for round in (1, 2):
         for _ in range(2):
             assert loop.collect(round) == (5, 9)[round - 1]
-        labeler = loop.labeler(lambda left, right: "left", round=round)
+        labeler = loop.labeler(lambda left, right: 1.0, round=round)
         assert labeler.desk.target == (5, 9)[round - 1]
         labeler.answer_scripted()
         for _ in range(2):
             assert loop.label(labeler.require(), round) == (5, 9)[round - 1]
-        assert loop.fit(round) == loop.fit(round) == loop.losses[round - 1]
+        assert loop.fit(round) == loop.fit(round) == loop.fits[round - 1]
         if round == 1:
             with pytest.raises(OutOfTurn, match="next step is to train"):
                 loop.collect(2)

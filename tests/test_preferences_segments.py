@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from course_lib.preferences.cartpole import SCALE, CartPoleTask, ScriptedJudge, falls, mark
-from course_lib.preferences.reward_model import RewardConfig, RewardEnsemble, standardize_rewards
+from course_lib.preferences.reward_model import RewardConfig, StateRewardEnsemble, standardize_rewards
 from course_lib.preferences.segments import Segment, cut_segments, stack
 
 
@@ -38,7 +38,11 @@ def test_a_rollout_shorter_than_a_clip_says_so():
 
 
 def test_the_judge_prefers_upright_centre_and_no_fall():
-    judge = ScriptedJudge()
+    scripted = ScriptedJudge()
+
+    def judge(first, second):
+        return scripted(Segment(first), Segment(second))
+
     assert judge(still(), still(angle=0.1)) == 1 and judge(still(angle=-0.1), still()) == 0
     assert judge(still(x=-0.2), still(x=1.0)) == 1
     fall = still(steps=10)
@@ -52,11 +56,11 @@ def test_wrong_verdicts_are_rare_lasting_and_the_same_from_both_sides():
     careful, careless = ScriptedJudge(), ScriptedJudge(wrong_share=0.5, seed=2)
     rng = torch.Generator().manual_seed(0)
     clips = torch.rand(400, 2, 10, 4, generator=rng)
-    first = [careless(a, b) for a, b in clips]
-    assert first == [careless(a, b) for a, b in clips]
-    assert first == [1 - careless(b, a) for a, b in clips]
-    clear = [k for k, (a, b) in enumerate(clips) if careful(a, b) != 0.5]
-    wrong = np.mean([first[k] != careful(*clips[k]) for k in clear])
+    first = [careless(Segment(a), Segment(b)) for a, b in clips]
+    assert first == [careless(Segment(a), Segment(b)) for a, b in clips]
+    assert first == [1 - careless(Segment(b), Segment(a)) for a, b in clips]
+    clear = [k for k, (a, b) in enumerate(clips) if careful(Segment(a), Segment(b)) != 0.5]
+    wrong = np.mean([first[k] != careful(*map(Segment, clips[k])) for k in clear])
     assert 0.18 < wrong < 0.32                                      # half at random, half of those right by luck
     assert 0.4 < np.mean(first) < 0.6
 
@@ -79,20 +83,20 @@ def test_flat_scores_are_not_magnified():
 
 
 def test_a_reward_model_without_labels_has_no_scale():
-    ensemble = RewardEnsemble(SCALE, RewardConfig(members=2, hidden=8))
+    ensemble = StateRewardEnsemble(SCALE, RewardConfig(members=2, hidden=8))
     with pytest.raises(ValueError, match="fit it to some labels first"):
         ensemble.normalized_reward(torch.zeros(3, 4))
 
 
 def test_the_ensemble_learns_an_order_from_verdicts_and_weights_count():
-    ensemble = RewardEnsemble(SCALE, RewardConfig(members=2, fit_steps=60))
+    ensemble = StateRewardEnsemble(SCALE, RewardConfig(members=2, fit_steps=60))
     rng = torch.Generator().manual_seed(0)
     first, second = (torch.randn(60, 5, 4, generator=rng) for _ in range(2))
     mu = (first[..., 2].abs().sum(1) < second[..., 2].abs().sum(1)).float()
-    assert ensemble.fit(first, second, mu) < 0.35
+    assert ensemble.fit(first, second, mu).loss < 0.35
     upright, leaning = ensemble.normalized_reward(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
     assert upright > leaning
-    contrary = RewardEnsemble(SCALE, RewardConfig(members=2, fit_steps=60))
+    contrary = StateRewardEnsemble(SCALE, RewardConfig(members=2, fit_steps=60))
     wrong_half = torch.cat([mu[:30], 1 - mu[30:]])
     contrary.fit(first, second, wrong_half, weight=torch.cat([torch.ones(30), torch.zeros(30)]))
     upright, leaning = contrary.normalized_reward(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from course_lib.preferences.cartpole import SCALE, falls
-from course_lib.preferences.reward_model import RewardConfig, RewardEnsemble
+from course_lib.preferences.reward_model import RewardConfig, StateRewardEnsemble
 from course_lib.preferences.segments import Segment, contrast, disagreement, most_disputed, random_pairs
 
-ENSEMBLE = RewardEnsemble(SCALE, RewardConfig(members=3, hidden=8))
+ENSEMBLE = StateRewardEnsemble(SCALE, RewardConfig(members=3, hidden=8))
 
 
 def clips(count: int, seed: int = 0, fallen: int = 0) -> list[Segment]:

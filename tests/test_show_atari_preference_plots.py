@@ -8,7 +8,7 @@ import pytest
 
 from course_lib.show import atari_preference_plots as plots
 
-SETTINGS = {"labels": 160, "first_labels": 40, "labels_a_round": 6, "updates_a_round": 12}
+SETTINGS = {"labels": [40, *[6] * 20], "updates": [12] * 20 + [300]}
 LINE = {"seed": 0, "true_return": 3.0, "labels": 160, "ties": 80, "cpu_s": 500.0, "settings": SETTINGS,
         "reached": False,
         "games_at_step_limit": 2, "curve": [[51200, 27.0, -20.0], [102400, 48.0, -15.0]]}
@@ -32,7 +32,7 @@ def test_measured_runs_are_those_from_preferences_and_half_a_line_is_left_out(tm
 
 def test_the_last_labels_come_after_the_last_round_of_them():
     assert plots.labels_end(SETTINGS) == 20 * 12 * 2048
-    assert plots.labels_end({**SETTINGS, "labels": 40}) == 0
+    assert plots.labels_end({"labels": [40], "updates": [540]}) == 0
 
 
 def test_the_table_has_a_line_a_job_with_the_spread_of_its_seeds():

@@ -8,8 +8,8 @@ nearer to the next ladder is better. Results: benchmarks/donkey_kong.py.
 
 import numpy as np
 
-from course_lib.atari.segments import Segment
-from course_lib.atari.synthetic_labelers import ScriptedJudge
+from course_lib.preferences.segments import Segment
+from course_lib.preferences.synthetic_labeler import SyntheticLabeler
 
 JUMPMAN, BARREL = 110, 199                      # shades of grey; nothing else in the court has them
 GROUND_FLOOR = 155 - 34                         # rows of the court from here on belong to the lowest floor
@@ -57,13 +57,13 @@ class KongObjects:
             now[:, 3:4], now[:, 4:6] * 3, moved[:, 4:6].clip(-3, 3) * barrels], axis=1).astype(np.float32)
 
 
-class ClimbJudge(ScriptedJudge):
+class ClimbJudge(SyntheticLabeler):
     """Prefers the clip that ends higher up; on the lowest floor, the one that ends further right, where the ladder is.
 
     It looks at the last frame in which Jumpman is seen; a clip without him is worst. Ties are counted.
     """
 
-    def verdict(self, sigma1: Segment, sigma2: Segment) -> float:
+    def compare(self, sigma1: Segment, sigma2: Segment) -> float:
         nowhere = (0, 200)  # below every floor
         (across1, feet1), (across2, feet2) = end_of(sigma1) or nowhere, end_of(sigma2) or nowhere
         if abs(feet1 - feet2) >= A_STEP_UP:
@@ -98,13 +98,13 @@ def floor_of(across: int, feet: int) -> int:
     return sum(feet <= edge + SINKS_IN for edge in edges)
 
 
-class LadderJudge(ScriptedJudge):
+class LadderJudge(SyntheticLabeler):
     """Prefers the clip that ends on a higher floor or higher on a ladder; else the one that ends nearer to a ladder.
 
     It looks at the last frame in which Jumpman is seen; a clip without him is worst. Ties are counted.
     """
 
-    def verdict(self, sigma1: Segment, sigma2: Segment) -> float:
+    def compare(self, sigma1: Segment, sigma2: Segment) -> float:
         end1, end2 = end_of(sigma1), end_of(sigma2)
         if end1 is None or end2 is None:
             return 0.5 if end1 is end2 else float(end2 is None)

@@ -1,8 +1,7 @@
-"""Many games at once behind Gymnasium's `VectorEnv`: encoded observations, and the score kept or sealed. Lesson 05.
+"""Many games at once behind Gymnasium's `VectorEnv`: encoded observations, and the score as rewards. Lesson 05.
 
-With `seal_score=True` a step's rewards are nan: whoever learns from preferences cannot use the score, not even by
-mistake. It goes into a `SealedScore`, whose `read` is for the evaluator alone (lesson 06). `film` plays a few seconds
-and returns them as pictures.
+Whoever learns from preferences gets them under seal (preferences/hidden_reward.py, lesson 06). `film` plays a few
+seconds and returns them as pictures.
 """
 
 import gymnasium as gym
@@ -16,21 +15,6 @@ from course_lib.atari.games import Game, emulators, find_game, in_colour
 from course_lib.rl.evaluate import greedy, sampled
 
 
-class SealedScore:
-    """The true returns of the games played while the score was sealed. Only `course_lib.atari.evaluate` opens it."""
-
-    def __init__(self) -> None:
-        self._returns: list[float] = []
-
-    def put_in(self, returns: np.ndarray) -> None:
-        """File the returns of games that just ended, (K,)."""
-        self._returns += returns.tolist()
-
-    def read(self) -> list[float]:
-        """The true return of every finished game, in order. For the evaluator: nothing that learns may call this."""
-        return list(self._returns)
-
-
 class AtariEnvs(VectorEnv):
     """`num_envs` games, observed through `encoder`; same-step autoreset; actions 0 to `len(game.actions) - 1`.
 
@@ -41,25 +25,24 @@ class AtariEnvs(VectorEnv):
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_fps": 15}        # 60 frames a second, four a step
 
-    def __init__(self, game: str | Game, num_envs: int, encoder: Encoder, seal_score: bool = False,
-                 keep_frames: bool = False, **changes):
+    def __init__(self, game: str | Game, num_envs: int, encoder: Encoder, keep_frames: bool = False,
+                 **changes):
         self.game, self.num_envs, self.encoder = find_game(game), num_envs, encoder
         self.emulators = emulators(self.game, num_envs, **changes)
         self.buttons = np.array(self.game.actions)
-        self.sealed = SealedScore() if seal_score else None
         self.keep_frames = keep_frames
         low, high = (0, 1) if encoder.dtype is np.uint8 else (-np.inf, np.inf)
         self.single_observation_space = gym.spaces.Box(low, high, encoder.shape, encoder.dtype)
         self.single_action_space = gym.spaces.Discrete(len(self.game.actions))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._forget()
+        self._frames: list[np.ndarray] = []
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Start every game anew; returns observations (N, *encoder.shape) and an empty info."""
         super().reset(seed=seed)
         screens, _ = self.emulators.reset(seed=seed)                                # (N, 1, 210, 160)
-        self._forget()
+        self._frames = []
         self.last_look = self.encoder.look(self._court(screens))
         return self.encoder.join(self.last_look, self.last_look), {}
 
@@ -81,11 +64,6 @@ class AtariEnvs(VectorEnv):
             court = np.where(ended[:, None, None], last_court, court)
         if self.keep_frames:
             self._frames.append(court)
-        if self.sealed is not None:
-            self._returns += rewards
-            self.sealed.put_in(self._returns[ended])
-            self._returns[ended] = 0.0
-            rewards = np.full(self.num_envs, np.nan, dtype=np.float32)
         self.last_look = look
         return self.encoder.join(look, before), rewards, terminated, truncated, info
 
@@ -95,16 +73,16 @@ class AtariEnvs(VectorEnv):
         self._frames = []
         return frames
 
+    def stop_keeping_frames(self) -> None:
+        """Nobody will ask for clips again: forget the pictures, and keep no more."""
+        self.keep_frames, self._frames = False, []
+
     def close_extras(self, **kwargs) -> None:
         """End the emulators."""
         self.emulators.close()
 
     def _court(self, screens: np.ndarray) -> np.ndarray:
         return screens[:, 0, self.game.court].copy()                                # (N, H, W)
-
-    def _forget(self) -> None:
-        self._returns = np.zeros(self.num_envs)
-        self._frames: list[np.ndarray] = []
 
 
 PLAY_SEED = 2_000_000                   # far from the seeds of training and of fresh games

@@ -1,7 +1,7 @@
 """Evaluation of agents on fresh games, and of reward models along a clip. Lessons 05 and 06.
 
-`evaluate` is the only reader of a sealed score: nothing here returns anything that a policy or a reward model learns
-from; tests/test_atari_hidden_score.py trains with a seal that raises when it is opened elsewhere. `play_style` says
+Only here is the true score read in a run from preferences: nothing here returns anything that a policy or a reward
+model learns from; the runs themselves play under the seal of preferences/hidden_reward.py. `play_style` says
 how an agent plays beyond its score (points, rallies, where its paddle stands), `our_strokes` how long a paddle hit
 waits for its point, `occlusion` which part of the screen a reward model's prediction rests on.
 """
@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from course_lib.atari.encoders import OUR_COLUMN, BinaryFrames, Encoder, forty_rows
-from course_lib.atari.envs import AtariEnvs, SealedScore
+from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.games import PONG, Game
-from course_lib.atari.reward_models import RewardEnsemble
 from course_lib.atari.synthetic_labelers import ball_across, paddle_height
+from course_lib.preferences.reward_model import RewardEnsemble
 from course_lib.rl.evaluate import Evaluation, evaluate, greedy, sampled
 from course_lib.rl.rollout import Collector
 
@@ -38,10 +38,9 @@ def fresh_games(network: nn.Module, game: str | Game, encoder: Encoder, games: i
         envs.close()
 
 
-def training_return(score: SealedScore, games: int = 20) -> float:
-    """Mean true return of the last `games` games of a run whose score is sealed; nan before any has ended."""
-    returns = score.read()[-games:]
-    return float(np.mean(returns)) if returns else float("nan")
+def training_return(returns: list[float], games: int = 20) -> float:
+    """Mean true return of the last `games` games that `TrueReturns` noted; nan before any has ended."""
+    return float(np.mean(returns[-games:])) if returns else float("nan")
 
 
 @torch.no_grad()
@@ -55,7 +54,7 @@ def reward_correlation(network: nn.Module, ensemble: RewardEnsemble, game: str |
     collector = Collector(envs, network, torch.Generator().manual_seed(seed), FRESH_SEED + seed)
     rollout, _ = collector.collect(steps - steps % window)
     envs.close()
-    learned = ensemble.rewards(rollout.next_obs())                                  # (T, N)
+    learned = ensemble.predict(rollout.next_obs())                                  # (T, N)
     sums = [rewards.reshape(-1, window, num_envs).sum(1).flatten() for rewards in (learned, rollout.rewards)]
     return float(torch.corrcoef(torch.stack(sums))[0, 1]) if sums[1].std() > 0 else float("nan")
 
@@ -146,7 +145,7 @@ def rewards_along(ensemble: RewardEnsemble, obs: np.ndarray) -> np.ndarray:
 
     Only differences mean something: preferences fix neither zero nor scale.
     """
-    each = ensemble.each(torch.from_numpy(np.ascontiguousarray(obs))[None])[:, 0]   # (members, L)
+    each = ensemble(torch.from_numpy(np.ascontiguousarray(obs))[None])[:, 0]   # (members, L)
     return (each - each.median(dim=1, keepdim=True).values).numpy()
 
 
@@ -163,5 +162,5 @@ def occlusion(ensemble: RewardEnsemble, obs: np.ndarray, size: int = 4) -> np.nd
     for number in range(blocks * blocks):
         row, column = number // blocks * size, number % blocks * size
         changed[number, :, row:row + size, column:column + size] = 0
-    rewards = ensemble.rewards(torch.from_numpy(changed)[None])[0]                  # (blocks^2 + 1,)
+    rewards = ensemble.predict(torch.from_numpy(changed)[None])[0]                  # (blocks^2 + 1,)
     return (rewards[-1] - rewards[:-1]).reshape(blocks, blocks).numpy()

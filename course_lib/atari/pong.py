@@ -29,6 +29,7 @@ import torch
 from course_lib.atari.encoders import BinaryFrames
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.networks import FrameAgent
+from course_lib.preferences.segments import Segment
 from course_lib.rl.ppo import PPO, PPOConfig
 from course_lib.rl.rollout import Rollout
 
@@ -50,6 +51,12 @@ def ball_seen(obs: torch.Tensor) -> torch.Tensor:
         return obs[..., 0] > 0.5
     now = obs[..., 0, :, :]                                                         # (..., rows, 40)
     return torch.stack([now[..., columns].flatten(-2).amax(-1) > 0 for columns in PADDLE_COLUMNS]).any(0)
+
+
+def ball_leaves(segment: Segment) -> bool:
+    """Whether the ball leaves the screen in a clip, read off its observations; who scored is not."""
+    seen = ball_seen(segment.obs)                                                   # (L,)
+    return bool((seen[:-1] & ~seen[1:]).any())
 
 
 def at_ball_gone(rollout: Rollout) -> torch.Tensor:

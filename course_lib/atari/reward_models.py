@@ -1,7 +1,7 @@
 """Reward models for Pong: what a person prefers, as a number a step. Small, because labels are few. Lesson 06.
 
 All offer `rewards(obs)` for play, and `prepare` and `prepared_rewards` for fitting, where the same clips are looked at
-hundreds of times. `RewardEnsemble` averages several, each fitted to its own resampling of the labels.
+hundreds of times. reward_ensemble.py averages several, each fitted to its own resampling of the labels.
 
 - `RowPooledReward` is a convolution summed over rows: where something is along the court may matter, but no height. It
   looks at 4 x 4 cells of two frames: 32 bits. Most of the 361 patches of a frame are empty and the others repeat, so
@@ -17,7 +17,6 @@ hundreds of times. `RewardEnsemble` averages several, each fitted to its own res
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -160,30 +159,6 @@ class ObjectReward(nn.Module):
     def prepared_rewards(self, segments: torch.Tensor) -> torch.Tensor:
         """(segments, L, 10) -> (segments, L)."""
         return self.rewards(segments)
-
-
-class RewardEnsemble(nn.Module):
-    """Several reward models of one kind: their mean is the reward, their spread says how sure they are.
-
-    kind: `RowPooledReward`, `ObjectReward`, `BinnedReward` (reward_models.py) or `CellReward` (reward_models.py).
-    """
-
-    def __init__(self, kind: type[nn.Module], members: int = 3, seed: int = 0):
-        super().__init__()
-        self.members = nn.ModuleList(kind(seed=seed * 1000 + k) for k in range(members))
-        self.kind: Any = kind
-
-    def each(self, obs: torch.Tensor) -> torch.Tensor:
-        """The rewards by every member, (members, S, L). obs: (S, L, ...), S stretches of L observations.
-
-        Goes by `prepare`, which for frames is ten times faster than the convolution.
-        """
-        data = self.kind.gather(self.kind.prepare(list(obs.numpy())))
-        return torch.stack([member.prepared_rewards(data) for member in self.members])
-
-    def rewards(self, obs: torch.Tensor) -> torch.Tensor:
-        """The mean over the members: (S, L, ...) -> (S, L)."""
-        return self.each(obs).mean(dim=0)
 
 
 INPUTS = 2 + PLACES

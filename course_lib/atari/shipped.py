@@ -22,8 +22,9 @@ import torch
 from torch import nn
 
 from course_lib.atari.networks import FrameAgent
-from course_lib.atari.reward_models import RewardEnsemble, RowPooledReward
-from course_lib.atari.tasks import TRACKS
+from course_lib.atari.reward_ensemble import AtariRewardEnsemble, FitConfig
+from course_lib.atari.reward_models import RowPooledReward
+from course_lib.atari.tasks import TASKS
 from course_lib.errors import CourseError
 from course_lib.paths import root
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -36,7 +37,7 @@ class Shipped:
     """A trained agent, the reward model it learned from (None: the true score), and how it was made."""
 
     agent: FrameAgent
-    reward_model: RewardEnsemble | None
+    reward_model: AtariRewardEnsemble | None
     facts: dict                             # seed, steps, labels, label_source, true return of fresh games, command
 
 
@@ -45,7 +46,7 @@ def folder() -> Path:
     return root() / "assets" / "checkpoints"
 
 
-def save_shipped(name: str, agent: nn.Module, reward_model: RewardEnsemble | None, facts: dict) -> None:
+def save_shipped(name: str, agent: nn.Module, reward_model: AtariRewardEnsemble | None, facts: dict) -> None:
     """Write a checkpoint to ship, in one step, under 1 MB."""
     save_checkpoint(folder() / name, {
         "agent": _halved(agent), "facts": facts, "members": len(reward_model.members) if reward_model else 0,
@@ -58,7 +59,7 @@ def load_shipped(name: str) -> Shipped:
     try:
         agent = FrameAgent()
         agent.load_state_dict(state["agent"])
-        reward_model = RewardEnsemble(RowPooledReward, state["members"]) if state["members"] else None
+        reward_model = AtariRewardEnsemble(RowPooledReward, FitConfig(state["members"])) if state["members"] else None
         if reward_model:
             reward_model.load_state_dict(state["reward_model"])
         return Shipped(agent.eval(), reward_model, state["facts"])
@@ -72,7 +73,7 @@ def _halved(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: weight.half() for name, weight in network.state_dict().items()}
 
 
-KONG_TRACK = TRACKS["donkey kong objects"]
+KONG_TASK = TASKS["donkey kong objects"]
 
 
 def save_kong(job: str, agent: nn.Module, facts: dict) -> None:
@@ -85,7 +86,7 @@ def load_kong(job: str) -> tuple[nn.Module, dict]:
     """(agent, facts of its run). Raises CheckpointError when the file cannot be used."""
     name = f"donkey_kong_{job}.pt"
     state = load_checkpoint(folder() / name)
-    agent = KONG_TRACK.agent()
+    agent = KONG_TASK.agent()
     try:
         agent.load_state_dict(state["agent"])
         return agent.eval(), state["facts"]

@@ -11,30 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from course_lib.atari.encoders import BALL, OUR_COLUMN, OUR_PADDLE
-from course_lib.atari.segments import Segment
-
-
-class ScriptedJudge:
-    """A labeller `judge(sigma1, sigma2) -> mu` that counts its ties; subclasses say `verdict`."""
-
-    source = "scripted"
-
-    def __init__(self) -> None:
-        self.verdicts: list[float] = []
-
-    def __call__(self, sigma1: Segment, sigma2: Segment) -> float:
-        self.verdicts.append(self.verdict(sigma1, sigma2))
-        return self.verdicts[-1]
-
-    def verdict(self, sigma1: Segment, sigma2: Segment) -> float:
-        """mu: 1.0 for the first clip, 0.0 for the second, 0.5 for a tie."""
-        raise NotImplementedError
-
-    @property
-    def ties(self) -> int:
-        """Ties among the verdicts so far."""
-        return self.verdicts.count(0.5)
-
+from course_lib.preferences.segments import Segment
+from course_lib.preferences.synthetic_labeler import SyntheticLabeler
 
 BEHIND_THEM, BEHIND_US = 12, 148    # columns of pixels: the paddles stand at 16 to 19 and at 140 to 143
 
@@ -68,7 +46,7 @@ def compare_points(sigma1: Segment, sigma2: Segment) -> float:
     return 0.5 if first == second else float(first > second)
 
 
-class PointsJudge(ScriptedJudge):
+class PointsJudge(SyntheticLabeler):
     """The scripted labeller, with a share of verdicts at random and a tally of what it said.
 
     wrong: this share of verdicts is replaced by a left or right drawn at random, ties too.
@@ -78,7 +56,7 @@ class PointsJudge(ScriptedJudge):
         super().__init__()
         self.wrong, self.rng = wrong, np.random.default_rng(seed)
 
-    def verdict(self, sigma1: Segment, sigma2: Segment) -> float:
+    def compare(self, sigma1: Segment, sigma2: Segment) -> float:
         mu = compare_points(sigma1, sigma2)
         if self.wrong and self.rng.random() < self.wrong:
             mu = float(self.rng.integers(2))
@@ -111,13 +89,13 @@ def mark_low(segment: Segment) -> float:
     return -float(np.nanmean(height)) if np.isfinite(height).any() else -1.0
 
 
-class MarkJudge(ScriptedJudge):
+class MarkJudge(SyntheticLabeler):
     """Prefers the clip with the higher mark; marks closer than `blur` are equal."""
 
     def __init__(self, mark: Callable[[Segment], float], blur: float = 0.0):
         super().__init__()
         self.mark, self.blur = mark, blur
 
-    def verdict(self, sigma1: Segment, sigma2: Segment) -> float:
+    def compare(self, sigma1: Segment, sigma2: Segment) -> float:
         difference = self.mark(sigma1) - self.mark(sigma2)
         return 0.5 if abs(difference) <= self.blur else float(difference > 0)

@@ -92,17 +92,18 @@ class Label:
 class Preference:
     """One verdict, ready for the Bradley–Terry loss: `sigma1, sigma2, mu = preference`.
 
-    `mu` is 1 where sigma1 was preferred, 0 where sigma2 was, 0.5 for a tie.
+    `mu` is 1 where sigma1 was preferred, 0 where sigma2 was, 0.5 for a tie. The sides are items of the store, or
+    segments where a synthetic labeler answered without a store: both have `obs`.
     """
 
     sigma1: Item
     sigma2: Item
     mu: float
-    weight: float                                  # how sure the labeller was: 0.25 to 1; 1 where nobody asked
-    group: int                                     # the question it came from; a ranking implies several preferences
-    prompt: str
-    labeler: str
-    source: str                                    # "human" or "scripted"
+    weight: float = 1.0                            # how sure the labeller was: 0.25 to 1; 1 where nobody asked
+    group: int = 0                                 # the question it came from; a ranking implies several preferences
+    prompt: str = ""
+    labeler: str = "scripted"
+    source: str = "scripted"                       # "human" or "scripted"
 
     def __iter__(self) -> Iterator:
         return iter((self.sigma1, self.sigma2, self.mu))

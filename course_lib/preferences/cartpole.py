@@ -2,8 +2,8 @@
 
 `CartPoleTask` says what the loop needs to know: environments, a network, what a person sees of a clip. `ScriptedJudge`
 is a synthetic labeler that sees what a person sees: a clip, and nothing of rewards or of what came after. More upright
-is better, nearer to the centre is better, a fall is worst; clips that are nearly alike are a tie. Its labels are always
-stored with source = "scripted". `fresh_episodes` evaluates with the true return; no learner may ask it.
+is better, nearer to the centre is better, a fall is worst; clips that are nearly alike are a tie. `fresh_episodes`
+evaluates with the true return; no learner may ask it.
 """
 
 import json
@@ -18,12 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.atomic import write_text
-from course_lib.labels.records import Item
+from course_lib.preferences.reward_model import StateRewardEnsemble
 from course_lib.preferences.segments import Segment
+from course_lib.preferences.synthetic_labeler import SyntheticLabeler
+from course_lib.preferences.task import EnvironmentTask, LoopConfig
 from course_lib.rl.cartpole import ANGLE_LIMIT, X_LIMIT, VectorCartPole, fallen, render
 from course_lib.rl.evaluate import evaluate, greedy
 from course_lib.rl.networks import ActorCritic, Categorical
 from course_lib.rl.ppo import Progress
+from course_lib.rl.rollout import Rollout
 
 TIE_BELOW = 0.5                     # a difference of marks under this is called equal
 
@@ -47,24 +50,24 @@ def mark(obs: Tensor) -> float:
     return -float((tilt + 0.5 * away).sum()) - 10 * falls
 
 
-@dataclass(frozen=True)
-class ScriptedJudge:
+class ScriptedJudge(SyntheticLabeler):
     """Answers 1, 0.5 or 0 for the first clip, by a difference of marks; now and then wrong on purpose.
 
-    The same two clips get the same verdict, whichever stands first and however often the question is put: a run that
-    was interrupted and goes on asks again and must hear the same.
+    wrong_share: share of answers replaced by left or right at random. marks: what it likes, (L, 4) -> a number, more is
+    better. tie_below: smaller differences are called equal. The same two clips get the same answer, whichever stands
+    first and however often the question is put: a run that was interrupted and goes on asks again and must hear the
+    same.
     """
 
-    wrong_share: float = 0.0                                # share of verdicts replaced by left or right at random
-    seed: int = 0
-    marks: Callable[[Tensor], float] = mark                 # what it likes: (L, 4) -> a number, more is better
-    tie_below: float = TIE_BELOW                            # smaller differences are called equal
+    def __init__(self, wrong_share: float = 0.0, seed: int = 0, marks: Callable[[Tensor], float] = mark,
+                 tie_below: float = TIE_BELOW):
+        super().__init__()
+        self.wrong_share, self.seed, self.marks, self.tie_below = wrong_share, seed, marks, tie_below
 
-    def __call__(self, first: Tensor, second: Tensor) -> float:
-        """mu for a pair of clips, (L, 4) each."""
-        first, second = torch.as_tensor(first), torch.as_tensor(second)
-        gap = self.marks(first) - self.marks(second)
-        names = [zlib.crc32(clip.numpy().tobytes()) for clip in (first, second)]
+    def compare(self, sigma1: Segment, sigma2: Segment) -> float:
+        """mu for a pair of clips, of which it looks at the states, (L, 4) each."""
+        gap = self.marks(sigma1.obs) - self.marks(sigma2.obs)
+        names = [zlib.crc32(clip.obs.numpy().tobytes()) for clip in (sigma1, sigma2)]
         rng = np.random.default_rng([self.seed, *sorted(names)])
         if rng.random() < self.wrong_share:
             return float((rng.random() < 0.5) == (names[0] < names[1]))
@@ -89,8 +92,8 @@ class ScaledActorCritic(ActorCritic):
 
 
 @dataclass(frozen=True)
-class CartPoleTask:
-    """CartPole for `PreferenceLoop`. `question` stands above each pair."""
+class CartPoleTask(EnvironmentTask):
+    """CartPole for `PreferenceLoop`."""
 
     question: str = "Which clip shows the better balancing?"
     num_envs: int = 16
@@ -98,15 +101,22 @@ class CartPoleTask:
     fps: float = 12.5                                       # a clip of 25 steps lasts 2 s: a quarter of real speed
 
     name: ClassVar[str] = "cartpole"
-    scale: ClassVar[Tensor] = SCALE
 
     def envs(self) -> VectorCartPole:
         """Environments to train in, not yet under seal."""
         return VectorCartPole(self.num_envs)
 
+    def boundary(self, rollout: Rollout) -> Tensor:
+        """GAE stops at the end of an episode, whose last state is an absorbing one (`LoopConfig.absorbing_steps`)."""
+        return rollout.ended
+
     def network(self, seed: int) -> ScaledActorCritic:
         """An untrained agent."""
         return ScaledActorCritic(seed)
+
+    def reward_model(self, config: LoopConfig, **functions: Callable) -> StateRewardEnsemble:
+        """Small networks that read a state; functions: normalise, loss, segment_return."""
+        return StateRewardEnsemble(SCALE, config.reward, config.seed, **functions)
 
     def frames(self, clip: Segment) -> np.ndarray:
         """(L, width / 2, width, 3) uint8: what the states of the clip look like."""
@@ -126,15 +136,6 @@ class CartPoleTask:
 def falls(clip: Segment) -> bool:
     """Whether a clip shows a fall, or the cart leaving its track. An event for `selection.contrast`."""
     return bool(fallen(clip.obs.numpy()).any())
-
-
-def scripted(judge: ScriptedJudge) -> Callable[[Item, Item], str]:
-    """`judge` as the labeller's script: from the two clips on the screen to "left", "right" or "equal"."""
-    def answer(left: Item, right: Item) -> str:
-        mu = judge(torch.from_numpy(left.obs), torch.from_numpy(right.obs))
-        return {1.0: "left", 0.0: "right", 0.5: "equal"}[mu]
-
-    return answer
 
 
 @dataclass(frozen=True)

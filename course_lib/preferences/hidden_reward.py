@@ -1,6 +1,7 @@
 """The true reward, put under seal: whoever learns from preferences cannot look at it, not even by mistake. Lesson 04.
 
-Only the evaluator plays in environments that are not wrapped.
+The one seal of the course: CartPole's and Atari's rewards are behind it (lessons 04 and 06). Only the evaluator plays
+in environments that are not wrapped, or writes true returns down beneath the seal (`TrueReturns`, for benchmarks).
 """
 
 import numpy as np
@@ -44,7 +45,19 @@ for _name in (
     setattr(SealedReward, f"__{_name}__", _refusal(f"__{_name}__"))
 
 
-class HideReward(VectorWrapper):
+PASSED = ("state_dict", "load_state_dict", "take_frames", "stop_keeping_frames")    # may be reached through a wrapper
+
+
+class _Passing(VectorWrapper):
+    """Checkpoints and pictures reach through, where the environments can make them; nothing else does."""
+
+    def __getattr__(self, name: str) -> object:
+        if name in PASSED:
+            return getattr(self.env, name)
+        raise AttributeError(f"{type(self).__name__} has no {name!r}")
+
+
+class HideReward(_Passing):
     """`envs` with sealed rewards, and with an `info` that holds final observations and nothing else."""
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, SealedReward, np.ndarray, np.ndarray, dict]:
@@ -56,13 +69,32 @@ class HideReward(VectorWrapper):
         """As `VectorEnv.reset`, with an empty info."""
         return self.env.reset(**options)[0], {}
 
-    def __getattr__(self, name: str) -> object:
-        """Checkpoints reach through the seal, where the environments can make one; nothing else does."""
-        if name in ("state_dict", "load_state_dict"):
-            return getattr(self.env, name)
-        raise AttributeError(f"{type(self).__name__} has no {name!r}")
-
 
 def hide_reward(envs: VectorEnv) -> VectorEnv:
     """`envs` under seal; already sealed ones stay as they are."""
     return envs if isinstance(envs, HideReward) else HideReward(envs)
+
+
+class TrueReturns(_Passing):
+    """`envs` that write the true return of every finished episode into `returns`, for the evaluator alone.
+
+    It goes beneath the seal, so that a benchmark can say how the true return rose while nothing that learned saw it.
+    """
+
+    def __init__(self, envs: VectorEnv, returns: list[float]):
+        super().__init__(envs)
+        self.returns, self.running = returns, np.zeros(envs.num_envs)
+
+    def reset(self, **options: object) -> tuple[np.ndarray, dict]:
+        """As `VectorEnv.reset`; episodes that were running are not counted."""
+        self.running = np.zeros(self.env.num_envs)
+        return self.env.reset(**options)
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
+        """As `VectorEnv.step`."""
+        obs, rewards, terminated, truncated, info = self.env.step(actions)
+        self.running += rewards
+        ended = terminated | truncated
+        self.returns += self.running[ended].tolist()
+        self.running[ended] = 0.0
+        return obs, rewards, terminated, truncated, info

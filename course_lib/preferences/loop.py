@@ -1,4 +1,4 @@
-"""Learning from preferences, the whole loop: collect -> label -> fit -> train -> collect ... Lesson 04.
+"""Learning from preferences, the whole loop: collect -> label -> fit -> train -> collect ... Lessons 04 and 06.
 
     loop = PreferenceLoop(CartPoleTask(), store, folder, run="cartpole")
     loop.collect()                                      # 20 pairs of clips wait in the store
@@ -7,66 +7,49 @@
     loop.fit()                                          # the reward model learns what was preferred
     for progress in loop.train(): ...                   # the agent learns what the reward model likes
 
-Everything is on the disk after each step (loop_state.py): a new loop with the same folder goes on where the old one
-was, and ends where it would have ended. In a notebook a loop shows its four steps, with the one that is due marked.
+The same class for every task (task.py): CartPole, Pong, Donkey Kong. Everything is on the disk after each step
+(loop_state.py): a new loop with the same folder goes on where the old one was, and ends where it would have ended. In a
+notebook a loop shows its four steps, with the one that is due marked. Without stops between the steps: algorithm.py.
 
 Source: P. Christiano et al. (2017), "Deep reinforcement learning from human preferences". Departures:
 - the parts take turns, in a few rounds, instead of running at once; PPO takes the place of A2C and TRPO;
-- clips are 25 steps of CartPole, chosen at random by default (segments.py has their choice, and others);
-- the reward is a function of the state that an action led to; five small networks, each on a bootstrap sample;
+- pairs are chosen at random by default (segments.py has their choice, and others), and none is asked about twice;
 - labels are never thrown away; the reward model goes on from its last weights in each round;
-- rewards are standardized over the labelled clips, not over what the policy meets (reward_model.py);
-- environments start anew after a fall, and the end of an episode is an absorbing state (I. Kostrikov et al. 2019,
-  "Discriminator-actor-critic"): as if the agent stayed in its last state. Christiano et al. took variants of their
-  environments that never end.
+- the reward of a step is read from what its action led to; reward models are small (reward_model.py, and
+  atari/reward_ensemble.py for how theirs differ from the paper's);
+- CartPole's rewards are standardized over the labelled clips, not over what the policy meets (reward_model.py), and the
+  end of its episodes is an absorbing state (I. Kostrikov et al. 2019, "Discriminator-actor-critic"): as if the agent
+  stayed in its last state. Christiano et al. took variants of their environments that never end;
+- Pong's GAE stops where the ball leaves the screen (atari/pong.py).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from course_lib.errors import CourseError
 from course_lib.labels.labeler import Labeler
-from course_lib.labels.records import Preference
-from course_lib.labels.session import Scripted
+from course_lib.labels.records import Item, Preference
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences import loop_state
-from course_lib.preferences.cartpole import CartPoleTask
-from course_lib.preferences.hidden_reward import hide_reward
-from course_lib.preferences.reward_model import RewardConfig, RewardEnsemble, Standardize, standardize_rewards
-from course_lib.preferences.segments import PairSelection, Segment, Verdicts, cut_segments, random_pairs
-from course_lib.rl.ppo import PPO, PPOConfig, Progress
-from course_lib.rl.rollout import Rollout
+from course_lib.preferences.reward_model import Fit, RewardEnsemble
+from course_lib.preferences.segments import PairSelection, Segment, Verdicts, random_pairs
+from course_lib.preferences.task import LoopConfig, PreferenceTask
+from course_lib.rl.ppo import PPO, Progress
 from course_lib.show.palette import BLUE
 
 STAGES = ("collect", "label", "fit", "train")
 CALLS = {"collect": "collect()", "label": "label(labeler.require())", "fit": "fit()", "train": "train()"}
 
 
-@dataclass(frozen=True)
-class LoopConfig:
-    """One run. Sources of the defaults: benchmarks/cartpole_from_preferences.py, where no field says otherwise."""
-
-    labels: tuple[int, ...] = (20, 20, 20)          # pairs asked about in each round
-    updates: tuple[int, ...] = (8, 16, 60)          # PPO updates after each round
-    clip_steps: int = 25                            # half a second of the cart's life
-    pool: int = 400                                 # newest clips that pairs are drawn from
-    absorbing_steps: int = 99                       # steps more for which the reward of an episode's last state counts:
-                                                    # 1 + 99 = 1 / (1 - gamma), as if it were there for ever
-    save_every: int = 10                            # updates between two saves while training
-    seed: int = 0
-    reward: RewardConfig = field(default_factory=RewardConfig)
-    ppo: PPOConfig = field(default_factory=lambda: PPOConfig(
-        num_steps=128, epochs=8, minibatch_size=512, learning_rate=1e-3, entropy_coefficient=0.005))
-
-    def __post_init__(self) -> None:
-        if not self.labels or len(self.labels) != len(self.updates):
-            raise ValueError("labels and updates need one number for each round, and there is at least one round")
+DRAWS = 5                               # attempts to find as many pairs as a round asks about
+WORDS = {1.0: "left", 0.0: "right", 0.5: "equal"}
+OF_THE_AGENT = ("boundary", "policy_loss", "advantage_function")        # the learner's functions that the trainer takes
 
 
 class OutOfTurn(CourseError):
@@ -79,29 +62,28 @@ class OutOfTurn(CourseError):
 class PreferenceLoop:
     """The whole run, of which one step at a time is due: `stage` says which, `round` (from 1) in which round.
 
-    task: what is learned, see cartpole.py. store: where pairs wait and answers are kept, under the name `run`.
-    folder: where the loop keeps its own state; what is there already is taken up. select: which pairs to ask about.
+    task: what is learned (task.py). store: where pairs wait and answers are kept, under the name `run`. folder: where
+    the loop keeps its own state; what is there already is taken up.
+
+    The learner's own functions enter here and nowhere else. select: which pairs to ask about (segments.py). functions,
+    by name: boundary (where GAE stops), policy_loss and advantage_function (as in PPO), and those of the task's reward
+    model: loss, segment_return, and how its rewards are normalized.
     Raises CheckpointError when the folder holds another run or a damaged one, OutOfTurn for a step that is not due.
     """
 
-    def __init__(self, task: CartPoleTask, store: PreferenceStore, folder: Path, run: str,
-                 config: LoopConfig | None = None, select: PairSelection = random_pairs,
-                 standardize: Standardize = standardize_rewards):
+    def __init__(self, task: PreferenceTask, store: PreferenceStore, folder: Path, run: str,
+                 config: LoopConfig | None = None, select: PairSelection = random_pairs, **functions: Callable):
         self.task, self.store, self.folder, self.run = task, store, Path(folder), run
-        self.config, self.select = config or LoopConfig(), select
-        seed, envs = self.config.seed, hide_reward(task.envs())
-        steps = sum(self.config.updates) * self.config.ppo.num_steps * envs.num_envs
-        self.rng = np.random.default_rng(seed)
-        self.network = task.network(seed)
-        self.ensemble = RewardEnsemble(task.scale, self.config.reward, seed, standardize)
-        self.ppo = PPO(envs, self.network, replace(self.config.ppo, total_steps=steps, seed=seed),
-                       reward_function=self._learned_rewards,
-                       boundary_function=lambda rollout: rollout.ended)
+        self.config, self.select = config or task.config(), select
+        self.rng = np.random.default_rng(self.config.seed)
+        self.pool: deque[Segment] = deque(maxlen=self.config.pool)
+        of_the_agent = {name: functions.pop(name) for name in OF_THE_AGENT if name in functions}
+        self.ensemble = task.reward_model(self.config, **functions)
+        self.trainer = task.trainer(self.config, self.ensemble, self.pool, self.rng, **of_the_agent)
         self.stage, self.round = "collect", 1
-        self.pool: list[Segment] = []
         self.asked: dict[int, int] = {}             # question -> round
         self.verdicts: Verdicts | None = None
-        self.losses: list[float] = []               # after each fit, nats
+        self.fits: list[Fit] = []                   # one a round
         self.agents = [_copy(self.network)]         # the untrained agent, and the agent after each round
         self.models: list[dict[str, Tensor]] = []   # the reward model that each round trained on
         self.files = loop_state.Files(self.folder)
@@ -116,20 +98,31 @@ class PreferenceLoop:
         """Let the agent act, cut clips and put this round's pairs into the store; returns how many wait in all."""
         if self._done("collect", round):
             return len(self.asked)
-        rollout, _ = self.ppo.collector.collect(self.config.ppo.num_steps)
-        self._keep_clips(rollout, rollout.next_obs())
-        pairs = self.select(self.pool, self.config.labels[self.round - 1], self.ensemble, self.rng)
+        self.trainer.collect()
+        wanted = self.config.labels[self.round - 1]
         with self.store.transaction():
-            for first, second in pairs:
-                question = self.store.add_pair(self._item(first), self._item(second), run=self.run, round=self.round)
-                self.asked.setdefault(question, self.round)
+            for _ in range(DRAWS):                  # a pair asked about before, or of equal clips, is no new one
+                for pair in self.select(self.pool, wanted, self.ensemble, self.rng):
+                    first, second = (self.task.add_item(self.store, clip) for clip in pair)
+                    if first != second:
+                        question = self.store.add_pair(first, second, run=self.run, round=self.round)
+                        self.asked.setdefault(question, self.round)
+                wanted = sum(self.config.labels[:self.round]) - len(self.asked)
+                if wanted <= 0:
+                    break
         self._go_to("label")
         return len(self.asked)
 
-    def labeler(self, scripted: Scripted | None = None, round: int | None = None, **options: object) -> Labeler:
-        """A labeller for all pairs asked about up to this round: show it in a cell, `require()` answers in the next."""
+    def labeler(self, synthetic: Callable[[Segment, Segment], float] | None = None, round: int | None = None,
+                **options: object) -> Labeler:
+        """A labeller for all pairs asked about up to this round: show it in a cell, `require()` answers in the next.
+
+        synthetic: a synthetic labeler behind the button; it is given the two clips as they stand, left and right.
+        """
         target = sum(asked_in <= (round or self.round) for asked_in in self.asked.values())
-        return Labeler(self.store, run=self.run, target=target, title=self.task.question, scripted=scripted, **options)
+        scripted = synthetic and self._as_script(synthetic)
+        return Labeler(self.store, run=self.run, target=target, scripted=scripted,
+                       **{"title": self.task.question, **options})
 
     def label(self, preferences: Sequence[Preference], round: int | None = None, mixed: bool = False) -> int:
         """Take the verdicts on the pairs asked about; returns how many (skipped pairs bring none).
@@ -153,34 +146,31 @@ class PreferenceLoop:
             raise CourseError(f"This run would mix {count} verdicts of a person and {len(ours) - count} of a script, "
                               "and nobody could tell later whose taste was learned. Start another run for one of "
                               "them, or say label(..., mixed=True).")
-        first, second = (torch.stack([torch.from_numpy(item.obs) for item in items])
-                         for items in zip(*((p.sigma1, p.sigma2) for p in ours), strict=True))
-        self.verdicts = Verdicts(first, second, torch.tensor([p.mu for p in ours]),
-                                 torch.tensor([p.weight for p in ours]), tuple(p.source for p in ours))
+        self.verdicts = Verdicts.of(ours)
         self._go_to("fit")
         return len(ours)
 
-    def fit(self, round: int | None = None) -> float:
-        """Fit the reward model to all verdicts so far; returns the loss, nats."""
+    def fit(self, round: int | None = None) -> Fit:
+        """Fit the reward model to all verdicts so far; returns how well it explains them."""
         if self._done("fit", round):
-            return self.losses[round - 1]
-        self.losses.append(self.ensemble.fit(*(getattr(self.verdicts, name)
-                                               for name in ("first", "second", "mu", "weight"))))
+            return self.fits[round - 1]
+        verdicts = self.verdicts
+        self.fits.append(self.ensemble.fit(verdicts.first, verdicts.second, verdicts.mu, verdicts.weight))
         self._go_to("train")
-        return self.losses[-1]
+        return self.fits[-1]
 
     def train(self, round: int | None = None) -> Iterator[Progress]:
         """This round's PPO updates on the learned reward; stop and go on at will."""
         if self._done("train", round):
             return
-        goal = sum(self.config.updates[:self.round]) * self.config.ppo.num_steps * self.task.num_envs
+        goal = list(accumulate(self.config.updates))[self.round - 1]
         try:
-            for progress in self.ppo.train(until=goal):
-                if self.ppo.updates % self.config.save_every == 0 and self.ppo.steps < goal:
+            for progress in self.trainer.train(until=goal):
+                if self.trainer.updates % self.config.save_every == 0 and self.trainer.updates < goal:
                     self.files.save(self)
                 yield progress
         finally:
-            if self.ppo.steps < goal:
+            if self.trainer.updates < goal:
                 self.files.save(self)
         self.agents.append(_copy(self.network))
         self.models.append(_copy(self.ensemble))
@@ -191,15 +181,26 @@ class PreferenceLoop:
     # ---- what one may ask ---------------------------------------------------------------------------------------
 
     @property
+    def network(self) -> nn.Module:
+        """The agent as it is now."""
+        return self.trainer.network
+
+    @property
+    def ppo(self) -> PPO:
+        """What trains the agent, where the task has environments."""
+        return self.trainer.ppo
+
+    @property
     def answered(self) -> int:
         """How many of the pairs asked about have an answer, skips included."""
-        return len(self.asked.keys() & self.store.answered_questions(self.run))
+        rows = self.store.connection.execute(
+            "SELECT DISTINCT question_id FROM live_labels WHERE run = ? AND repeat_of IS NULL", (self.run,))
+        return len(self.asked.keys() & {row[0] for row in rows})
 
     @property
     def source(self) -> str:
         """Whose verdicts the reward model learned from: "human", "scripted", "mixed", or "" before the first."""
-        sources = set(self.verdicts.sources) if self.verdicts else set()
-        return "mixed" if len(sources) > 1 else "".join(sources)
+        return self.verdicts.source if self.verdicts else ""
 
     def agent(self, after: int) -> nn.Module:
         """A copy of the agent as it was after round `after`; 0 is the untrained one."""
@@ -209,7 +210,7 @@ class PreferenceLoop:
 
     def reward_model(self, round: int) -> RewardEnsemble:
         """A copy of the reward model that the agent of round `round` (from 1) was trained on."""
-        ensemble = RewardEnsemble(self.task.scale, self.config.reward)
+        ensemble = self.task.reward_model(self.config)
         ensemble.load_state_dict(self.models[round - 1])
         return ensemble
 
@@ -239,19 +240,11 @@ class PreferenceLoop:
         self.stage = stage
         self.files.save(self)
 
-    def _learned_rewards(self, rollout: Rollout) -> Tensor:
-        after = rollout.next_obs()                                                  # what each action led to
-        self._keep_clips(rollout, after)
-        rewards = self.ensemble.normalized_reward(after)                            # (T, N)
-        return rewards * (1 + self.config.absorbing_steps * rollout.ended)          # an end lasts longer than a step
+    def _as_script(self, synthetic: Callable[[Segment, Segment], float]) -> Callable[[Item, Item], str]:
+        def answer(left: Item, right: Item) -> str:
+            return WORDS[synthetic(self.task.segment(left), self.task.segment(right))]
 
-    def _keep_clips(self, rollout: Rollout, after: Tensor) -> None:
-        self.pool += cut_segments(after, rollout.actions, self.config.clip_steps, self.rng)
-        del self.pool[:-self.config.pool]
-
-    def _item(self, clip: Segment) -> str:
-        return self.store.add_clip(self.task.frames(clip), fps=self.task.fps, alt=self.task.alt(clip),
-                                   obs=clip.obs.numpy(), acts=clip.actions.numpy())
+        return answer
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
@@ -289,10 +282,10 @@ def facts(loop: "PreferenceLoop") -> dict[str, str]:
     """What each step has brought so far, in a few words."""
     asked, answered = len(loop.asked), loop.answered
     whose = {"human": " by a person", "scripted": " by a script", "mixed": " MIXED: person and script", "": ""}
-    fitted = f"loss {loop.losses[-1]:.2f} nats" if loop.losses else "not fitted yet"
+    fitted = f"loss {loop.fits[-1].loss:.2f} nats" if loop.fits else "not fitted yet"
     return {
         "collect": f"{len(loop.pool)} clips at hand",
         "label": f"{answered} of {asked} pairs{whose[loop.source]}" if asked else "no pairs yet",
         "fit": f"{len(loop.verdicts.mu)} verdicts, {fitted}" if loop.verdicts else "no verdicts yet",
-        "train": f"{loop.ppo.updates} of {sum(loop.config.updates)} updates",
+        "train": f"{loop.trainer.updates} of {sum(loop.config.updates)} updates",
     }

@@ -1,17 +1,22 @@
 """The loop on the disk: two files that always belong together, whatever happens while they are written. Lesson 04.
 
 The trainer's own file is written under a new name; then `loop.pt`, which names it, is swapped in with one rename; then
-older trainer files go. A kill at any moment leaves a pair that fits.
+older trainer files go. A kill at any moment leaves a pair that fits. Where the trainer cannot write down that it acted
+(an emulator cannot be copied), its last file stays, and a new loop acts as long again.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from course_lib.errors import CourseError
-from course_lib.preferences.segments import Segment, Verdicts, stack
+from course_lib.preferences.reward_model import Fit
+from course_lib.preferences.segments import Clips, Segment, Verdicts, stack
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from course_lib.training.resume import settings_that_differ
 
@@ -24,7 +29,7 @@ class Files:
 
     def __init__(self, folder: Path):
         self.folder, self.state = folder, folder / "loop.pt"
-        self.saves = 0
+        self.saves, self.trainer = 0, None          # number of saves; name of the trainer's file
         self._mark: tuple[int, int] | None = None
 
     @property
@@ -39,16 +44,17 @@ class Files:
                               "two would undo each other's work. Close one, make the loop again, and it goes on from "
                               "there.")
         self.saves += 1
-        trainer = self.folder / f"trainer-{self.saves}.pt"
-        loop.ppo.save(trainer)
-        save_checkpoint(self.state, {**snapshot(loop), "saves": self.saves})
+        if not loop.trainer.acted:
+            self.trainer = f"trainer-{self.saves}.pt"
+            loop.trainer.save(self.folder / self.trainer)
+        save_checkpoint(self.state, {**snapshot(loop), "saves": self.saves, "trainer": self.trainer})
         self.settle()
 
     def settle(self) -> None:
         """Remember the state that is on the disk now as our own, and remove trainer files that no state names."""
         self._mark = self._on_disk()
         for other in self.folder.glob("trainer-*.pt"):
-            if other.name != f"trainer-{self.saves}.pt":
+            if other.name != self.trainer:
                 other.unlink(missing_ok=True)
 
     def _on_disk(self) -> tuple[int, int] | None:
@@ -61,13 +67,37 @@ class Files:
 
 def snapshot(loop: "PreferenceLoop") -> dict:
     """All of the loop but the trainer, as tensors, numbers and texts."""
-    verdicts = loop.verdicts and {**vars(loop.verdicts), "sources": list(loop.verdicts.sources)}
-    pool = (stack(loop.pool), torch.stack([clip.actions for clip in loop.pool])) if loop.pool else None
+    verdicts = loop.verdicts
     return {
-        "config": _settings(loop), "stage": loop.stage, "round": loop.round, "asked": loop.asked, "pool": pool,
-        "verdicts": verdicts, "losses": loop.losses, "agents": loop.agents,
-        "models": loop.models, "ensemble": loop.ensemble.state_dict(),
-        "ensemble_random": loop.ensemble.generator.get_state(), "random": loop.rng.bit_generator.state}
+        "config": _settings(loop), "stage": loop.stage, "round": loop.round, "asked": loop.asked,
+        "pool": _stacked(loop.pool) if loop.task.keeps_clips and loop.pool else None,
+        "verdicts": verdicts and {"first": pack(verdicts.first), "second": pack(verdicts.second), "mu": verdicts.mu,
+                                  "weight": verdicts.weight, "sources": list(verdicts.sources)},
+        "fits": [asdict(fit) for fit in loop.fits], "agents": loop.agents, "models": loop.models,
+        "acted": loop.trainer.acted, "ensemble": loop.ensemble.checkpoint(), "random": loop.rng.bit_generator.state}
+
+
+def _stacked(pool: Sequence[Segment]) -> tuple[Tensor, Tensor]:
+    return stack(pool), torch.stack([clip.actions for clip in pool])
+
+
+def pack(clips: Clips) -> Tensor | tuple[Tensor, list[int]] | list:
+    """Observations as they are, but pictures of 0 and 1 at eight cells a byte: (bits, shape)."""
+    if not isinstance(clips, Tensor):
+        return [pack(clip) for clip in clips]
+    if clips.dtype != torch.uint8 or clips.max() > 1:
+        return clips
+    return torch.from_numpy(np.packbits(clips.numpy())), list(clips.shape)
+
+
+def unpack(packed: Tensor | tuple[Tensor, list[int]] | list) -> Clips:
+    """Clips back from `pack`."""
+    if isinstance(packed, list):
+        return [unpack(clip) for clip in packed]
+    if isinstance(packed, Tensor):
+        return packed
+    bits, shape = packed
+    return torch.from_numpy(np.unpackbits(bits.numpy(), count=int(np.prod(shape))).reshape(shape))
 
 
 def load(loop: "PreferenceLoop") -> None:
@@ -81,16 +111,17 @@ def load(loop: "PreferenceLoop") -> None:
         if differing:
             raise CheckpointError(f"{files.folder} holds a run with other settings ({differing}). Give this "
                                   "run another folder, or make it with the settings of that one.")
-        loop.ppo.load(files.folder / f"trainer-{state['saves']}.pt")
-        loop.ensemble.load_state_dict(state["ensemble"])
-        loop.ensemble.generator.set_state(state["ensemble_random"])
+        loop.trainer.load(state["trainer"] and files.folder / state["trainer"], state["acted"])
+        loop.ensemble.restore(state["ensemble"])
         loop.rng.bit_generator.state = state["random"]
-        loop.pool = [Segment(*clip) for clip in zip(*state["pool"], strict=True)] if state["pool"] else []
+        loop.pool.extend(Segment(*clip) for clip in zip(*state["pool"] or ((), ()), strict=True))
         given = state["verdicts"]
-        loop.verdicts = given and Verdicts(**{**given, "sources": tuple(given["sources"])})
+        loop.verdicts = given and Verdicts(unpack(given["first"]), unpack(given["second"]), given["mu"],
+                                           given["weight"], tuple(given["sources"]))
         loop.stage, loop.round, loop.asked = state["stage"], state["round"], state["asked"]
-        loop.losses, loop.agents, loop.models = state["losses"], state["agents"], state["models"]
-        files.saves = state["saves"]
+        loop.fits = [Fit(**fit) for fit in state["fits"]]
+        loop.agents, loop.models = state["agents"], state["models"]
+        files.saves, files.trainer = state["saves"], state["trainer"]
     except CheckpointError as error:
         if "other settings" in str(error):
             raise

@@ -1,13 +1,15 @@
-"""A learned reward for states: an ensemble of small networks, normalization, and a Gymnasium wrapper. Lesson 04.
+"""A learned reward: what every reward model can do, an ensemble of small networks for states, a Gymnasium wrapper.
 
-Each network gives every state a reward; a clip's return is their sum, and Bradley–Terry turns two returns into a
-probability. Source: Christiano et al. (2017), section 2.2.3. Departures: five small networks instead of three deep
-ones, each on a bootstrap sample; the reward sees the state alone, not the action.
+Each member of an ensemble gives every step a reward; a clip's return is their sum, and Bradley–Terry turns two returns
+into a probability. Source: Christiano et al. (2017), section 2.2.3. `RewardEnsemble` is the interface that the
+preference loop knows; `StateRewardEnsemble` is for observations of a few numbers (CartPole), `AtariRewardEnsemble` in
+atari/reward_ensemble.py for a screen. Lesson 04.
 
-Comparisons fix no zero and no scale, so `standardize_rewards` takes both from the labelled clips. Source: the same,
-section 2.2.1, who normalize predicted rewards to mean 0 and a fixed standard deviation. Departure: theirs follows what
-the policy meets. As a policy gets good its states become alike, and dividing by *their* deviation magnifies what is
-left, noise; the labelled clips hold falls as well and keep their scale.
+Departures of `StateRewardEnsemble` from the paper: five small networks instead of three deep ones, each on a bootstrap
+sample; the reward sees the state alone, not the action. Comparisons fix no zero and no scale; section 2.2.1 normalizes
+predicted rewards to mean 0 and a fixed standard deviation over what the policy meets. As a policy gets good its states
+become alike, and dividing by *their* deviation magnifies what is left, noise. So `standardize_rewards` takes zero and
+scale from the labelled clips, which hold falls as well.
 
 `PreferenceReward` is for any library: a Gymnasium environment with the learned reward, which hides its own.
 
@@ -15,7 +17,7 @@ left, noise; the labelled clips hold falls as well and keep their scale.
     stable_baselines3.PPO("MlpPolicy", env).learn(50_000)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import gymnasium as gym
@@ -37,6 +39,63 @@ def standardize_rewards(raw: Tensor, labelled: Tensor, std: float) -> Tensor:
     return (raw - labelled.mean()) / max(float(labelled.std()), 1e-3) * std
 
 
+Loss = Callable[..., Tensor]                    # called as bradley_terry_loss(r1, r2, mu, error_rate, weight=weight)
+Return = Callable[[Tensor], Tensor]             # rewards of clips (P, L) -> their returns (P,)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a reward model explains the labels it was fitted to."""
+
+    loss: float                             # Bradley–Terry loss of the members at the last step, nats, mean
+    accuracy: float                         # share of strict labels that the mean reward agrees with (nan: all tie)
+    pairs: int
+    ties: int
+
+    @classmethod
+    def of(cls, losses: Sequence[float], r1: Tensor, r2: Tensor, mu: Tensor) -> "Fit":
+        """From the members' losses and from the returns (P,) that the fitted mean reward gives the clips."""
+        decided = mu != 0.5
+        agrees = ((r1 > r2) == (mu > 0.5))[decided].float()
+        return cls(sum(losses) / len(losses), float(agrees.mean()) if len(agrees) else float("nan"), len(mu),
+                   int((~decided).sum()))
+
+
+class RewardEnsemble(nn.Module):
+    """What the loop, pair selection and pictures know of a reward model: several members, whose mean is the reward."""
+
+    members: nn.ModuleList
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Raw rewards of each member: (S, L, ...) -> (members, S, L). Their zero and scale mean nothing."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def predict(self, obs: Tensor) -> Tensor:
+        """Raw rewards, the mean over the members: (S, L, ...) -> (S, L)."""
+        return self(obs).mean(dim=0)
+
+    def normalized_reward(self, obs: Tensor) -> Tensor:
+        """Rewards for the policy, with a zero and a scale: one rollout (T, N, ...) -> (T, N)."""
+        raise NotImplementedError
+
+    def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> Fit:
+        """Go on fitting to all labels so far, those of earlier calls first.
+
+        first, second: (P, L, ...) observations of the clips. mu: (P,), 1, 0 or 0.5. weight: (P,), how sure the labeler
+        was of each; all count alike when None. Raises ValueError without a label.
+        """
+        raise NotImplementedError
+
+    def checkpoint(self) -> dict:
+        """All that `restore` needs to go on identically: weights, random state, optimizers where they are kept."""
+        raise NotImplementedError
+
+    def restore(self, state: dict) -> None:
+        """Take up what `checkpoint` gave."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class RewardConfig:
     """Settings of the reward model. Chosen on CartPole by benchmarks/cartpole_from_preferences.py."""
@@ -50,22 +109,24 @@ class RewardConfig:
     std: float = 0.15                       # standard deviation of the agent's rewards over the labelled clips
 
 
-class RewardEnsemble(nn.Module):
+class StateRewardEnsemble(RewardEnsemble):
     """`members` networks from a state (..., D) to a reward (...).
 
-    scale: (D,) each observation is multiplied by this, so that all are about 1 in size. standardize: how raw scores
-    become rewards (`standardize_rewards`); their zero and scale change with each `fit` and are fixed between fits.
+    scale: (D,) each observation is multiplied by this, so that all are about 1 in size. The learner's own functions can
+    be given: standardize (how raw scores become rewards, above), loss, segment_return (bradley_terry.py). Zero and
+    scale change with each `fit` and are fixed between fits.
     """
 
     def __init__(self, scale: Tensor, config: RewardConfig | None = None, seed: int = 0,
-                 standardize: Standardize = standardize_rewards):
+                 standardize: Standardize = standardize_rewards, loss: Loss = bradley_terry_loss,
+                 segment_return: Return = segment_return):
         super().__init__()
-        self.standardize = standardize
+        self.standardize, self.loss, self.segment_return = standardize, loss, segment_return
         self.config = config or RewardConfig()
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.networks = nn.ModuleList(self._network(len(scale)) for _ in range(self.config.members))
+            self.members = nn.ModuleList(self._network(len(scale)) for _ in range(self.config.members))
         self.register_buffer("scale", scale.float())
         self.labelled = torch.zeros(0)                              # (2 pairs, L) raw scores of the labelled clips
 
@@ -75,37 +136,32 @@ class RewardEnsemble(nn.Module):
                              nn.Linear(width, 1))
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Raw rewards of each member: (..., D) -> (members, ...). Their zero and scale mean nothing."""
+        """Raw rewards of each member: (..., D) -> (members, ...)."""
         scaled = obs * self.scale
-        return torch.stack([network(scaled).squeeze(-1) for network in self.networks])
+        return torch.stack([network(scaled).squeeze(-1) for network in self.members])
 
-    def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> float:
-        """Fit all members to verdicts on clips, from where they are; returns the last mean loss in nats.
-
-        first, second: (pairs, L, D) observations of the clips. mu: (pairs,), 1, 0 or 0.5. weight: (pairs,), how much
-        each verdict counts; equal when None.
-        Raises ValueError without a verdict.
-        """
+    def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> Fit:
+        """Fit each member from where it is, on a bootstrap sample of the labels drawn anew. See `RewardEnsemble`."""
         if len(mu) == 0:
             raise ValueError("there are no verdicts to fit; label some pairs that are not skipped first")
         config, losses = self.config, []
-        for network in self.networks:
+        for network in self.members:
             drawn = torch.randint(len(mu), (len(mu),), generator=self.generator)
             clips, y = torch.cat([first[drawn], second[drawn]]) * self.scale, mu[drawn].float()
             w = None if weight is None else weight[drawn].float()
             optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay,
                                           fused=True)
             for _ in range(config.fit_steps):
-                r1, r2 = segment_return(network(clips).squeeze(-1)).chunk(2)        # (2 pairs, L) -> (pairs,) each
-                loss = bradley_terry_loss(r1, r2, y, config.error_rate, weight=w)
+                r1, r2 = self.segment_return(network(clips).squeeze(-1)).chunk(2)   # (2 pairs, L) -> (pairs,) each
+                loss = self.loss(r1, r2, y, config.error_rate, weight=w)
                 loss = loss + 1e-4 * (r1.square() + r2.square()).mean()             # keeps the free zero point near 0
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
             losses.append(loss.item())
-        with torch.no_grad():
-            self.labelled = self(torch.cat([first, second])).mean(dim=0)            # (2 pairs, L)
-        return sum(losses) / len(losses)
+        self.labelled = self.predict(torch.cat([first, second]))                    # (2 pairs, L)
+        r1, r2 = self.segment_return(self.labelled).chunk(2)
+        return Fit.of(losses, r1, r2, mu)
 
     @torch.no_grad()
     def normalized_reward(self, obs: Tensor) -> Tensor:
@@ -115,7 +171,7 @@ class RewardEnsemble(nn.Module):
         """
         if len(self.labelled) == 0:
             raise ValueError("the reward model has no zero and no scale yet; fit it to some labels first")
-        return self.standardize(self(obs).mean(dim=0), self.labelled, self.config.std)
+        return self.standardize(self.predict(obs), self.labelled, self.config.std)
 
     def get_extra_state(self) -> Tensor:
         """What `state_dict` keeps beside the weights: the scores of the labelled clips."""
@@ -124,6 +180,15 @@ class RewardEnsemble(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Take up what `get_extra_state` gave."""
         self.labelled = state
+
+    def checkpoint(self) -> dict:
+        """Weights, zero and scale, and the state of the generator that draws bootstrap samples."""
+        return {"weights": self.state_dict(), "random": self.generator.get_state()}
+
+    def restore(self, state: dict) -> None:
+        """Take up what `checkpoint` gave."""
+        self.load_state_dict(state["weights"])
+        self.generator.set_state(state["random"])
 
 
 class PreferenceReward(gym.Wrapper, gym.utils.RecordConstructorArgs):

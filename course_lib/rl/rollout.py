@@ -59,10 +59,18 @@ class Collector:
         self.restart(seed)
 
     def restart(self, seed: int) -> None:
-        """Begin every environment's episode anew."""
-        self.obs, _ = self.envs.reset(seed=seed)                                    # (N, ...)
+        """Begin every environment's episode anew, once they are needed: emulators take long to start."""
+        self._seed: int | None = seed
         self.total_rewards = np.zeros(self.envs.num_envs)
         self.lengths = np.zeros(self.envs.num_envs, dtype=np.int64)
+
+    @property
+    def obs(self) -> np.ndarray:
+        """What the policy sees next, (N, ...)."""
+        if self._seed is not None:
+            self._obs, _ = self.envs.reset(seed=self._seed)
+            self._seed = None
+        return self._obs
 
     @torch.no_grad()
     def collect(self, num_steps: int) -> tuple[Rollout, list[Episode]]:
@@ -73,9 +81,9 @@ class Collector:
         terminated, truncated = np.zeros((T, N), dtype=bool), np.zeros((T, N), dtype=bool)
         actions, final_obs, episodes = [], [], []
         for t in range(T):
-            obs[t] = self.obs
+            obs[t] = self._obs
             actions.append(self.network.distribution(torch.from_numpy(obs[t])).sample(self.generator))  # (N,) or (N, D)
-            self.obs, reward, terminated[t], truncated[t], info = self.envs.step(actions[t].numpy())
+            self._obs, reward, terminated[t], truncated[t], info = self.envs.step(actions[t].numpy())
             if self.keep_rewards:
                 rewards[t] = reward
                 self.total_rewards += reward
@@ -116,6 +124,7 @@ class Collector:
         episodes here, from `seed`, both in the run that goes on and in the one that is loaded, so that the two agree.
         """
         if hasattr(self.envs, "state_dict"):
+            _ = self.obs                            # begun, if a restart is due
             return {"envs": self.envs.state_dict(), "total_rewards": self.total_rewards.tolist(),
                     "lengths": self.lengths.tolist()}
         self.restart(seed)
@@ -126,5 +135,5 @@ class Collector:
         if "restart" in state:
             self.restart(state["restart"])
             return
-        self.obs = self.envs.load_state_dict(state["envs"])
+        self._obs, self._seed = self.envs.load_state_dict(state["envs"]), None
         self.total_rewards, self.lengths = np.array(state["total_rewards"]), np.array(state["lengths"])

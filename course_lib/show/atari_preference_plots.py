@@ -31,9 +31,8 @@ def measured_runs() -> dict[str, list[dict]]:
 
 
 def labels_end(settings: Mapping) -> int:
-    """Agent steps at which a run had given its last labels. settings: those of its line, a `PreferenceConfig`."""
-    later = max(0, settings["labels"] - settings["first_labels"])
-    return -(-later // settings["labels_a_round"]) * settings["updates_a_round"] * 2048
+    """Agent steps at which a run had given its last labels. settings: those of its line, a `LoopConfig`."""
+    return sum(settings["updates"][:-1]) * 2048
 
 
 def run_table(runs: Mapping[str, Sequence[Mapping]]) -> str:

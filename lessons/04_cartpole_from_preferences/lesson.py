@@ -107,10 +107,10 @@ video(film(loop.agent(0)), fps=17, width=300,
 # later with the sides swapped, to see whether you agree with yourself.
 
 # %%
-from course_lib.preferences.cartpole import ScriptedJudge, scripted
+from course_lib.preferences.cartpole import ScriptedJudge
 
 loop.collect(round=1)
-labeler = loop.labeler(scripted(ScriptedJudge()), round=1)
+labeler = loop.labeler(ScriptedJudge(), round=1)
 labeler
 
 # %% [markdown]
@@ -172,8 +172,8 @@ expect(worth[0] > worth[-1], "and likes an upright pole more than one about to f
 # It pays their mean.
 
 # %%
-loss = loop.fit(round=1)
-print(f"loss after the fit: {loss:.2f} nats (a coin would have {np.log(2):.2f})")
+fit = loop.fit(round=1)
+print(f"loss after the fit: {fit.loss:.2f} nats (a coin would have {np.log(2):.2f})")
 loop
 
 # %% [markdown]
@@ -205,7 +205,7 @@ train(1)
 
 # %%
 loop.collect(round=2)
-labeler = loop.labeler(scripted(ScriptedJudge()), round=2)
+labeler = loop.labeler(ScriptedJudge(), round=2)
 labeler
 
 # %%
@@ -218,7 +218,7 @@ train(2)
 
 # %%
 loop.collect(round=3)
-labeler = loop.labeler(scripted(ScriptedJudge()), round=3)
+labeler = loop.labeler(ScriptedJudge(), round=3)
 labeler
 
 # %%
@@ -440,7 +440,7 @@ choices = {"random": random_pairs, "disputed": disagreement(mine("04.3")),
 judge = ScriptedJudge()
 for name, select in choices.items():
     pairs = select(loop.pool, 20, loop.ensemble, np.random.default_rng(0))
-    verdicts = [judge(a.obs, b.obs) for a, b in pairs]
+    verdicts = [judge(a, b) for a, b in pairs]
     print(f"{name:9s} ties: {verdicts.count(0.5):2d} of 20")
 
 # %% [markdown]
@@ -491,7 +491,7 @@ def whole_run(config, judge, run, folder):
     loop = PreferenceLoop(CartPoleTask(), own_store, Path(folder) / run, run=run, config=config)
     while loop.stage != "finished":
         loop.collect()
-        labeler = loop.labeler(scripted(judge))
+        labeler = loop.labeler(judge)
         labeler.answer_scripted()
         loop.label(labeler.require())
         loop.fit()
@@ -565,7 +565,7 @@ my_config = LoopConfig(labels=(20, 20, 20, 20),
 my_loop = PreferenceLoop(my_task, store, my_work() / "checkpoints" / "04-mine",
                          run="cartpole-mine", config=my_config)
 my_loop.collect(round=1)
-labeler = my_loop.labeler(scripted(likes_left), round=1)
+labeler = my_loop.labeler(likes_left, round=1)
 labeler
 
 # %%
@@ -577,19 +577,19 @@ def learn(round):
 
 learn(1)
 my_loop.collect(round=2)
-labeler = my_loop.labeler(scripted(likes_left), round=2)
+labeler = my_loop.labeler(likes_left, round=2)
 labeler
 
 # %%
 learn(2)
 my_loop.collect(round=3)
-labeler = my_loop.labeler(scripted(likes_left), round=3)
+labeler = my_loop.labeler(likes_left, round=3)
 labeler
 
 # %%
 learn(3)
 my_loop.collect(round=4)
-labeler = my_loop.labeler(scripted(likes_left), round=4)
+labeler = my_loop.labeler(likes_left, round=4)
 labeler
 
 # %%

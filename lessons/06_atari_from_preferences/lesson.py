@@ -60,8 +60,8 @@ expect(now.balance > before.balance + 10,
 # `play_style` belongs to the **evaluator**: it plays fresh games with the true score, for you and for the figures. Nothing that learns ever
 # asks it. In the clips the score is cut off, as it was for the labeller.
 #
-# **The loop** is the one of lesson 04: collect, label, fit, train, and round again. It is Christiano et al. (2017), *Deep reinforcement
-# learning from human preferences*, with these departures:
+# **The loop** is the one of lesson 04, the same class: collect, label, fit, train, and round again. It is Christiano et al. (2017), *Deep
+# reinforcement learning from human preferences*, with these departures:
 #
 # | | Christiano et al. (2017), Atari | here |
 # |---|---|---|
@@ -85,28 +85,25 @@ expect(now.balance > before.balance + 10,
 # you may take it as far as you like.
 
 # %%
-from course_lib.atari.fit_reward import FitConfig, Standardiser
-from course_lib.atari.from_preferences import (
-    AtariFromPreferences,
-    PreferenceConfig,
-    learned_reward_ppo,
-)
-from course_lib.atari.label_rounds import LabelRounds
 from course_lib.atari.pong import ball_seen
+from course_lib.atari.reward_ensemble import FitConfig, Standardiser
+from course_lib.atari.tasks import TASKS, learned_reward_ppo
 from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.loop import PreferenceLoop
 
+task = TASKS["pong frames"]
 num_steps = budget(full=128, ci=32)                        # steps of each of 16 games a rollout
 fit_config = budget(full=FitConfig(), ci=FitConfig(first_steps=20, steps=10))
-config = PreferenceConfig(
+config = task.config(
     total_steps=1_100_000, labels=160, first_labels=budget(full=60, ci=10),
     labels_a_round=budget(full=20, ci=6), updates_a_round=budget(full=48, ci=1),
-    warm_up_rollouts=budget(full=4, ci=1),
-    fit=fit_config, ppo=learned_reward_ppo(num_steps=num_steps), seed=0)
-run = AtariFromPreferences(config)
-run.envs.step(np.zeros(16, dtype=int))[1]        # the rewards that the run's own games hand out
+    rollouts=budget(full=4, ci=1), reward=fit_config,
+    ppo=learned_reward_ppo(num_steps=num_steps), seed=0)
+print("pairs asked about in each round: ", config.labels)
+print("updates of the agent after each: ", config.updates)
 
 # %% [markdown]
-# The games inside the run are **sealed**: each reward is `nan`. Whoever used it by mistake would learn nothing, and soon know.
+# The games inside the loop are **sealed**, as CartPole was: whoever looks at their reward by mistake meets an error, and not the score.
 #
 # Two parts of the run come from you, as soon as you have written them: where a rally ends ([**exercise
 # 06.4**](../exercises/06_atari_from_preferences.ipynb)) and how pay is standardised (**exercise 06.3**). Until then the course's own
@@ -131,10 +128,10 @@ def boundary(rollout):
     """Where the ball was last seen: (T, N) bool."""
     return ball_gone(ball_seen(torch.cat([rollout.obs, rollout.last_obs[None]])))
 
-run.ppo.boundary_function, run.standardise = boundary, OwnStandardiser()
 store = PreferenceStore()                                  # your labels: my_work/labels
-rounds = LabelRounds(run, store, "pong", my_work() / "checkpoints" / "06-pong" / "run.pt")
-rounds
+loop = PreferenceLoop(task, store, my_work() / "checkpoints" / "06-pong", run="pong",
+                      config=config, boundary=boundary, normalise=OwnStandardiser())
+loop
 
 # %% [markdown]
 # ## 6.3 Label: which clip plays better?
@@ -165,7 +162,8 @@ def judge(sigma1, sigma2):
     across1, across2 = (torch.from_numpy(ball_across(s.frames)) for s in (sigma1, sigma2))
     return float(verdict(across1, across2))
 
-labeler = rounds.ask(1, judge, title="Which clip plays better? We are the green paddle.")
+loop.collect(round=1)
+labeler = loop.labeler(judge, round=1)
 labeler
 
 # %%
@@ -188,20 +186,21 @@ expect(own == mu.tolist(), "your verdicts are those that the store hands out",
        measured=f"{len(own)} verdicts from {len(rows)} rows")
 
 # %% [markdown]
-# **Whose labels?** A result must be one labeller's. The run knows the source of each of its labels, and refuses a mixture:
+# **Whose labels?** A result must be one labeller's. The loop knows the source of each of its labels, and refuses a mixture:
 
 # %%
-from course_lib.atari.segments import Preference
+from dataclasses import replace
 
-print(rounds.fit(preferences, 1))
-other = "human" if run.preferences[0].source == "scripted" else "scripted"
-foreign = Preference(*run.preferences[0][:2], 1.0, other)
+from course_lib.errors import CourseError
+
+other = "human" if preferences[0].source == "scripted" else "scripted"
 try:
-    run.add([foreign])
-except ValueError as error:
+    loop.label([replace(preferences[0], source=other), *preferences[1:]], round=1)
+except CourseError as error:
     print(error)
-expect(len({preference.source for preference in run.preferences}) == 1,
-       "all labels of the run are of one source")
+loop.label(preferences, round=1)
+print(loop.fit(round=1))
+expect(loop.source == preferences[0].source, "all labels of the run are of one source")
 
 # %% [markdown]
 # ## 6.4 Fit: what does the model believe?
@@ -221,13 +220,12 @@ import time
 
 from course_lib.atari.reward_models import GRID
 
-models, fitter = run.ensemble, run.fitter
-table = models.kind.gather(fitter.prepared)
+models = loop.ensemble
+table = models.kind.gather(models.prepared)
 patches = table.segments * table.steps * GRID ** 2
 print(f"{patches:,} patches in the clips, {len(table.cells):,} of them different")
 
-clips = [segment.obs for preference in run.preferences for segment in preference[:2]]
-obs = torch.from_numpy(np.stack(clips))                    # (2 P, 25, 2, 80, 40)
+obs = torch.cat([loop.verdicts.first, loop.verdicts.second])         # (2 P, 25, 2, 80, 40)
 seconds = []
 for reward in (lambda m: m.rewards(obs), lambda m: m.prepared_rewards(table)):
     started = time.process_time()
@@ -375,37 +373,40 @@ expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
 # The left curve is the learned reward, standardised: it has no meaning but "more or less than lately". Watch the entropy fall.
 
 # %%
-watch(rounds.train(1), curves=("mean_reward", "entropy"), past=run.ppo.history,
+watch(loop.train(1), curves=("mean_reward", "entropy"), past=loop.ppo.history,
       total=config.total_steps)
-rounds
+loop
 
 # %% [markdown]
 # The second round: new clips, of what it can do now. You may label them, or let the script. (It goes on as the first round went: another
 # source would be refused.)
 
 # %%
-labeler = rounds.ask(2, judge, title="Which clip plays better? We are the green paddle.")
+loop.collect(round=2)
+labeler = loop.labeler(judge, round=2)
 labeler
 
 # %%
-print(rounds.fit(labeler.require(), 2))
-watch(rounds.train(2), curves=("mean_reward", "entropy"), past=run.ppo.history,
+loop.label(labeler.require(), round=2)
+print(loop.fit(round=2))
+watch(loop.train(2), curves=("mean_reward", "entropy"), past=loop.ppo.history,
       total=config.total_steps)
-rounds
+loop
 
 # %% [markdown]
 # **The whole run.** Two rounds are a taste: the agent is a beginner still. For the rest, copy the last two cells with 3, 4, 5 … in the
-# place of 2, until `rounds` says that all labels are given and all steps taken; the table in 6.7 says how many CPU-minutes that takes. Or
-# let the script judge to the end: set `to_the_end` to True. Everything is saved after each round.
+# place of 2, until `loop` says that all rounds are done; the table in 6.7 says how many CPU-minutes that takes. Or
+# let the script judge to the end: set `to_the_end` to True. Everything is saved after each step.
 
 # %%
 to_the_end = False
-while to_the_end and not run.finished:
-    number = rounds.round
-    labeler = rounds.ask(number, judge)
+while to_the_end and loop.stage != "finished":
+    loop.collect()
+    labeler = loop.labeler(judge)
     labeler.answer_scripted()
-    rounds.fit(labeler.require(), number)
-    watch(rounds.train(number), curves=("mean_reward", "entropy"), past=run.ppo.history,
+    loop.label(labeler.require())
+    loop.fit()
+    watch(loop.train(), curves=("mean_reward", "entropy"), past=loop.ppo.history,
           total=config.total_steps)
 
 # %% [markdown]
@@ -420,11 +421,11 @@ window_returns = mine("06.1")
 @torch.no_grad()
 def side_by_side_windows(ensemble, rollout, length=5):
     """(learned, true) of windows of `length` steps that do not overlap."""
-    learned = ensemble.rewards(rollout.next_obs())         # (T, N)
+    learned = ensemble.predict(rollout.next_obs())         # (T, N)
     both = [window_returns(rewards, length)[::length] for rewards in (learned, rollout.rewards)]
     return tuple(each.flatten().numpy() for each in both)
 
-weak_play, _ = watched_play(run.network, budget(full=600, ci=100), seed=1)
+weak_play, _ = watched_play(loop.network, budget(full=600, ci=100), seed=1)
 pairs = {"your model, its own agent": side_by_side_windows(models, weak_play),
          "your model, shipped agent": side_by_side_windows(models, good_play),
          "shipped model, its agent": side_by_side_windows(shipped.reward_model, good_play)}
@@ -511,7 +512,7 @@ for job, lines in pixels.items():
 # such play, and of a beginner's:
 
 # %%
-from course_lib.atari.segments import cut_segments
+from course_lib.preferences.segments import sample_segments
 
 rng = np.random.default_rng(0)
 
@@ -521,9 +522,9 @@ def tie_rate(clips, pairs=200):
     chosen = [rng.choice(len(clips), 2, replace=False) for _ in range(pairs)]
     return float(np.mean([judge(clips[i], clips[j]) == 0.5 for i, j in chosen]))
 
-good_clips = cut_segments(good_play, good_frames, 150, rng)
+good_clips = sample_segments(good_play.next_obs(), good_frames, 25, 150, rng)
 first_play, first_frames = watched_play(FrameAgent(), budget(full=600, ci=100), seed=2)
-first_clips = cut_segments(first_play, first_frames, 150, rng)
+first_clips = sample_segments(first_play.next_obs(), first_frames, 25, 150, rng)
 ties = {"untrained": tie_rate(first_clips), "shipped": tie_rate(good_clips)}
 print({name: f"{share:.0%} ties" for name, share in ties.items()})
 expect(ties["shipped"] > ties["untrained"], "the better the play, the more pairs tie", ci=True,
@@ -568,9 +569,11 @@ for name, value in drift.items():
 # > **Predict.** Which way brings the fewest ties? Which one teaches most?
 
 # %%
-from course_lib.atari.fit_reward import RewardFitter
-from course_lib.atari.pair_selection import event_pairs, random_pairs
-from course_lib.atari.reward_models import RewardEnsemble, RowPooledReward
+from course_lib.atari.pong import ball_leaves
+from course_lib.atari.reward_ensemble import AtariRewardEnsemble
+from course_lib.atari.reward_models import RowPooledReward
+from course_lib.labels.records import Preference
+from course_lib.preferences.segments import Verdicts, around_events, random_pairs, stack
 
 disputed_pairs = mine("06.6")
 
@@ -578,22 +581,20 @@ disputed_pairs = mine("06.6")
 def disputed(pool, count, ensemble, rng):
     """Your function as a way to choose, from half of the pool drawn anew each time."""
     half = [pool[k] for k in rng.permutation(len(pool))[:len(pool) // 2]]
-    returns = ensemble.each(torch.from_numpy(np.stack([clip.obs for clip in half]))).sum(-1)
+    returns = ensemble(stack(half)).sum(-1)
     return [(half[i], half[j]) for i, j in disputed_pairs(returns.detach(), count)]
 
 # %%
 def taught_by(choose, count, seed):
     """(share of ties, correlation with the true reward) of a model taught by them."""
     asked = choose(good_clips, count, models, np.random.default_rng(seed))
-    answers = [judge(*pair) for pair in asked]
-    fresh = RewardEnsemble(RowPooledReward, 2, seed=seed)
-    learner = RewardFitter(fresh, FitConfig(), seed)
-    learner.add([(*pair, mu) for pair, mu in zip(asked, answers)])
-    learner.fit(budget(full=200, ci=10))
-    pair = side_by_side_windows(fresh, good_play)
-    return answers.count(0.5) / len(answers), correlation(pair)
+    answers = Verdicts.of([Preference(*pair, judge(*pair)) for pair in asked])
+    fit_steps = FitConfig(members=2, first_steps=budget(full=200, ci=10))
+    fresh = AtariRewardEnsemble(RowPooledReward, fit_steps, seed)
+    fit = fresh.fit(answers.first, answers.second, answers.mu)
+    return fit.ties / fit.pairs, correlation(side_by_side_windows(fresh, good_play))
 
-ways = {"random": random_pairs, "events": event_pairs, "disputed": disputed}
+ways = {"random": random_pairs, "events": around_events(ball_leaves), "disputed": disputed}
 draws = {name: [taught_by(choose, budget(full=40, ci=8), seed) for seed in range(3)]
          for name, choose in ways.items()}
 share = {name: [draw[0] for draw in rows] for name, rows in draws.items()}
@@ -651,22 +652,19 @@ from course_lib.atari.synthetic_labelers import MarkJudge, mark_low, mark_rally
 
 likes_low = MarkJudge(mark_low, blur=0.03)                 # less than 3% of the court is a tie
 drawn = random_pairs(good_clips, budget(full=200, ci=40), models, rng)
-tries = [(*pair, likes_low(*pair)) for pair in drawn]
-train, test = tries[:len(tries) // 5], tries[len(tries) // 5:]           # 40 and 160 pairs
+tries = [Preference(*pair, likes_low(*pair)) for pair in drawn]
+fifth = len(tries) // 5
+train, test = Verdicts.of(tries[:fifth]), Verdicts.of(tries[fifth:])     # 40 and 160 pairs
 
 
 def taught_low(kind):
     """(a model of this kind, fitted; the share of unseen verdicts it gets right)."""
-    ensemble = RewardEnsemble(kind, 2, seed=0)
-    learner = RewardFitter(ensemble, FitConfig())
-    learner.add(train)
-    learner.fit(budget(full=150, ci=20))
-    said = []
-    for first, second, mu in test:
-        with torch.no_grad():
-            both = ensemble.rewards(torch.from_numpy(np.stack([first.obs, second.obs]))).sum(1)
-        said += [(both[0] > both[1]).item() == (mu > 0.5)] if mu != 0.5 else []
-    return ensemble, float(np.mean(said))
+    fit_steps = FitConfig(members=2, first_steps=budget(full=150, ci=20))
+    ensemble = AtariRewardEnsemble(kind, fit_steps, seed=0)
+    ensemble.fit(train.first, train.second, train.mu)
+    first, second = (ensemble.predict(clips).sum(1) for clips in (test.first, test.second))
+    right = ((first > second) == (test.mu > 0.5))[test.mu != 0.5]
+    return ensemble, right.float().mean().item()
 
 by_rows, by_cells = taught_low(RowPooledReward), taught_low(CellReward)
 print(f"summed over rows: {by_rows[1]:.0%} of unseen verdicts;  by cells: {by_cells[1]:.0%}")
@@ -679,8 +677,7 @@ print(f"summed over rows: {by_rows[1]:.0%} of unseen verdicts;  by cells: {by_ce
 alone = torch.zeros(1, 5, 2, 40, 40, dtype=torch.uint8)    # (1, heights, frames, rows, columns)
 for k, row in enumerate((4, 10, 16, 22, 28)):
     alone[0, k, :, row:row + 4, 35] = 1
-with torch.no_grad():
-    opinions = [model.rewards(alone)[0] for model, _ in (by_rows, by_cells)]
+opinions = [model.predict(alone)[0] for model, _ in (by_rows, by_cells)]
 for name, values in zip(("summed over rows", "by cells"), opinions):
     print(f"{name:17s} high to low:", "  ".join(f"{value:+.3f}" for value in values.tolist()))
 spread = [float(values.max() - values.min()) for values in opinions]
@@ -695,33 +692,36 @@ expect(spread[0] < 1e-3 < spread[1],
 # agent, with a short run and small steps.
 
 # %%
-my_taste = likes_low              # or: MarkJudge(mark_rally), with track="pong frames"
-my_steps = 16 * num_steps * budget(full=40, ci=2)
-my_config = PreferenceConfig(
-    track="pong cells", labels=budget(full=60, ci=12), first_labels=budget(full=40, ci=8),
+my_taste = likes_low              # or: MarkJudge(mark_rally), with TASKS["pong frames"]
+my_task = replace(TASKS["pong cells"], question="Which clip shows more of what YOU want?",
+                  agent=lambda seed: load_shipped(FROM_PREFERENCES).agent)
+my_config = my_task.config(
+    labels=budget(full=60, ci=12), first_labels=budget(full=40, ci=8),
     labels_a_round=budget(full=20, ci=4), updates_a_round=budget(full=15, ci=1),
-    warm_up_rollouts=budget(full=3, ci=1),
-    total_steps=my_steps, fit=fit_config,
+    rollouts=budget(full=3, ci=1), total_steps=16 * num_steps * budget(full=40, ci=2),
+    reward=fit_config,
     ppo=learned_reward_ppo(learning_rate=4e-4, warmup_share=0.0, num_steps=num_steps))
-my_run = AtariFromPreferences(my_config)
-my_run.network.load_state_dict(shipped.agent.state_dict())
-my_rounds = LabelRounds(my_run, store, "pong-mine",
-                        my_work() / "checkpoints" / "06-mine" / "run.pt")
-labeler = my_rounds.ask(1, my_taste, title="Which clip shows more of what YOU want?")
+my_loop = PreferenceLoop(my_task, store, my_work() / "checkpoints" / "06-mine",
+                         run="pong-mine", config=my_config)
+my_loop.collect(round=1)
+labeler = my_loop.labeler(my_taste, round=1)
 labeler
 
 # %%
-print(my_rounds.fit(labeler.require(), 1))
-watch(my_rounds.train(1), curves=("mean_reward", "entropy"), past=my_run.ppo.history,
-      total=my_config.total_steps)
-labeler = my_rounds.ask(2, my_taste, title="Which clip shows more of what YOU want?")
+def learn(round):
+    my_loop.label(labeler.require(), round=round)
+    print(my_loop.fit(round=round))
+    watch(my_loop.train(round), curves=("mean_reward", "entropy"), past=my_loop.ppo.history,
+          total=my_config.total_steps)
+
+learn(1)
+my_loop.collect(round=2)
+labeler = my_loop.labeler(my_taste, round=2)
 labeler
 
 # %%
-print(my_rounds.fit(labeler.require(), 2))
-watch(my_rounds.train(2), curves=("mean_reward", "entropy"), past=my_run.ppo.history,
-      total=my_config.total_steps)
-my_style = play_style(my_run.network, steps)
+learn(2)
+my_style = play_style(my_loop.network, steps)
 print("as shipped:", now)
 print("my taste:  ", my_style)
 
@@ -743,7 +743,7 @@ video(side_by_side(films, ["as shipped", "my taste"]), fps=15, width=480, max_by
 # And since the model is linear, its belief *is* a picture:
 
 # %%
-members = my_run.ensemble.members
+members = my_loop.ensemble.members
 worth = torch.stack([member.worth.weight.detach() for member in members]).mean(0)
 worth = worth.reshape(40, 40)                                           # (rows, columns)
 show(plots.cell_map(worth.numpy(), "The worth of each cell, from 60 verdicts"),
@@ -802,12 +802,12 @@ kong_table("random", "score", "preferences")
 
 # %%
 from course_lib.atari.donkey_kong import jumpman
-from course_lib.atari.shipped import KONG_TRACK, load_kong
+from course_lib.atari.shipped import KONG_TASK, load_kong
 
 
 def kong_play(job, steps, seed=0):
     """Court frames (T, 160, 160) of a fresh game of a Donkey Kong agent."""
-    envs = AtariEnvs(DONKEY_KONG, 1, KONG_TRACK.encoder(), keep_frames=True)
+    envs = AtariEnvs(DONKEY_KONG, 1, KONG_TASK.encoder(), keep_frames=True)
     draw = torch.Generator().manual_seed(seed)
     Collector(envs, load_kong(job)[0], draw, FRESH_SEED + seed).collect(steps)
     return envs.take_frames()[:, 0]
@@ -875,12 +875,10 @@ expect(off_the_ground["ladders"] > 0.5 > off_the_ground["preferences"],
 # %%
 from course_lib.atari.donkey_kong import LadderJudge
 
-kong_run = AtariFromPreferences(PreferenceConfig(
-    track="donkey kong objects", labels=4, first_labels=4, warm_up_rollouts=1))
-kong_rounds = LabelRounds(kong_run, store, "kong",
-                          my_work() / "checkpoints" / "06-kong" / "run.pt")
-labeler = kong_rounds.ask(1, LadderJudge(),
-                          title="Which clip climbs, or comes nearer to a ladder?")
+kong_loop = PreferenceLoop(KONG_TASK, store, my_work() / "checkpoints" / "06-kong", run="kong",
+                           config=KONG_TASK.config(labels=4, first_labels=4, rollouts=1))
+kong_loop.collect(round=1)
+labeler = kong_loop.labeler(LadderJudge(), round=1)
 labeler
 
 # %%

@@ -1,4 +1,6 @@
-"""Atari clips in the label store, judged by script through the same desk as a person."""
+"""Atari clips in the label store, compared by synthetic labelers through the same desk as a person."""
+
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,29 +10,33 @@ from course_lib.atari.encoders import BALL
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.evaluate import occlusion, rewards_along
 from course_lib.atari.games import DONKEY_KONG, PONG
-from course_lib.atari.questions import ask, scripted_by
-from course_lib.atari.reward_models import RewardEnsemble, RowPooledReward
-from course_lib.atari.segments import Segment
+from course_lib.atari.reward_ensemble import AtariRewardEnsemble, FitConfig
+from course_lib.atari.reward_models import RowPooledReward
 from course_lib.atari.synthetic_labelers import PointsJudge
-from course_lib.labels.session import Desk
+from course_lib.atari.tasks import TASKS
 from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.loop import PreferenceLoop
+from course_lib.preferences.segments import Segment
 
 
 def clip(*ball: int) -> Segment:
     frames = np.full((len(ball), 160, 160), PONG.floor, np.uint8)
     for frame, column in zip(frames, ball, strict=True):
         frame[60:64, column:column + 2] = BALL
-    return Segment(np.full((len(ball), 2, 40, 40), ball[0] % 2, np.uint8), frames)
+    return Segment(torch.full((len(ball), 2, 40, 40), ball[0] % 2, dtype=torch.uint8), frames=frames)
 
 
-def test_scripted_answers_come_back_as_preferences_with_their_source(tmp_path):
-    store = PreferenceStore(tmp_path / "labels.sqlite")
+def test_answers_come_back_as_preferences_with_their_source_and_no_pair_twice(tmp_path):
     won, lost, nothing, other = clip(30, 20, 4), clip(131, 141, 156), clip(80, 84, 88), clip(70, 75, 80)
-    questions = ask(store, [(won, lost), (lost, nothing), (nothing, other), (won, won)], "pong-test", PONG, round=1)
-    assert len(questions) == 3, "a clip was compared with itself"
-    desk = Desk(store, "pong-test", "me", 3, "Which is better?", scripted=scripted_by(PointsJudge()))
-    assert desk.answer_scripted() == 3
-    preferences = sorted(store.preferences("pong-test"), key=lambda p: p.group)
+    asked = iter([[(won, lost), (lost, nothing), (won, won), (lost, won)], [(nothing, other)]])
+    task = replace(TASKS["pong objects"], num_envs=1)
+    config = task.config(total_steps=512, labels=3, first_labels=3, rollouts=1)
+    loop = PreferenceLoop(task, PreferenceStore(tmp_path / "labels.sqlite"), tmp_path / "run", "pong-test", config,
+                          select=lambda clips, count, ensemble, rng: next(asked))
+    assert loop.collect() == 3, "a clip was compared with itself, or a pair was asked about twice"
+    labeler = loop.labeler(PointsJudge())
+    labeler.answer_scripted()
+    preferences = sorted(labeler.require(), key=lambda p: p.group)
     assert [p.mu for p in preferences] == [1.0, 0.0, 0.5]
     assert {p.source for p in preferences} == {"scripted"}
     assert np.array_equal(preferences[0].sigma1.obs, won.obs) and preferences[0].sigma1.obs.dtype == np.uint8
@@ -47,7 +53,7 @@ def kong_court(across: int, feet: int, barrel: tuple[int, int] | None = None) ->
 
 def ends(across: int, feet: int) -> Segment:
     """A clip that ends with Jumpman there."""
-    return Segment(np.zeros(1), np.stack([kong_court(50, 157), kong_court(across, feet)]))
+    return Segment(torch.zeros(1), frames=np.stack([kong_court(50, 157), kong_court(across, feet)]))
 
 
 def test_the_climbing_judge_wants_up_then_right():
@@ -56,7 +62,7 @@ def test_the_climbing_judge_wants_up_then_right():
     assert judge(ends(50, 157), ends(90, 157)) == 0.0           # nearer to the ladder
     assert judge(ends(50, 157), ends(50, 152)) == 0.5           # a jump
     assert judge(ends(50, 100), ends(90, 104)) == 0.5           # the same girder
-    gone = Segment(np.zeros(1), np.zeros((2, 160, 160), np.uint8))
+    gone = Segment(torch.zeros(1), frames=np.zeros((2, 160, 160), np.uint8))
     assert judge(gone, ends(40, 157)) == 0.0
     assert judge.ties == 2
 
@@ -77,7 +83,7 @@ def test_the_ladder_judge_wants_up_then_the_next_ladder():
     assert judge(ends(90, 157), ends(60, 157)) == 1.0           # nearer to it
     assert judge(ends(90, 136), ends(106, 157)) == 1.0          # a floor higher
     assert judge(ends(80, 136), ends(100, 137)) == 1.0          # there the next ladder is on the left
-    gone = Segment(np.zeros(1), np.zeros((2, 160, 160), np.uint8))
+    gone = Segment(torch.zeros(1), frames=np.zeros((2, 160, 160), np.uint8))
     assert [judge(gone, ends(40, 157)), judge(ends(40, 157), gone), judge(gone, gone)] == [0.0, 1.0, 0.5]
     assert judge.ties == 2
 
@@ -94,7 +100,7 @@ def test_kong_objects_name_jumpman_and_the_nearest_barrel():
 
 
 def test_explanations_point_at_what_the_model_uses():
-    ensemble = RewardEnsemble(RowPooledReward, 2, seed=0)
+    ensemble = AtariRewardEnsemble(RowPooledReward, FitConfig(members=2))
     obs = np.zeros((6, 2, 40, 40), np.uint8)
     obs[3, 0, 21, 5] = 1
     along = rewards_along(ensemble, obs)
@@ -102,8 +108,7 @@ def test_explanations_point_at_what_the_model_uses():
     rests = occlusion(ensemble, obs[3])
     assert rests.shape == (10, 10)
     assert np.unravel_index(np.abs(rests).argmax(), rests.shape) == (5, 1)
-    with torch.no_grad():
-        difference = ensemble.rewards(torch.from_numpy(obs[None]))[0]
+    difference = ensemble.predict(torch.from_numpy(obs[None]))[0]
     assert np.isclose(rests[5, 1], float(difference[3] - difference[0]), atol=1e-5)
 
 

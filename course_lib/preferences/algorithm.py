@@ -1,0 +1,56 @@
+"""Learning from preferences as the paper tells it, from the first clip to the last update, on one page. Lessons 04, 06.
+
+Source: P. Christiano et al. (2017), "Deep reinforcement learning from human preferences", section 2.2: three processes.
+`PreferenceLoop` (loop.py) takes the same steps one at a time, so that a person can label between them, and keeps
+everything on the disk; its docstring lists the departures from the paper.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from course_lib.labels.records import Preference
+from course_lib.preferences.reward_model import Fit, RewardEnsemble
+from course_lib.preferences.segments import PairSelection, Segment, Verdicts, random_pairs
+from course_lib.preferences.task import LoopConfig, PreferenceTask
+from course_lib.rl.ppo import Progress
+
+
+class Learned(NamedTuple):
+    """Where a run is after one update."""
+
+    network: nn.Module
+    reward_model: RewardEnsemble
+    preferences: list[Preference]                   # so far
+    fit: Fit                                        # the last
+    progress: Progress                              # of this update
+
+
+def run_preference_loop(task: PreferenceTask, labeler: Callable[[Segment, Segment], float],
+                        config: LoopConfig | None = None, select: PairSelection = random_pairs,
+                        **functions: Callable) -> Iterator[Learned]:
+    """The whole algorithm, in memory: yields after each update, and may be left at any; nothing is kept on the disk.
+
+    labeler: mu of two clips, 1.0 for the first, 0.0 for the second, 0.5 for a tie; `SyntheticLabeler` is one.
+    functions: the learner's own parts of the reward model, by the names of its arguments.
+
+        for learned in run_preference_loop(CartPoleTask(), ScriptedJudge()):
+            print(learned.progress.mean_reward)
+    """
+    config = config or task.config()
+    rng, clips, preferences = np.random.default_rng(config.seed), deque(maxlen=config.pool), []
+    reward_model = task.reward_model(config, **functions)
+    agent = task.trainer(config, reward_model, clips, rng)
+    for labels, updates in zip(config.labels, accumulate(config.updates), strict=True):
+        agent.collect()                                                     # the policy acts, clips are cut
+        for sigma1, sigma2 in select(clips, labels, reward_model, rng):     # pairs of them are compared
+            mu = labeler(sigma1, sigma2)
+            preferences.append(Preference(sigma1.without_frames(), sigma2.without_frames(), mu))
+        verdicts = Verdicts.of(preferences)
+        fit = reward_model.fit(verdicts.first, verdicts.second, verdicts.mu, verdicts.weight)   # the reward is learned
+        for progress in agent.train(until=updates):                         # and the policy learns from it
+            yield Learned(agent.network, reward_model, preferences, fit, progress)

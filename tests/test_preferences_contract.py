@@ -1,0 +1,217 @@
+"""What the preference loop promises, on every task alike: a new task joins by one line in `TASKS_SMALL`."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+import course_lib.atomic
+from course_lib.atari.donkey_kong import ClimbJudge
+from course_lib.atari.reward_ensemble import FitConfig
+from course_lib.atari.synthetic_labelers import PointsJudge
+from course_lib.atari.tasks import TASKS
+from course_lib.errors import CourseError
+from course_lib.labels import queue
+from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.algorithm import run_preference_loop
+from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
+from course_lib.preferences.cartpole import CartPoleTask, ScriptedJudge
+from course_lib.preferences.hidden_reward import RewardIsHidden
+from course_lib.preferences.loop import PreferenceLoop
+from course_lib.preferences.reward_model import Fit, RewardConfig
+from course_lib.preferences.segments import disagreement
+from course_lib.preferences.synthetic_labeler import SyntheticLabeler
+from course_lib.preferences.task import EnvironmentTask, LoopConfig
+from course_lib.rl.objectives import clipped_policy_loss
+from course_lib.rl.ppo import PPOConfig
+
+
+@dataclass(frozen=True)
+class Small:
+    """A task with settings that take a fraction of a second: rounds of 4 and 2 pairs, 1 and 2 updates."""
+
+    task: EnvironmentTask
+    config: LoopConfig
+    labeler: Callable[[], SyntheticLabeler]
+
+
+PPO_SMALL = PPOConfig(num_steps=24, epochs=1, minibatch_size=64)
+
+
+def small_atari(name: str, labeler: Callable[[], SyntheticLabeler]) -> Small:
+    task = replace(TASKS[name], num_envs=1)
+    return Small(task, task.config(total_steps=3 * 24, labels=6, first_labels=4, labels_a_round=2, updates_a_round=1,
+                                   reward=FitConfig(members=2, first_steps=3, steps=2), ppo=PPO_SMALL, rollouts=1,
+                                   clip_steps=4, pool=40, save_every=2, seed=3), labeler)
+
+
+TASKS_SMALL = {
+    "cartpole": Small(CartPoleTask(num_envs=4, width=24), LoopConfig(
+        labels=(4, 2), updates=(1, 2), clip_steps=4, pool=30, save_every=2, seed=3, ppo=PPO_SMALL,
+        reward=RewardConfig(members=2, hidden=8, fit_steps=4)), ScriptedJudge),
+    **{name: small_atari(name, PointsJudge) for name in ("pong frames", "pong objects", "pong cells")},
+    "donkey kong objects": small_atari("donkey kong objects", ClimbJudge),
+}
+
+
+@pytest.fixture(params=TASKS_SMALL)
+def small(request) -> Small:
+    return TASKS_SMALL[request.param]
+
+
+def make(small: Small, folder: Path, **options) -> PreferenceLoop:
+    store = PreferenceStore(folder / "labels.sqlite")
+    return PreferenceLoop(small.task, store, folder / "run", "contract", small.config, **options)
+
+
+def step(loop: PreferenceLoop, small: Small) -> None:
+    """Take the step that is due; the synthetic labeler answers."""
+    if loop.stage == "label":
+        labeler = loop.labeler(small.labeler())
+        labeler.answer_scripted()
+        loop.label(labeler.require())
+    elif loop.stage == "train":
+        list(loop.train())
+    else:
+        getattr(loop, loop.stage)()
+
+
+def finish(loop: PreferenceLoop, small: Small) -> PreferenceLoop:
+    while loop.stage != "finished":
+        step(loop, small)
+    return loop
+
+
+def weights(*networks: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten().float() for network in networks for p in network.parameters()])
+
+
+def outcome(loop: PreferenceLoop) -> list[torch.Tensor]:
+    """All that two equal runs share, to the last digit."""
+    return [weights(loop.network, loop.ensemble), loop.verdicts.first, loop.verdicts.mu,
+            torch.tensor([fit.loss for fit in loop.fits]), torch.tensor([p.mean_reward for p in loop.trainer.history])]
+
+
+def test_killed_at_each_write_it_goes_on_and_ends_the_same(tmp_path, small, monkeypatch):
+    """The disk as a kill would leave it, before and after each file is swapped in: from each a new loop goes on."""
+    rename, left = os.replace, []
+
+    def keep() -> None:
+        copy = tmp_path / f"killed-{len(left)}"
+        shutil.copytree(tmp_path / "whole", copy)
+        left.append(copy)
+
+    def watched(source: object, target: object) -> None:
+        if not left:
+            keep()                                          # before the very first; later ones are as after the last
+        rename(source, target)
+        keep()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(course_lib.atomic.os, "replace", watched)
+        whole = finish(make(small, tmp_path / "whole"), small)
+    # one file at each of 8 steps and once within training, and the trainer's: games that cannot be copied have it only
+    # when the agent has learned, twice and within training
+    assert len(left) == 1 + 9 + (9 if hasattr(whole.trainer.envs, "state_dict") else 3)
+    for folder in left:
+        again = outcome(finish(make(small, folder), small))
+        assert all(map(torch.equal, again, outcome(whole))), folder.name
+        shutil.rmtree(folder)
+
+
+def test_weights_reach_the_fit(tmp_path, small):
+    """How sure a person was is stored as a weight, and the reward model that is fitted depends on it."""
+    fitted = []
+    for confidence in (None, 9):
+        loop = make(small, tmp_path / str(confidence))
+        loop.collect()
+        questions = sorted(loop.asked)
+        for number, question in enumerate(questions):
+            loop.store.answer(question, "left" if number % 2 else "right", labeler="ann",
+                              confidence=confidence and (9 if number % 2 else 4))
+        loop.label(loop.store.preferences("contract"))
+        seen = []
+
+        def noted(r1, r2, mu, error_rate, *, weight, seen=seen):
+            seen.append(weight)
+            return bradley_terry_loss(r1, r2, mu, error_rate, weight=weight)
+
+        loop.ensemble.loss = noted
+        loop.fit()
+        assert all(w is not None for w in seen)
+        fitted.append((loop.verdicts.weight, weights(loop.ensemble)))
+    (even, one), (uneven, other) = fitted
+    assert (even == 1).all() and uneven.unique().numel() == 2
+    assert not torch.equal(one, other)
+
+
+def test_two_notebooks_serve_different_pairs_and_one_of_them_may_go_on(tmp_path, small):
+    one = make(small, tmp_path)
+    one.collect()
+    two = make(small, tmp_path)
+    desks = [loop.labeler(small.labeler()).desk for loop in (one, two)]
+    parent = psutil.Process(os.getppid())                   # another living process of this machine
+    desks[1].session = f"{queue.session_name().split(':')[0]}:{parent.pid}:{parent.create_time():.0f}"
+    served = [{question.question_id for question in desk.next(2)} for desk in desks]
+    assert len(served[0]) == len(served[1]) == 2 and not served[0] & served[1]
+    step(two, small)
+    with pytest.raises(CourseError, match="Another notebook has taken the run .* further"):
+        step(one, small)
+    assert make(small, tmp_path).stage == "fit"
+
+
+def test_a_mixed_run_is_refused_with_the_way_out_named(tmp_path, small):
+    loop = make(small, tmp_path)
+    loop.collect()
+    first, *others = sorted(loop.asked)
+    loop.store.answer(first, "left", labeler="ann")
+    for question in others:
+        loop.store.answer(question, "left", labeler="scripted", source="scripted")
+    preferences = loop.store.preferences("contract")
+    with pytest.raises(CourseError, match=r"mix 1 .* 3 .*another run .*mixed=True"):
+        loop.label(preferences)
+    assert loop.stage == "label" and loop.label(preferences, mixed=True) == 4 and loop.source == "mixed"
+
+
+def test_no_pair_is_asked_about_twice(tmp_path, small):
+    """Not even where only two clips more than needed are at hand, and not in a later round."""
+    few = replace(small, config=replace(small.config, pool=6))
+    loop = finish(make(few, tmp_path), few)
+    keys = loop.store.connection.execute("SELECT question_key FROM questions WHERE repeat_of IS NULL").fetchall()
+    assert len(loop.asked) == 6 == len({key[0] for key in keys})
+
+
+def test_the_true_reward_raises_when_read(tmp_path, small):
+    envs = make(small, tmp_path).trainer.envs
+    envs.reset(seed=0)
+    reward = envs.step(envs.action_space.sample())[1]
+    with pytest.raises(RewardIsHidden):
+        reward.sum()
+
+
+def test_the_learners_own_functions_enter_by_the_constructor(tmp_path, small):
+    called = dict.fromkeys(("select", "loss", "segment_return", "boundary", "policy_loss"), 0)
+
+    def noting(name: str, function: Callable) -> Callable:
+        def call(*arguments, **options):
+            called[name] += 1
+            return function(*arguments, **options)
+
+        return call
+
+    own = {"select": disagreement(), "loss": bradley_terry_loss, "segment_return": segment_return,
+           "boundary": lambda rollout: torch.zeros_like(rollout.ended), "policy_loss": clipped_policy_loss}
+    loop = finish(make(small, tmp_path, **{name: noting(name, f) for name, f in own.items()}), small)
+    assert all(called.values()), called
+    assert all(isinstance(fit, Fit) for fit in loop.fits)
+
+
+def test_the_algorithm_on_one_page_takes_the_same_steps(small):
+    *_, learned = run_preference_loop(small.task, small.labeler(), small.config)
+    assert learned.progress.update == 3 and len(learned.preferences) == 6 and learned.fit.pairs == 6
+    assert not torch.equal(weights(learned.network), weights(small.task.network(3)))
