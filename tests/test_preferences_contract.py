@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from labelling import rows
 
 import course_lib.atomic
 from course_lib.atari.donkey_kong import ClimbJudge
@@ -182,7 +183,7 @@ def test_no_pair_is_asked_about_twice(tmp_path, small):
     """Not even where only two clips more than needed are at hand, and not in a later round."""
     few = replace(small, config=replace(small.config, pool=6))
     loop = finish(make(few, tmp_path), few)
-    keys = loop.store.connection.execute("SELECT question_key FROM questions WHERE repeat_of IS NULL").fetchall()
+    keys = rows(loop.store, "SELECT question_key FROM questions WHERE repeat_of IS NULL")
     assert len(loop.asked) == 6 == len({key[0] for key in keys})
 
 

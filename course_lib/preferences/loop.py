@@ -193,9 +193,7 @@ class PreferenceLoop:
     @property
     def answered(self) -> int:
         """How many of the pairs asked about have an answer, skips included."""
-        rows = self.store.connection.execute(
-            "SELECT DISTINCT question_id FROM live_labels WHERE run = ? AND repeat_of IS NULL", (self.run,))
-        return len(self.asked.keys() & {row[0] for row in rows})
+        return len(self.asked.keys() & self.store.answered_questions(self.run))
 
     @property
     def source(self) -> str:
