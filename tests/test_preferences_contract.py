@@ -55,7 +55,7 @@ TASKS_SMALL = {
     "cartpole": Small(CartPoleTask(num_envs=4, width=24), LoopConfig(
         labels=(4, 2), updates=(1, 2), clip_steps=4, pool=30, save_every=2, seed=3, ppo=PPO_SMALL,
         reward=RewardConfig(members=2, hidden=8, fit_steps=4)), ScriptedJudge),
-    **{name: small_atari(name, PointsJudge) for name in ("pong frames", "pong objects", "pong cells")},
+    **{name: small_atari(name, PointsJudge) for name in ("pong frames", "pong objects")},
     "donkey kong objects": small_atari("donkey kong objects", ClimbJudge),
 }
 
@@ -119,9 +119,14 @@ def test_killed_at_each_write_it_goes_on_and_ends_the_same(tmp_path, small, monk
     # one file at each of 8 steps and once within training, and the trainer's: games that cannot be copied have it only
     # when the agent has learned, twice and within training
     assert len(left) == 1 + 9 + (9 if hasattr(whole.trainer.envs, "state_dict") else 3)
+    before = None
     for folder in left:
-        again = outcome(finish(make(small, folder), small))
-        assert all(map(torch.equal, again, outcome(whole))), folder.name
+        state = folder / "run" / "loop.pt"
+        now = state.read_bytes() if state.exists() else None
+        loop = make(small, folder)
+        if now is None or now != before:                    # else killed between two files: the same state, taken up
+            assert all(map(torch.equal, outcome(finish(loop, small)), outcome(whole))), folder.name
+        before = now
         shutil.rmtree(folder)
 
 
