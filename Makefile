@@ -14,7 +14,7 @@ help:
 	@echo "                 make lab TORCH_INDEX=URL takes torch from another index (the small CPU build on Linux)"
 	@echo "make setup       set up only"
 	@echo "make test        set up if needed, then the whole suite: under 25 minutes"
-	@echo "make test-all    the suite and the slow proofs: under 75 minutes"
+	@echo "make test-all    the suite, the slow proofs, and every claim on other processors: under 75 minutes"
 	@echo "make build       for authors: lessons/ into notebooks/, exercises/ and solutions/"
 
 lab: setup

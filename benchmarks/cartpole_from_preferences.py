@@ -1,11 +1,12 @@
 """CartPole from a synthetic labeler's preferences, seed by seed; see JOBS for what each job is.
 
-    python benchmarks/cartpole_from_preferences.py 60-labels --seeds 0-19
+    python benchmarks/cartpole_from_preferences.py 60-labels --seeds 1000-1019
     python benchmarks/cartpole_from_preferences.py --table
 
 The judge sees what a clip shows and nothing else: more upright is better, nearer the centre is better, a fall is
 worst, and clips that differ by less than 0.5 marks are a tie (course_lib/preferences/cartpole.py). Every run has
-a length fixed beforehand; the true return is looked at when it is over. One JSON line a seed goes to
+a length fixed beforehand; the true return is looked at when it is over. Settings were chosen on seeds below 200; the
+seeds from 1000 on were run once, when all was settled. One JSON line a seed goes to
 benchmarks/results/cartpole_from_preferences_<job>.jsonl. Seeds that have a line are skipped, so that a stopped run
 goes on where it was. CPU-seconds are those of the whole loop in one process, one thread: acting, cutting and drawing
 clips, the store, fitting, learning, saving. Importing the libraries before and playing the 20 fresh episodes afterwards
@@ -26,7 +27,7 @@ from course_lib.preferences.cartpole import TIE_BELOW, CartPoleTask, ScriptedJud
 from course_lib.preferences.loop import LoopConfig, PreferenceLoop
 from course_lib.preferences.segments import PairSelection, contrast, disagreement, random_pairs
 
-RETURN, DISTANCE, CPU_SECONDS = 490.0, 0.5, 15.0        # the goal: at least, below, at most
+RETURN, DISTANCE = 490.0, 0.5                           # the goal: at least, below (m)
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,20 @@ class Job:
     config: LoopConfig = field(default_factory=LoopConfig)
     select: PairSelection = random_pairs
     wrong: float = 0.0                                  # share of verdicts at random
-    cpu_limit: float = CPU_SECONDS
 
-    def reached(self, line: dict) -> bool:
-        """Whether a seed met the goal."""
-        return line["true_return"] >= RETURN and line["mean_distance"] < DISTANCE and line["cpu_s"] <= self.cpu_limit
+
+def reached(line: dict) -> bool:
+    """Whether a seed met the goal."""
+    return line["true_return"] >= RETURN and line["mean_distance"] < DISTANCE
 
 
 JOBS = {
     "60-labels": Job("60 labels, random pairs"),
-    "120-labels-noise": Job("120 labels, 10% at random", LoopConfig(labels=(40, 40, 40)), wrong=0.1,
-                            cpu_limit=float("inf")),
+    "40-labels": Job("40 labels, random pairs", LoopConfig(labels=(14, 13, 13))),
     "60-labels-noise": Job("60 labels, 10% at random", wrong=0.1),
     "disagreement": Job("60 labels, pairs that the models dispute", select=disagreement()),
     "contrast": Job("60 labels, a fall beside none", select=contrast(falls)),
     "all-at-once": Job("60 labels before any training", LoopConfig(labels=(60,), updates=(84,))),
-    "early-rounds": Job("60 labels, rounds at updates 0, 5, 10", LoopConfig(updates=(5, 5, 74))),
 }
 
 
@@ -91,19 +90,19 @@ def table() -> None:
     for name, job in JOBS.items():
         rows = lines(f"cartpole_from_preferences_{name}")
         if rows:
-            good = [row for row in rows if job.reached(row)]
+            good = [row for row in rows if reached(row)]
             cpu = sorted(row["cpu_s"] for row in rows)
             print(f"{name:17} {job.says:42} {len(good)} of {len(rows)} seeds; ties {sum(r['ties'] for r in rows)} of "
                   f"{sum(r['labels'] for r in rows)}; CPU-s median {cpu[len(cpu) // 2]}, most {cpu[-1]}; missed: "
                   + (", ".join(f"seed {r['seed']} ({r['true_return']:.0f}, {r['mean_distance']:.2f} m)"
-                               for r in rows if not job.reached(r)) or "none"))
+                               for r in rows if not reached(r)) or "none"))
 
 
 def main() -> None:
     """Measure the seeds that have no line yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("job", choices=JOBS, nargs="?")
-    parser.add_argument("--seeds", default="0-19", help="one number or a range: 3 or 0-19")
+    parser.add_argument("--seeds", default="1000-1019", help="one number or a range: 3 or 0-19")
     parser.add_argument("--table", action="store_true", help="print what has been measured")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -118,7 +117,7 @@ def main() -> None:
             line = measure(arguments.job, seed)
             append(name, line)
             shown = ("seed", "labels", "ties", "rounds", "cpu_s", "true_return", "mean_distance")
-            print({key: line[key] for key in shown} | {"reached": JOBS[arguments.job].reached(line)}, flush=True)
+            print({key: line[key] for key in shown} | {"reached": reached(line)}, flush=True)
     table()
 
 

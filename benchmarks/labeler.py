@@ -98,11 +98,12 @@ def fill(path: Path, clips: Iterator[np.ndarray], pairs: int) -> dict:
         for number in range(pairs + 50):
             store.add_pair(*(store.add_clip(next(clips), serial=f"{number} {side}") for side in "ab"),
                            run="clips" if number < pairs else "warm")
-    sizes = [row[0] for row in store.connection.execute("SELECT LENGTH(media) FROM items")]
+    questions = [*store.questions_of("clips"), *store.questions_of("warm")]
+    sizes = [len(item.media) for question_id in questions for item in store.question(question_id).shown]
     times = []
-    for row in store.connection.execute("SELECT question_id FROM questions WHERE run = 'warm'").fetchall():
+    for question_id in store.questions_of("warm"):
         start = time.perf_counter()
-        store.answer(row[0], "left", labeler="benchmark")
+        store.answer(question_id, "left", labeler="benchmark")
         times.append(1000 * (time.perf_counter() - start))
     store.close()
     return {"bytes_per_pair": round(2 * statistics.mean(sizes)),

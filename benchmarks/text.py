@@ -62,7 +62,7 @@ def train_speed(seed: int) -> dict:
     dropout, with and without 16-bit autocast. The ratio is ours, as the recipe trains, to the faster of the two.
     """
     config, training = CHAR_RECIPE.model, CHAR_RECIPE.training
-    rows, length = training.rows, training.length
+    rows, length = training.batch_size, training.length
     generator = torch.Generator().manual_seed(seed)
     stream = TokenStream.of(short_texts("train"), CHAR_RECIPE.tokenizer())
     ours, plain, fused, theirs = GPT(config), GPT(config), GPT(config, _fused_attention), peer(GPT(config))

@@ -106,7 +106,7 @@ def small(labels: int, draw: int, from_lm: bool) -> dict:
     fit_reward_model(model, tokenizer.encode_batch([text.text for text in train]), tokenizer.eos,
                      sample_comparisons(train, labels, seed=1000 + draw), config)
     rewards = model.rewards([text.text for text in tests], tokenizer)
-    return {"labels": labels, "draw": draw, "from_lm": from_lm, "epochs": config.epochs, "lr": config.lr,
+    return {"labels": labels, "draw": draw, "from_lm": from_lm, "epochs": config.epochs, "lr": config.learning_rate,
             "test_accuracy": pair_accuracy(rewards, pairs)}
 
 

@@ -33,7 +33,7 @@ from course_lib.lm.evaluation import Look, looks_along
 from course_lib.lm.generate import TextReward, sample_completions
 from course_lib.lm.gpt import GPT
 from course_lib.lm.metrics import distinct_n
-from course_lib.lm.ppo import ScaledReward, TokenPPO, value_network_for
+from course_lib.lm.ppo import TokenPPO, value_network_for
 from course_lib.lm.pretrain import bfloat16_is_quick
 from course_lib.lm.recipes import (
     PAID,
@@ -44,13 +44,13 @@ from course_lib.lm.recipes import (
     RLOO_RECIPE,
     VADER_RECIPE,
 )
-from course_lib.lm.reward_model import RewardModel, fit_reward_model
+from course_lib.lm.reward_model import RewardModel, ScaledReward, fit_reward_model
 from course_lib.lm.rewards import from_language_model, load_gold, load_proxy, new_reward_model, proxy_texts
-from course_lib.lm.rloo import RLOO, best_of_n
+from course_lib.lm.rloo import RLOO, RLOOConfig, best_of_n
 from course_lib.lm.sentiment import sentiment
 from course_lib.lm.sft import SFT, load_sft
 from course_lib.lm.shipped import folder, save_gpt
-from course_lib.lm.text_training import TextTraining, TextTrainingConfig
+from course_lib.lm.text_training import TextTrainingConfig
 from course_lib.lm.tokenizers import Tokenizer
 from course_lib.preferences.human_ratings import sample_comparisons
 
@@ -96,7 +96,7 @@ def start() -> tuple[GPT, GPT, Tokenizer, Tensor, Tensor]:
     return copy.deepcopy(shipped.model), shipped.model, shipped.tokenizer, train.tokens, unseen.evenly_spaced(512)
 
 
-def make(job: Job, seed: int) -> tuple[TextTraining, TextReward, Tensor]:
+def make(job: Job, seed: int) -> tuple[TokenPPO | RLOO, TextReward, Tensor]:
     """(the run, the scaled proxy, prompts to look at)."""
     policy, reference, tokenizer, prompts, unseen = start()
     config = replace(job.config, seed=seed, bfloat16=bfloat16_is_quick(), **job.changes)
@@ -106,7 +106,7 @@ def make(job: Job, seed: int) -> tuple[TextTraining, TextReward, Tensor]:
     reward_model = poor_proxy(tokenizer) if job.few else load_proxy()[0]
     proxy = ScaledReward.on(lambda some: reward_model.rewards(some, tokenizer), texts)
     reward = proxy if job.proxy else sentiment
-    if type(config) is TextTrainingConfig:
+    if isinstance(config, RLOOConfig):
         return RLOO(policy, reference, prompts, reward, tokenizer, config), proxy, unseen
     values = value_network_for(reward, reward_model, texts, tokenizer) if job.value_start \
         else RewardModel(copy.deepcopy(reference), seed)

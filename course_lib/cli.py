@@ -29,8 +29,8 @@ COMMANDS = {
     "labels": Command("course_lib.labels.commands", "your labels: stats, export, import, merge, check, answer"),
     "update": Command("course_lib.workspace", "bring new and changed lessons into my_work, beside your own"),
     "reset": Command("course_lib.workspace", "put one exercise back as it was, keeping a copy of yours"),
-    "build": Command("course_lib.authoring.build", "for authors: lessons/ into notebooks/, exercises/, solutions/"),
-    "answers": Command("course_lib.authoring.answers", "for authors: right and wrong answers against every check"),
+    "build": Command("course_lib.authoring.commands", "for authors: lessons/ into notebooks/, exercises/, solutions/"),
+    "answers": Command("course_lib.authoring.commands", "for authors: right and wrong answers against every check"),
 }
 
 

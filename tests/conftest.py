@@ -1,7 +1,9 @@
-"""Shared by all tests: a throw-away my_work, one thread per process, and a browser where there is one."""
+"""Shared by all tests: a throw-away my_work, one thread per process, interrupts, a browser where there is one."""
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,29 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:       # a shell that runs the suite with `&` makes it deaf, and
+    signal.signal(signal.SIGINT, signal.default_int_handler)        # with it every process that a test interrupts
 if "COURSE_WORK" not in os.environ:
     throw_away = tempfile.TemporaryDirectory(prefix="course-work-")      # removed when the process ends
     os.environ["COURSE_WORK"] = throw_away.name
+
+
+def seed_torch(item: pytest.Item) -> None:
+    """Give torch the seed that pytest-randomly gives Python's and numpy's generators, so that a seed repeats a run."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(item.config.getoption("randomly_seed", 0))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before the test's fixtures."""
+    seed_torch(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Before the test itself, whether it is the first to need a fixture of its module or not."""
+    seed_torch(item)
 
 
 def skip_unless_ci(sentence: str) -> None:
@@ -38,6 +60,14 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return engine_lesson.use(tmp_path, monkeypatch)
 
 
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with two small assets, an empty cache, and a pip that finds nothing else (see wheel_shop.py)."""
+    import wheel_shop
+
+    return wheel_shop.use(tmp_path, monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium or Chrome. Without one the test is skipped; where CI=true it fails."""
@@ -54,12 +84,14 @@ def browser_context(chromium: str) -> Iterator[Any]:
     """A playwright context in headless Chromium, with a profile of its own that is thrown away."""
     from browser import FLAGS, VIEWPORT
     from playwright.sync_api import sync_playwright
+    from waiting import LONG_ENOUGH
 
     profile = Path(tempfile.mkdtemp(prefix="chromium-"))
     try:
         with sync_playwright() as playwright:
             context = playwright.chromium.launch_persistent_context(
                 profile, executable_path=chromium, headless=True, args=list(FLAGS), viewport=VIEWPORT)
+            context.set_default_timeout(1000 * LONG_ENOUGH)
             yield context
             context.close()
     finally:

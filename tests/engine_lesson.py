@@ -1,4 +1,4 @@
-"""Lesson 99, for the tests of the check engine: where its cases are, right and wrong functions, other processes."""
+"""Lesson 99, for the tests of the check engine: where its checks are, right and wrong functions, other processes."""
 
 import os
 import subprocess
@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import LONG_ENOUGH
 
-import course_lib.exercises.cases as cases
-from course_lib.exercises import expect, hints
+from course_lib.exercises import expect, hints, lesson_checks
 
 ROOT = Path(__file__).resolve().parent.parent
-CASES = Path(__file__).resolve().parent / "fixtures" / "cases"
+LESSONS = Path(__file__).resolve().parent / "fixtures" / "lessons"
 
 PREAMBLE = f"""
-import course_lib.exercises.cases as cases
-cases.__path__.append({str(CASES)!r})
+from pathlib import Path
+from course_lib.exercises import lesson_checks
+lesson_checks.further_folders.append(Path({str(LESSONS)!r}))
 from course_lib import board, budget, check, expect, hint, mine
 import torch
 """
@@ -28,7 +29,7 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COURSE_WORK", str(folder))
     for name in ("COURSE_STRICT", "COURSE_BUDGET", "JPY_SESSION_NAME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(cases, "__path__", [*cases.__path__, str(CASES)])
+    monkeypatch.setattr(lesson_checks, "further_folders", [LESSONS])
     monkeypatch.setattr(hints, "_failures", {})
     monkeypatch.setattr(hints, "_opened", {})
     monkeypatch.setattr(expect, "_since", 0.0)
@@ -39,8 +40,8 @@ def python(code: str, folder: Path, **environment: str) -> subprocess.CompletedP
     """Run `PREAMBLE` and `code`, from a file so that sources can be found, in a Python process of its own."""
     script = folder.parent / f"script_{len(list(folder.parent.glob('script_*')))}.py"
     script.write_text(PREAMBLE + code, encoding="utf-8")
-    return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, env=settings(
-        folder, **environment))
+    return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=LONG_ENOUGH,
+                          env=settings(folder, **environment))
 
 
 def settings(folder: Path, **environment: str) -> dict[str, str]:

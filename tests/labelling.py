@@ -1,6 +1,10 @@
 """Shared by the labelling tests: small clips, filled stores, clips that carry their own number."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -41,6 +45,43 @@ def text_store(path: Path, pairs: int, run: str = "texts", prompt: str = "") -> 
             store.add_pair(*[store.add_text(f"text {number}") for number in (2 * pair, 2 * pair + 1)], run=run,
                            prompt=prompt)
     return store
+
+
+@contextmanager
+def raw(store: PreferenceStore) -> Iterator[sqlite3.Connection]:
+    """A connection of our own to the label file, past the store: what it writes is written at once."""
+    with closing(sqlite3.connect(store.path, timeout=10, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
+
+
+def rows(store: PreferenceStore, statement: str, *values: object) -> list[sqlite3.Row]:
+    """What this SQL finds in the label file, or does to it, past the store."""
+    with raw(store) as connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def into_one_file(store: PreferenceStore) -> None:
+    """Write what is still in the write-ahead log into the label file, so that a test may damage or compare it."""
+    rows(store, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def full_disk(store: PreferenceStore) -> Iterator[None]:
+    """The disk is full for this thread: the label file cannot grow by a page."""
+    connect = sqlite3.connect
+
+    def without_room(*given: object, **options: object) -> sqlite3.Connection:
+        connection = connect(*given, **options)
+        connection.execute("PRAGMA max_page_count = 1")         # SQLite takes the present size: no page more
+        return connection
+
+    store.close()
+    try:
+        with mock.patch("sqlite3.connect", without_room):
+            yield
+    finally:
+        store.close()
 
 
 def side_of(store: PreferenceStore, question_id: int, text: str) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import course_lib.exercises.cases as cases
 from course_lib.cli import main
 
 SLUG = "91_mini"
@@ -38,12 +37,7 @@ EXERCISES = '''# %% [markdown]
 # **Goals:** add. **Minutes:** 5 minutes. **Builds on:** the lesson.
 
 # %%
-import os
-
-import course_lib.exercises.cases as cases
 from course_lib import check
-
-cases.__path__.append(os.environ["MINI_CASES"])
 
 # %% [markdown]
 # {{exercise 91.1}}
@@ -80,7 +74,7 @@ check("91.2", double)
 # You learned to add and to double. What failed: nothing. Further reading: Euclid, *Elements*.
 '''
 
-CASES = '''"""Cases of the mini lesson."""
+CHECKS = '''"""Checks of the mini lesson."""
 
 from course_lib.exercises import Fail, exercise
 
@@ -115,12 +109,11 @@ class MiniCourse:
         self.work = self.root / "my_work"
         self.lesson = self.root / "lessons" / SLUG / "lesson.py"
         self.exercises = self.root / "lessons" / SLUG / "exercises.py"
+        self.checks = self.root / "lessons" / SLUG / "checks.py"
         self.lesson.parent.mkdir(parents=True)
         self.lesson.write_text(LESSON)
         self.exercises.write_text(EXERCISES)
-        self.cases = folder / "cases"
-        self.cases.mkdir()
-        (self.cases / "lesson_91.py").write_text(CASES)
+        self.checks.write_text(CHECKS)
 
     def __call__(self, *words: str) -> int:
         """`course WORDS`; the exit code."""
@@ -142,13 +135,10 @@ class MiniCourse:
 
 
 def use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> MiniCourse:
-    """A `MiniCourse` that the environment variables point to; its file of cases is found by the engine."""
+    """A `MiniCourse` that the environment variables point to"""
     course = MiniCourse(folder)
     for name, value in (("ROOT", course.root), ("WORK", course.work), ("CACHE", folder / "cache")):
         monkeypatch.setenv(f"COURSE_{name}", str(value))
-    monkeypatch.setenv("MINI_CASES", str(course.cases))
-    monkeypatch.setattr(cases, "__path__", [*cases.__path__, str(course.cases)])
-    monkeypatch.delitem(sys.modules, "course_lib.exercises.cases.lesson_91", raising=False)
     return course
 
 

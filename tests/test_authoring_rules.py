@@ -43,20 +43,20 @@ def test_rules_for_a_lesson(mini, capsys, old, new, line, says):
 
 
 @pytest.mark.parametrize(("old", "new", "line", "says"), [
-    ("both\n    # END SOLUTION", "both", 22, "BEGIN SOLUTION without an END"),
-    ("    # BEGIN SOLUTION\n    the", "    the", 24, "END SOLUTION without a BEGIN"),
-    ('# %% tags=["exercise:91.1"]', "# %%", 22, 'a solution in a cell without the tag "exercise:NN.N"'),
+    ("both\n    # END SOLUTION", "both", 17, "BEGIN SOLUTION without an END"),
+    ("    # BEGIN SOLUTION\n    the", "    the", 19, "END SOLUTION without a BEGIN"),
+    ('# %% tags=["exercise:91.1"]', "# %%", 17, 'a solution in a cell without the tag "exercise:NN.N"'),
     ('# %% tags=["exercise:91.1"]', "# %%", 0, '91.1 needs a code cell with the tag "exercise:91.1"'),
-    ('# %% tags=["check:91.1"]', "# %%", 27, 'a cell that calls check(...) needs the tag "check:NN.N"'),
+    ('# %% tags=["check:91.1"]', "# %%", 22, 'a cell that calls check(...) needs the tag "check:NN.N"'),
     ('# %% tags=["check:91.1"]', "# %%", 0, '91.1 needs one code cell with the tag "check:91.1"'),
-    ('check("91.1", add_seven)', 'check("91.2", add_seven)', 27, 'holds one call of check("91.1", ...)'),
+    ('check("91.1", add_seven)', 'check("91.2", add_seven)', 22, 'holds one call of check("91.1", ...)'),
     ("# {{exercise 91.2}}\n", "# ### Twice\n", 0, "91.2 needs one heading"),
     ("# {{exercise 91.2}}\n", "# {{exercise 91.1}}\n", 0, "91.1 needs one heading"),
-    ("exercise:91.2", "exercise:91.3", 36, "91.3 is not registered in course_lib/exercises/cases/lesson_91.py"),
+    ("exercise:91.2", "exercise:91.3", 31, "91.3 is not registered in lessons/91_mini/checks.py"),
     ("def double(x)", "def twice(x)", 0, "no cell tagged exercise:91.2 defines double"),
-    ("# Add seven.", "# Write `the_sum_of_both = x + 7`.", 23, "also stands in the cell at line 14"),
-    ("import os\n", "import os\nthe_sum_of_both  =  x + 7\n", 24, "also stands in the cell at line 6"),
-    ("# Add seven.", "# The sum is worth one point, and only the solution says so.", 31, "in the cell at line 14"),
+    ("# Add seven.", "# Write `the_sum_of_both = x + 7`.", 18, "also stands in the cell at line 9"),
+    ("import check\n", "import check\nthe_sum_of_both  =  x + 7\n", 19, "also stands in the cell at line 6"),
+    ("# Add seven.", "# The sum is worth one point, and only the solution says so.", 26, "in the cell at line 9"),
 ])
 def test_rules_for_exercises(mini, capsys, old, new, line, says):
     mini.edit(mini.exercises, old, new)

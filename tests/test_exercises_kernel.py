@@ -1,12 +1,12 @@
 """The engine in a real IPython kernel: cards as HTML, cells as sources, the watchdog, the clock of `expect`."""
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
 from engine_lesson import PREAMBLE, settings
 from jupyter_client.manager import start_new_kernel
+from waiting import LONG_ENOUGH, until
 
 
 class Cells:
@@ -23,7 +23,7 @@ class Cells:
             if message["msg_type"] in ("stream", "display_data", "execute_result", "error"):
                 outputs.append({"kind": message["msg_type"], **message["content"]})
 
-        self._client.execute_interactive(code, output_hook=keep, timeout=60)
+        self._client.execute_interactive(code, output_hook=keep, timeout=LONG_ENOUGH)
         return outputs
 
     def text(self, code: str) -> str:
@@ -87,6 +87,7 @@ def test_a_functions_class_and_imports_are_collected_from_cells(cells, folder):
 
 
 def test_the_clock_of_expect_starts_with_the_cell(cells):
+    cells.run('expect(True, "What the first claim imports is imported")')
     cells.run("import time\nbegan = time.process_time()\nwhile time.process_time() - began < 0.6: pass")
     said = cells.text('expect(True, "Nothing was computed in this cell")')
     assert float(re.search(r"([\d.]+) CPU-seconds", said)[1]) < 0.5
@@ -94,17 +95,23 @@ def test_the_clock_of_expect_starts_with_the_cell(cells):
 
 def test_the_watchdog_speaks_in_the_notebook_while_a_call_hangs(cells):
     cells.run("""
-import time
+import threading
 from dataclasses import replace
-from course_lib.exercises import registry, timelimit
-timelimit.can_interrupt = lambda: False                 # as on Windows, or inside one long C++ operation
-short = registry.load("99.1")
-short.cases[:] = [replace(case, seconds=0.2) for case in short.cases]
+from unittest.mock import patch
+from course_lib.exercises import checking, isolation, registry
+heard, short = threading.Event(), registry.load("99.1")
+def aloud(seconds, speak, call):
+    return isolation.time_limit(seconds, lambda text: (speak(text), heard.set()), call)
 def centred(r):
-    time.sleep(0.6)
+    assert heard.wait(200)
     return r
 """)
-    outputs = cells.run('check("99.1", centred)')
+    outputs = cells.run("""
+with (patch.object(isolation, "can_interrupt", lambda: False),      # as on Windows, or inside one long C++ operation
+      patch.object(checking, "time_limit", aloud),
+      patch.object(checking, "load", lambda key: replace(short, cases=[replace(case, seconds=0.2)
+                                                                       for case in short.cases]))):
+    check("99.1", centred)""")
     streams = "".join(output.get("text", "") for output in outputs if output["kind"] == "stream")
     assert "centred([[1, 2, 6]]) has been running for more than 0.2 seconds" in streams
     assert "Kernel > Interrupt" in streams
@@ -117,11 +124,11 @@ def test_an_interrupt_from_the_menu_stops_a_check(folder, tmp_path):
     try:
         kernel = Cells(client)
         kernel.run(PREAMBLE + f"import time\ndef centred(r):\n    open({str(mark)!r}, 'w').close()\n"
-                   "    print('x')\n    time.sleep(4)\n    return r")
+                   "    print('x')\n    time.sleep(600)\n    return r")
         client.execute('check("99.1", centred)', stop_on_error=False)
-        wait_for(mark)
+        until(mark.exists)
         manager.interrupt_kernel()
-        reply = client.get_shell_msg(timeout=30)
+        reply = client.get_shell_msg(timeout=LONG_ENOUGH)
         assert (reply["content"]["status"], reply["content"]["ename"]) == ("error", "KeyboardInterrupt")
         assert kernel.text("print('output works again')") == "output works again\n"
     finally:
@@ -129,16 +136,8 @@ def test_an_interrupt_from_the_menu_stops_a_check(folder, tmp_path):
         manager.shutdown_kernel(now=True)
 
 
-def wait_for(path):
-    for _ in range(600):
-        if path.exists():
-            return
-        time.sleep(0.05)
-    raise TimeoutError(path)
-
-
 def test_strict_mode_fails_the_cell(cells):
-    cells.run("import os\nos.environ['COURSE_STRICT'] = '1'\ndef centred(r): return r")
-    outputs = cells.run('check("99.1", centred)')
+    cells.run("import os\nfrom unittest.mock import patch\ndef centred(r): return r")
+    outputs = cells.run("with patch.dict(os.environ, COURSE_STRICT='1'):\n    check('99.1', centred)")
     assert [output["kind"] for output in outputs] == ["display_data", "error"]
     assert outputs[1]["ename"] == "Fail" and "nothing was subtracted" in outputs[1]["evalue"]

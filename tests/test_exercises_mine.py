@@ -81,7 +81,7 @@ def test_helpers_imports_classes_and_constants_come_along_and_nothing_else(work)
     first = python(LEARNER + 'check("99.1", my_answer)', work)
     assert "passed" in first.stdout and "could not" not in first.stdout, first.stdout + first.stderr
     saved = (work / "answers" / "99.1.py").read_text()
-    assert "UNUSED" not in saved and "cases.__path__" not in saved and "check" not in saved.partition("\n\n")[2]
+    assert "UNUSED" not in saved and "further_folders" not in saved and "check" not in saved.partition("\n\n")[2]
     for part in ("import torch.nn.functional as F", "import functools", "class Options:", "class Base:", "SHIFT = 0",
                  'FLOOR = float("-inf")', "@functools.lru_cache", "count = lambda r", "centred = my_answer"):
         assert part in saved, part

@@ -43,7 +43,7 @@ def test_a_bad_definition_is_refused(id, change, part):
 
 def test_an_id_or_a_case_cannot_be_taken_twice(work):
     load("99.1")
-    with pytest.raises(ValueError, match="defined in course_lib.exercises.cases.lesson_99 and again in"):
+    with pytest.raises(ValueError, match="defined in course_lib.exercises.lesson_checks.lesson_99 and again in"):
         exercise("99.1", **GOOD)
     with pytest.raises(ValueError, match="two cases named"):
         load("99.1").case("gradients flow")

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 from engine_lesson import ROOT, one_mean, right, settings
+from waiting import LONG_ENOUGH
 
 from course_lib import board, check
 from course_lib.exercises import store
@@ -24,7 +25,7 @@ for i in range(250):
 
 def test_four_processes_write_a_thousand_rows_and_none_is_lost(work):
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(i)], env=settings(work), cwd=ROOT) for i in range(4)]
-    assert [writer.wait(300) for writer in writers] == [0, 0, 0, 0]
+    assert [writer.wait(LONG_ENOUGH) for writer in writers] == [0, 0, 0, 0]
     known = standings()
     assert sum(standing.attempts for standing in known.values()) == 1000
     assert {standing.points for standing in known.values()} == {0.249}
@@ -125,7 +126,7 @@ def test_several_kernels_that_find_the_damage_at_once_move_it_aside_once(work):
     store.file().write_bytes(b"not a database" * 100)
     kernels = [subprocess.Popen([sys.executable, "-c", DAMAGED], env=settings(work), cwd=ROOT, text=True,
                                 stdout=subprocess.PIPE) for _ in range(4)]
-    said = [kernel.communicate(timeout=120)[0] for kernel in kernels]
+    said = [kernel.communicate(timeout=LONG_ENOUGH)[0] for kernel in kernels]
     assert [path.name for path in work.glob("progress.corrupt*")] == ["progress.corrupt-1.sqlite"]
     assert sum("corrupt-1" in text for text in said) == 1
     assert standings()["99.1"].attempts == 4

@@ -5,10 +5,12 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from engine_lesson import right
+from waiting import LONG_ENOUGH, until
 
 from course_lib.exercises import isolation, registry
 from course_lib.exercises import report as r
@@ -59,7 +61,9 @@ def test_an_alarm_that_a_bare_except_swallows_rings_again(centred, monkeypatch):
 
 
 @pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
-def test_a_busy_machine_is_not_taken_for_an_endless_loop(centred):
+def test_a_busy_machine_is_not_taken_for_an_endless_loop(centred, monkeypatch):
+    monkeypatch.setattr(isolation, "WAITING", 1000)
+
     def waits(x):
         time.sleep(0.5)                                 # longer than the limit by the wall clock, without computing
         return right(x)
@@ -70,6 +74,8 @@ def test_a_busy_machine_is_not_taken_for_an_endless_loop(centred):
 @pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
 def test_the_watchdog_tells_a_long_operation_from_code_that_hears_the_alarm(monkeypatch):
     monkeypatch.setattr(isolation, "GRACE", 0.2)
+    monkeypatch.setattr(isolation, "time", SimpleNamespace(         # a slow clock: a main thread that the machine holds
+        monotonic=lambda: time.monotonic() / 50, thread_time=time.thread_time))         # up for 10 s is still alive
     said, big = [], torch.rand(600, 600)
     with isolation.time_limit(0.2, said.append, lambda: "f()"):
         time.sleep(0.7)                                 # hears every alarm
@@ -77,8 +83,7 @@ def test_the_watchdog_tells_a_long_operation_from_code_that_hears_the_alarm(monk
     hears, before = signal.signal, signal.getsignal(signal.SIGALRM)
     monkeypatch.setattr(signal, "signal", lambda number, handler: hears(number, signal.SIG_IGN))    # as inside C++
     with isolation.time_limit(0.2, said.append, lambda: "f()"):
-        while not said:
-            big @ big
+        until(lambda: big @ big is not None and said)
     hears(signal.SIGALRM, before)
     assert "f() has been running for more than 0.2 seconds inside one long operation" in said[0]
 
@@ -89,7 +94,7 @@ def test_what_cannot_be_stopped_is_named_by_the_watchdog(centred, monkeypatch, c
     monkeypatch.setattr(sys, "stdout", Ears(heard))
 
     def waits_for_the_watchdog(x):
-        assert heard.wait(20)
+        assert heard.wait(LONG_ENOUGH)
         return right(x)
 
     result = run(replace(centred, cases=centred.cases[:1]), waits_for_the_watchdog)
@@ -104,12 +109,12 @@ def test_in_another_thread_the_watchdog_speaks_and_the_case_runs(centred, monkey
     monkeypatch.setattr(sys, "stdout", Ears(heard))
 
     def slow(x):
-        assert heard.wait(20)
+        assert heard.wait(LONG_ENOUGH)
         return right(x)
 
     thread = threading.Thread(target=lambda: results.append(run(replace(centred, cases=centred.cases[:1]), slow)))
     thread.start()
-    thread.join(30)
+    thread.join(LONG_ENOUGH)
     assert results[0].status == "passed" and "Interrupt" in sys.stdout.text
 
 

@@ -44,7 +44,7 @@ class Notebook:
     def show(self):
         run_cell(self.page, 0)
         self.root = self.page.locator(".cl-root").last
-        self.page.locator('.cl-root[data-question]:not([data-question=""])').last.wait_for(timeout=30_000)
+        self.page.locator('.cl-root[data-question]:not([data-question=""])').last.wait_for()
         self.page.wait_for_timeout(PAUSE)
         self.root.focus()
 
@@ -75,7 +75,7 @@ def kill_kernel(notebook):
     """SIGKILL, then put away JupyterLab's message about it."""
     [kernel] = notebook.lab.kernel_pids()
     os.kill(kernel, signal.SIGKILL)
-    notebook.page.locator(".jp-Dialog button").last.click(timeout=30_000)
+    notebook.page.locator(".jp-Dialog button").last.click()
     notebook.page.wait_for_timeout(500)
 
 
@@ -138,7 +138,7 @@ def test_reload_undo_and_double_click(tmp_path, browser_page):
         browser_page.keyboard.press("Control+s")               # passes through the labeller: the notebook is saved
         browser_page.wait_for_timeout(1500)
         notebook.open()                                        # the kernel lives on; the saved widget comes back
-        browser_page.locator('.cl-root[data-question]:not([data-question=""])').wait_for(timeout=30_000)
+        browser_page.locator('.cl-root[data-question]:not([data-question=""])').wait_for()
         notebook.root = browser_page.locator(".cl-root")
         browser_page.wait_for_timeout(PAUSE)
         assert "2 / 8" in notebook.root.inner_text()
@@ -210,7 +210,7 @@ def test_a_full_disk_and_a_busy_kernel(tmp_path, browser_page):
         notebook.root.focus()
         notebook.press("ArrowLeft")
         banner = notebook.root.locator(".cl-banner")
-        banner.wait_for(timeout=5000)
+        banner.wait_for()
         assert "The disk is full" in banner.inner_text() and "1 answer waits safely" in banner.inner_text()
         run_cell(browser_page, 2)
         browser_page.wait_for_timeout(1000)
@@ -235,10 +235,10 @@ def test_plain_buttons_in_jupyterlab(tmp_path, browser_page):
         wait_for_notebook(browser_page)
         run_cell(browser_page, 0)
         for name in ("Left is better", "Equally good", "Skip"):
-            browser_page.get_by_role("button", name=name).click(timeout=20_000)
+            browser_page.get_by_role("button", name=name).click()
             browser_page.wait_for_timeout(600)
         assert [choice for _, choice in labels(tmp_path, "clips")] == ["left", "equal", "skip"]
-        browser_page.get_by_text("Done. Run the next cell.").wait_for(timeout=5000)
+        browser_page.get_by_text("Done. Run the next cell.").wait_for()
 
 
 @pytest.mark.slow

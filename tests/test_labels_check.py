@@ -4,7 +4,7 @@ import os
 import sqlite3
 
 import pytest
-from labelling import clip_store, text_store
+from labelling import clip_store, into_one_file, rows, text_store
 
 from course_lib.errors import CourseError
 from course_lib.labels.check import check
@@ -15,9 +15,9 @@ from course_lib.labels.store import PreferenceStore
 def store(tmp_path):
     """Twelve pairs of clips, all answered; the file is closed, its log written back."""
     store = clip_store(tmp_path / "labels.sqlite", 12)
-    for row in store.connection.execute("SELECT question_id FROM questions").fetchall():
-        store.answer(row[0], "left", labeler="ann", event_id=f"e{row[0]}")
-    store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for question in store.questions_of("clips"):
+        store.answer(question, "left", labeler="ann", event_id=f"e{question}")
+    into_one_file(store)
     store.close()
     return store
 
@@ -37,7 +37,7 @@ def faults(path, **options):
     return [finding.fault for finding in check(path, **options) if not finding.fault.startswith("the trigger")]
 
 
-def rows(path, table):
+def count(path, table):
     return sqlite3.connect(path).execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
 
 
@@ -51,7 +51,7 @@ def test_a_changed_picture_is_set_aside_with_its_pairs(store):
     assert any("content is not what was stored" in fault for fault in found)
     assert any("shows an item that is missing or damaged" in fault for fault in found)
     assert len(store.preferences("clips")) == 11
-    assert rows(store.path, "labels") == 12 and rows(store.path, "items") == 24
+    assert count(store.path, "labels") == 12 and count(store.path, "items") == 24
     assert check(store.path) == [], "found once, told once"
 
 
@@ -68,9 +68,9 @@ def test_a_changed_picture_is_set_aside_with_its_pairs(store):
 ])
 def test_damaged_rows_are_left_out_and_kept(store, statement, fault, left):
     tamper(store, statement)
-    before = rows(store.path, "labels")
+    before = count(store.path, "labels")
     assert any(fault in found for found in faults(store.path))
-    assert len(store.preferences("clips")) == left and rows(store.path, "labels") == before
+    assert len(store.preferences("clips")) == left and count(store.path, "labels") == before
 
 
 def test_missing_parts_come_back(store):
@@ -78,13 +78,13 @@ def test_missing_parts_come_back(store):
     names = " ".join(finding.fault for finding in check(store.path))
     assert "view preferences" in names and "index labels_of_pair" in names and "trigger labels_never_change" in names
     with pytest.raises(sqlite3.IntegrityError, match="never changed"):
-        PreferenceStore(store.path).connection.execute("UPDATE labels SET choice = 'skip'")
+        rows(store, "UPDATE labels SET choice = 'skip'")
 
 
 def test_a_dry_run_changes_nothing(store):
     tamper(store, "UPDATE labels SET choice = 'both' WHERE label_id = 1")
     assert any("choice is unknown" in fault for fault in faults(store.path, dry_run=True))
-    assert rows(store.path, "set_aside") == 0
+    assert count(store.path, "set_aside") == 0
     assert any("choice is unknown" in fault for fault in faults(store.path))
 
 
@@ -119,7 +119,7 @@ def test_a_torn_page_loses_only_what_was_on_it(store):
     overwrite(store.path, page_of(store.path, "items"))        # the root of the items: all pictures unreadable
     [finding, *rest] = check(store.path)
     assert "12 labels" in finding.action and kept_copies(store.path)
-    assert rows(store.path, "labels") == 12 and rows(store.path, "questions") == 12
+    assert count(store.path, "labels") == 12 and count(store.path, "questions") == 12
     assert sum("missing or damaged" in one.fault for one in rest) == 12
     assert check(store.path) == []
 
@@ -151,8 +151,8 @@ def test_damage_between_readable_rows(tmp_path):
     with store.transaction():
         for number in range(400):
             store.add_text(f"{number} " + "x" * 200)
-    store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    count, pages = rows(store.path, "items"), []
+    into_one_file(store)
+    before, pages = count(store.path, "items"), []
     store.close()
     content = store.path.read_bytes()
     for page in range(1, len(content) // 4096):
@@ -160,7 +160,7 @@ def test_damage_between_readable_rows(tmp_path):
             pages.append(page + 1)
     overwrite(store.path, pages[0])
     check(store.path)
-    assert count - 40 < rows(store.path, "items") < count
+    assert before - 40 < count(store.path, "items") < before
 
 
 def test_other_files_are_refused_untouched(tmp_path):

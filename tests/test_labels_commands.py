@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from labelling import clip_store, text_store
+from labelling import clip_store, into_one_file, rows, text_store
 
 from course_lib.cli import main
 from course_lib.labels.session import Desk
@@ -30,7 +30,7 @@ def test_answer_in_the_terminal(store, monkeypatch, capsys):
     assert (counts.left, counts.right, counts.equal, counts.skip) == (1, 0, 1, 1)
     said = capsys.readouterr().out
     assert "Which film?" in said and "--- left ---" in said and "3 of 5 answered" in said
-    row = store.connection.execute("SELECT * FROM labels ORDER BY label_id").fetchone()
+    row = rows(store, "SELECT * FROM labels ORDER BY label_id")[0]
     assert row["response_ms"] >= 0 and row["shown_at"] <= row["answered_at"] <= row["saved_at"]
 
 
@@ -63,8 +63,8 @@ def test_a_ranking_and_the_scale_in_the_terminal(store, tmp_path):
 
     lines = iter(["9", "q"])
     answer(Desk(store, "texts", "ann", 5, "?", scale=True), ask=lambda _: next(lines), tell=said.append)
-    row = store.connection.execute("SELECT choice, confidence FROM labels ORDER BY label_id DESC LIMIT 1").fetchone()
-    assert tuple(row) == ("right", 9)
+    [label] = store.labels("texts")
+    assert (label.choice, label.confidence) == ("right", 9)
 
 
 def test_texts_cannot_move_the_cursor(tmp_path):
@@ -83,9 +83,9 @@ def test_clips_are_referred_to_the_notebook(tmp_path, monkeypatch, capsys):
 
 
 def test_stats_export_import_merge_check(store, tmp_path, capsys, monkeypatch):
-    for row in store.connection.execute("SELECT question_id FROM questions").fetchall():
-        store.answer(row[0], "left", labeler="ann", response_ms=2000)
-        store.answer(row[0], "left" if row[0] % 2 else "right", labeler="bob")
+    for question in store.questions_of("texts"):
+        store.answer(question, "left", labeler="ann", response_ms=2000)
+        store.answer(question, "left" if question % 2 else "right", labeler="bob")
     assert main(["labels", "stats"]) == 0
     said = capsys.readouterr().out
     assert "ann: 5 left; 0 taken back, median 2.0 s" in said and "same verdict 60%" in said and "kappa" in said
@@ -119,7 +119,7 @@ def test_unknown_runs_and_endings_become_sentences(store, capsys):
 
 
 def test_a_damaged_file_becomes_a_sentence(store, capsys):
-    store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    into_one_file(store)
     store.close()
     store.path.write_bytes(b"not a database, not at all" * 1000)
     assert main(["labels", "stats"]) == 1 and "course labels check" in capsys.readouterr().err

@@ -5,18 +5,19 @@ import json
 
 import numpy as np
 import pytest
-from labelling import clip_store, side_of, text_store
+from labelling import clip_store, into_one_file, rows, side_of, text_store
 
 from course_lib.errors import CourseError
 from course_lib.labels import queue
-from course_lib.labels.exchange import fragment_pairs, merge, read_arrays, read_jsonl, write_arrays, write_jsonl
+from course_lib.labels.exchange import fragment_pairs, read_arrays, read_jsonl, write_arrays, write_jsonl
+from course_lib.labels.merge import merge
 from course_lib.labels.statistics import agreement, agreement_of, labeler_stats
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences.evaluation import split_by_group
 
 
 def question_ids(store):
-    return [row[0] for row in store.connection.execute("SELECT question_id FROM questions ORDER BY question_id")]
+    return [row[0] for row in rows(store, "SELECT question_id FROM questions ORDER BY question_id")]
 
 
 def prefer(store, question, text, labeler="ann", **told):
@@ -181,8 +182,9 @@ def test_merge_brings_rankings_undos_and_repeats(tmp_path):
         there.answer(question, "left", labeler="ann")
     repeat = queue.add_due_repeat(there, "texts", "ann", 0.2)
     there.answer(repeat, "right", labeler="ann")
-    there.undo("texts", "ann", event_id=there.connection.execute(
-        "SELECT event_id FROM live_labels WHERE question_id = ?", (question_ids(there)[5],)).fetchone()[0])
+    fifth = question_ids(there)[5]
+    there.undo("texts", "ann", event_id=next(
+        label.event_id for label in there.labels("texts") if label.question_id == fifth))
     here = PreferenceStore(tmp_path / "here.sqlite")
     assert merge(here, there.path).labels == 3 + 6 + 1
     assert [(p.sigma1.text, p.sigma2.text, p.mu) for p in here.preferences("texts")] == [
@@ -198,7 +200,7 @@ def test_two_people_of_one_name(tmp_path):
     merged = merge(one, other.path)
     assert (merged.labels, merged.set_aside) == (0, ["jovyan"])
     assert merge(one, other.path).set_aside == ["jovyan"] and len(one.preferences("texts")) == 1
-    kept = one.connection.execute("SELECT COUNT(*) FROM set_aside").fetchone()[0]
+    kept = len(rows(one, "SELECT * FROM set_aside"))
     assert kept == 1, "merging twice keeps it once"
     fresh = PreferenceStore(tmp_path / "fresh.sqlite")
     merge(fresh, one.path)
@@ -207,7 +209,7 @@ def test_two_people_of_one_name(tmp_path):
 
 
 def test_merge_leaves_the_other_file_alone(tmp_path, labelled):
-    labelled.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    into_one_file(labelled)
     before = labelled.path.read_bytes()
     merge(PreferenceStore(tmp_path / "here.sqlite"), labelled.path)
     assert labelled.path.read_bytes() == before

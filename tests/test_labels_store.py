@@ -12,9 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelling import clip_store, side_of, text_store
+from labelling import clip_store, raw, rows, side_of, text_store
+from waiting import LONG_ENOUGH
 
 from course_lib.errors import CourseError
+from course_lib.labels import store as store_module
+from course_lib.labels.queue import add_due_repeat
 from course_lib.labels.schema import MIGRATIONS, migrate
 from course_lib.labels.store import PreferenceStore
 
@@ -25,7 +28,7 @@ def store(tmp_path):
 
 
 def first_question(store):
-    return store.connection.execute("SELECT MIN(question_id) FROM questions").fetchone()[0]
+    return rows(store, "SELECT MIN(question_id) FROM questions")[0][0]
 
 
 def test_a_verdict_is_turned_back_to_the_items(store):
@@ -49,11 +52,10 @@ def test_a_tie_is_half_and_a_skip_is_no_verdict(store):
 
 def test_the_sides_are_drawn_at_random(tmp_path):
     store = text_store(tmp_path / "many.sqlite", 200)
-    flips = [row[0] for row in store.connection.execute("SELECT flip FROM pairs ORDER BY question_id")]
+    flips = [row[0] for row in rows(store, "SELECT flip FROM pairs ORDER BY question_id")]
     assert 60 < sum(flips) < 140                               # 200 fair coins leave this range once in 10^8 times
-    questions = store.connection.execute("SELECT question_id FROM questions ORDER BY question_id")
-    left = [int(store.question(row[0]).shown[0].text.removeprefix("text ")) for row in questions]
-    assert [number % 2 for number in left] == flips
+    left = [store.question(question).shown[0].text for question in store.questions_of("texts")]
+    assert [int(text.removeprefix("text ")) % 2 for text in left] == flips
 
 
 def test_the_first_answer_is_written_at_once(store, tmp_path):
@@ -65,7 +67,7 @@ def test_the_first_answer_is_written_at_once(store, tmp_path):
 def test_every_label_carries_its_times(store):
     before = time.time()
     store.answer(first_question(store), "left", labeler="ann", shown_at=before - 3, response_ms=2900, plays=2)
-    row = store.connection.execute("SELECT * FROM labels").fetchone()
+    [row] = rows(store, "SELECT * FROM labels")
     assert row["shown_at"] == before - 3 and before <= row["answered_at"] <= row["saved_at"] <= time.time()
     assert (row["response_ms"], row["plays"], row["source"]) == (2900, 2, "human")
 
@@ -82,14 +84,14 @@ def test_a_second_answer_is_kept_but_not_counted(store):
     store.answer(question, "left", labeler="ann", event_id="e1")
     assert store.answer(question, "right", labeler="ann", event_id="e2") == "set aside"
     assert store.answer(question, "right", labeler="ann", event_id="e2") == "duplicate"
-    assert [row["choice"] for row in store.connection.execute("SELECT choice FROM labels")] == ["left"]
-    kept = store.connection.execute("SELECT key, content FROM set_aside").fetchall()
+    assert [row["choice"] for row in rows(store, "SELECT choice FROM labels")] == ["left"]
+    kept = rows(store, "SELECT key, content FROM set_aside")
     assert [row["key"] for row in kept] == ["e2"] and '"right"' in kept[0]["content"]
 
 
 def test_an_answer_to_an_unknown_question_is_kept(store):
     assert store.answer(99_999, "left", labeler="ann", event_id="lost") == "set aside"
-    assert store.connection.execute("SELECT reason FROM set_aside").fetchone()[0] == "no such question"
+    assert rows(store, "SELECT reason FROM set_aside")[0][0] == "no such question"
 
 
 def test_each_person_has_their_own_answer(store):
@@ -108,7 +110,34 @@ def test_undo_takes_back_and_keeps_the_row(store):
     assert store.answer(question, "right", labeler="ann", event_id="e2") == "saved"
     assert store.undo("texts", "ann", undo_id="u1") == question, "the same undo again"
     assert store.counts("texts", ["ann"]).done == 1, "must not take back the new answer"
-    assert store.connection.execute("SELECT COUNT(*) FROM labels").fetchone()[0] == 2
+    assert len(rows(store, "SELECT * FROM labels")) == 2
+
+
+def test_what_may_be_asked_of_a_run(store):
+    first, second = (store.add_pair(store.add_text(f"a {round}"), store.add_text(f"b {round}"), run="r", round=round)
+                     for round in (1, 2))
+    assert store.questions_of("r") == [first, second] and store.questions_of("r", 2) == [second]
+    assert store.questions_of("texts")[0] == first_question(store) and store.questions_of("texts", 1) == []
+    store.answer(second, "skip", labeler="ann", answered_at=1.0)
+    store.answer(first, "left", labeler="bob", confidence=2, response_ms=700, answered_at=2.0, event_id="e")
+    store.answer(first, "right", labeler="ann", answered_at=3.0)
+    assert store.undo("r", "ann") == first and (store.undone("r", "ann"), store.undone("r", "bob")) == (1, 0)
+    assert store.answered_questions("r") == {first, second} and store.answered_questions("texts") == set()
+    skipped, label = store.labels("r")
+    assert (skipped.question_id, skipped.choice, skipped.labeler) == (second, "skip", "ann")
+    assert (label.event_id, label.confidence, label.response_ms, label.source) == ("e", 2, 700, "human")
+    assert label.flip == (store.question(first).shown[0].text == "b 1")
+    [row] = store.preference_rows("r")
+    assert (row["event_id"], row["pair_id"], row["mu"]) == ("e", label.pair_id, store.preferences("r")[0].mu)
+
+
+def test_answers_to_repeated_pairs_are_asked_for_by_name(store):
+    for question in store.questions_of("texts"):
+        store.answer(question, "left", labeler="ann")
+    repeat = add_due_repeat(store, "texts", "ann", 0.2)
+    store.answer(repeat, "left", labeler="ann")
+    assert repeat not in store.questions_of("texts") and repeat not in store.answered_questions("texts")
+    assert (len(store.labels("texts")), len(store.labels("texts", repeats=True))) == (6, 7)
 
 
 def test_undo_takes_back_the_latest_of_this_person(store):
@@ -126,7 +155,7 @@ def test_no_statement_can_change_or_delete_an_answer(store, statement):
     store.answer(first_question(store), "left", labeler="ann")
     store.undo("texts", "ann")
     with pytest.raises(sqlite3.IntegrityError, match="never"):
-        store.connection.execute(statement)
+        rows(store, statement)
 
 
 def test_adding_twice_is_adding_once(store):
@@ -193,7 +222,7 @@ def test_a_transaction_that_fails_leaves_nothing(store):
     with pytest.raises(RuntimeError, match="halfway"), store.transaction():
         store.add_text("new")
         raise RuntimeError("halfway")
-    assert store.connection.execute("SELECT COUNT(*) FROM items").fetchone()[0] == 12
+    assert len(rows(store, "SELECT item_id FROM items")) == 12
 
 
 def test_threads_share_a_store(store):
@@ -211,9 +240,10 @@ def test_threads_share_a_store(store):
 
 
 def answer_all(path, labeler):
+    store_module.BUSY_SECONDS = LONG_ENOUGH                     # a busy machine's disk may be slow
     store = PreferenceStore(path)
-    for row in store.connection.execute("SELECT question_id FROM questions").fetchall():
-        store.answer(row[0], "left", labeler=labeler)
+    for question in store.questions_of("texts"):
+        store.answer(question, "left", labeler=labeler)
 
 
 def test_processes_share_a_file(tmp_path):
@@ -224,6 +254,7 @@ def test_processes_share_a_file(tmp_path):
         worker.start()
     for worker in workers:
         worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
     assert len(store.preferences("texts")) == 75
 
 
@@ -231,9 +262,9 @@ ANSWER_UNTIL_KILLED = """
 import sys
 from course_lib.labels.store import PreferenceStore
 store = PreferenceStore(sys.argv[1])
-for row in store.connection.execute("SELECT question_id FROM questions").fetchall():
-    store.answer(row[0], "left", labeler="ann", event_id=f"event {row[0]}")
-    print(f"event {row[0]}", flush=True)
+for question in store.questions_of("texts"):
+    store.answer(question, "left", labeler="ann", event_id=f"event {question}")
+    print(f"event {question}", flush=True)
 """
 
 
@@ -245,7 +276,7 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path):
     os.kill(child.pid, signal.SIGKILL)
     acknowledged += [line.strip() for line in child.stdout if line.endswith("\n")]
     child.wait()
-    written = [row[0] for row in PreferenceStore(store.path).connection.execute("SELECT event_id FROM labels")]
+    written = [row[0] for row in rows(store, "SELECT event_id FROM labels")]
     assert set(acknowledged) <= set(written) and len(written) == len(set(written))
     assert len(written) <= len(acknowledged) + 1               # at most the one that was being written
 
@@ -260,27 +291,29 @@ def version(path):
 
 
 def test_an_older_file_is_brought_up_to_date_with_its_rows(store):
-    migrate(store.connection, (*MIGRATIONS, ADD_COLUMN))
+    with raw(store) as connection:
+        migrate(connection, (*MIGRATIONS, ADD_COLUMN))
     assert version(store.path) == len(MIGRATIONS) + 1
-    assert store.connection.execute("SELECT DISTINCT colour FROM questions").fetchone()[0] == "blue"
+    assert rows(store, "SELECT DISTINCT colour FROM questions")[0][0] == "blue"
     assert store.counts("texts", []).total == 6
 
 
 def test_a_step_that_fails_changes_nothing(store):
-    with pytest.raises(sqlite3.OperationalError):
-        migrate(store.connection, (*MIGRATIONS, ADD_COLUMN, "SELECT * FROM nowhere;"))
+    with raw(store) as connection, pytest.raises(sqlite3.OperationalError):
+        migrate(connection, (*MIGRATIONS, ADD_COLUMN, "SELECT * FROM nowhere;"))
     assert version(store.path) == len(MIGRATIONS)
-    columns = [row["name"] for row in store.connection.execute("PRAGMA table_info(questions)")]
+    columns = [row["name"] for row in rows(store, "PRAGMA table_info(questions)")]
     assert "colour" not in columns
 
 
 def test_a_newer_file_is_refused_in_words(store):
-    store.connection.execute("PRAGMA user_version = 99")
+    rows(store, "PRAGMA user_version = 99")
     with pytest.raises(CourseError, match="Update the course; the labels are safe"):
         PreferenceStore(store.path)
 
 
 def open_store(path):
+    store_module.BUSY_SECONDS = LONG_ENOUGH
     PreferenceStore(path)
 
 

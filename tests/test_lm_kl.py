@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from course_lib.lm.kl import AdaptiveBeta, exact_kl, k1, k2, k3, token_rewards
+from course_lib.lm.kl import AdaptiveBeta, exact_kl, token_rewards
+from course_lib.rl.objectives import approximate_kl, k1, k2, k3
 
 
 def two_models(distance: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,6 +38,12 @@ def test_only_k1_can_be_negative():
     rng = torch.Generator().manual_seed(1)
     logprobs, reference = -torch.rand(200, generator=rng), -torch.rand(200, generator=rng)
     assert k1(logprobs, reference).min() < 0 <= min(k2(logprobs, reference).min(), k3(logprobs, reference).min())
+
+
+def test_the_change_of_a_policy_is_the_mean_of_k3_over_actions_of_the_old_one():
+    old, new, mask = -torch.rand(3, 4), -torch.rand(3, 4), torch.rand(3, 4) < 0.6
+    mask[0, 0] = True
+    assert approximate_kl(new, old, mask).item() == pytest.approx(k3(old, new)[mask].mean().item(), rel=1e-5)
 
 
 def test_exact_kl_equals_torchs():
@@ -73,3 +80,7 @@ def test_the_price_rises_while_the_policy_is_too_far_and_falls_while_it_is_near(
 def test_a_price_of_zero_cannot_grow_and_is_refused():
     with pytest.raises(ValueError, match="cannot grow"):
         AdaptiveBeta(0.0, target=5.0)
+
+
+def test_without_a_target_beta_stays():
+    assert AdaptiveBeta(0.0, target=None).update(20.0) == 0.0

@@ -6,15 +6,15 @@ from dataclasses import asdict
 
 import pytest
 import torch
-from test_lm_token_ppo import GOOD, PROMPTS, SHAPE, SHORT, Numbers, count_good, ppo
+from test_lm_ppo import GOOD, PROMPTS, SHAPE, SHORT, Numbers, count_good, ppo
 
 from course_lib.errors import CourseError
 from course_lib.lm import evaluation
 from course_lib.lm.evaluation import Look, kl_of, look, looks_along, measured
 from course_lib.lm.generate import sample_completions
 from course_lib.lm.gpt import GPT
-from course_lib.lm.ppo import ScaledReward, value_network_for
-from course_lib.lm.reward_model import RewardModel, pack
+from course_lib.lm.ppo import value_network_for
+from course_lib.lm.reward_model import RewardModel, ScaledReward, pack
 from course_lib.lm.rewards import climb, reward_of_mixtures
 from course_lib.lm.rloo import best_of_n
 

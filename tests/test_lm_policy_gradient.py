@@ -10,25 +10,23 @@ import torch
 from torch import nn
 
 from course_lib.lm.data import Prompts
-from course_lib.lm.generate import generate
+from course_lib.lm.generate import completion_logprobs, generate
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.policy_gradient import (
     PolicyGradient,
     PolicyGradientConfig,
-    completion_logprobs,
-    leave_one_out,
     minus_batch_mean,
     no_baseline,
 )
 from course_lib.lm.tokenizers import CharTokenizer
-from course_lib.rl.objectives import policy_gradient_loss
+from course_lib.rl.objectives import leave_one_out, policy_gradient_loss
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint
 from course_lib.training.resume import TrainingDiverged
 
 CHARACTERS = CharTokenizer()
 PROMPTS = Prompts.of(["the cat sat", "a dog ate", "my bat"], CHARACTERS, length=2)
-CONFIG = PolicyGradientConfig(updates=6, prompts=3, copies=2, new_tokens=5, learning_rate=1e-3, checkpoint_every=2,
-                              seed=4)
+CONFIG = PolicyGradientConfig(updates=6, batch_size=6, samples_per_prompt=2, max_new_tokens=5, learning_rate=1e-3,
+                              checkpoint_every=2, seed=4)
 
 TINY = GPT(GPTConfig(vocab_size=3, context=4, layers=1, heads=1, width=4), seed=3)      # token 0 ends a text
 for weight in TINY.parameters():
@@ -119,7 +117,7 @@ def curve(run: PolicyGradient) -> list[str]:
 
 
 def test_it_learns_what_is_paid():
-    run = make(config=replace(CONFIG, updates=60, prompts=16, learning_rate=1e-2))
+    run = make(config=replace(CONFIG, updates=60, batch_size=32, learning_rate=1e-2))
     records = list(run.train())
     assert records[-1].reward > records[0].reward + 0.2, (records[0], records[-1])
     assert abs(records[0].kl_to_start) < 1e-4 and records[-1].kl_to_start > 1

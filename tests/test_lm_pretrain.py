@@ -8,14 +8,14 @@ import torch
 
 from course_lib.lm.data import TokenStream
 from course_lib.lm.gpt import GPT, GPTConfig
-from course_lib.lm.pretrain import PretrainConfig, Pretraining, next_token_loss, schedule
+from course_lib.lm.pretrain import PretrainConfig, Pretraining, next_token_loss
 from course_lib.lm.tokenizers import CharTokenizer
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint
 from course_lib.training.resume import TrainingDiverged
 
 CHARACTERS = CharTokenizer()
 STREAM = TokenStream.of(["the cat sat on the mat", "the dog ate the cat", "a bat sat on a mat"] * 10, CHARACTERS)
-CONFIG = PretrainConfig(steps=12, rows=4, length=16, report_every=3, held_out_rows=3, checkpoint_every=3, seed=2)
+CONFIG = PretrainConfig(steps=12, batch_size=4, length=16, report_every=3, held_out_rows=3, checkpoint_every=3, seed=2)
 
 
 def make(path=None, config=CONFIG, **others) -> Pretraining:
@@ -112,10 +112,10 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_the_last_good_checkpoi
         return next_token_loss(logits, targets) * (math.nan if len(calls) == 8 else 1)
 
     training = make(tmp_path / "run.pt", loss=breaks)
-    with pytest.raises(TrainingDiverged, match=r"loss of step 8 is nan.*after step 6, is in .*run\.pt"):
+    with pytest.raises(TrainingDiverged, match=r"The loss is nan .*in step 8\. .*after step 6, is in .*run\.pt"):
         run(training)
     kept = load_checkpoint(tmp_path / "run.pt")
-    assert kept["steps"] == 6 and all(torch.isfinite(weight).all() for weight in kept["model"].values())
+    assert kept["steps"] == 6 and all(torch.isfinite(weight).all() for weight in kept["parts"]["model"].values())
 
 
 def test_an_infinite_gradient_stops_before_it_spoils_the_weights():
@@ -134,8 +134,10 @@ def test_a_limit_in_cpu_seconds_ends_the_run():
 
 
 def test_the_learning_rate_rises_and_comes_down():
-    rates = [schedule(done, warm_up=0.1, final=0.05) for done in (0.0, 0.05, 0.1, 0.55, 1.0)]
-    assert rates == pytest.approx([0.01, 0.5, 1.0, 0.525, 0.05])
+    training = run(make(config=replace(CONFIG, steps=20, report_every=1, warmup_share=0.1, final_learning_rate=0.05)))
+    rates = [point.learning_rate / CONFIG.learning_rate for point in training.history]
+    assert [rates[step] for step in (0, 1, 2, 11)] == pytest.approx([0.01, 0.5, 1.0, 0.525])
+    assert rates[-1] == pytest.approx(0.05, abs=0.01) and rates[2:] == sorted(rates[2:], reverse=True)
 
 
 def test_the_loss_is_the_mean_surprise():

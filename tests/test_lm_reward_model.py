@@ -75,7 +75,7 @@ def test_another_way_of_reading_takes_its_place():
 def test_training_learns_which_token_wins_also_in_unseen_texts():
     ids, comparisons = good_against_bad()
     model = tiny()
-    losses = fit_reward_model(model, ids, EOS, comparisons, FitConfig(epochs=12, lr=3e-3, autocast=False))
+    losses = fit_reward_model(model, ids, EOS, comparisons, FitConfig(epochs=12, learning_rate=3e-3, bfloat16=False))
     assert losses[-1] < 0.3 < losses[0]
     good, bad = model.score([[7, GOOD, 8, 9], [7, BAD, 8, 9]], EOS).tolist()
     assert good > bad
@@ -96,7 +96,8 @@ def test_a_verdict_of_weight_zero_teaches_nothing():
     lies.mu[16:] = 1 - lies.mu[16:]
     weight = (torch.arange(32) < 16).float()
     model = tiny()
-    fit_reward_model(model, ids, EOS, lies, FitConfig(epochs=24, batch=32, lr=3e-3, autocast=False), weight=weight)
+    fit_reward_model(model, ids, EOS, lies, FitConfig(epochs=24, batch_size=32, learning_rate=3e-3, bfloat16=False),
+                     weight=weight)
     rewards = model.score(ids, EOS)
     won = (rewards[comparisons.first] > rewards[comparisons.second]) == (comparisons.mu == 1)
     assert won.float().mean() > 0.9

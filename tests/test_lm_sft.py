@@ -66,7 +66,7 @@ def test_batches_hold_no_column_of_padding():
 
 
 def test_fine_tuning_learns_completions_and_resumes_identically(tmp_path):
-    config = PretrainConfig(steps=40, rows=4, length=14, learning_rate=5e-3, report_every=10, held_out_rows=4,
+    config = PretrainConfig(steps=40, batch_size=4, length=14, learning_rate=5e-3, report_every=10, held_out_rows=4,
                             checkpoint_every=10, bfloat16=False)
     examples = Examples.of(TEXTS, CHARACTERS, length=14, prompt_tokens=1)
     whole = Pretraining(small_model(), examples, examples, config)
@@ -90,7 +90,8 @@ def test_positive_texts_are_those_that_people_rated_so():
 
 def test_start_sft_trains_on_positive_texts():
     training = start_sft(GPT(GPTConfig(1_024, context=96, layers=1, heads=1, width=8)), bpe_tokenizer(),
-                         PretrainConfig(steps=2, rows=4, length=64, report_every=1, held_out_rows=4, bfloat16=False))
+                         PretrainConfig(steps=2, batch_size=4, length=64, report_every=1, held_out_rows=4,
+                                        bfloat16=False))
     assert [point.steps for point in training.train()] == [1, 2]
     assert 5_000 < len(training.stream) <= len(positive_texts("train"))
 

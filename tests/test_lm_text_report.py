@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 import torch
-from test_lm_token_ppo import SHAPE, Numbers, count_good
+from test_lm_ppo import SHAPE, Numbers, count_good
 
 from course_lib.lm.evaluation import look_at
 from course_lib.lm.gpt import GPT

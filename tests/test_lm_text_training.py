@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_lm_token_ppo import SHAPE, SHORT, Numbers, count_good, curve, ppo, rloo
+from test_lm_ppo import SHAPE, SHORT, Numbers, count_good, curve, ppo, rloo
 
 from course_lib.errors import CourseError
+from course_lib.lm import policy_gradient, pretrain, reward_model
 from course_lib.lm import ppo as token_ppo
-from course_lib.lm import reward_model, text_training
 from course_lib.lm import rloo as rloo_file
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import token_rewards
@@ -19,14 +19,15 @@ from course_lib.lm.rloo import RLOO
 from course_lib.preferences import bradley_terry
 from course_lib.rl import objectives
 from course_lib.rl import ppo as cartpoles_ppo
+from course_lib.training import run as training_run
 from course_lib.training.checkpoint import load_checkpoint
 from course_lib.training.resume import TrainingDiverged
 
 
-def run_of(kind, path=None, earn=token_rewards, **changes):
-    """PPO or RLOO with `earn` in the place of the course's `token_rewards`."""
+def run_of(kind, path=None, rewards=token_rewards, **changes):
+    """PPO or RLOO with `rewards` in the place of the course's `token_rewards`."""
     run = ppo(path, replace(SHORT, **changes)) if kind is TokenPPO else rloo(path, **changes)
-    run.earn = earn
+    run.token_rewards = rewards
     return run
 
 
@@ -89,7 +90,7 @@ def test_a_policy_that_says_nan_stops_with_the_update(monkeypatch):
 @pytest.mark.parametrize("kind", [TokenPPO, RLOO])
 def test_in_sixteen_bits_ratios_begin_at_one_and_it_resumes_identically(kind, tmp_path):
     """One epoch of one minibatch: the policy that learns is still the one that wrote."""
-    once = run_of(kind, bfloat16=True, epochs=1, minibatch=16)
+    once = run_of(kind, bfloat16=True, epochs=1, minibatch_size=16)
     first = next(once.train())
     assert first.clip_fraction == 0 and first.policy_change == 0
     whole = run_of(kind, bfloat16=True)
@@ -125,4 +126,7 @@ def test_text_and_cartpole_share_their_losses():
     assert inspect.signature(TokenPPO).parameters["policy_loss"].default is shared
     assert token_ppo.gae is objectives.gae and token_ppo.value_loss is objectives.value_loss
     assert reward_model.bradley_terry_loss is bradley_terry.bradley_terry_loss
-    assert text_training.TrainingDiverged is cartpoles_ppo.TrainingDiverged
+    assert rloo_file.leave_one_out is policy_gradient.leave_one_out is objectives.leave_one_out
+    for shared in (training_run.gradient_step, training_run.TrainingRun):
+        assert all(getattr(file, shared.__name__) is shared
+                   for file in (cartpoles_ppo, token_ppo, rloo_file, policy_gradient, pretrain))

@@ -6,19 +6,22 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from course_lib.lm.generate import completion_logprobs as token_by_token
+from course_lib.lm.generate import completion_logprobs, token_logprobs
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.hf_format import save_hf
-from course_lib.lm.kl import k3, token_rewards
-from course_lib.lm.policy_gradient import completion_logprobs
-from course_lib.lm.rloo import rloo_advantages
+from course_lib.lm.kl import token_rewards
 from course_lib.lm.tokenizers import BPETokenizer
-from course_lib.rl.objectives import clipped_policy_loss, masked_mean
+from course_lib.rl.objectives import clipped_policy_loss, k3, leave_one_out, masked_mean
 
 PIECES = BPETokenizer.train(["the cat sat on the mat"] * 4, 262)
 SHAPE = GPTConfig(vocab_size=262, context=32, layers=2, heads=2, width=16)
 PROMPTS = ["xy", "zu"]                            # two tokens each, so that nothing is padded in front
 BETA, CLIP = 0.3, 0.2
+
+
+def token_by_token(model: GPT, tokens: torch.Tensor) -> torch.Tensor:
+    """Log-probability of every token but the first, (B, L - 1)."""
+    return token_logprobs(model(tokens), tokens)
 
 
 def opinionated(seed: int) -> GPT:
@@ -101,7 +104,8 @@ def test_rewards_less_kl_and_leave_one_out_are_those_of_trls_rloo(parts, rloo):
     texts = parts.words.batch_decode(rloo[1]["completion_ids"], skip_special_tokens=True)
     earned = token_rewards(torch.tensor(letters(None, texts)), token_by_token(parts.policy, tokens),
                            token_by_token(parts.reference, tokens), mask, BETA)
-    torch.testing.assert_close(rloo_advantages(earned.sum(1), 4), rloo[1]["advantages"], atol=1e-4, rtol=1e-4)
+    advantages = leave_one_out(earned.sum(1).view(-1, 4)).flatten()
+    torch.testing.assert_close(advantages, rloo[1]["advantages"], atol=1e-4, rtol=1e-4)
 
 
 def test_at_the_first_step_our_loss_pulls_as_trls_rloo_does(parts, rloo):

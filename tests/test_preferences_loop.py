@@ -89,7 +89,7 @@ def test_verdicts_follow_the_clips_whichever_side_they_stood_on(tmp_path):
     labeler = loop.labeler(lambda left, right: float(left.obs[-1, 0] > right.obs[-1, 0]))
     labeler.answer_scripted()
     loop.label(labeler.require())
-    flips = {row[0] for row in loop.store.connection.execute("SELECT flip FROM pairs")}
+    flips = {label.flip for label in loop.store.labels(loop.run)}
     further = loop.verdicts.first[:, -1, 0] > loop.verdicts.second[:, -1, 0]
     assert flips == {0, 1} and torch.equal(further, loop.verdicts.mu == 1)
 
@@ -151,8 +151,48 @@ def test_agents_and_reward_models_of_each_round_are_kept(tmp_path):
     loop = finish(make(tmp_path))
     last, first = loop.reward_model(2), loop.reward_model(1)
     obs = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(last.opinion(obs), loop.ensemble.opinion(obs))
-    assert not torch.equal(first.opinion(obs), last.opinion(obs))
+    assert torch.equal(last.normalized_reward(obs), loop.ensemble.normalized_reward(obs))
+    assert not torch.equal(first.normalized_reward(obs), last.normalized_reward(obs))
     acting = [loop.agent(after).distribution(obs).logprobs for after in (0, 1, 2)]
     assert torch.equal(acting[2], loop.network.distribution(obs).logprobs)
     assert not torch.equal(acting[0], acting[1]) and not torch.equal(acting[1], acting[2])
+
+
+def trained_from_labels(tmp_path):
+    """A loop whose reward model is fitted, so that training is due."""
+    loop = make(tmp_path)
+    for stage in ("collect", "label", "fit"):
+        STEPS[stage](loop)
+    return loop
+
+
+def test_the_end_of_an_episode_is_an_absorbing_state(tmp_path):
+    """The last reward counts 99 steps more, so a disliked fall costs 100 times as much; nothing behind it counts."""
+    loop = trained_from_labels(tmp_path)
+    rollout, _ = loop.ppo.collector.collect(24)
+    ended = rollout.ended
+    assert ended.any() and not ended.all()
+    once = loop.ensemble.normalized_reward(rollout.next_obs())
+    rewards, advantages = loop.ppo.advantages(rollout)
+    assert torch.allclose(rewards[ended], 100 * once[ended]) and torch.equal(rewards[~ended], once[~ended])
+    assert torch.allclose(advantages[ended], rewards[ended] - rollout.values[ended], atol=1e-6)
+    t, n = (ended[:-1] & ~ended[1:]).nonzero()[0].tolist()
+    rollout.obs[t + 1:, n] += 1                             # another next episode, in that environment alone
+    _, others = loop.ppo.advantages(rollout)
+    assert torch.equal(others[:t + 1, n], advantages[:t + 1, n])
+
+
+def test_the_scale_of_the_rewards_is_fixed_between_two_fits(tmp_path):
+    loop = trained_from_labels(tmp_path)
+    labelled = torch.cat([loop.verdicts.first, loop.verdicts.second])
+    before = loop.ensemble.normalized_reward(labelled)
+    assert before.mean().abs() < 1e-5 and before.std() == pytest.approx(0.15, rel=1e-4)
+    list(loop.train())
+    assert torch.equal(loop.ensemble.normalized_reward(labelled), before)
+    assert torch.equal(make(tmp_path).ensemble.normalized_reward(labelled), before)     # and in a loop that takes it up
+    assert torch.equal(loop.reward_model(1).normalized_reward(labelled), before)
+    for stage in ("collect", "label", "fit"):
+        STEPS[stage](loop)
+    assert not torch.equal(loop.ensemble.normalized_reward(labelled), before)
+    after = loop.ensemble.normalized_reward(torch.cat([loop.verdicts.first, loop.verdicts.second]))
+    assert after.mean().abs() < 1e-5 and after.std() == pytest.approx(0.15, rel=1e-4)

@@ -10,7 +10,7 @@ from preference_loop import JUDGE, SMALL, STEPS, finish, make, outcome, same
 import course_lib.atomic
 from course_lib.errors import CourseError
 from course_lib.preferences.loop import LoopConfig
-from course_lib.preferences.reward_model import normalise_rewards
+from course_lib.preferences.reward_model import standardize_rewards
 from course_lib.training.checkpoint import CheckpointError
 
 
@@ -149,12 +149,26 @@ def test_two_notebooks_on_one_folder_are_noticed(tmp_path):
     assert make(tmp_path).stage == "fit"
 
 
-def test_a_normaliser_of_ones_own_is_used(tmp_path):
+def test_a_run_saved_before_ends_were_absorbing_is_refused(tmp_path):
+    import torch
+
+    make(tmp_path).collect()
+    path = tmp_path / "run" / "loop.pt"
+    state = torch.load(path, weights_only=True)
+    del state["config"]["absorbing_steps"]
+    torch.save(state, path)
+    with pytest.raises(CheckpointError, match="absorbing_steps None there, 99 here"):
+        make(tmp_path)
+
+
+def test_a_function_of_ones_own_standardizes(tmp_path):
     calls = []
 
-    def own(*arguments):
-        calls.append(arguments)
-        return normalise_rewards(*arguments)
+    def own(raw, labelled, std):
+        calls.append((labelled, std))
+        return standardize_rewards(raw, labelled, std)
 
-    finish(make(tmp_path, normalise=own))
-    assert len(calls) == 5
+    loop = finish(make(tmp_path, standardize=own))
+    assert len(calls) == 5 and all(std == 0.15 for _, std in calls)
+    assert [tuple(labelled.shape) for labelled, _ in calls] == 3 * [(10, 8)] + 2 * [(18, 8)]
+    assert calls[-1][0] is loop.ensemble.labelled

@@ -22,7 +22,6 @@ def fitted(pairs: int = 120, **config) -> StateRewardEnsemble:
     mu = torch.tensor([judge(Segment(a), Segment(b)) for a, b in zip(clips[:pairs], clips[pairs:], strict=True)])
     ensemble = StateRewardEnsemble(SCALE, RewardConfig(**config))
     ensemble.fit(clips[:pairs], clips[pairs:], mu)
-    ensemble.normalized_reward(clips)
     return ensemble
 
 
@@ -68,7 +67,7 @@ def test_gymnasium_finds_no_fault_with_it():
     from gymnasium.utils.env_checker import check_env
 
     ensemble = fitted(20, fit_steps=5)
-    check_env(PreferenceReward(gym.make("CartPole-v1").unwrapped, ensemble.opinion), skip_render_check=True)
+    check_env(PreferenceReward(gym.make("CartPole-v1").unwrapped, ensemble.normalized_reward), skip_render_check=True)
 
 
 @pytest.mark.slow
@@ -78,7 +77,7 @@ def test_stable_baselines3_learns_to_balance_from_the_learned_reward():
 
     ensemble = fitted()
     envs = make_vec_env("CartPole-v1", n_envs=8, seed=0, wrapper_class=PreferenceReward,
-                        wrapper_kwargs={"reward": ensemble.opinion})
+                        wrapper_kwargs={"reward": ensemble.normalized_reward})
     model = PPO("MlpPolicy", envs, n_steps=128, batch_size=256, n_epochs=8, learning_rate=1e-3, seed=1)
 
     def true_return() -> float:
@@ -103,12 +102,12 @@ def test_stable_baselines3_meets_the_learned_reward_and_no_other():
             done, obs = self.locals["dones"], self.locals["new_obs"].copy()
             for n in np.flatnonzero(done):
                 obs[n] = self.locals["infos"][n]["terminal_observation"]
-            pairs.append((self.locals["rewards"].copy(), ensemble.opinion(torch.as_tensor(obs)).numpy()))
+            pairs.append((self.locals["rewards"].copy(), ensemble.normalized_reward(torch.as_tensor(obs)).numpy()))
             assert not any("episode" in info for info in self.locals["infos"])
             return True
 
     envs = make_vec_env("CartPole-v1", n_envs=2, seed=0, wrapper_class=PreferenceReward,
-                        wrapper_kwargs={"reward": ensemble.opinion})
+                        wrapper_kwargs={"reward": ensemble.normalized_reward})
     PPO("MlpPolicy", envs, n_steps=64, batch_size=64, n_epochs=1, seed=0).learn(128, callback=Watch())
     paid, expected = (np.stack(values) for values in zip(*pairs, strict=True))
     assert np.allclose(paid, expected, atol=1e-5) and len(paid) == 64

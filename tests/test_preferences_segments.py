@@ -1,11 +1,11 @@
-"""Clips, the scripted judge, pay: the small parts of lesson 04."""
+"""Clips, the scripted judge, rewards: the small parts of lesson 04."""
 
 import numpy as np
 import pytest
 import torch
 
 from course_lib.preferences.cartpole import SCALE, CartPoleTask, ScriptedJudge, falls, mark
-from course_lib.preferences.reward_model import RewardConfig, StateRewardEnsemble, normalise_rewards
+from course_lib.preferences.reward_model import RewardConfig, StateRewardEnsemble, standardize_rewards
 from course_lib.preferences.segments import Segment, cut_segments, stack
 
 
@@ -65,29 +65,27 @@ def test_wrong_verdicts_are_rare_lasting_and_the_same_from_both_sides():
     assert 0.4 < np.mean(first) < 0.6
 
 
-def test_pay_has_the_chosen_spread_and_follows_slowly():
-    raw = torch.randn(64, 8, generator=torch.Generator().manual_seed(0)) * 3 + 7
-    paid, mean, deviation = normalise_rewards(raw, 0.0, 0.0, 0.95, 0.15)
-    assert paid.mean().abs() < 1e-5 and paid.std() == pytest.approx(0.15, rel=1e-4)
-    assert (mean, deviation) == (pytest.approx(float(raw.mean())), pytest.approx(float(raw.std())))
-    _, later, _ = normalise_rewards(raw + 100, mean, deviation, 0.95, 0.15)
-    assert later == pytest.approx(mean + 5, abs=1e-3)
+def test_the_labelled_clips_get_mean_0_and_the_chosen_deviation():
+    labelled = torch.randn(64, 8, generator=torch.Generator().manual_seed(0)) * 3 + 7
+    rewards = standardize_rewards(labelled, labelled, 0.15)
+    assert rewards.mean().abs() < 1e-5 and rewards.std() == pytest.approx(0.15, rel=1e-4)
 
 
-def test_a_flat_opinion_is_not_blown_up():
-    paid, _, deviation = normalise_rewards(torch.full((8,), 4.0), 0.0, 0.0, 0.9, 0.15)
-    assert (paid == 0).all() and deviation == 0
+def test_better_states_get_more_reward_whatever_the_rollout():
+    labelled, raw = torch.tensor([[-1.0, 1.0]]), torch.tensor([[2.0, 3.0, 4.0]])
+    rewards = standardize_rewards(raw, labelled, 1.0)
+    assert torch.allclose(rewards, raw / 2 ** 0.5)
+    assert torch.equal(standardize_rewards(raw[:, :2], labelled, 1.0), rewards[:, :2])
 
 
-def test_pay_moves_mean_and_deviation_and_opinion_does_not():
+def test_flat_scores_are_not_magnified():
+    assert (standardize_rewards(torch.full((8,), 4.0), torch.full((3, 5), 4.0), 0.15) == 0).all()
+
+
+def test_a_reward_model_without_labels_has_no_scale():
     ensemble = StateRewardEnsemble(SCALE, RewardConfig(members=2, hidden=8))
-    obs = torch.randn(16, 4, 4, generator=torch.Generator().manual_seed(0))
-    paid = ensemble.normalized_reward(obs)
-    kept = float(ensemble.mean), float(ensemble.deviation)
-    assert torch.allclose(ensemble.opinion(obs), paid, atol=1e-5)
-    assert (float(ensemble.mean), float(ensemble.deviation)) == kept
-    ensemble.normalized_reward(obs + 1)
-    assert float(ensemble.mean) != kept[0]
+    with pytest.raises(ValueError, match="fit it to some labels first"):
+        ensemble.normalized_reward(torch.zeros(3, 4))
 
 
 def test_the_ensemble_learns_an_order_from_verdicts_and_weights_count():
@@ -96,12 +94,12 @@ def test_the_ensemble_learns_an_order_from_verdicts_and_weights_count():
     first, second = (torch.randn(60, 5, 4, generator=rng) for _ in range(2))
     mu = (first[..., 2].abs().sum(1) < second[..., 2].abs().sum(1)).float()
     assert ensemble.fit(first, second, mu).loss < 0.35
-    upright, leaning = ensemble.opinion(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
+    upright, leaning = ensemble.normalized_reward(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
     assert upright > leaning
     contrary = StateRewardEnsemble(SCALE, RewardConfig(members=2, fit_steps=60))
     wrong_half = torch.cat([mu[:30], 1 - mu[30:]])
     contrary.fit(first, second, wrong_half, weight=torch.cat([torch.ones(30), torch.zeros(30)]))
-    upright, leaning = contrary.opinion(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
+    upright, leaning = contrary.normalized_reward(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
     assert upright > leaning
     with pytest.raises(ValueError, match="no verdicts to fit"):
         ensemble.fit(first[:0], second[:0], mu[:0])

@@ -47,5 +47,5 @@ def test_the_policy_loss_is_the_given_function():
 
 def test_the_course_s_functions_are_what_is_used_by_default():
     default, given = trained()[0], trained(advantage_function=gae, policy_loss=clipped_policy_loss)[0]
-    pairs = zip(default.parameters, given.parameters, strict=True)
+    pairs = zip(default.network.parameters(), given.network.parameters(), strict=True)
     assert all(one.equal(other) for one, other in pairs)

@@ -88,7 +88,9 @@ def test_one_gradient_step_moves_every_weight_as_theirs(theirs):
     network = ours_like(theirs)
     ppo = PPO(VectorCartPole(N), network, PPOConfig(epochs=1, minibatch_size=T * N, learning_rate=1e-3))
     rollout, advantages = rollout_of(theirs)
-    ppo._learn(rollout, advantages)
+    ppo.collector.collect = lambda num_steps: (rollout, [])     # their rollout and their advantages
+    ppo.advantage_function = lambda *arguments: advantages
+    ppo.update()
     theirs.train()
     for mine, other in zip(network.parameters(), ours_like(theirs).parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=1e-6)

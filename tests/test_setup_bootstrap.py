@@ -109,6 +109,14 @@ def test_the_note_on_gigabytes_is_for_linux_with_no_gpu(bootstrap, monkeypatch, 
     assert bootstrap.needs_note(bootstrap.parse(["--torch-index", url])) is noted
 
 
+@pytest.mark.parametrize("code", [-2, 130, 0xC000013A])
+def test_a_ctrl_c_that_only_the_child_heard_stops_the_set_up(bootstrap, monkeypatch, capsys, code):
+    monkeypatch.setattr(bootstrap, "is_ready", lambda options: True)
+    monkeypatch.setattr(bootstrap.subprocess, "call", lambda *_, **__: code)
+    assert bootstrap.main([]) == 130
+    assert "Stopped. Run the same command again to go on." in capsys.readouterr().err
+
+
 def test_torch_comes_from_its_own_index_when_one_is_named(bootstrap, monkeypatch):
     calls = []
     monkeypatch.setattr(bootstrap, "pip", lambda *words: calls.append(words))
@@ -130,6 +138,11 @@ def write_wheel(index: Path, name: str, main: str) -> None:
             wheel.writestr(path, text)
 
 
+def outside() -> dict[str, str]:
+    """The environment without what leads a Python to another checkout than its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COURSE_"))}
+
+
 class SmallCourse:
     """A checkout with the real bootstrap.py, a lock of two tiny packages, and a folder for a package index."""
 
@@ -147,7 +160,7 @@ class SmallCourse:
             write_wheel(self.index, name, main)
 
     def start(self, index: Path | None = None) -> subprocess.Popen:
-        environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index or self.index),
+        environment = {**outside(), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index or self.index),
                        "PIP_CONFIG_FILE": os.devnull}
         return subprocess.Popen([sys.executable, self.place / "tools" / "bootstrap.py"], env=environment, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
@@ -157,7 +170,6 @@ class SmallCourse:
         process = self.start(index)
         said = process.communicate()[0]
         return process.returncode, said
-
 
     def installed(self) -> list[tuple[Path, int]]:
         """Every file of the venv with its time of change, what Python compiles on the way left out."""
@@ -176,7 +188,7 @@ def test_a_second_run_installs_nothing(small_course, tmp_path):
     assert [said.count(f"[{step}/6]") for step in range(1, 7)] == [1] * 6 and "Ready." in said
     python = small_course.place / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     where = subprocess.check_output([python, "-c", "import course_lib; print(*course_lib.__path__)"], text=True,
-                                    cwd=tmp_path)
+                                    cwd=tmp_path, env=outside())
     assert where.strip() == str(small_course.place / "course_lib")
 
     before = small_course.installed()

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -38,9 +39,9 @@ def test_a_failing_stage_does_not_stop_the_others_and_fails_the_whole(runner, mo
 
 
 def test_over_budget_is_a_warning_and_far_over_is_stopped(runner, monkeypatch, tmp_path):
-    quick = runner.Stage("quick", "a bit over", python("pass"), 1)
+    quick = runner.Stage("quick", "a bit over", python("pass"), 60)
     assert runner.run(quick, tmp_path).verdict == "passed"
-    late = runner.table([runner.Result(quick, "passed", 1.5)])
+    late = runner.table([runner.Result(quick, "passed", 60.5)])
     assert "over budget" in late and "BAD" not in late
     monkeypatch.setattr(runner, "STOP_AFTER", 0.5)
     stuck = runner.Stage("stuck", "never ends", python("import time; time.sleep(60)"), 1)
@@ -52,6 +53,28 @@ def test_every_stage_runs_strictly_in_the_ci_budget_and_in_a_work_folder_of_its_
     code = f"import os; print([os.environ[name] for name in {names}])"
     runner.run(runner.Stage("look", "prints", python(code), 9), tmp_path / "look")
     assert str(["1", "ci", str(tmp_path / "look"), "1"]) in capfd.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends itself SIGINT")
+def test_interrupted_while_a_stage_is_being_started_ends_it(runner, monkeypatch, tmp_path):
+    started = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *words, **options):
+            super().__init__(*words, **options)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(runner.subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(runner.Stage("stuck", "never ends", python("import time; time.sleep(600)"), 9), tmp_path)
+    [process] = started
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_only_the_unit_tests_run_in_an_order_of_chance(runner):
+    tests = {stage.name: stage.command for stage in runner.STAGES if "pytest" in stage.command}
+    assert [name for name, command in tests.items() if "no:randomly" not in command] == ["units"]
 
 
 def test_slow_stages_run_with_all_only(runner, monkeypatch, capfd):

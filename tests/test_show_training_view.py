@@ -8,9 +8,10 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+from waiting import LONG_ENOUGH
 
+from course_lib.interrupts import PatientInterrupt
 from course_lib.show.training_view import curves_figure, watch
-from course_lib.training.resume import PatientInterrupt
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -78,6 +79,16 @@ def test_the_interrupt_of_others_is_put_back():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_program_started_deaf_to_interrupts_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)       # as `nohup` and a script's `&` do
+    try:
+        with PatientInterrupt() as interrupt:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert not interrupt.asked and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_the_alternative_text_says_what_the_curves_found():
     records = [Record(100, 0.1, float("nan")), Record(200, 0.2, 20.4), Record(300, 0.3, 487.6)]
     figure, alt = curves_figure(records, ("episode_return", "entropy"), goal=475)
@@ -90,7 +101,8 @@ def run_cells(*cells: str) -> list:
     """The outputs of each cell, run by nbclient with no front end."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(ROOT)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=LONG_ENOUGH,
+                            resources={"metadata": {"path": str(ROOT)}}).execute()
     return [cell.outputs for cell in notebook.cells]
 
 
@@ -137,13 +149,13 @@ def train():
         run_cell(browser_page, 0)
         output = browser_page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea")
         run_cell(browser_page, 1)
-        output.locator("img").wait_for(timeout=20_000)
+        output.locator("img").wait_for()
         output.get_by_role("button", name="Stop after this update").click()
-        output.get_by_text("Stopped:").wait_for(timeout=10_000)
+        output.get_by_text("Stopped:").wait_for()
         assert output.get_by_role("button").count() == 0 and output.locator("img").count() == 1
         output = browser_page.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea")
         run_cell(browser_page, 2)
-        output.locator("img").wait_for(timeout=20_000)
+        output.locator("img").wait_for()
         browser_page.locator('[data-command="notebook:interrupt-kernel"], jp-button[title^="Interrupt"]').first.click()
-        output.get_by_text("Stopped:").wait_for(timeout=10_000)
+        output.get_by_text("Stopped:").wait_for()
         assert "KeyboardInterrupt" not in browser_page.locator(".jp-Notebook").inner_text()

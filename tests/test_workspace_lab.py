@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from browser import free_port, wait_for_notebook
+from waiting import LONG_ENOUGH
 
 from course_lib import assets, kernel, lab, workspace
 from course_lib.errors import CourseError
@@ -120,11 +121,11 @@ def test_help_without_starting_anything(course, started, capsys):
 
 
 def get(address):
-    with urllib.request.urlopen(address, timeout=5) as answer:
+    with urllib.request.urlopen(address, timeout=LONG_ENOUGH) as answer:
         return answer.read().decode()
 
 
-def wait_for(address, process, seconds=60):
+def wait_for(address, process, seconds=LONG_ENOUGH):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         assert process.poll() is None, process.stdout.read()
@@ -152,7 +153,7 @@ def running(course, tmp_path):
         yield base
     finally:
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=30)[0]
+        said = process.communicate(timeout=LONG_ENOUGH)[0]
     assert "To stop it, press Ctrl+C" in said, said
 
 

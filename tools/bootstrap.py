@@ -21,6 +21,7 @@ STAMP = os.path.join(VENV, "course-setup.json")               # what a finished 
 UNFINISHED = os.path.join(VENV, "course-setup-unfinished")    # there while a set-up runs
 FITTING = ((3, 11), (3, 12), (3, 13))
 GIGABYTE = 1000 ** 3
+INTERRUPTED = (-2, 130, 0xC000013A)      # exit codes of a command that Ctrl+C ended: POSIX, shells, Windows
 SPACE = {"cpu": 4, "gpu": 12}      # gigabytes: packages and pip's copies of them while it unpacks
 
 NO_PYTHON = """\
@@ -257,9 +258,9 @@ def fetch_data(only_check=False):
     """Fetch what is missing of the data. A failure is told and does not stop the set-up: most lessons work without."""
     course = [venv_python(), "-m", "course_lib.cli", "assets"]
     with open(os.devnull, "w") as nowhere:
-        if only_check and subprocess.call(course + ["--offline"], cwd=ROOT, stdout=nowhere, stderr=nowhere) == 0:
+        if only_check and call(course + ["--offline"], stdout=nowhere, stderr=nowhere) == 0:
             return
-    if subprocess.call(course, cwd=ROOT) != 0:
+    if call(course) != 0:
         say("The data is not complete (see above); the set-up goes on without it. Later: course assets")
 
 
@@ -270,8 +271,16 @@ def pip(*words):
 
 def run(command, failure):
     """Run a command in the course's folder. Raises SetUpError with the text `failure` when it fails."""
-    if subprocess.call(command, cwd=ROOT) != 0:
+    if call(command) != 0:
         raise SetUpError(failure)
+
+
+def call(command, **options):
+    """Run a command in the course's folder; its exit code. Raises KeyboardInterrupt when it alone heard a Ctrl+C."""
+    code = subprocess.call(command, cwd=ROOT, **options)
+    if code in INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
 
 
 def venv_python():

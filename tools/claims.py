@@ -4,10 +4,10 @@ A claim (`expect`) about a training run must hold on any processor. This script 
 `--solutions` the solutions) once for each setting, notes how far each claim was from its bound, and prints the narrow
 ones first, so that they are seen before they fail.
 
-The settings: `native` (this machine's own kernels), `default` (torch's plainest), `avx2`, `avx512`, `mkl` and `mkl-avx2`
-(Intel's matrix library in the form that every processor computes alike, and its AVX2 form), `dnnl` and `dnnl-avx`
-(oneDNN's plain forms), and `rounding-N` (N any number): native, with the last bit of trained weights turned by chance,
-which is what another processor's kernels amount to (course_lib/authoring/rounding.py).
+The settings: `native` (this machine's own kernels), `default` (torch's plainest), `avx2`, `avx512`, `mkl` and
+`mkl-avx2` (Intel's matrix library in the form that every processor computes alike, and its AVX2 form), `dnnl` and
+`dnnl-avx` (oneDNN's plain forms), and `rounding-N` (N any number): native, with the last bit of trained weights turned
+by chance, which is what another processor's kernels amount to (course_lib/authoring/rounding.py).
 
 Exit code 1 when a claim or a cell failed under any setting.
 """
@@ -49,12 +49,13 @@ def main(words: list[str] | None = None) -> int:
     """Run what is asked for, print the table, and return 1 when a claim or a cell failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lessons", nargs="*", metavar="NN", help="only these lessons (default: all)")
-    parser.add_argument("--settings", nargs="+", default=list(QUICK), metavar="NAME", help=f"of {', '.join(SETTINGS)}, rounding-N")
+    parser.add_argument("--settings", nargs="+", default=list(QUICK), metavar="NAME",
+                        help=f"of {', '.join(SETTINGS)}, rounding-N (default {' '.join(QUICK)})")
     parser.add_argument("--budget", choices=("ci", "full"), default="ci", help="short runs or the lesson's own")
     parser.add_argument("--solutions", action="store_true", help="run the solutions too")
-    parser.add_argument("--all", action="store_true", help="print every claim, not only those that failed or are narrow")
+    parser.add_argument("--all", action="store_true", help="print every claim, not only failed and narrow ones")
     parser.add_argument("--jobs", type=int, default=2, help="notebooks at a time (default 2)")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="add every claim of every run to FILE as lines of JSON")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="add each claim of each run to FILE, a line of JSON")
     parser.add_argument("--read", action="store_true", help="run nothing; print the table of what --save has kept")
     options = parser.parse_args(words)
     if options.read:

@@ -3,6 +3,9 @@
 Each stage has a budget in seconds, printed with what it took; over budget is a warning, and a stage that takes four
 times its budget is stopped. A failing stage does not stop the others; the exit code is 1 when one failed.
 `--all` adds the slow proofs. The notebooks run in the CI budget, where checks and claims raise.
+
+The unit tests run in an order drawn anew each time; pytest prints its seed (`Using --randomly-seed=...`), and
+`python -m pytest --randomly-seed=SEED -m "not slow and not browser" tests --ignore=tests/notebooks` repeats it.
 """
 
 import argparse
@@ -14,12 +17,16 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+
+from course_lib.interrupts import PatientInterrupt
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_AFTER = 4      # budgets
 COURSE = (sys.executable, "-m", "course_lib.cli")
 PYTEST = (sys.executable, "-m", "pytest", "--color=auto", "-p", "no:cacheprovider",
           "--durations=8", "--durations-min=5")
+IN_ORDER = ("-p", "no:randomly")
 
 
 @dataclass(frozen=True)
@@ -34,15 +41,17 @@ class Stage:
 
 
 STAGES = (
-    Stage("lint", "ruff over everything", (sys.executable, "-m", "ruff", "check", "--no-cache", "."), 10),
+    Stage("lint", "ruff over everything, and the layers of course_lib", (sys.executable, "tools/lint.py"), 10),
     Stage("build", "the notebooks are what lessons/ says", (*COURSE, "build", "--check"), 30),
-    Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 90),
+    Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 85),
     Stage("units", "unit tests", (*PYTEST, "-n", "2", "-m", "not slow and not browser", "tests",
                                   "--ignore=tests/notebooks"), 330),
     Stage("notebooks", "notebooks and solutions in the CI budget", 
-          (*PYTEST, "-n", "2", "-m", "not slow", "tests/notebooks"), 600),
-    Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, "-m", "browser and not slow", "tests"), 200),
-    Stage("slow", "the slow proofs", (*PYTEST, "-n", "2", "-m", "slow", "tests"), 3000, slow=True),
+          (*PYTEST, *IN_ORDER, "-n", "2", "-m", "not slow", "tests/notebooks"), 600),
+    Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, *IN_ORDER, "-m", "browser and not slow", "tests"), 200),
+    Stage("slow", "the slow proofs", (*PYTEST, *IN_ORDER, "-n", "2", "-m", "slow", "tests"), 2300, slow=True),
+    Stage("processors", "every claim of the notebooks on other processors",
+          (sys.executable, "tools/claims.py", "--solutions", "--settings", "default", "rounding-1"), 700, slow=True),
 )
 
 
@@ -67,20 +76,23 @@ def main() -> int:
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="course-tests-") as work:
         for stage in stages:
+            print(f"\n=== {stage.name}: {stage.what} (budget {stage.budget} s)\n$ {shown(stage.command)}", flush=True)
             results.append(run(stage, Path(work) / stage.name))
     print(table(results))
     return int(any(result.verdict != "passed" for result in results))
 
 
-def run(stage: Stage, work: Path) -> Result:
-    """Run one stage with its output live, in a my_work of its own."""
-    print(f"\n=== {stage.name}: {stage.what} (budget {stage.budget} s)\n$ {shown(stage.command)}", flush=True)
+def run(stage: Stage, work: Path, output: IO[bytes] | None = None, **variables: str) -> Result:
+    """Run one stage in a my_work of its own, with these variables too; it speaks to the terminal or into `output`."""
     environment = {**os.environ, "COURSE_STRICT": "1", "COURSE_BUDGET": "ci", "COURSE_WORK": str(work),
-                   "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+                   "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **variables}
     begun = time.monotonic()
-    process = subprocess.Popen(stage.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-                               start_new_session=os.name == "posix")
+    with PatientInterrupt() as interrupt:
+        process = subprocess.Popen(stage.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output,
+                                   stderr=output, start_new_session=os.name == "posix")
     try:
+        if interrupt.asked:
+            raise KeyboardInterrupt
         code = process.wait(STOP_AFTER * stage.budget)
         verdict = "passed" if code == 0 else "FAILED"
     except subprocess.TimeoutExpired:

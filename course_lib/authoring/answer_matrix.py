@@ -1,4 +1,4 @@
-"""The kill matrix: every listed answer, the solution, the reference and the stub against every case of an exercise.
+"""`course answers`: every listed answer, the solution, the reference and the stub against every case of an exercise.
 
 A check teaches when each plausible wrong answer dies of its own mistake, and no right answer dies at all.
 """
@@ -87,7 +87,7 @@ def of(lesson: Lesson) -> Matrix:
         if not needed.exists():
             raise CourseError(f"{needed} is missing; a lesson with exercises has exercises.py and answers.py.")
     if not wanted(lesson):
-        raise CourseError(f"course_lib/exercises/cases/lesson_{lesson.number}.py is missing: the checks go there.")
+        raise CourseError(f"{lesson.folder / 'checks.py'} is missing: the checks go there.")
     exercises = registry.of_lesson(lesson.number)
     answers = read(path)
     known = {exercise.id for exercise in exercises}

@@ -8,10 +8,9 @@
     @right("03.2")
     def with_a_loop(r1, r2): ...
 
-`course answers [NN]` runs them all and prints the matrix.
+`course answers [NN]` runs them all and prints the matrix (answer_matrix.py).
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,24 +66,3 @@ def read(path: Path) -> list[Answer]:
     sys.modules[module.__name__] = module
     exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
     return list(_listed)
-
-
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `course answers`."""
-    parser = subparsers.add_parser("answers", help="for authors: right and wrong answers against every check")
-    parser.add_argument("lessons", nargs="*", metavar="NN", help="lessons (default: all that have exercises)")
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Print the matrix of the lessons; 1 when something in it is not as it must be."""
-    from course_lib.authoring import answer_matrix, source
-
-    faults = 0
-    for lesson in source.lessons(args.lessons):
-        if args.lessons or answer_matrix.wanted(lesson):
-            matrix = answer_matrix.of(lesson)
-            print(matrix.text())
-            faults += len(matrix.faults)
-    print(f"{answer_matrix.count(faults, 'fault')}." if faults else "Every answer gets what it should.")
-    return 1 if faults else 0

@@ -10,20 +10,6 @@ from course_lib.authoring.rules import faults
 from course_lib.authoring.source import Lesson, lessons
 from course_lib.errors import CourseError
 
-CELL_SECONDS = 900
-
-
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add `course build` to the command line."""
-    parser = subparsers.add_parser("build", help="for authors: lessons/ into notebooks/, exercises/, solutions/")
-    parser.add_argument("lessons", nargs="*", metavar="NN", help="lesson numbers; all lessons when none is given")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true", help="write nothing; exit 1 when a notebook differs")
-    what.add_argument("--execute", action="store_true", help="also run notebooks and solutions and store their outputs")
-    parser.add_argument("--timeout", type=int, default=CELL_SECONDS, metavar="SECONDS",
-                        help=f"with --execute: the longest a cell may run (default {CELL_SECONDS})")
-    parser.set_defaults(run=run)
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, check or execute; the exit code is 1 when any lesson is at fault."""
@@ -112,9 +98,3 @@ def _say_missing(lesson: Lesson) -> int:
 def _say_orphan(path: str) -> bool:
     print(f"{path} has no lesson: delete it (`git rm {path}`).", file=sys.stderr)
     return True
-
-
-if __name__ == "__main__":
-    from course_lib.cli import main
-
-    sys.exit(main(["build", *sys.argv[1:]]))

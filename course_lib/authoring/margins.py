@@ -1,7 +1,7 @@
 """How far each claim of a notebook was from failing: the two sides of its comparisons, noted while its cells run.
 
 `expect(0.58 < accuracy < 0.66, ...)` gets only a truth value. In a kernel where `install()` was called (tools/claims.py
-does so through a startup file) each cell's `expect` calls are rewritten before they run: every comparison of two numbers
+does so in a startup file) the `expect` calls of each cell are rewritten before they run: each comparison of two numbers
 in the condition that counts notes its slack, the distance to the bound on the side where the claim holds. Of several
 comparisons the one that decides counts: the smallest slack of an `and` or `all`, the largest of an `or` or `any`.
 A claim that fails is noted and the notebook goes on.
@@ -28,7 +28,7 @@ CLAIM, COMPARE, ALL_OF, ANY_OF, NOT, CLOSE = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a condition gave: whether it held, by how much (None: it compares no two numbers), and the deciding bound."""
+    """What a condition gave: whether it held, by how much (None: no two numbers compared), and the deciding bound."""
 
     held: bool
     slack: float | None = None
@@ -163,7 +163,7 @@ def narrowest(outcomes: list[Outcome]) -> Outcome:
 
 
 class Rewriter(ast.NodeTransformer):
-    """Turns `expect(condition, claim, ci=wide, ...)` into a call that evaluates the condition through the functions above."""
+    """Turns `expect(condition, claim, ci=wide, ...)` into a call that evaluates conditions by the functions above."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)

@@ -39,7 +39,7 @@ IMPORTANCE = {1: "optional", 2: "important", 3: "essential"}
 
 
 def exercises_of(number: str) -> dict[str, Exercise]:
-    """The registered exercises of lesson `number` (`"03"`) by id, in order; empty without a file of cases."""
+    """The registered exercises of lesson `number` (`"03"`) by id, in order; empty without a file of checks."""
     return {found.id: found for found in registry.of_lesson(number)} if number in registry.lessons() else {}
 
 

@@ -50,7 +50,7 @@ def _in_cell(cell: Cell, exercises: dict, has_exercises: bool) -> list[Fault]:
                 if not known:
                     found.append(cell.fault(f"{name} is not a placeholder: write {{{{exercise 03.2}}}}", number))
                 elif known[1] not in exercises:
-                    found.append(cell.fault(f"exercise {known[1]} is not registered in exercises/cases", number))
+                    found.append(cell.fault(f"exercise {known[1]} is not registered in checks.py", number))
     elif cell.kind == "code":
         found += _code(cell)
     else:
@@ -104,8 +104,7 @@ def _against_registry(lesson: Lesson, cells: list[Cell], exercises: dict) -> lis
         for what, key in (match.groups() for tag in cell.tags if (match := _EXERCISE_TAG.fullmatch(tag))):
             tagged[what][key] += 1
             if key not in exercises:
-                cases = f"course_lib/exercises/cases/lesson_{lesson.number}.py"
-                found.append(cell.fault(f"exercise {key} is not registered in {cases}"))
+                found.append(cell.fault(f"exercise {key} is not registered in lessons/{lesson.slug}/checks.py"))
             if what == "check" and _CHECK_CALL.findall(cell.source) != [key]:
                 found.append(cell.fault(f'a cell tagged check:{key} holds one call of check("{key}", ...)'))
         if _CHECK_CALL.search(cell.source) and not any(tag.startswith("check:") for tag in cell.tags):

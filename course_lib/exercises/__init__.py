@@ -1,6 +1,7 @@
-"""The check engine. A lesson's cases need four names: `exercise`, `Fail`, `close`, `shape_is`.
+"""The check engine. A lesson's checks need four names: `exercise`, `Fail`, `close`, `shape_is`.
 
-registry   what an exercise is, and the file of cases of each lesson
+registry   what an exercise is, and which ones there are
+lesson_checks   the file of checks of each lesson, and how it is imported
 compare    close, shape_is and Fail: comparisons that say what differs and why it might
 checking   check(...) in a notebook: one learner's function against all cases, safely; show a card, save
 hints, mine, expect, progress, store        hint, mine, expect, board and the progress file
@@ -17,5 +18,5 @@ __all__ = ["Fail", "close", "exercise", "shape_is"]
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
-        raise AttributeError(f"course_lib.exercises has no {name!r}; cases use {', '.join(__all__)}")
+        raise AttributeError(f"course_lib.exercises has no {name!r}; checks use {', '.join(__all__)}")
     return getattr(import_module(f"course_lib.exercises.{_HOMES[name]}"), name)

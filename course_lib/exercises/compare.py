@@ -24,7 +24,7 @@ class Fail(AssertionError):
         expected, got: a text, or any value, which is then described with its shape and type.
         mistake: one or two sentences on what probably went wrong and what to look at.
 
-    Used by every lesson's cases in `course_lib/exercises/cases/`.
+    Used by every lesson's `checks.py`.
     """
 
     def __init__(self, call: str = "", expected: Any = "", got: Any = "", mistake: str = "") -> None:

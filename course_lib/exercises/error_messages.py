@@ -6,6 +6,8 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+from course_lib.exercises import lesson_checks
+
 _COURSE = str(Path(__file__).resolve().parent.parent)
 _LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")})
 
@@ -38,10 +40,11 @@ def advice(error: BaseException) -> str:
 def their_line(trace: TracebackType | None, cases: str = "") -> str:
     """`cell In[5], line 4: return r1 + r2[5]` for the deepest line of the learner's code, or empty.
 
-    `cases` is the file of cases, which is not theirs either.
+    `cases` is the file of the cases that ran; like the library and every lesson's checks it is not theirs.
     """
+    not_theirs = (cases or _COURSE, _COURSE, *map(str, lesson_checks.files().values()), *_LIBRARIES, "<frozen")
     frames = [frame for frame in traceback.StackSummary.extract(traceback.walk_tb(trace), lookup_lines=False)
-              if not frame.filename.startswith((cases or _COURSE, _COURSE, *_LIBRARIES, "<frozen"))]
+              if not frame.filename.startswith(not_theirs)]
     if not frames:
         return ""
     frame = frames[-1]

@@ -8,6 +8,10 @@ from course_lib.budget import in_ci
 from course_lib.exercises.describe import number
 from course_lib.exercises.screen import in_ipython, say
 
+MISSED = """\
+  Another processor rounds otherwise, and a training run can come out otherwise there: compare the measured value with
+  the text, and read on. If you changed a setting above, or the run uses functions of yours, that may be why."""
+
 _since = time.process_time()
 
 
@@ -40,7 +44,7 @@ def expect(condition: Any, claim: str, *, ci: Any = None, measured: Any = None) 
         return
     if os.environ.get("COURSE_STRICT") == "1":
         raise AssertionError(line)
-    say("  Runs differ by seed and by machine. Run the cell again; when it misses twice, something changed its inputs.")
+    say(MISSED)
 
 
 def _plain(measured: Any) -> str:

@@ -1,8 +1,7 @@
-"""What an exercise is, and where its cases are found."""
+"""What an exercise is, and which ones there are."""
 
 import difflib
 import importlib
-import pkgutil
 import re
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from course_lib.errors import CourseError
+from course_lib.exercises import lesson_checks
 
 KINDS = ("implement", "predict", "bug")
 
@@ -29,7 +29,7 @@ class Case:
 
 @dataclass
 class Exercise:
-    """One exercise of a lesson. Made by `exercise(...)` in the lesson's file of cases."""
+    """One exercise of a lesson. Made by `exercise(...)` in the lesson's file of checks."""
 
     id: str                     # "03.2": lesson 03, second exercise
     title: str
@@ -73,7 +73,10 @@ def exercise(
     id: str, *, title: str, function: str, points: float, kind: str, difficulty: int, importance: int, minutes: int,
     reference: str, hints: tuple[str, str, str],
 ) -> Exercise:
-    """Define an exercise in `course_lib/exercises/cases/lesson_NN.py`; add cases with `.case("what must hold")`.
+    """Define an exercise in `lessons/NN_slug/checks.py`; add cases with `.case("what must hold")`.
+
+    Args:
+        reference: where the course's own answer is, `package.module:name`, or `checks:name` in the calling file itself.
 
     Raises:
         ValueError: a field is not what the engine can use; the message says which.
@@ -85,33 +88,33 @@ def exercise(
         (not function.isidentifier(), "function must be a Python name"),
         (points <= 0 or minutes <= 0, "points and minutes must be positive"),
         (difficulty not in (1, 2, 3) or importance not in (1, 2, 3), "difficulty and importance go from 1 to 3"),
-        (":" not in reference, "reference must look like package.module:name"),
+        (":" not in reference, "reference must look like package.module:name, or checks:name for one in the same file"),
     ) if wrong]
     if problems:
         raise ValueError(f"exercise {id!r}: {'; '.join(problems)}")
     home = sys._getframe(1).f_globals.get("__name__", "")
     if _homes.get(id, home) != home:
         raise ValueError(f"exercise {id} is defined in {_homes[id]} and again in {home}")
+    module, _, name = reference.partition(":")
+    reference = f"{home if module == 'checks' else module}:{name}"
     made = Exercise(id, title, function, points, kind, difficulty, importance, minutes, reference, tuple(hints))
     _exercises[id], _homes[id] = made, home
     return made
 
 
 def lessons() -> list[str]:
-    """Numbers of the lessons that have a file of cases, in order."""
-    package = importlib.import_module("course_lib.exercises.cases")
-    names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return sorted(name.removeprefix("lesson_") for name in names if name.startswith("lesson_"))
+    """Numbers of the lessons that have a file of checks, in order."""
+    return list(lesson_checks.files())
 
 
 def of_lesson(number: str) -> list[Exercise]:
     """The exercises of one lesson, in order. `number` has two digits."""
-    importlib.import_module(f"course_lib.exercises.cases.lesson_{number}")
+    lesson_checks.module(number)
     return sorted((item for item in _exercises.values() if item.lesson == number), key=lambda item: int(item.id[3:]))
 
 
 def load(id: str) -> Exercise:
-    """The exercise with this id; reads its lesson's file of cases first.
+    """The exercise with this id; reads its lesson's file of checks first.
 
     Raises:
         UnknownExercise: no such exercise; the message names near ones.

@@ -44,10 +44,10 @@ def check(path: Path, dry_run: bool = False) -> list[Finding]:
         return findings
     store = PreferenceStore(path)
     try:
-        store.connection.execute("BEGIN IMMEDIATE")
+        store._connection.execute("BEGIN IMMEDIATE")
         for look in (missing_parts, damaged_items, damaged_questions, damaged_labels, double_answers, dead_leases):
             findings += list(look(store))
-        store.connection.execute("ROLLBACK" if dry_run else "COMMIT")
+        store._connection.execute("ROLLBACK" if dry_run else "COMMIT")
     finally:
         store.close()
     return findings
@@ -139,18 +139,18 @@ def readable_rows(path: Path, table: str) -> Iterator[dict]:
 
 def missing_parts(store: PreferenceStore) -> Iterator[Finding]:
     """Triggers, views and indexes that someone has dropped come back."""
-    there = {row["name"] for row in store.connection.execute("SELECT name FROM sqlite_master")}
+    there = {row["name"] for row in store._connection.execute("SELECT name FROM sqlite_master")}
     for statement in (one for step in MIGRATIONS for one in statements(step)):
         words = " ".join(line for line in statement.splitlines() if not line.startswith("--")).split()
         kind, name = words[1].lower(), words[2].split("(")[0]
         if kind in ("trigger", "view", "index") and name not in there:
-            store.connection.execute(statement)
+            store._connection.execute(statement)
             yield Finding(f"the {kind} {name} was missing", "made again")
 
 
 def damaged_items(store: PreferenceStore) -> Iterator[Finding]:
     """An item's name is the sha256 of its content: a flipped bit shows."""
-    for row in store.connection.execute("SELECT item_id, kind, mime, media, arrays, info FROM items").fetchall():
+    for row in store._connection.execute("SELECT item_id, kind, mime, media, arrays, info FROM items").fetchall():
         try:
             whole = item_id(row["kind"], row["mime"], row["media"], row["arrays"]) == row["item_id"]
             json.loads(row["info"])
@@ -162,11 +162,11 @@ def damaged_items(store: PreferenceStore) -> Iterator[Finding]:
 
 def damaged_questions(store: PreferenceStore) -> Iterator[Finding]:
     """A question must show items that are there and whole, and imply the right pairs."""
-    bad = {row["key"] for row in store.connection.execute("SELECT key FROM set_aside WHERE what = 'item'")}
-    whole = {row["item_id"] for row in store.connection.execute("SELECT item_id FROM items")} - bad
-    for row in store.connection.execute("SELECT question_id, shown FROM questions").fetchall():
-        pairs = store.connection.execute("SELECT item_1, item_2, flip FROM pairs WHERE question_id = ?",
-                                         (row["question_id"],)).fetchall()
+    bad = {row["key"] for row in store._connection.execute("SELECT key FROM set_aside WHERE what = 'item'")}
+    whole = {row["item_id"] for row in store._connection.execute("SELECT item_id FROM items")} - bad
+    for row in store._connection.execute("SELECT question_id, shown FROM questions").fetchall():
+        pairs = store._connection.execute("SELECT item_1, item_2, flip FROM pairs WHERE question_id = ?",
+                                          (row["question_id"],)).fetchall()
         try:
             shown = json.loads(row["shown"])
             right = (all(pair["flip"] == (shown.index(pair["item_1"]) > shown.index(pair["item_2"])) for pair in pairs)
@@ -187,8 +187,8 @@ def damaged_labels(store: PreferenceStore) -> Iterator[Finding]:
         "it does not say which side was which": lambda row: row["flip"] not in (0, 1),
         "it has no time": lambda row: not isinstance(row["answered_at"], float | int),
     }
-    for row in store.connection.execute("SELECT labels.*, pairs.pair_id AS there FROM labels LEFT JOIN pairs"
-                                        " USING(pair_id)").fetchall():
+    for row in store._connection.execute("SELECT labels.*, pairs.pair_id AS there FROM labels LEFT JOIN pairs"
+                                         " USING(pair_id)").fetchall():
         for reason, found in faults.items():
             if found(row):
                 yield from _aside(store, "label", row["label_id"], reason)
@@ -197,7 +197,7 @@ def damaged_labels(store: PreferenceStore) -> Iterator[Finding]:
 
 def double_answers(store: PreferenceStore) -> Iterator[Finding]:
     """One person's second answer to a pair can only come from outside the course; the first one counts."""
-    for row in store.connection.execute(
+    for row in store._connection.execute(
             "SELECT later.label_id FROM live_labels earlier JOIN live_labels later USING(pair_id, labeler)"
             " WHERE earlier.label_id < later.label_id GROUP BY later.label_id").fetchall():
         yield from _aside(store, "label", row["label_id"], "the same person had answered this pair already")
@@ -211,7 +211,7 @@ def dead_leases(store: PreferenceStore) -> Iterator[Finding]:
 
 
 def _aside(store: PreferenceStore, what: str, key: object, reason: str) -> Iterator[Finding]:
-    known = store.connection.execute("SELECT 1 FROM set_aside WHERE what = ? AND key = ?", (what, str(key))).fetchone()
+    known = store._connection.execute("SELECT 1 FROM set_aside WHERE what = ? AND key = ?", (what, str(key))).fetchone()
     if not known:
         store.set_aside(what, str(key), reason)
         yield Finding(f"{what} {str(key)[:12]}: {reason}", "set aside: kept, but left out of preferences")

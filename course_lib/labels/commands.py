@@ -107,7 +107,7 @@ def read_import(arguments: argparse.Namespace) -> int:
 
 def join_files(arguments: argparse.Namespace) -> int:
     """`course labels merge FILE...`."""
-    from course_lib.labels.exchange import merge
+    from course_lib.labels.merge import merge
 
     if arguments.labeler and len(arguments.sources) > 1:
         raise CourseError("--as names the person of one file: merge the files one by one.")

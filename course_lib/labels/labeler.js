@@ -1,6 +1,6 @@
 // The labeller's half that runs in the browser: shows questions, takes answers, keeps them until Python has them.
 //
-// It speaks with desk.py in messages of plain values. Three rules:
+// It speaks with session.py in messages of plain values. Three rules:
 //   - An answer is kept in localStorage until Python says that it is on the disk ("acks"), and is sent again after a
 //     reload or a restart. Each answer has an id of its own, so sending it twice does no harm.
 //   - One clock draws all clips, so both sides always show the same moment.

@@ -47,16 +47,16 @@ def lease(store: PreferenceStore, run: str, labelers: Sequence[str], session: st
     """
     now = time.time()
     answered = f"SELECT 1 FROM live_labels l WHERE l.question_id = q.question_id AND l.labeler IN ({_marks(labelers)})"
-    with store.transaction() as connection:
+    with store.transaction():
         free_the_gone(store)
-        rows = connection.execute(
+        rows = store._connection.execute(
             f"SELECT question_id FROM questions q WHERE run = ? AND COALESCE(only_for, ?) = ?"
             f" AND NOT EXISTS({answered}) AND NOT EXISTS({DAMAGED})"
             " ORDER BY leased_by IS NOT NULL AND leased_by <> ? AND leased_until >= ?,"
             " repeat_of IS NULL, priority DESC, question_id LIMIT ?",
             (run, labelers[0], labelers[0], *labelers, session, now, count)).fetchall()
         names = [row["question_id"] for row in rows]
-        connection.executemany(
+        store._connection.executemany(
             "UPDATE questions SET leased_by = ?, leased_until = ? WHERE question_id = ?"
             " AND (leased_by IS NULL OR leased_by = ? OR leased_until < ?)",
             [(session, now + seconds, name, session, now) for name in names])
@@ -65,9 +65,9 @@ def lease(store: PreferenceStore, run: str, labelers: Sequence[str], session: st
 
 def renew(store: PreferenceStore, session: str, seconds: float = 60.0) -> None:
     """Keep what this session holds for `seconds` more."""
-    with store.transaction() as connection:
-        connection.execute("UPDATE questions SET leased_until = ? WHERE leased_by = ?",
-                           (time.time() + seconds, session))
+    with store.transaction():
+        store._connection.execute("UPDATE questions SET leased_until = ? WHERE leased_by = ?",
+                                  (time.time() + seconds, session))
 
 
 def add_due_repeat(store: PreferenceStore, run: str, labeler: str, share: float) -> int | None:
@@ -76,20 +76,21 @@ def add_due_repeat(store: PreferenceStore, run: str, labeler: str, share: float)
     The pair is drawn at random among those that this person answered a while ago, without skipping, and has not seen
     twice. Returns the new question's id, or None when no repeat is due.
     """
-    with store.transaction() as connection:
-        answers = connection.execute(
+    with store.transaction():
+        answers = store._connection.execute(
             "SELECT question_id, choice, question_key, shown FROM live_labels JOIN questions USING(question_id)"
             " WHERE live_labels.run = ? AND labeler = ? AND source = 'human' AND live_labels.repeat_of IS NULL"
             " AND json_array_length(shown) = 2 ORDER BY label_id", (run, labeler)).fetchall()
-        repeated = {row[0] for row in connection.execute(
+        repeated = {row[0] for row in store._connection.execute(
             "SELECT repeat_of FROM questions WHERE run = ? AND only_for = ? AND repeat_of IS NOT NULL", (run, labeler))}
         candidates = [row for row in answers[:-REPEAT_AFTER]
                       if row["choice"] != "skip" and row["question_id"] not in repeated]
         if len(repeated) >= int(share * len(answers) + 0.5) or not candidates:
             return None
         original = random.SystemRandom().choice(candidates)
-        pair = connection.execute("SELECT * FROM pairs WHERE question_id = ?", (original["question_id"],)).fetchone()
         question = store.question(original["question_id"])
+        pair = store._connection.execute("SELECT * FROM pairs WHERE question_id = ?",
+                                         (question.question_id,)).fetchone()
         return store.insert_question(
             repeat_key(original["question_key"], labeler), run, question.round, question.prompt,
             [pair["item_1"], pair["item_2"]], json.loads(original["shown"])[::-1],
@@ -107,7 +108,7 @@ def repeats(store: PreferenceStore, run: str, labelers: Sequence[str]) -> list[d
     `[{"pair": 4, "question_id": 17, "first": "left", "second": "equal", "same": False}, ...]`; "pair" counts this
     person's answers in the run from 1.
     """
-    rows = store.connection.execute(
+    rows = store._connection.execute(
         "SELECT question_id, choice, flip, repeat_of FROM live_labels WHERE run = ?"
         f" AND labeler IN ({_marks(labelers)}) ORDER BY label_id", (run, *labelers)).fetchall()
     firsts = {}
@@ -126,11 +127,11 @@ def repeats(store: PreferenceStore, run: str, labelers: Sequence[str]) -> list[d
 
 def free_the_gone(store: PreferenceStore) -> int:
     """Free what ended processes held; returns how many questions that were."""
-    with store.transaction() as connection:
-        holders = connection.execute("SELECT DISTINCT leased_by FROM questions WHERE leased_by <> ?",
-                                     (session_name(),)).fetchall()
+    with store.transaction():
+        holders = store._connection.execute("SELECT DISTINCT leased_by FROM questions WHERE leased_by <> ?",
+                                            (session_name(),)).fetchall()
         gone = [row["leased_by"] for row in holders if session_gone(row["leased_by"])]
-        return connection.execute("UPDATE questions SET leased_by = NULL, leased_until = NULL"
+        return store._connection.execute("UPDATE questions SET leased_by = NULL, leased_until = NULL"
                                   f" WHERE leased_by IN ({_marks(gone)})", gone).rowcount
 
 

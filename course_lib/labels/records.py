@@ -1,4 +1,4 @@
-"""What the label store hands out: items, questions, preferences, counts. Taught in lesson 04.
+"""What the label store hands out: items, questions, labels, preferences, counts. Taught in lesson 04.
 
 One vocabulary everywhere: "left", "right", "equal" (a preference: both are as good) and "skip" (none: cannot tell, or
 neither is good). Which item was shown on the left is random, so a click has to be turned back before use.
@@ -70,6 +70,22 @@ class Question:
     def ranking(self) -> bool:
         """Whether it asks for an order of three or more."""
         return len(self.shown) > 2
+
+
+@dataclass(frozen=True)
+class Label:
+    """One answer to one pair, as it was given on the screen."""
+
+    question_id: int
+    pair_id: int
+    event_id: str                                  # names the answer; the pairs of one ranking share it
+    choice: str                                    # one of CHOICES: "left" is what stood left on the screen
+    flip: bool                                     # whether the pair's first item stood right
+    confidence: int | None                         # 1 (left, surely) to 9 (right, surely); None where nobody asked
+    labeler: str
+    source: str                                    # "human" or "scripted"
+    answered_at: float                             # seconds since 1970
+    response_ms: int | None                        # from drawn to answered; None where it was not measured
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,8 @@ class Desk:
     def summary(self) -> dict:
         """What one wants to know at the end: counts, ties, sides, pace, agreement with oneself, the file."""
         counts, twice = self.counts, queue.repeats(self.store, self.run, self.labelers)
-        times = [row[0] for row in self.store.connection.execute(
-            "SELECT MAX(response_ms) FROM live_labels WHERE run = ? AND labeler = ? AND response_ms IS NOT NULL"
-            " GROUP BY event_id", (self.run, self.labeler))]
+        times = {label.event_id: label.response_ms for label in self.store.labels(self.run, repeats=True)
+                 if label.labeler == self.labeler and label.response_ms is not None}.values()
         return {"left": counts.left, "right": counts.right, "equal": counts.equal, "skip": counts.skip,
                 "rankings": counts.rankings, "repeats": twice, "same": sum(pair["same"] for pair in twice),
                 "seconds": round(statistics.median(times) / 1000, 1) if times else None, "file": str(self.store.path)}

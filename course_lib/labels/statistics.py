@@ -40,17 +40,13 @@ class Agreement:
 
 def labeler_stats(store: PreferenceStore, run: str) -> list[LabelerStats]:
     """What each labeller of the run did, in alphabetical order."""
-    rows = store.connection.execute(
-        "SELECT labeler, choice, response_ms FROM live_labels WHERE run = ? AND repeat_of IS NULL", (run,)).fetchall()
+    labels = store.labels(run)
     stats = []
-    for name in sorted({row["labeler"] for row in rows}):
-        own = [row for row in rows if row["labeler"] == name]
-        times = [row["response_ms"] / 1000 for row in own if row["response_ms"] is not None]
-        undone = store.connection.execute(
-            "SELECT COUNT(DISTINCT event_id) FROM undos JOIN labels USING(event_id) JOIN pairs USING(pair_id)"
-            " JOIN questions USING(question_id) WHERE run = ? AND labeler = ?", (run, name)).fetchone()[0]
+    for name in sorted({label.labeler for label in labels}):
+        own = [label for label in labels if label.labeler == name]
+        times = [label.response_ms / 1000 for label in own if label.response_ms is not None]
         twice = repeats(store, run, [name])
-        stats.append(LabelerStats(name, dict(Counter(row["choice"] for row in own)), undone,
+        stats.append(LabelerStats(name, dict(Counter(label.choice for label in own)), store.undone(run, name),
                                   float(np.median(times)) if times else None,
                                   len(twice), sum(pair["same"] for pair in twice)))
     return stats
@@ -58,8 +54,7 @@ def labeler_stats(store: PreferenceStore, run: str) -> list[LabelerStats]:
 
 def agreement(store: PreferenceStore, run: str) -> Agreement:
     """Agreement between labellers; skips count as "did not judge". Figures that are undefined are None."""
-    rows = store.connection.execute("SELECT labeler, pair_id, mu FROM preferences WHERE run = ?", (run,)).fetchall()
-    return agreement_of({(row["labeler"], row["pair_id"]): row["mu"] for row in rows})
+    return agreement_of({(row["labeler"], row["pair_id"]): row["mu"] for row in store.preference_rows(run)})
 
 
 def agreement_of(verdicts: dict[tuple[str, int], float]) -> Agreement:

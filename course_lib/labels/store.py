@@ -1,7 +1,8 @@
 """The label store: one SQLite file with everything that was shown and everything that was answered.
 
 Safe for several threads, notebooks and processes at once, and for a power cut: an answer that `answer` has returned
-from is on the disk (write-ahead log, synchronous=FULL). The tables are in schema.py, serving is in queue.py.
+from is on the disk (write-ahead log, synchronous=FULL). The tables are in schema.py, serving is in queue.py, mending
+in check.py, joining two files in merge.py. These five files know the tables; everybody else calls methods.
 
 Taught in lesson 04; used from lesson 00 on.
 """
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from course_lib.labels.media import check_frames, sheet
-from course_lib.labels.records import Counts, Item, Preference, Question, verdict
+from course_lib.labels.records import Counts, Item, Label, Preference, Question, verdict
 from course_lib.labels.schema import migrate
 from course_lib.paths import my_work
 
@@ -41,15 +42,15 @@ class PreferenceStore:
         self.path = Path(path if path is not None else default_path()).absolute()      # a notebook may change folder
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._local = threading.local()
-        migrate(self.connection)
-        with self.transaction() as connection:
-            connection.execute("INSERT OR IGNORE INTO meta VALUES('store_id', ?)", (uuid.uuid4().hex,))
+        migrate(self._connection)
+        with self.transaction():
+            self._connection.execute("INSERT OR IGNORE INTO meta VALUES('store_id', ?)", (uuid.uuid4().hex,))
         self.store_id: str = self._one("SELECT value FROM meta WHERE key = 'store_id'")[0]
 
     # ---- the connection -----------------------------------------------------------------------------------------
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def _connection(self) -> sqlite3.Connection:
         """This thread's own connection: widget callbacks come on other threads than the notebook's cells."""
         owner = (os.getpid(), threading.get_ident())
         if getattr(self._local, "owner", None) != owner:
@@ -62,15 +63,15 @@ class PreferenceStore:
         return self._local.connection
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[None]:
         """All writes inside are on the disk when it ends, or none. Wrap many `add_...` calls in one: it is faster."""
-        connection = self.connection
+        connection = self._connection
         if connection.in_transaction:              # inside another one: that one decides
-            yield connection
+            yield
             return
         connection.execute("BEGIN IMMEDIATE")
         try:
-            yield connection
+            yield
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:          # a full disk has already rolled it back
@@ -113,9 +114,9 @@ class PreferenceStore:
     def add_item(self, kind: str, mime: str, media: bytes, packed: bytes | None, info: Mapping[str, object]) -> str:
         """Add an item that is already encoded (`add_text` and `add_clip` encode); returns its id."""
         name = item_id(kind, mime, media, packed)
-        with self.transaction() as connection:
-            connection.execute("INSERT OR IGNORE INTO items VALUES(?, ?, ?, ?, ?, ?, ?)",
-                               (name, kind, mime, media, packed, json.dumps(info), time.time()))
+        with self.transaction():
+            self._connection.execute("INSERT OR IGNORE INTO items VALUES(?, ?, ?, ?, ?, ?, ?)",
+                                     (name, kind, mime, media, packed, json.dumps(info), time.time()))
         return name
 
     def add_pair(self, item_1: str, item_2: str, *, run: str, prompt: str = "", round: int = 0,
@@ -139,16 +140,16 @@ class PreferenceStore:
     def insert_question(self, key: str, run: str, round: int, prompt: str, items: Sequence[str], shown: Sequence[str],
                         priority: float = 0.0, repeat_of: int | None = None, only_for: str | None = None) -> int:
         """Add a question with its sides drawn, unless it is there; returns its id. Used by repeats and merge."""
-        with self.transaction() as connection:
-            there = connection.execute("SELECT question_id FROM questions WHERE question_key = ?", (key,)).fetchone()
+        with self.transaction():
+            there = self._one("SELECT question_id FROM questions WHERE question_key = ?", key)
             if there:
                 return there["question_id"]
-            question_id = connection.execute(
+            question_id = self._connection.execute(
                 "INSERT INTO questions(question_key, run, round, prompt, shown, priority, repeat_of, only_for,"
                 " created_at) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (key, run, round, prompt, json.dumps(list(shown)), priority, repeat_of, only_for, time.time()),
             ).lastrowid
-            connection.executemany(
+            self._connection.executemany(
                 "INSERT INTO pairs(question_id, item_1, item_2, flip) VALUES(?, ?, ?, ?)",
                 [(question_id, one, two, int(shown.index(one) > shown.index(two)))
                  for one, two in combinations(items, 2)])
@@ -172,13 +173,13 @@ class PreferenceStore:
         how = {"event_id": event_id, "confidence": confidence, "labeler": labeler, "source": source,
                "session": session, "shown_at": shown_at, "answered_at": answered_at or time.time(),
                "saved_at": time.time(), "response_ms": response_ms, "plays": plays}
-        with self.transaction() as connection:
+        with self.transaction():
             if self._known(event_id):
                 return "duplicate"
-            pairs = connection.execute("SELECT * FROM pairs WHERE question_id = ?", (question_id,)).fetchall()
+            pairs = self._connection.execute("SELECT * FROM pairs WHERE question_id = ?", (question_id,)).fetchall()
             shown = self._shown(question_id)
-            answered = connection.execute("SELECT 1 FROM live_labels WHERE question_id = ? AND labeler = ?",
-                                          (question_id, labeler)).fetchone()
+            answered = self._one("SELECT 1 FROM live_labels WHERE question_id = ? AND labeler = ?",
+                                 question_id, labeler)
             if answered or not pairs:
                 reason = "this labeller has already answered this question" if answered else "no such question"
                 self.set_aside("answer", event_id, reason,
@@ -189,48 +190,46 @@ class PreferenceStore:
                 if ranks is not None:
                     side = verdict(ranks[shown.index(pair["item_1"])], ranks[shown.index(pair["item_2"])], pair["flip"])
                 self.insert_label({**how, "pair_id": pair["pair_id"], "choice": side, "flip": pair["flip"]})
-            connection.execute("UPDATE questions SET leased_by = NULL, leased_until = NULL WHERE question_id = ?",
-                               (question_id,))
+            self._connection.execute(
+                "UPDATE questions SET leased_by = NULL, leased_until = NULL WHERE question_id = ?", (question_id,))
         return "saved"
 
     def insert_label(self, label: Mapping[str, object]) -> None:
         """Add one row to `labels`, as it is. Used by `answer`, import and merge."""
-        names = ", ".join(label)
-        self.connection.execute(f"INSERT INTO labels({names}) VALUES({', '.join(':' + name for name in label)})", label)
+        names, values = ", ".join(label), ", ".join(f":{name}" for name in label)
+        self._connection.execute(f"INSERT INTO labels({names}) VALUES({values})", label)
 
     def undo(self, run: str, labeler: str, *, event_id: str | None = None, undo_id: str | None = None) -> int | None:
         """Take one answer back: the one named, or this labeller's latest in the run. Returns its question, or None.
 
         `undo_id` makes a repeated call harmless.
         """
-        with self.transaction() as connection:
-            repeated = connection.execute(
-                "SELECT question_id FROM undos JOIN labels USING(event_id) JOIN pairs USING(pair_id)"
-                " WHERE undo_id = ? OR undos.event_id = ?", (undo_id, event_id)).fetchone()
+        with self.transaction():
+            repeated = self._one("SELECT question_id FROM undos JOIN labels USING(event_id) JOIN pairs USING(pair_id)"
+                                 " WHERE undo_id = ? OR undos.event_id = ?", undo_id, event_id)
             if repeated:
                 return repeated["question_id"]
-            label = connection.execute(
-                "SELECT event_id, question_id FROM live_labels WHERE run = ? AND labeler = ?"
-                " AND event_id = COALESCE(?, event_id) ORDER BY label_id DESC LIMIT 1",
-                (run, labeler, event_id)).fetchone()
+            label = self._one("SELECT event_id, question_id FROM live_labels WHERE run = ? AND labeler = ?"
+                              " AND event_id = COALESCE(?, event_id) ORDER BY label_id DESC LIMIT 1",
+                              run, labeler, event_id)
             if label is None:
                 return None
-            connection.execute("INSERT INTO undos VALUES(?, ?, ?)",
-                               (undo_id or uuid.uuid4().hex, label["event_id"], time.time()))
+            self._connection.execute("INSERT INTO undos VALUES(?, ?, ?)",
+                                     (undo_id or uuid.uuid4().hex, label["event_id"], time.time()))
         return label["question_id"]
 
     def set_aside(self, what: str, key: str, reason: str, content: object = None) -> None:
         """Note that a row is damaged, or keep an answer that cannot be filed. Nothing is deleted."""
-        with self.transaction() as connection:
-            connection.execute("INSERT OR IGNORE INTO set_aside VALUES(?, ?, ?, ?, ?)",
-                               (what, str(key), reason, json.dumps(content) if content else None, time.time()))
+        with self.transaction():
+            self._connection.execute("INSERT OR IGNORE INTO set_aside VALUES(?, ?, ?, ?, ?)",
+                                     (what, str(key), reason, json.dumps(content) if content else None, time.time()))
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
     def counts(self, run: str, labelers: Iterable[str]) -> Counts:
         """How many questions of the run these labellers have answered, together, and how."""
         names = list(labelers)
-        answers = self.connection.execute(
+        answers = self._connection.execute(
             "SELECT CASE WHEN json_array_length(shown) > 2 THEN 'rankings' ELSE choice END AS answer,"
             " COUNT(DISTINCT question_id) AS number FROM live_labels JOIN questions USING(question_id)"
             f" WHERE live_labels.run = ? AND labeler IN ({', '.join('?' * len(names))})"
@@ -243,11 +242,44 @@ class PreferenceStore:
     def preferences(self, run: str, labelers: Iterable[str] | None = None) -> list[Preference]:
         """All verdicts of the run in the order they were given: skips, undone answers and repeats are left out."""
         names = None if labelers is None else set(labelers)
-        rows = self.connection.execute("SELECT * FROM preferences WHERE run = ? ORDER BY answered_at, pair_id", (run,))
-        chosen = [row for row in rows if names is None or row["labeler"] in names]
+        chosen = [row for row in self.preference_rows(run) if names is None or row["labeler"] in names]
         items = {name: self.item(name) for row in chosen for name in (row["sigma1"], row["sigma2"])}
         return [Preference(items[row["sigma1"]], items[row["sigma2"]], row["mu"], row["weight"], row["group"],
                            row["prompt"], row["labeler"], row["source"]) for row in chosen]
+
+    def preference_rows(self, run: str) -> list[dict]:
+        """The run's preferences as plain rows: the columns of the view `preferences` (schema.py), and question_key."""
+        return [dict(row) for row in self._connection.execute(
+            "SELECT preferences.*, question_key FROM preferences JOIN questions ON question_id = \"group\""
+            " WHERE preferences.run = ? ORDER BY answered_at, pair_id", (run,))]
+
+    def labels(self, run: str, repeats: bool = False) -> list[Label]:
+        """The run's answers as they were given, skips too, in the order of time; what was taken back is left out.
+
+        A ranking has one label for each of its pairs. `repeats`: also the answers to pairs that were asked again.
+        """
+        rows = self._connection.execute(
+            "SELECT question_id, pair_id, event_id, choice, flip, confidence, labeler, source, answered_at, response_ms"
+            " FROM live_labels WHERE run = ? AND (? OR repeat_of IS NULL) ORDER BY answered_at, pair_id",
+            (run, repeats))
+        return [Label(**{**row, "flip": bool(row["flip"])}) for row in rows]
+
+    def undone(self, run: str, labeler: str) -> int:
+        """How many of their answers in the run this labeller has taken back."""
+        return self._one("SELECT COUNT(DISTINCT event_id) FROM undos JOIN labels USING(event_id) JOIN pairs"
+                         " USING(pair_id) JOIN questions USING(question_id) WHERE run = ? AND labeler = ?",
+                         run, labeler)[0]
+
+    def questions_of(self, run: str, round: int | None = None) -> list[int]:
+        """The ids of the run's questions (of one round, or of all) in the order they were added, repeats left out."""
+        return [row[0] for row in self._connection.execute(
+            "SELECT question_id FROM questions WHERE run = ?1 AND round = COALESCE(?2, round) AND repeat_of IS NULL"
+            " ORDER BY question_id", (run, round))]
+
+    def answered_questions(self, run: str) -> set[int]:
+        """The ids of the run's questions that anybody has answered, skips included and repeats left out."""
+        return {row[0] for row in self._connection.execute(
+            "SELECT DISTINCT question_id FROM live_labels WHERE run = ? AND repeat_of IS NULL", (run,))}
 
     def question(self, question_id: int) -> Question:
         """The question with its items; `KeyError` when there is none of this id."""
@@ -266,7 +298,7 @@ class PreferenceStore:
 
     def runs(self) -> list[str]:
         """The names of all runs in the file."""
-        return [row[0] for row in self.connection.execute("SELECT DISTINCT run FROM questions ORDER BY run")]
+        return [row[0] for row in self._connection.execute("SELECT DISTINCT run FROM questions ORDER BY run")]
 
     def _known(self, event_id: str) -> bool:
         return self._one("SELECT 1 FROM labels WHERE event_id = ?1 UNION ALL"
@@ -277,7 +309,7 @@ class PreferenceStore:
         return json.loads(row["shown"]) if row else []
 
     def _one(self, query: str, *values: object) -> sqlite3.Row | None:
-        return self.connection.execute(query, values).fetchone()
+        return self._connection.execute(query, values).fetchone()
 
 
 def default_path() -> Path:

@@ -79,6 +79,17 @@ class TokenStream:
 PROMPT_TOKENS = 4                           # with the course's byte pairs mostly one to three words
 
 
+def draw_prompts(prompts: Tensor, batch_size: int, samples_per_prompt: int, generator: torch.Generator) -> Tensor:
+    """(batch_size, P): rows drawn from `prompts` (N, P), each repeated `samples_per_prompt` times in a row.
+
+    Raises ValueError when `batch_size` is no multiple of `samples_per_prompt`.
+    """
+    if batch_size % samples_per_prompt:
+        raise ValueError(f"{batch_size} completions cannot be {samples_per_prompt} for every prompt: choose a multiple")
+    drawn = torch.randint(len(prompts), (batch_size // samples_per_prompt,), generator=generator)
+    return prompts[drawn].repeat_interleave(samples_per_prompt, dim=0)
+
+
 @dataclass(frozen=True)
 class Prompts:
     """Beginnings of texts: the end token, which begins every text, and its first few tokens."""
@@ -107,8 +118,7 @@ class Prompts:
 
         So `rewards.view(prompts, copies)` has in each row the rewards of completions of one prompt.
         """
-        drawn = torch.randint(len(self.tokens), (prompts,), generator=generator)            # (prompts,)
-        return self.tokens[drawn].repeat_interleave(copies, dim=0)
+        return draw_prompts(self.tokens, prompts * copies, copies, generator)
 
     def evenly_spaced(self, prompts: int) -> Tensor:
         """`sample` without chance: (prompts, 1 + length), spread evenly over all of them, the same every time."""

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from course_lib.errors import CourseError
-from course_lib.lm.generate import Completions, TextReward, generate, sample_completions
+from course_lib.lm.generate import Completions, TextReward, completion_logprobs, generate, sample_completions
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import exact_kl
 from course_lib.lm.metrics import distinct_n
-from course_lib.lm.policy_gradient import completion_logprobs
+from course_lib.lm.ppo import TokenPPO
+from course_lib.lm.rloo import RLOO
 from course_lib.lm.sentiment import completions, sentiment, whole_texts
-from course_lib.lm.text_training import TextTraining
 from course_lib.lm.tokenizers import Tokenizer
 from course_lib.paths import root
 
@@ -46,11 +46,11 @@ class TextReport:
 
 
 @torch.no_grad()
-def look_at(model: GPT, start: GPT, tokenizer: Tokenizer, prompts: Tensor, new_tokens: int = 24, seed: int = 0,
+def look_at(model: GPT, start: GPT, tokenizer: Tokenizer, prompts: Tensor, max_new_tokens: int = 24, seed: int = 0,
             reward: Callable[[Sequence[str]], Tensor] = sentiment) -> TextReport:
     """Let `model` complete `prompts` (B, P), two or more of them, and measure. start: the model it was trained from."""
     P, eos = prompts.shape[1], tokenizer.eos
-    tokens = generate(model, prompts, new_tokens, generator=torch.Generator().manual_seed(seed), eos=eos).tokens
+    tokens = generate(model, prompts, max_new_tokens, generator=torch.Generator().manual_seed(seed), eos=eos).tokens
     texts, said = whole_texts(tokenizer, tokens), completions(tokenizer, tokens, P)
     rewards = reward(texts).tolist()
     logprobs = completion_logprobs(model(tokens), tokens, P, eos)                           # (B,)
@@ -116,7 +116,7 @@ def look(policy: GPT, reference: GPT, prompts: Tensor, rewards: Mapping[str, Tex
                 {name: values.std().item() for name, values in judged.items()}, batch.texts[:samples])
 
 
-def looks_along(run: TextTraining, every: int, prompts: Tensor, rewards: Mapping[str, TextReward],
+def looks_along(run: TokenPPO | RLOO, every: int, prompts: Tensor, rewards: Mapping[str, TextReward],
                 at_most: Mapping[str, int] | None = None) -> Iterator[Look]:
     """Train, and look before the first update, after each `every` updates and after the last."""
     def now() -> Look:

@@ -48,7 +48,7 @@ class FeatureSettings:
     last_of: tuple[int, ...] = (24, 30)     # layers whose state at the last token is taken; 30 is the top
     mean_of: tuple[int, ...] = (20,)        # layers whose states are averaged over all tokens
     max_tokens: int = 160                   # of a longer text the first ones are read
-    batch: int = 16                         # texts at once; 48 were slower (a processor's caches are small)
+    batch_size: int = 16                    # texts at once; 48 were slower (a processor's caches are small)
     dtype: str = "bfloat16"                 # three times as fast as float32 on processors that know it
 
 
@@ -129,8 +129,8 @@ def _read(texts: Sequence[str], order: Sequence[int], settings: FeatureSettings)
     """Batches of (positions in `texts`, their features), in the given order."""
     model, tokenizer = _model(settings.dtype)
     cue = tokenizer(settings.cue, add_special_tokens=False)["input_ids"]
-    for start in range(0, len(order), settings.batch):
-        some = list(order[start:start + settings.batch])
+    for start in range(0, len(order), settings.batch_size):
+        some = list(order[start:start + settings.batch_size])
         encoded = tokenizer([texts[i] for i in some], add_special_tokens=False)["input_ids"]
         yield some, _states(model, [ids[:settings.max_tokens] + cue for ids in encoded], settings)
 

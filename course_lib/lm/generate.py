@@ -19,6 +19,8 @@ from torch import Tensor
 from course_lib.errors import CourseError
 from course_lib.lm.gpt import GPT
 from course_lib.lm.tokenizers import Tokenizer, decode_until_end
+from course_lib.rl.objectives import k1
+from course_lib.training.run import NotFinite
 
 
 def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
@@ -29,6 +31,22 @@ def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
     """
     logprobs = torch.log_softmax(logits[:, :-1].float(), dim=-1)            # (B, T - 1, V)
     return logprobs.gather(-1, tokens[:, 1:, None]).squeeze(-1)             # (B, T - 1)
+
+
+def completion_mask(completion: Tensor, eos: int) -> Tensor:
+    """(B, C) bool: True where a token of `completion` (B, C) was written: up to and including the row's first `eos`."""
+    ends = completion == eos                                                # (B, C)
+    return ends.cumsum(dim=1) - ends.long() == 0
+
+
+def completion_logprobs(logits: Tensor, tokens: Tensor, prompt_length: int, eos: int) -> Tensor:
+    """Log-probability of each row's whole completion given its prompt, (B,), in nats. Exercise 08.2.
+
+    logits: (B, L, V), what the model said after each of `tokens` (B, L). The completion begins at column
+    `prompt_length` and goes up to and including its first end token; what stands behind that was never chosen.
+    """
+    logprobs = token_logprobs(logits, tokens)[:, prompt_length - 1:]        # (B, L - P) of tokens[:, P:]
+    return (logprobs * completion_mask(tokens[:, prompt_length:], eos)).sum(dim=1)
 
 
 def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None = None) -> Tensor:
@@ -52,7 +70,7 @@ def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None
 ChooseProbs = Callable[[Tensor, float, int | None], Tensor]      # called by position, as `next_token_probs` is
 
 
-class NoProbabilities(CourseError):
+class NoProbabilities(NotFinite):
     """The model's probabilities are no numbers, so nothing can be drawn from them."""
 
 
@@ -96,8 +114,9 @@ def generate(model: GPT, prompts: Tensor, max_new_tokens: int, *, temperature: f
         logits = model.logits(model.hidden(unread, cache)[:, -1]).float()   # (B, V) about the token at place `end`
         probs = choose_probs(logits, temperature, top_k)                    # (B, V)
         if not torch.isfinite(probs.sum()):
-            raise NoProbabilities("The model's probabilities are not numbers: its weights or its attention are broken. "
-                                  "Load or make it again; where it was trained, lower the learning rate.")
+            raise NoProbabilities(
+                "The model's probabilities are no numbers", "Its weights or its attention are broken. Load or make it "
+                "again; where it was trained, lower the learning rate.")
         chosen = torch.multinomial(probs, 1, generator=generator)           # (B, 1)
         logprob = logits.log_softmax(dim=-1).gather(-1, chosen)             # (B, 1)
         tokens[going, end] = chosen[going, 0]
@@ -146,7 +165,7 @@ class Completions:
     @property
     def kl(self) -> Tensor:
         """(B,) log-ratio of each completion, policy to reference, in nats; its mean estimates the KL divergence."""
-        return ((self.logprobs - self.reference_logprobs) * self.mask).sum(dim=1)
+        return (k1(self.logprobs, self.reference_logprobs) * self.mask).sum(dim=1)
 
 
 @torch.no_grad()
@@ -162,39 +181,7 @@ def sample_completions(policy: GPT, reference: GPT, prompts: Tensor, reward: Tex
     rewards = torch.as_tensor(reward(texts)).float()                        # (B,)
     if rewards.shape != (len(texts),):
         raise ValueError(f"a reward is one number a text, ({len(texts)},); this one returned {tuple(rewards.shape)}")
+    reference_logprobs = token_logprobs(reference(written.tokens), written.tokens)          # (B, L - 1)
     return Completions(
         tokens=written.tokens, mask=written.mask, logprobs=written.logprobs * written.mask,
-        reference_logprobs=completion_logprobs(reference, written.tokens) * written.mask, rewards=rewards, texts=texts)
-
-
-def completion_logprobs(model: GPT, tokens: Tensor) -> Tensor:
-    """Log-probability of every token of `tokens` (B, L) but the first, given those before it: (B, L - 1), in nats.
-
-    At temperature 1, whatever the tokens were sampled with: the ratio of PPO and the KL are about the model itself.
-    """
-    return token_logprobs(model(tokens), tokens)
-
-
-def last_choice(mask: Tensor) -> Tensor:
-    """(B, L - 1) bool: True at the last column of each row where `mask` is True, which is where the episode ended."""
-    following = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)     # (B, L - 1)
-    return mask & ~following
-
-
-def pay_at_the_end(rewards: Tensor, mask: Tensor) -> Tensor:
-    """One reward a text, (B,), as rewards of single choices, (B, L - 1): all of it for the last one, nothing before.
-
-    Source: D. Ziegler et al. (2019), section 2; N. Stiennon et al. (2020), section 3.4.
-    """
-    return rewards[:, None] * last_choice(mask)
-
-
-def draw_prompts(prompts: Tensor, count: int, samples: int, generator: torch.Generator) -> Tensor:
-    """(count, P): rows drawn from `prompts` (N, P), each repeated `samples` times in a row.
-
-    Raises ValueError when `count` is no multiple of `samples`.
-    """
-    if count % samples:
-        raise ValueError(f"{count} completions cannot be {samples} for every prompt: choose a multiple")
-    drawn = torch.randint(len(prompts), (count // samples,), generator=generator)
-    return prompts[drawn].repeat_interleave(samples, dim=0)
+        reference_logprobs=reference_logprobs * written.mask, rewards=rewards, texts=texts)

@@ -1,28 +1,17 @@
-"""How far a policy has moved from the model it started as, and what it is charged for that. Lesson 10, section 10.5.
+"""The reward of each token, with its penalty for the distance from the reference. Lesson 10, section 10.5.
 
-Sources: J. Schulman (2020), "Approximating KL divergence", for the estimators; D. Ziegler et al. (2019), "Fine-tuning
-language models from human preferences", equation 2 and section 2.2, for the penalty and the controller.
+The estimators k1, k2 and k3 are in `course_lib.rl.objectives`. Source: D. Ziegler et al. (2019), "Fine-tuning language
+models from human preferences", equation 2 and section 2.2, for the penalty and the controller.
 """
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 
-from course_lib.lm.generate import pay_at_the_end
+from course_lib.rl.objectives import k1
 
-
-def k1(logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
-    """log(policy / reference) of tokens that the *policy* sampled, nats: right on average, and often negative."""
-    return logprobs - reference_logprobs
-
-
-def k2(logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
-    """Half the square of k1: never negative, little noise, and wrong on average when the two are far apart."""
-    return (logprobs - reference_logprobs) ** 2 / 2
-
-
-def k3(logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
-    """k1 plus (reference / policy - 1), whose mean is zero: right on average and never negative."""
-    log_ratio = reference_logprobs - logprobs
-    return log_ratio.exp() - 1 - log_ratio
+TokenRewards = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]        # called as `token_rewards` is
 
 
 def exact_kl(logits: Tensor, reference_logits: Tensor) -> Tensor:
@@ -33,6 +22,20 @@ def exact_kl(logits: Tensor, reference_logits: Tensor) -> Tensor:
     """
     logprobs, reference = logits.float().log_softmax(-1), reference_logits.float().log_softmax(-1)    # (..., V)
     return (logprobs.exp() * (logprobs - reference)).sum(dim=-1)
+
+
+def last_choice(mask: Tensor) -> Tensor:
+    """(B, L - 1) bool: True at the last column of each row where `mask` is True, which is where the episode ended."""
+    following = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)     # (B, L - 1)
+    return mask & ~following
+
+
+def pay_at_the_end(rewards: Tensor, mask: Tensor) -> Tensor:
+    """One reward a text, (B,), as rewards of single choices, (B, L - 1): all of it for the last one, nothing before.
+
+    Source: D. Ziegler et al. (2019), section 2; N. Stiennon et al. (2020), section 3.4.
+    """
+    return rewards[:, None] * last_choice(mask)
 
 
 def token_rewards(rewards: Tensor, logprobs: Tensor, reference_logprobs: Tensor, mask: Tensor, beta: float) -> Tensor:
@@ -46,19 +49,20 @@ def token_rewards(rewards: Tensor, logprobs: Tensor, reference_logprobs: Tensor,
 
 
 class AdaptiveBeta:
-    """The price of a nat, raised while the policy is farther from the reference than wanted, lowered while nearer.
+    """The KL coefficient, raised while the policy is farther from the reference than wanted, lowered while nearer.
 
     Ziegler et al. (2019), section 2.2: beta is multiplied by 1 + speed * error after every update, where the error is
-    (kl - target) / target, at most 0.2 either way.
+    (kl - target) / target, at most 0.2 either way. target: nats a completion; None: beta stays as it is.
     """
 
-    def __init__(self, beta: float, target: float, speed: float = 0.1):
-        if beta <= 0 or target <= 0:
+    def __init__(self, beta: float, target: float | None, speed: float = 0.1):
+        if target is not None and (beta <= 0 or target <= 0):
             raise ValueError(f"beta and target are above zero, not {beta} and {target}: a price of zero cannot grow")
         self.beta, self.target, self.speed = beta, target, speed
 
     def update(self, kl: float) -> float:
-        """Move the price after a batch whose completions were `kl` nats from the reference on average; returns it."""
-        error = min(0.2, max(-0.2, kl / self.target - 1))
-        self.beta *= 1 + self.speed * error
+        """Move beta after a batch whose completions were `kl` nats from the reference on average; returns it."""
+        if self.target is not None:
+            error = min(0.2, max(-0.2, kl / self.target - 1))
+            self.beta *= 1 + self.speed * error
         return self.beta

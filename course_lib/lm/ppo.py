@@ -1,18 +1,21 @@
 """PPO for language models: each token is an action, and a text is rewarded once, at its end. Lesson 10.
 
-The loss is `course_lib.rl.objectives.clipped_policy_loss`, the advantage `course_lib.rl.objectives.gae`: the functions
-that trained CartPole in lesson 02, told by a mask where there is nothing to learn.
+`TokenPPO.update()` is the whole algorithm: sample completions -> rewards with a KL penalty -> advantages -> minibatch
+epochs. The loss is `course_lib.rl.objectives.clipped_policy_loss`, the advantage `course_lib.rl.objectives.gae`: the
+functions that trained CartPole in lesson 02, told by a mask where there is nothing to learn.
 
-Sources: D. Ziegler et al. (2019), "Fine-tuning language models from human preferences", section 2.1 also for rewards of
-mean 0 and variance 1 (`ScaledReward`); N. Stiennon et al. (2020), "Learning to summarize from human feedback", section
-3.4 and appendix B.1, for the value network of its own that starts from the reward model's weights; L. Ouyang et al.
-(2022), "Training language models to follow instructions with human feedback" (InstructGPT), section 3.5 and appendix
-C.4; S. Huang et al. (2024), "The N+ implementation details of RLHF with PPO", for the whitening over tokens that are no
-padding.
+One convention runs through everything: all tensors about tokens are (B, L - 1), and column t is about the choice of
+tokens[:, t + 1]; `mask` says which columns were choices of the policy (see generate.py).
 
-A reward model's scores have no zero point and no unit. After `ScaledReward` 1 is one standard deviation of the
-starting model's own texts, and beta can be read: with beta 0.1 a text that is one standard deviation better may be ten
-nats away.
+Sources: D. Ziegler et al. (2019), "Fine-tuning language models from human preferences"; N. Stiennon et al. (2020),
+"Learning to summarize from human feedback", section 3.4 and appendix B.1, for the value network of its own that starts
+from the reward model's weights; L. Ouyang et al. (2022), "Training language models to follow instructions with human
+feedback" (InstructGPT), section 3.5 and appendix C.4; S. Huang et al. (2024), "The N+ implementation details of RLHF
+with PPO", for the whitening over tokens that are no padding.
+Departures from InstructGPT:
+- each batch is learned from twice (there once), the learning rate falls, and no running mean of the weights is kept;
+- no gradients of pretraining are mixed in;
+- the value network's error is not clipped, and a text that is cut off is rewarded as it stands.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,28 +23,41 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
-from course_lib.lm.generate import Completions, TextReward, last_choice
+from course_lib.lm.data import draw_prompts
+from course_lib.lm.generate import Completions, TextReward, sample_completions, token_logprobs
 from course_lib.lm.gpt import GPT
-from course_lib.lm.kl import token_rewards
+from course_lib.lm.kl import AdaptiveBeta, TokenRewards, last_choice, token_rewards
 from course_lib.lm.reward_model import RewardModel
-from course_lib.lm.text_training import MaskedLoss, TextTraining, TextTrainingConfig, TokenRewards, adam
+from course_lib.lm.text_training import TextProgress, TextTrainingConfig, adam, summary
 from course_lib.lm.tokenizers import Tokenizer
-from course_lib.rl.objectives import approximate_kl, clip_fraction, clipped_policy_loss, gae, masked_mean, value_loss
+from course_lib.rl.objectives import (
+    approximate_kl,
+    clip_fraction,
+    clipped_policy_loss,
+    explained_variance,
+    gae,
+    masked_mean,
+    value_loss,
+)
+from course_lib.training.run import TrainingRun, gradient_step, require_finite
+from course_lib.training.schedules import warmup_then_linear
 
 TokenAdvantages = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]      # called as `token_gae` is
 Whitening = Callable[[Tensor, Tensor], Tensor]                                  # called as `whiten` is
+MaskedLoss = Callable[[Tensor, Tensor, Tensor, float, Tensor], Tensor]          # as `clipped_policy_loss` with a mask
 
 
 @dataclass(frozen=True)
 class TokenPPOConfig(TextTrainingConfig):
     """Settings of PPO on tokens. The defaults were measured by `benchmarks/text_rl.py`."""
 
-    gamma: float = 1.0                      # worth of a reward one token later: an end token is paid in full
+    gamma: float = 1.0                      # discount of a reward one token later: an end token counts in full
     lam: float = 0.95                       # GAE's lambda
-    value_learning_rate: float = 3e-4       # Adam's, of the value network, at the start
-    whiten: bool = True                     # bring advantages to mean 0 and spread 1 over all choices of a batch
+    value_learning_rate: float = 3e-4       # Adam's, of the value network; it rises and falls as the policy's
+    whiten: bool = True                     # bring advantages to mean 0 and std 1 over all choices of a batch
 
 
 def token_gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: float = 0.95) -> Tensor:
@@ -66,6 +82,107 @@ def whiten(advantages: Tensor, mask: Tensor) -> Tensor:
     return (advantages - mean) / (spread + 1e-8) * mask
 
 
+class TokenPPO(TrainingRun[TextProgress]):
+    """Trains `policy` and `values` in place. `for progress in run.train(): ...` is one update a turn; see TrainingRun.
+
+    reference: the model from which the KL is measured, usually a copy of the policy at the start; never changed.
+    prompts: (N, P) prompts of one length, each begun by the end token. reward: whole texts -> (texts,).
+    token_rewards, advantages, whitening, policy_loss: take the place of the course's `token_rewards`, `token_gae`,
+    `whiten` and `clipped_policy_loss`, for instance the learner's own of exercises 10.1 and 10.3 to 10.5; called by
+    position.
+    """
+
+    progress = TextProgress
+    remedy = "Look for rewards that are nan; else lower the learning rate."
+
+    def __init__(self, policy: GPT, reference: GPT, values: RewardModel, prompts: Tensor, reward: TextReward,
+                 tokenizer: Tokenizer, config: TokenPPOConfig, checkpoint: Path | None = None,
+                 token_rewards: TokenRewards = token_rewards, advantages: TokenAdvantages = token_gae,
+                 whitening: Whitening = whiten, policy_loss: MaskedLoss = clipped_policy_loss):
+        super().__init__(config, checkpoint)
+        self.policy, self.reference, self.values = policy.eval(), reference.eval(), values
+        self.prompts, self.reward, self.tokenizer = prompts, reward, tokenizer
+        self.token_rewards, self.policy_loss = token_rewards, policy_loss
+        self.advantages, self.whitening = advantages, whitening
+        self.optimizer = adam(policy, config.learning_rate)
+        self.value_optimizer = adam(values, config.value_learning_rate)
+        schedule = warmup_then_linear(config.updates, config.warmup_share, final=config.final_learning_rate)
+        self.scheduler = LambdaLR(self.optimizer, schedule)
+        self.value_scheduler = LambdaLR(self.value_optimizer, schedule)
+        self.kl_coefficient = AdaptiveBeta(config.beta, config.kl_target, config.kl_speed)
+        self.batch: Completions | None = None           # the newest completions, for whoever wants to read them
+        self.parts = {"policy": policy, "values": values,
+                      "optimizer": self.optimizer, "value_optimizer": self.value_optimizer,
+                      "scheduler": self.scheduler, "value_scheduler": self.value_scheduler}
+        self.resume()
+
+    @property
+    def beta(self) -> float:
+        """The KL coefficient now."""
+        return self.kl_coefficient.beta
+
+    def update(self) -> TextProgress:
+        """One update: sample completions, reward their tokens, compute advantages, learn for some epochs, report."""
+        config, beta = self.config, self.beta
+
+        # Sample: the policy continues some prompts, and each whole text gets a reward.
+        prompts = draw_prompts(self.prompts, config.batch_size, config.samples_per_prompt, self.generator)    # (B, P)
+        batch = sample_completions(self.policy, self.reference, prompts, self.reward, self.tokenizer,
+                                   config.max_new_tokens, self.generator)
+        require_finite("A reward", batch.rewards)           # before learning from them: the weights are still good
+        tokens, mask, old_logprobs = batch.tokens, batch.mask, batch.logprobs       # (B, L), (B, L - 1), (B, L - 1)
+
+        # Reward each token: the text's reward at its end, and everywhere the KL penalty.
+        rewards = self.token_rewards(batch.rewards, old_logprobs, batch.reference_logprobs, mask, beta)  # (B, L - 1)
+
+        # How much better than expected was each choice? The value network's targets are the returns.
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+            pieces = tokens.split(config.minibatch_size)
+            values = torch.cat([self.values.at_each_token(some[:, :-1]).float() for some in pieces])     # (B, L - 1)
+            if config.bfloat16:                 # in the precision that learning reads in, so that ratios begin at 1
+                old_logprobs = torch.cat([token_logprobs(self.policy(some), some) for some in pieces])   # (B, L - 1)
+        advantages = self.advantages(rewards, values, mask, config.gamma, config.lam)                    # (B, L - 1)
+        returns = (advantages + values) * mask                                                           # (B, L - 1)
+        weights = self.whitening(advantages, mask) if config.whiten else advantages                      # (B, L - 1)
+
+        # Learn: one step of the policy and one of the value network for each minibatch.
+        reports = []
+        for epoch in range(config.epochs):
+            for rows in torch.randperm(len(tokens), generator=self.generator).split(config.minibatch_size):
+                with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+                    logprobs = token_logprobs(self.policy(tokens[rows]), tokens[rows])                   # (b, L - 1)
+                    estimates = self.values.at_each_token(tokens[rows, :-1]).float()                     # (b, L - 1)
+                policy_loss = self.policy_loss(logprobs, old_logprobs[rows], weights[rows], config.clip, mask[rows])
+                gradient_step(policy_loss, self.policy, self.optimizer, max_grad_norm=config.max_grad_norm)
+                error = value_loss(estimates, returns[rows], mask[rows])
+                gradient_step(error, self.values, self.value_optimizer, max_grad_norm=config.max_grad_norm)
+                if epoch == config.epochs - 1:
+                    now, old = logprobs.detach(), old_logprobs[rows]
+                    reports.append(torch.stack([error.detach(), approximate_kl(now, old, mask[rows]),
+                                                clip_fraction(now, old, config.clip, mask[rows])]))
+
+        # Report, and move the KL coefficient and the learning rates on.
+        error, change, clipped = torch.stack(reports).mean(0).tolist()
+        self.batch = batch
+        progress = TextProgress(
+            update=self.updates + 1, steps=(self.updates + 1) * config.batch_size, **summary(batch), beta=beta,
+            policy_change=change, clip_fraction=clipped, value_loss=error,
+            explained_variance=explained_variance(advantages[mask], returns[mask]),
+            learning_rate=self.scheduler.get_last_lr()[0], cpu_seconds=self.cpu_seconds)
+        self.kl_coefficient.update(progress.kl_from_reference)
+        self.scheduler.step()
+        self.value_scheduler.step()
+        return progress
+
+    def extra_state(self) -> dict:
+        """The KL coefficient."""
+        return {"beta": self.beta}
+
+    def load_extra_state(self, state: dict) -> None:
+        """Take up what `extra_state` gave."""
+        self.kl_coefficient.beta = state["beta"]
+
+
 def value_network(reward_model: RewardModel, mean: float, spread: float) -> RewardModel:
     """A copy of the reward model that says at each token what (reward - mean) / spread it expects in the end.
 
@@ -78,84 +195,6 @@ def value_network(reward_model: RewardModel, mean: float, spread: float) -> Rewa
         copy.head.weight /= spread
         copy.head.bias.copy_((copy.head.bias - mean) / spread)
     return copy.eval()
-
-
-class TokenPPO(TextTraining):
-    """PPO on text; see TextTraining for how a run goes. `values` is trained in place, beside the policy.
-
-    advantages, whitening, policy_loss: take the place of `token_gae`, `whiten` and `clipped_policy_loss`, for instance
-    the learner's own of exercises 10.3 to 10.5; called by position.
-    """
-
-    def __init__(self, policy: GPT, reference: GPT, values: RewardModel, prompts: Tensor, reward: TextReward,
-                 tokenizer: Tokenizer, config: TokenPPOConfig, checkpoint: Path | None = None,
-                 earn: TokenRewards = token_rewards, advantages: TokenAdvantages = token_gae,
-                 whitening: Whitening = whiten, policy_loss: MaskedLoss = clipped_policy_loss):
-        super().__init__(policy, reference, prompts, reward, tokenizer, config, checkpoint, earn)
-        self.values, self.advantages, self.whitening, self.policy_loss = values, advantages, whitening, policy_loss
-        self.value_optimizer = adam(values, config.value_learning_rate)
-        if checkpoint is not None and Path(checkpoint).exists():
-            self.load(checkpoint)
-
-    def _learn(self, batch: Completions, earned: Tensor) -> dict[str, float]:
-        config, mask, old_logprobs = self.config, batch.mask, self._old_logprobs(batch)
-        with torch.no_grad():
-            values = torch.cat([self._values(some) for some in batch.tokens.split(config.minibatch)])   # (B, L - 1)
-        advantages = self.advantages(earned, values, mask, config.gamma, config.lam)
-        targets = (advantages + values) * mask                                      # (B, L - 1)
-        weights = self.whitening(advantages, mask) if config.whiten else advantages
-        reports = []
-        for epoch in range(config.epochs):
-            for rows in torch.randperm(len(mask), generator=self.generator).split(config.minibatch):
-                old, here = old_logprobs[rows], mask[rows]
-                now = self._improve(batch.tokens[rows], old, weights[rows], here, self.policy_loss)
-                error = value_loss(self._values(batch.tokens[rows]), targets[rows], here)
-                self._step(self.values, self.value_optimizer, error)
-                if epoch == config.epochs - 1:
-                    reports.append(torch.stack([error.detach(), approximate_kl(now, old, here),
-                                                clip_fraction(now, old, config.clip, here)]))
-        error, change, clipped = torch.stack(reports).mean(0).tolist()
-        explained = 1 - advantages[mask].var() / targets[mask].var().clamp_min(1e-8)
-        return {"value_loss": error, "policy_change": change, "clip_fraction": clipped,
-                "explained_variance": explained.item()}
-
-    def _values(self, tokens: Tensor) -> Tensor:
-        """What the value network expects before each choice: (b, L) -> (b, L - 1)."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
-            return self.values.at_each_token(tokens[:, :-1]).float()
-
-    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        return {**super()._parts(), "values": self.values, "value_optimizer": self.value_optimizer}
-
-    def _set_learning_rates(self, share: float) -> None:
-        super()._set_learning_rates(share)
-        self.value_optimizer.param_groups[0]["lr"] = self.config.value_learning_rate * share
-
-
-@dataclass(frozen=True)
-class ScaledReward:
-    """(reward - mean) / spread; called with texts as any reward is."""
-
-    reward: TextReward
-    mean: float
-    spread: float
-
-    @classmethod
-    def on(cls, reward: TextReward, texts: Sequence[str]) -> "ScaledReward":
-        """Scaled so that `texts`, usually the starting model's, get mean 0, spread 1. ValueError if all are equal."""
-        scores = reward(texts)
-        mean, spread = scores.mean().item(), scores.std().item()
-        if not spread > 0:
-            raise ValueError(f"the reward says the same of all {len(texts)} texts: there is nothing to scale by")
-        return cls(reward, mean, spread)
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        """Rewards of whole texts, (texts,)."""
-        return self.scaled(self.reward(texts))
-
-    def scaled(self, scores: Tensor) -> Tensor:
-        """The reward's own scores, brought to this zero point and unit; any shape."""
-        return (scores - self.mean) / self.spread
 
 
 def value_network_for(reward: TextReward, reward_model: RewardModel, texts: Sequence[str],

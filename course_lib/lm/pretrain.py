@@ -11,19 +11,20 @@ training quicker here: some processors are made for them, others emulate.
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
 from course_lib.lm.data import TokenStream
 from course_lib.lm.gpt import GPT
-from course_lib.training.checkpoint import save_checkpoint
-from course_lib.training.resume import TrainingDiverged, handed_over, last_good, load_matching, shapes_must_fit
+from course_lib.training.run import TrainingRun, gradient_step
+from course_lib.training.schedules import warmup_then_cosine
 
 
 @lru_cache(maxsize=1)
@@ -51,19 +52,19 @@ class PretrainConfig:
 
     steps: int = 1_000                      # gradient steps
     cpu_seconds: float = math.inf           # stop, and come down with the learning rate, by this time if it is earlier
-    rows: int = 32                          # rows in a batch
+    batch_size: int = 32                    # rows in a batch (B)
     length: int = 192                       # tokens of a row (T)
     learning_rate: float = 2e-3             # at the top
     muon: bool = False                      # Muon in place of AdamW for the matrices of the blocks
-    warm_up: float = 0.05                   # share of the run in which it rises to the top
+    warmup_share: float = 0.05              # share of the run in which it rises to the top
     final_learning_rate: float = 0.05       # its share left at the end of the cosine
     betas: tuple[float, float] = (0.9, 0.95)        # AdamW's memories of gradients and of their squares
     weight_decay: float = 0.1               # pull toward zero, on matrices only
     dropout: float = 0.0                    # share of each block's contribution that is left out at random
-    max_grad_norm: float = 1.0              # longer gradients are shortened to this
+    max_grad_norm: float = 1.0              # longer gradients are scaled down to this
     bfloat16: bool = True                   # products in 16-bit numbers; the weights themselves stay in 32
     report_every: int = 20                  # steps between two points of the curve
-    held_out_rows: int = 64                 # rows that are held out loss's measure at each of these points
+    held_out_rows: int = 64                 # rows on which the held-out loss is measured at each of these points
     checkpoint_every: int = 200             # steps between two checkpoints, where a path is given
     seed: int = 0                           # of the batches (the model brings its own)
 
@@ -76,7 +77,7 @@ class PretrainProgress:
     loss: float                             # nats a token, mean of the steps since the last point
     held_out_loss: float                    # nats a token, on the same few held-out rows each time
     learning_rate: float
-    gradient_norm: float                    # before it was shortened, at the last step
+    gradient_norm: float                    # before it was clipped, at the last step
     tokens: int                             # read so far, each as often as it was read
     cpu_seconds: float                      # spent in training so far; measuring held-out loss is not counted
 
@@ -86,79 +87,58 @@ def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())     # (B * T, V) against (B * T,)
 
 
-class Pretraining:
-    """Trains `model` on `stream`. `for progress in run.train(): ...` goes on point by point; stop and go on at will.
+class Pretraining(TrainingRun[PretrainProgress]):
+    """Trains `model` on `stream`. `for progress in run.train(): ...` goes on point by point; see TrainingRun.
 
-    held_out: a stream of texts that are not trained on. loss: takes the place of `next_token_loss`.
-    With `checkpoint` the state is saved now and then and whenever the loop is left; a new Pretraining with the same
-    path goes on from there, to the identical curve (if no limit in CPU-seconds bends the schedule). Raises
-    CheckpointError when that file belongs to other settings.
+    held_out: a stream of texts that are not trained on. loss: takes the place of `next_token_loss`. A run that was
+    stopped goes on to the identical curve, if no limit in CPU-seconds bends the schedule.
     """
+
+    progress = PretrainProgress
+    remedy = "Lower the learning rate or lengthen the warm-up."
 
     def __init__(self, model: GPT, stream: TokenStream, held_out: TokenStream, config: PretrainConfig,
                  checkpoint: Path | None = None, loss: LossFunction = next_token_loss):
-        self.model, self.stream, self.config, self.checkpoint, self.loss = model, stream, config, checkpoint, loss
+        super().__init__(config, checkpoint)
+        self.model, self.stream, self.loss = model, stream, loss
         self.held_out = held_out.evenly_spaced(config.held_out_rows, config.length)
+        self.steps = 0
         self.optimizers = optimizers(model, config)
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.steps, self.cpu_seconds = 0, 0.0
-        self.history: list[PretrainProgress] = []
-        if checkpoint is not None and Path(checkpoint).exists():
-            self.load(checkpoint)
+        self.schedulers = [LambdaLR(optimizer, lambda _: warmup_then_cosine(
+            self.done, config.warmup_share, config.final_learning_rate)) for optimizer in self.optimizers]
+        self.parts = {"model": model, **{f"optimizer_{i}": one for i, one in enumerate(self.optimizers)},
+                      **{f"scheduler_{i}": one for i, one in enumerate(self.schedulers)}}
+        self.resume()
 
     @property
     def done(self) -> float:
         """Share of the run that is over, by steps or by time, whichever is further."""
         return min(1.0, max(self.steps / self.config.steps, self.cpu_seconds / self.config.cpu_seconds))
 
-    def train(self, until: int | None = None) -> Iterator[PretrainProgress]:
-        """Go on to `until` gradient steps in all (default: to the end), yielding a point every `report_every` steps.
-
-        Leaving the loop keeps everything; calling `train` again goes on. Raises TrainingDiverged.
-        """
-        while self.done < 1 and (until is None or self.steps < until):
-            progress = self._some_steps(until)
-            if self.checkpoint is not None and (self.done >= 1 or self.steps % self.config.checkpoint_every == 0):
-                self.save()
-            yield from handed_over(progress, self)
-
-    def _some_steps(self, until: int | None) -> PretrainProgress:
-        losses, norm, every = [], 0.0, self.config.report_every
+    def update(self) -> PretrainProgress:
+        """Gradient steps up to the next multiple of `report_every`, and one point of the curve."""
+        config, losses = self.config, []
         self.model.train()
-        self.model.dropout.p = self.config.dropout
-        while not losses or (self.steps % every and self.done < 1 and self.steps != until):
-            started = time.process_time()
-            loss, norm = self._step()
-            losses.append(loss)
+        self.model.dropout.p = config.dropout
+        while not losses or (self.steps % config.report_every and not self.reached()):
+            inputs, targets = self.stream.batch(config.batch_size, config.length, self.generator)       # 2 x (B, T)
+            with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16), torch.random.fork_rng(devices=[]):
+                torch.manual_seed(1_000_003 * config.seed + self.steps)     # dropout's luck: the same after a pause
+                logits = self.model(inputs)                                                             # (B, T, V)
+            loss = self.loss(logits, targets)                                                           # ()
+            norm = gradient_step(loss, self.model, *self.optimizers, max_grad_norm=config.max_grad_norm)
+            losses.append(loss.item())
+            learning_rate = self.schedulers[0].get_last_lr()[0]
             self.steps += 1
-            self.cpu_seconds += time.process_time() - started
+            for scheduler in self.schedulers:
+                scheduler.step()
         self.model.dropout.p = 0.0
-        progress = PretrainProgress(
-            steps=self.steps, loss=sum(losses) / len(losses), held_out_loss=self._held_out_loss(),
-            learning_rate=self.optimizers[0].param_groups[0]["lr"], gradient_norm=norm,
-            tokens=self.steps * self.config.rows * self.config.length, cpu_seconds=self.cpu_seconds)
-        self.history.append(progress)
-        return progress
-
-    def _step(self) -> tuple[float, float]:
-        """One gradient step: (loss, length of its gradient)."""
-        config = self.config
-        rate = config.learning_rate * schedule(self.done, config.warm_up, config.final_learning_rate)
-        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
-            group["lr"] = rate
-        inputs, targets = self.stream.batch(config.rows, config.length, self.generator)         # 2 x (B, T)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(1_000_003 * config.seed + self.steps)         # dropout's luck: the same after a pause
-            logits = self.model(inputs)                                                         # (B, T, V)
-        loss = self.loss(logits, targets)                                                       # ()
-        self.model.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
-        if not torch.isfinite(norm + loss.detach()):        # before the step: the weights are still the good ones
-            raise self._diverged(loss.item(), norm.item())
-        for optimizer in self.optimizers:
-            optimizer.step()
-        return loss.item(), norm.item()
+        with self.stopwatch.paused():
+            held_out_loss = self._held_out_loss()
+        return PretrainProgress(
+            steps=self.steps, loss=sum(losses) / len(losses), held_out_loss=held_out_loss,
+            learning_rate=learning_rate, gradient_norm=norm.item(),
+            tokens=self.steps * config.batch_size * config.length, cpu_seconds=self.cpu_seconds)
 
     @torch.no_grad()
     def _held_out_loss(self) -> float:
@@ -168,36 +148,32 @@ class Pretraining:
         total = sum(next_token_loss(self.model(x), y).item() * len(x) for x, y in chunks)
         return total / len(inputs)
 
-    def _diverged(self, loss: float, norm: float) -> TrainingDiverged:
-        kept = last_good(self.checkpoint, lambda state: f"step {state['steps']}")
-        return TrainingDiverged(f"The loss of step {self.steps + 1} is {loss} and its gradient {norm} long. {kept} "
-                                "Lower the learning rate or lengthen the warm-up.")
+    def reached(self) -> bool:
+        """Whether the run is over, or has made as many gradient steps as `train` was asked for."""
+        return self.done >= 1 or (self.until is not None and self.steps >= self.until)
 
-    def save(self, path: Path | None = None) -> None:
-        """Write a checkpoint to `path` (default: the one given at the start)."""
-        save_checkpoint(path or self.checkpoint, {
-            "config": asdict(self.config), "model": self.model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "generator": self.generator.get_state(), "steps": self.steps, "cpu_seconds": self.cpu_seconds,
-            "history": [asdict(point) for point in self.history]})
+    @property
+    def checkpoint_due(self) -> bool:
+        """Whether a checkpoint is written after this point of the curve."""
+        return self.steps % self.config.checkpoint_every == 0
 
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint. Raises CheckpointError when it is damaged or belongs to other settings."""
-        state = load_matching(path, asdict(self.config))
-        with shapes_must_fit(path):
-            self.model.load_state_dict(state["model"])
-        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
-        self.generator.set_state(state["generator"])
-        self.steps, self.cpu_seconds = state["steps"], state["cpu_seconds"]
-        self.history = [PretrainProgress(**point) for point in state["history"]]
+    @property
+    def place(self) -> str:
+        """Where an error happened, for its message."""
+        return f"in step {self.steps + 1}"
 
+    @staticmethod
+    def kept_at(state: dict) -> str:
+        """Which place in the run a checkpoint's state is from, for an error's message."""
+        return f"step {state['steps']}"
 
-def schedule(done: float, warm_up: float, final: float) -> float:
-    """Share of the top learning rate after the share `done` of a run: up in a line, down along a cosine to `final`."""
-    if done < warm_up:
-        return max(done, 0.01 * warm_up) / warm_up
-    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
+    def extra_state(self) -> dict:
+        """The number of gradient steps."""
+        return {"steps": self.steps}
+
+    def load_extra_state(self, state: dict) -> None:
+        """Take up what `extra_state` gave."""
+        self.steps = state["steps"]
 
 
 def optimizers(model: GPT, config: PretrainConfig) -> list[torch.optim.Optimizer]:

@@ -19,7 +19,7 @@ from course_lib.lm.data import TokenStream, short_texts
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.ppo import TokenPPOConfig
 from course_lib.lm.pretrain import PretrainConfig, Pretraining, bfloat16_is_quick
-from course_lib.lm.text_training import TextTrainingConfig
+from course_lib.lm.rloo import RLOOConfig
 from course_lib.lm.tokenizers import BPETokenizer, CharTokenizer, Tokenizer
 
 BPE_VOCABULARY = 1_024
@@ -52,20 +52,21 @@ class Recipe:
                            TokenStream.of(short_texts("validation"), tokenizer), training, checkpoint)
 
 
-FAST = PretrainConfig(steps=1_000_000, rows=16, learning_rate=1.4e-2, muon=True, report_every=50)     # until time is up
+# until time is up
+FAST = PretrainConfig(steps=1_000_000, batch_size=16, learning_rate=1.4e-2, muon=True, report_every=50)
 CHAR_RECIPE = Recipe(CharTokenizer, GPTConfig(CharTokenizer.vocab_size, context=192), replace(FAST, cpu_seconds=178))
 BPE_RECIPE = Recipe(bpe_tokenizer, GPTConfig(BPE_VOCABULARY, context=96),
-                    replace(FAST, cpu_seconds=297, length=96, rows=32, learning_rate=1e-2, weight_decay=0.3,
+                    replace(FAST, cpu_seconds=297, length=96, batch_size=32, learning_rate=1e-2, weight_decay=0.3,
                             dropout=0.1))
 
 
 PAID, PAID_WITHOUT_KL = "gpt_ppo.pt", "gpt_ppo_no_kl.pt"        # in assets/checkpoints
 
-VADER_RECIPE = TokenPPOConfig(updates=30, completions=256, minibatch=128, beta=0.055, kl_target=5.0, kl_speed=0.2,
+VADER_RECIPE = TokenPPOConfig(updates=30, batch_size=256, minibatch_size=128, beta=0.055, kl_target=5.0, kl_speed=0.2,
                               learning_rate=2.5e-4, value_learning_rate=1e-3)
-RLOO_RECIPE = TextTrainingConfig(updates=42, completions=256, samples=4, minibatch=128, beta=0.055, kl_target=5.0,
-                                 kl_speed=0.2, learning_rate=2.5e-4)
-PARTS_RECIPE = replace(VADER_RECIPE, updates=24, completions=128, minibatch=64, kl_target=None)
-PARTS_RLOO_RECIPE = replace(RLOO_RECIPE, updates=24, completions=128, minibatch=64, kl_target=None)
-PROXY_RECIPE = TokenPPOConfig(updates=60, completions=128, minibatch=64, beta=0.12, learning_rate=4e-4,
+RLOO_RECIPE = RLOOConfig(updates=42, batch_size=256, samples_per_prompt=4, minibatch_size=128, beta=0.055,
+                         kl_target=5.0, kl_speed=0.2, learning_rate=2.5e-4)
+PARTS_RECIPE = replace(VADER_RECIPE, updates=24, batch_size=128, minibatch_size=64, kl_target=None)
+PARTS_RLOO_RECIPE = replace(RLOO_RECIPE, updates=24, batch_size=128, minibatch_size=64, kl_target=None)
+PROXY_RECIPE = TokenPPOConfig(updates=60, batch_size=128, minibatch_size=64, beta=0.12, learning_rate=4e-4,
                               value_learning_rate=1e-3)

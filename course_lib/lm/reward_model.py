@@ -16,14 +16,18 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
 from course_lib.errors import CourseError
+from course_lib.lm.generate import TextReward
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.tokenizers import Tokenizer
 from course_lib.preferences.bradley_terry import bradley_terry_loss
 from course_lib.preferences.human_ratings import Comparisons
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.training.run import NotFinite, gradient_step
+from course_lib.training.schedules import triangle
 
 L2 = 1.0        # the one pull for every number of labels: a belief about weights does not change with the evidence
 
@@ -114,12 +118,12 @@ class RewardModel(nn.Module):
         return self.read(self.at_each_token(tokens), lengths)
 
     @torch.no_grad()
-    def score(self, ids: Sequence[Sequence[int]], eos: int, batch: int = 64) -> Tensor:
+    def score(self, ids: Sequence[Sequence[int]], eos: int, batch_size: int = 64) -> Tensor:
         """Rewards of texts given as token ids without end tokens, (texts,); batches of nearly one length."""
         rewards = torch.empty(len(ids))
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        for start in range(0, len(ids), batch):
-            some = order[start:start + batch]
+        for start in range(0, len(ids), batch_size):
+            some = order[start:start + batch_size]
             rewards[some] = self(*pack([ids[i] for i in some], eos, self.trunk.config.context)).float()
         return rewards
 
@@ -145,16 +149,42 @@ def pack(ids: Sequence[Sequence[int]], eos: int, context: int) -> tuple[Tensor, 
 
 
 @dataclass(frozen=True)
+class ScaledReward:
+    """(reward - mean) / spread; called with texts as any reward is."""
+
+    reward: TextReward
+    mean: float
+    spread: float
+
+    @classmethod
+    def on(cls, reward: TextReward, texts: Sequence[str]) -> "ScaledReward":
+        """Scaled so that `texts`, usually the starting model's, get mean 0, spread 1. ValueError if all are equal."""
+        scores = reward(texts)
+        mean, spread = scores.mean().item(), scores.std().item()
+        if not spread > 0:
+            raise ValueError(f"the reward says the same of all {len(texts)} texts: there is nothing to scale by")
+        return cls(reward, mean, spread)
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """Rewards of whole texts, (texts,)."""
+        return self.scaled(self.reward(texts))
+
+    def scaled(self, scores: Tensor) -> Tensor:
+        """The reward's own scores, brought to this zero point and unit; any shape."""
+        return (scores - self.mean) / self.spread
+
+
+@dataclass(frozen=True)
 class FitConfig:
     """How a reward model is trained. The defaults are those of lesson 09 for a trunk that is a language model."""
 
     epochs: int = 3                     # times that every verdict is seen
-    batch: int = 32                     # pairs a step
-    lr: float = 4e-4                    # AdamW's, at its height; 1e-3 for a trunk from scratch
-    warmup: int = 10                    # steps of a rising learning rate; then it falls in a line to 5%
+    batch_size: int = 32                # pairs a step
+    learning_rate: float = 4e-4         # AdamW's, at its height; 1e-3 for a trunk from scratch
+    warmup_steps: int = 10              # gradient steps of a rising learning rate; then it falls in a line to 5%
     weight_decay: float = 0.05
     max_grad_norm: float = 1.0
-    autocast: bool = True               # bfloat16 in the forward pass: 1.3 to 1.5 times as fast here
+    bfloat16: bool = True               # 16-bit products in the forward pass: 1.3 to 1.5 times as fast here
     seed: int = 0                       # of the order of the verdicts
 
 
@@ -171,28 +201,26 @@ def fit_reward_model(model: RewardModel, ids: Sequence[Sequence[int]], eos: int,
     if len(comparisons) == 0:
         raise ValueError("there are no comparisons to learn from")
     config = config or FitConfig()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     order = torch.Generator().manual_seed(config.seed)
     batches = [some for _ in range(config.epochs)
-               for some in torch.randperm(len(comparisons), generator=order).split(config.batch)]
+               for some in torch.randperm(len(comparisons), generator=order).split(config.batch_size)]
+    scheduler = LambdaLR(optimizer, triangle(len(batches), config.warmup_steps, final=0.05))
     losses = []
     model.train()
     for step, some in enumerate(tqdm(batches, desc="fitting", unit="step", leave=False)):
-        for group in optimizer.param_groups:
-            group["lr"] = config.lr * min((step + 1) / config.warmup, max(0.05, 1 - step / len(batches)))
         pairs = torch.cat([comparisons.first[some], comparisons.second[some]])      # (2 * pairs,)
         tokens, lengths = pack([ids[i] for i in pairs.tolist()], eos, model.trunk.config.context)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.autocast):
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
             r1, r2 = model(tokens, lengths).float().chunk(2)                        # (pairs,) each
         options = {} if weight is None else {"weight": weight[some]}
         surprise = loss(r1, r2, comparisons.mu[some], **options)
-        if not torch.isfinite(surprise):
-            raise CourseError(f"The loss is {surprise.item()} at step {step} of {len(batches)}. The learning rate is "
-                              f"probably too high ({config.lr}): begin again with a fresh model and a third of it.")
-        optimizer.zero_grad()
-        surprise.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-        optimizer.step()
+        try:
+            gradient_step(surprise, model, optimizer, max_grad_norm=config.max_grad_norm)
+        except NotFinite as error:
+            raise CourseError(f"{error.what}, at step {step} of {len(batches)}. The learning rate is probably too high "
+                              f"({config.learning_rate}): begin again with a fresh model and a third of it.") from error
+        scheduler.step()
         losses.append(surprise.item())
     model.eval()
     return losses

@@ -109,12 +109,12 @@ def load_proxy() -> tuple[RewardModel, dict]:
 
 def from_language_model(labels: int, seed: int = 0) -> FitConfig:
     """How a trunk that is a language model is trained on so many labels: fewer of them are read more often."""
-    return FitConfig(epochs=_epochs(labels), lr=4e-4, seed=seed)
+    return FitConfig(epochs=_epochs(labels), learning_rate=4e-4, seed=seed)
 
 
 def from_scratch(labels: int, seed: int = 0) -> FitConfig:
     """How a new trunk is trained: the same, with a larger learning rate."""
-    return FitConfig(epochs=_epochs(labels), lr=1e-3, seed=seed)
+    return FitConfig(epochs=_epochs(labels), learning_rate=1e-3, seed=seed)
 
 
 def new_reward_model(seed: int = 0) -> tuple[RewardModel, shipped.Tokenizer]:

@@ -25,8 +25,8 @@ from course_lib.preferences.human_ratings import rated_texts
 NOT_LEARNED = -100                          # a target that torch's cross-entropy passes over
 SFT = "gpt_sft.pt"                          # in assets/checkpoints; `python benchmarks/happy.py sft --ship` rebuilds it
 
-SFT_CONFIG = PretrainConfig(steps=360, rows=32, length=64, learning_rate=1.5e-3, warm_up=0.1, weight_decay=0.1,
-                            report_every=20, held_out_rows=128, checkpoint_every=40)
+SFT_CONFIG = PretrainConfig(steps=360, batch_size=32, length=64, learning_rate=1.5e-3, warmup_share=0.1,
+                            weight_decay=0.1, report_every=20, held_out_rows=128, checkpoint_every=40)
 
 
 @lru_cache(maxsize=6)

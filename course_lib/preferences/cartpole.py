@@ -110,7 +110,7 @@ class CartPoleTask(EnvironmentTask):
         return ScaledActorCritic(seed)
 
     def reward_model(self, config: LoopConfig, **functions: Callable) -> StateRewardEnsemble:
-        """Small networks that read a state; functions: normalise, loss, segment_return."""
+        """Small networks that read a state; functions: standardize, loss, segment_return."""
         return StateRewardEnsemble(SCALE, config.reward, config.seed, **functions)
 
     def frames(self, clip: Segment) -> np.ndarray:

@@ -17,8 +17,10 @@ Source: P. Christiano et al. (2017), "Deep reinforcement learning from human pre
 - labels are never thrown away; the reward model goes on from its last weights in each round;
 - the reward of a step is read from what its action led to; reward models are small (reward_model.py, and
   atari/reward_ensemble.py for how theirs differ from the paper's);
-- the ends of episodes are hidden from the agent's learning, while the environments still start anew after a fall;
-  Pong's GAE stops where the ball leaves the screen (atari/pong.py).
+- CartPole's rewards are standardized over the labelled clips, not over what the policy meets (reward_model.py);
+- environments start anew after a fall, and the end of an episode is an absorbing state (I. Kostrikov et al. 2019,
+  "Discriminator-actor-critic"): as if the agent stayed in its last state. Christiano et al. took variants of their
+  environments that never end. Atari's games are cut otherwise (atari/tasks.py).
 """
 
 from collections import deque
@@ -65,7 +67,7 @@ class PreferenceLoop:
 
     The learner's own functions enter here and nowhere else. select: which pairs to ask about (segments.py). functions,
     by name: boundary (where GAE stops), policy_loss and advantage_function (as in PPO), and those of the task's reward
-    model: loss, segment_return, and how its rewards are normalized.
+    model: standardize, loss and segment_return.
     Raises CheckpointError when the folder holds another run or a damaged one, OutOfTurn for a step that is not due.
     """
 
@@ -191,9 +193,7 @@ class PreferenceLoop:
     @property
     def answered(self) -> int:
         """How many of the pairs asked about have an answer, skips included."""
-        rows = self.store.connection.execute(
-            "SELECT DISTINCT question_id FROM live_labels WHERE run = ? AND repeat_of IS NULL", (self.run,))
-        return len(self.asked.keys() & {row[0] for row in rows})
+        return len(self.asked.keys() & self.store.answered_questions(self.run))
 
     @property
     def source(self) -> str:

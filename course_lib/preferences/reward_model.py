@@ -6,13 +6,16 @@ preference loop knows; `StateRewardEnsemble` is for observations of a few number
 atari/reward_ensemble.py for a screen. Lesson 04.
 
 Departures of `StateRewardEnsemble` from the paper: five small networks instead of three deep ones, each on a bootstrap
-sample; the reward sees the state alone, not the action; its scale is set by what the policy meets now. Comparisons fix
-no zero and no scale, so both are chosen before an agent is rewarded (`normalise_rewards`; section 2.2.1 brings
-predicted rewards to mean 0 and a fixed standard deviation).
+sample; the reward sees the state alone, not the action.
+
+Comparisons fix no zero and no scale, so `standardize_rewards` takes both from the labelled clips. Source: the same,
+section 2.2.1, who normalize predicted rewards to mean 0 and a fixed standard deviation. Departure: theirs follows what
+the policy meets. As a policy gets good its states become alike, and dividing by *their* deviation magnifies what is
+left, noise; the labelled clips hold falls as well and keep their scale.
 
 `PreferenceReward` is for any library: a Gymnasium environment with the learned reward, which hides its own.
 
-    env = PreferenceReward(gym.make("CartPole-v1"), ensemble.opinion)
+    env = PreferenceReward(gym.make("CartPole-v1"), ensemble.normalized_reward)
     stable_baselines3.PPO("MlpPolicy", env).learn(50_000)
 """
 
@@ -25,22 +28,17 @@ from torch import Tensor, nn
 
 from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
 
-Normalise = Callable[[Tensor, float, float, float, float], tuple[Tensor, float, float]]
+Standardize = Callable[[Tensor, Tensor, float], Tensor]
 
 
-def normalise_rewards(raw: Tensor, mean: float, deviation: float, memory: float,
-                      spread: float) -> tuple[Tensor, float, float]:
-    """(rewards to pay, new mean, new deviation).
+def standardize_rewards(raw: Tensor, labelled: Tensor, std: float) -> Tensor:
+    """Rewards for the agent, the shape of `raw`: mean 0 and standard deviation `std` over the labelled clips.
 
-    raw: rewards of one rollout, any shape. mean, deviation: those kept so far; a deviation of 0 says that there are
-    none, and then this rollout's own are taken. memory: share of the old ones that is kept. spread: standard deviation
-    of what is paid. A deviation under 0.001 counts as 0.001: an opinion that flat is noise and is not blown up.
+    raw: scores of the states of one rollout, any shape. labelled: scores of all states of the labelled clips, by the
+    same reward model, any shape. A deviation of the labelled scores under 0.001 counts as 0.001: scores that flat are
+    noise and are not magnified. Lesson 04, exercise 04.2.
     """
-    if deviation == 0:
-        mean, deviation = float(raw.mean()), float(raw.std())
-    mean = memory * mean + (1 - memory) * float(raw.mean())
-    deviation = memory * deviation + (1 - memory) * float(raw.std())
-    return (raw - mean) / max(deviation, 1e-3) * spread, mean, deviation
+    return (raw - labelled.mean()) / max(float(labelled.std()), 1e-3) * std
 
 
 Loss = Callable[..., Tensor]                    # called as bradley_terry_loss(r1, r2, mu, error_rate, weight=weight)
@@ -110,30 +108,29 @@ class RewardConfig:
     learning_rate: float = 3e-3             # AdamW's
     weight_decay: float = 1e-3              # AdamW's
     error_rate: float = 0.1                 # share of verdicts taken to be slips (Christiano et al. 2017)
-    spread: float = 0.15                    # standard deviation of the rewards that the policy is paid
-    memory: float = 0.95                    # share of the old mean and spread kept at each update
+    std: float = 0.15                       # standard deviation of the agent's rewards over the labelled clips
 
 
 class StateRewardEnsemble(RewardEnsemble):
     """`members` networks from a state (..., D) to a reward (...).
 
     scale: (D,) each observation is multiplied by this, so that all are about 1 in size. The learner's own functions can
-    be given: normalise (how raw rewards become the policy's, above), loss, segment_return (bradley_terry.py).
+    be given: standardize (how raw scores become rewards, `standardize_rewards`; their zero and scale change with each
+    `fit` and are fixed between fits), loss, segment_return (bradley_terry.py).
     """
 
     def __init__(self, scale: Tensor, config: RewardConfig | None = None, seed: int = 0,
-                 normalise: Normalise = normalise_rewards, loss: Loss = bradley_terry_loss,
+                 standardize: Standardize = standardize_rewards, loss: Loss = bradley_terry_loss,
                  segment_return: Return = segment_return):
         super().__init__()
-        self.normalise, self.loss, self.segment_return = normalise, loss, segment_return
+        self.standardize, self.loss, self.segment_return = standardize, loss, segment_return
         self.config = config or RewardConfig()
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.members = nn.ModuleList(self._network(len(scale)) for _ in range(self.config.members))
         self.register_buffer("scale", scale.float())
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("deviation", torch.zeros(()))          # 0: nothing seen yet
+        self.labelled = torch.zeros(0)                              # (2 pairs, L) raw scores of the labelled clips
 
     def _network(self, inputs: int) -> nn.Sequential:
         width = self.config.hidden
@@ -164,28 +161,30 @@ class StateRewardEnsemble(RewardEnsemble):
                 loss.backward()
                 optimizer.step()
             losses.append(loss.item())
-        r1, r2 = self.segment_return(self.predict(torch.cat([first, second]))).chunk(2)
+        self.labelled = self.predict(torch.cat([first, second]))                    # (2 pairs, L)
+        r1, r2 = self.segment_return(self.labelled).chunk(2)
         return Fit.of(losses, r1, r2, mu)
 
     @torch.no_grad()
     def normalized_reward(self, obs: Tensor) -> Tensor:
-        """Rewards for the policy, (T, N, D) -> (T, N): mean of the members, about mean 0 and `config.spread` wide.
+        """Rewards for the policy, (..., D) -> (...): the members' mean, standardized over the labelled clips.
 
-        Comparisons fix neither a zero nor a scale, so both follow what the policy meets, slowly.
+        Raises ValueError before the first `fit`: until then there is no zero and no scale.
         """
-        paid, mean, deviation = self.normalise(self.predict(obs), float(self.mean), float(self.deviation),
-                                               self.config.memory, self.config.spread)
-        self.mean.fill_(float(mean))
-        self.deviation.fill_(float(deviation))
-        return paid
+        if len(self.labelled) == 0:
+            raise ValueError("the reward model has no zero and no scale yet; fit it to some labels first")
+        return self.standardize(self.predict(obs), self.labelled, self.config.std)
 
-    @torch.no_grad()
-    def opinion(self, obs: Tensor) -> Tensor:
-        """The rewards as now paid, (...), without moving mean and scale. For pictures."""
-        return (self.predict(obs) - self.mean) / self.deviation.clamp_min(1e-3) * self.config.spread
+    def get_extra_state(self) -> Tensor:
+        """What `state_dict` keeps beside the weights: the scores of the labelled clips."""
+        return self.labelled
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take up what `get_extra_state` gave."""
+        self.labelled = state
 
     def checkpoint(self) -> dict:
-        """Weights, zero and scale, and the state of the generator that draws bootstrap samples."""
+        """Weights, scores of the labelled clips, and the state of the generator that draws bootstrap samples."""
         return {"weights": self.state_dict(), "random": self.generator.get_state()}
 
     def restore(self, state: dict) -> None:
@@ -197,10 +196,10 @@ class StateRewardEnsemble(RewardEnsemble):
 class PreferenceReward(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """`env` with `reward(obs)` for the state that each action led to; the true reward is dropped unread.
 
-    reward: from observations (..., D) float32 to rewards (...), as `RewardEnsemble.opinion`.
-    hide_ends: report that the world ended an episode as if the clock had. A learner then guesses what would have
-        followed instead of counting it as nothing: comparisons fix no zero, so an end must not be worth 0
-        (lesson 04, section 4.8). Christiano et al. (2017), section 2.2.1, made their environments endless for this.
+    reward: from observations (..., D) float32 to rewards (...), as `StateRewardEnsemble.normalized_reward`.
+    hide_ends: report a terminated episode as truncated. A learner then bootstraps from its value estimate of the last
+        state instead of counting what follows as 0: comparisons fix no zero, so an end must not be worth 0 (lesson 04,
+        section 4.8, where the course's own loop takes an absorbing state instead).
 
     `info` is emptied, because many environments put parts of the reward into it.
     """

@@ -39,6 +39,8 @@ class LoopConfig:
     clip_steps: int = 25                            # half a second of the cart's life
     clips_a_rollout: int | None = None              # clips cut from each rollout; None: all that it holds
     pool: int = 400                                 # newest clips that pairs are drawn from
+    absorbing_steps: int = 99                       # steps more for which the reward of an episode's last state counts:
+                                                    # 1 + 99 = 1 / (1 - gamma), as if it were there for ever
     rollouts: int = 1                               # rollouts before a round's pairs are drawn, for new clips ...
     fresh_clips: bool = True                        # ... in every round; else only where no clips are at hand
     save_every: int = 10                            # updates between two saves while training
@@ -128,8 +130,8 @@ class EnvironmentTask(PreferenceTask):
         """The clip in words, for those who cannot see it. No rewards, no hint at what is better."""
 
     def boundary(self, rollout: Rollout) -> Tensor:
-        """Where GAE stops, (T, N) bool; here nowhere: ends of episodes may tell what nobody preferred."""
-        return torch.zeros_like(rollout.ended)
+        """Where GAE stops, (T, N) bool; here at the ends of episodes, whose last states are absorbing."""
+        return rollout.ended
 
     def cut(self, rollout: Rollout, envs: VectorEnv, config: LoopConfig, rng: np.random.Generator) -> list[Segment]:
         """Clips of a rollout; here all that it holds. envs: under seal, for those that keep their pictures."""
@@ -215,7 +217,8 @@ class EnvironmentTrainer:
         self.acted = 0
         if self.clips_wanted:
             self._cut(rollout)
-        return self.reward_model.normalized_reward(rollout.next_obs())              # of what each action led to, (T, N)
+        rewards = self.reward_model.normalized_reward(rollout.next_obs())           # of what each action led to, (T, N)
+        return rewards * (1 + self.config.absorbing_steps * rollout.ended)          # an end lasts longer than a step
 
     def _cut(self, rollout: Rollout) -> None:
         self.pool.extend(self.task.cut(rollout, self.envs, self.config, self.rng))

@@ -1,6 +1,7 @@
-"""What policies are trained on, in pure torch: returns, GAE, the policy gradient and PPO's objective. Lessons 01, 02.
+"""What policies are trained on, in pure torch: returns, advantages, losses, KL estimators. Lessons 01, 02, 08 and 10.
 
-The same `clipped_policy_loss` trains CartPole (lesson 02), Pong (05) and a language model (10).
+The same `clipped_policy_loss` trains CartPole (lesson 02), Pong (05) and a language model (10); each of these functions
+exists once, here.
 
 Sources: R. S. Sutton and A. G. Barto (2018) for the return; R. J. Williams (1992) for the policy gradient; J. Schulman
 et al. (2016) for GAE; J. Schulman et al. (2017), "Proximal policy optimization algorithms", equations 7 and 9. GAE and
@@ -95,11 +96,51 @@ def clip_fraction(logprobs: torch.Tensor, old_logprobs: torch.Tensor, clip: floa
     return masked_mean(((ratio - 1).abs() > clip).to(ratio.dtype), mask)
 
 
+def k1(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor:
+    """log(policy / reference) of actions that the *policy* sampled, nats: right on average, and often negative."""
+    return logprobs - reference_logprobs
+
+
+def k2(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor:
+    """Half the square of k1: never negative, little noise, and wrong on average when the two are far apart."""
+    return (logprobs - reference_logprobs) ** 2 / 2
+
+
+def k3(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor:
+    """k1 plus (reference / policy - 1), whose mean is zero: right on average and never negative.
+
+    Source of all three estimators of the KL divergence: J. Schulman (2020), "Approximating KL divergence". Lesson 10.
+    """
+    log_ratio = reference_logprobs - logprobs
+    return log_ratio.exp() - 1 - log_ratio
+
+
 def approximate_kl(logprobs: torch.Tensor, old_logprobs: torch.Tensor,
                    mask: torch.Tensor | None = None) -> torch.Tensor:
-    """How far the policy has moved, in nats: the mean of (ratio - 1) - log ratio, which is never negative.
+    """How far the policy has moved from the old one, which sampled the actions, in nats: the mean of k3. Lesson 02."""
+    return masked_mean(k3(old_logprobs, logprobs), mask)
 
-    Source: J. Schulman (2020), "Approximating KL divergence", the estimator called k3. Lesson 02.
+
+def standardized(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """(x - mean) / std, where mean and std (of a sample: n - 1) are taken where mask is true. Lesson 02."""
+    counted = x if mask is None else x[mask]
+    return (x - counted.mean()) / (counted.std() + 1e-8)
+
+
+def explained_variance(advantages: torch.Tensor, returns: torch.Tensor) -> float:
+    """Of the returns by the critic, whose errors the advantages are: 1 is perfect, 0 is no better than their mean."""
+    return float(1 - advantages.var() / returns.var().clamp_min(1e-8))
+
+
+def leave_one_out(rewards: torch.Tensor) -> torch.Tensor:
+    """Each reward minus the mean reward of the *other* samples of its prompt, (prompts, samples). Exercise 08.4.
+
+    The others know how well this prompt usually goes and nothing of this sample, so the gradient stays right on
+    average. Source: W. Kool, H. van Hoof, M. Welling (2019), "Buy 4 REINFORCE samples, get a baseline for free!".
+    Raises ValueError for fewer than two samples of a prompt.
     """
-    log_ratio = logprobs - old_logprobs
-    return masked_mean(log_ratio.exp() - 1 - log_ratio, mask)
+    samples = rewards.shape[1]
+    if samples < 2:
+        raise ValueError("leave-one-out compares samples of one prompt: it needs at least two of each")
+    others = (rewards.sum(dim=1, keepdim=True) - rewards) / (samples - 1)       # (prompts, samples)
+    return rewards - others

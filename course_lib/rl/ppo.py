@@ -1,4 +1,6 @@
-"""Proximal policy optimisation in one file. Lesson 02; Pong in lesson 05; preferences in place of rewards in 04 and 06.
+"""Proximal policy optimization: `PPO.update()` is the whole algorithm. Lesson 02.
+
+Lesson 05 trains Pong with it; in lessons 04 and 06 a reward learned from preferences takes the true one's place.
 
 Source: J. Schulman et al. (2017), "Proximal policy optimization algorithms".
 Departures from the paper, most of them common practice (S. Huang et al. 2022, "The 37 implementation details of PPO"):
@@ -6,10 +8,10 @@ Departures from the paper, most of them common practice (S. Huang et al. 2022, "
 - orthogonal initialisation, Adam's epsilon at 1e-5, gradient norm clipped, learning rate falling linearly;
 - an episode cut off by its time limit is continued by the critic's guess, as if it had gone on;
 - rewards and episode boundaries can come from functions, so that a learned reward can take the true one's place.
+Stopping, resuming and checkpoints are `course_lib.training.run`'s, the same as for language models.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,11 +19,20 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
-from course_lib.rl.objectives import approximate_kl, clip_fraction, clipped_policy_loss, gae, value_loss
+from course_lib.rl.objectives import (
+    approximate_kl,
+    clip_fraction,
+    clipped_policy_loss,
+    explained_variance,
+    gae,
+    standardized,
+    value_loss,
+)
 from course_lib.rl.rollout import Collector, Episode, Rollout
-from course_lib.training.checkpoint import save_checkpoint
-from course_lib.training.resume import TrainingDiverged, handed_over, last_good, load_matching, shapes_must_fit
+from course_lib.training.run import TrainingRun, gradient_step, require_finite
+from course_lib.training.schedules import warmup_then_linear
 
 RewardFunction = Callable[[Rollout], torch.Tensor]         # -> (T, N) rewards in place of the environment's
 BoundaryFunction = Callable[[Rollout], torch.Tensor]       # -> (T, N) bool: an advantage must not look past this step
@@ -40,7 +51,7 @@ class PPOConfig:
     learning_rate: float = 1e-3             # Adam's, where it neither rises nor falls
     final_learning_rate: float = 0.1        # its share left at total_steps; it falls linearly (1: it stays)
     hold_learning_rate: float = 0.0         # share of total_steps during which it does not fall yet
-    warm_up: float = 0.0                    # share of total_steps during which it rises, linearly from 0
+    warmup_share: float = 0.0               # share of total_steps during which it rises, linearly from 0
     gamma: float = 0.99                     # worth of a reward one step later
     lam: float = 0.95                       # GAE's lambda
     clip: float = 0.2                       # how far the ratio of new to old probability pays; infinity switches it off
@@ -73,80 +84,87 @@ class Progress:
     cpu_seconds: float                      # spent in training so far
 
 
-class PPO:
-    """Trains `network` in `envs`. `for progress in ppo.train(): ...` runs one update per turn; stop and go on at will.
+class PPO(TrainingRun[Progress]):
+    """Trains `network` in `envs`. `for progress in ppo.train(): ...` runs one update per turn; see TrainingRun.
 
     network(obs) returns (distribution, values), see networks.py. `reward_function` takes the place of the environment's
     rewards, which are then never read; `boundary_function` takes the place of the ends of episodes. The two functions
     that the learner writes in lesson 02 can be given as well: `advantage_function` and `policy_loss` are called by
     position, with the arguments of `gae` and the first four of `clipped_policy_loss`.
-
-    With `checkpoint` the state is saved now and then and whenever the loop is left; a new PPO with the same path goes
-    on from there, to the identical curve. Raises CheckpointError when that file belongs to other settings.
     """
+
+    progress = Progress
+    remedy = "Look for rewards or observations that are nan; else lower the learning rate."
 
     def __init__(self, envs: VectorEnv, network: nn.Module, config: PPOConfig, checkpoint: Path | None = None,
                  reward_function: RewardFunction | None = None, boundary_function: BoundaryFunction | None = None,
                  advantage_function: AdvantageFunction = gae, policy_loss: PolicyLoss = clipped_policy_loss):
-        self.network, self.config, self.checkpoint = network, config, checkpoint
+        super().__init__(config, checkpoint)
+        self.network = network
         self.reward_function, self.boundary_function = reward_function, boundary_function
         self.advantage_function, self.policy_loss = advantage_function, policy_loss
-        self.parameters = list(network.parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=True)
-        self.generator = torch.Generator().manual_seed(config.seed)
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
+        self.scheduler = LambdaLR(self.optimizer, warmup_then_linear(
+            config.total_steps, config.warmup_share, config.hold_learning_rate, config.final_learning_rate,
+            per_step=config.num_steps * envs.num_envs))
         self.collector = Collector(envs, network, self.generator, self._env_seed(0),
                                    keep_rewards=reward_function is None)
-        self.steps, self.updates, self.cpu_seconds = 0, 0, 0.0
+        self.steps = 0
         self.mean_reward: float | None = None   # the running mean, where rewards are centred
         self.episodes: list[Episode] = []       # every finished one
-        self.history: list[Progress] = []       # one entry an update
         self.rollout: Rollout | None = None     # the newest, for whoever wants to look or to cut clips from it
-        if checkpoint is not None and Path(checkpoint).exists():
-            self.load(checkpoint)
+        self.parts = {"network": network, "optimizer": self.optimizer, "scheduler": self.scheduler}
+        self.resume()
 
-    def train(self, until: int | None = None) -> Iterator[Progress]:
-        """Update until `until` agent steps in all (default: the config's total), yielding after each update.
+    def update(self) -> Progress:
+        """One update: act, compute advantages, improve policy and critic for some epochs, report."""
+        config = self.config
 
-        Leaving the loop keeps everything; calling `train` again goes on. Raises TrainingDiverged.
-        """
-        goal = self.config.total_steps if until is None else until
-        while self.steps < goal:
-            progress = self._update()
-            last = self.steps >= goal
-            if self.checkpoint is not None and (last or self.updates % self.config.checkpoint_every == 0):
-                self.save()
-            yield from handed_over(progress, self)
+        # Act for T steps in each of N environments.
+        rollout, episodes = self.collector.collect(config.num_steps)
 
-    def _update(self) -> Progress:
-        started = time.process_time()
-        rollout, episodes = self.collector.collect(self.config.num_steps)
-        self.optimizer.param_groups[0]["lr"] = self._learning_rate(rollout.logprobs.numel())
+        # How much better than expected was each action? The critic's targets are the returns.
         rewards, advantages = self.advantages(rollout)                              # both (T, N)
-        losses = self._learn(rollout, advantages)
+        returns = advantages + rollout.values                                       # (T, N)
 
+        # Improve, minibatch by minibatch, on the same rollout.
+        obs, actions = rollout.obs.flatten(0, 1), rollout.actions.flatten(0, 1)     # (T * N, ...)
+        old_logprobs, targets = rollout.logprobs.flatten(), returns.flatten()       # (T * N,)
+        weights = advantages.flatten()                                              # (T * N,)
+        if config.normalise_advantages:
+            weights = standardized(weights)
+        reports = []
+        for epoch in range(config.epochs):
+            for batch in torch.randperm(len(obs), generator=self.generator).split(config.minibatch_size):
+                distribution, values = self.network(obs[batch])
+                logprobs = distribution.log_prob(actions[batch])                    # (b,)
+                policy_loss = self.policy_loss(logprobs, old_logprobs[batch], weights[batch], config.clip)
+                critic_loss = value_loss(values, targets[batch])
+                entropy = distribution.entropy().mean()
+                loss = policy_loss + config.value_coefficient * critic_loss - config.entropy_coefficient * entropy
+                gradient_step(loss, self.network, self.optimizer, max_grad_norm=config.max_grad_norm)
+                if epoch == config.epochs - 1:
+                    with torch.no_grad():
+                        reports.append(torch.stack([
+                            policy_loss, critic_loss, entropy, approximate_kl(logprobs, old_logprobs[batch]),
+                            clip_fraction(logprobs, old_logprobs[batch], config.clip)]))
+        require_finite("A weight of the network", *self.network.parameters())
+
+        # Report, and move the learning rate on.
         self.rollout = rollout
         self.steps += rewards.numel()
-        self.updates += 1
         self.episodes += episodes
-        self.cpu_seconds += time.process_time() - started
         recent = self.episodes[-20:]
-        targets = advantages + rollout.values
+        policy_loss, critic_loss, entropy, kl, clipped = torch.stack(reports).mean(0).tolist()
         progress = Progress(
-            update=self.updates, steps=self.steps, mean_reward=float(rewards.mean()),
+            update=self.updates + 1, steps=self.steps, mean_reward=float(rewards.mean()),
             episode_return=float(np.mean([e.total_reward for e in recent])) if recent else float("nan"),
             episode_length=float(np.mean([e.length for e in recent])) if recent else float("nan"),
-            explained_variance=float(1 - advantages.var() / targets.var().clamp_min(1e-8)),
-            learning_rate=self.optimizer.param_groups[0]["lr"], cpu_seconds=self.cpu_seconds, **losses)
-        self.history.append(progress)
+            policy_loss=policy_loss, value_loss=critic_loss, entropy=entropy, kl=kl, clip_fraction=clipped,
+            explained_variance=explained_variance(advantages, returns),
+            learning_rate=self.scheduler.get_last_lr()[0], cpu_seconds=self.cpu_seconds)
+        self.scheduler.step()
         return progress
-
-    def _learning_rate(self, new_steps: int) -> float:
-        """The rate of an update with `new_steps` agent steps: it rises in `warm_up`, stays, and falls at last."""
-        config = self.config
-        fraction_done = min(1.0, self.steps / config.total_steps)
-        risen = min(1.0, (self.steps + new_steps) / (config.warm_up * config.total_steps)) if config.warm_up else 1.0
-        fallen = max(0.0, fraction_done - config.hold_learning_rate) / (1.0 - config.hold_learning_rate)
-        return config.learning_rate * risen * (1.0 - fallen * (1.0 - config.final_learning_rate))
 
     @torch.no_grad()
     def advantages(self, rollout: Rollout) -> tuple[torch.Tensor, torch.Tensor]:
@@ -162,72 +180,37 @@ class PPO:
             dones = self.boundary_function(rollout)
         else:
             dones = rollout.ended
-            if (rollout.truncated & ~rollout.terminated).any():                     # the clock ended it: guess the rest
+            if (rollout.truncated & ~rollout.terminated).any():     # truncated: bootstrap from the critic's estimate
                 final_values = torch.zeros_like(rewards)
                 final_values[dones] = self.network(rollout.final_obs)[1]
                 scaled = scaled + config.gamma * final_values * ~rollout.terminated
         return rewards, self.advantage_function(scaled, rollout.values, dones, rollout.last_values, config.gamma,
                                                 config.lam)
 
-    def _learn(self, rollout: Rollout, advantages: torch.Tensor) -> dict[str, float]:
-        config = self.config
-        obs, actions = rollout.obs.flatten(0, 1), rollout.actions.flatten(0, 1)     # (T * N, ...)
-        old_logprobs, targets = rollout.logprobs.flatten(), (advantages + rollout.values).flatten()
-        weights = advantages.flatten()
-        if config.normalise_advantages:
-            weights = (weights - weights.mean()) / (weights.std() + 1e-8)
-        reports = []
-        for epoch in range(config.epochs):
-            for batch in torch.randperm(len(obs), generator=self.generator).split(config.minibatch_size):
-                distribution, values = self.network(obs[batch])
-                logprobs = distribution.log_prob(actions[batch])
-                policy_loss = self.policy_loss(logprobs, old_logprobs[batch], weights[batch], config.clip)
-                critic_loss = value_loss(values, targets[batch])
-                entropy = distribution.entropy().mean()
-                loss = policy_loss + config.value_coefficient * critic_loss - config.entropy_coefficient * entropy
-                if not torch.isfinite(loss):
-                    raise self._diverged(f"The loss became {loss.item()}")
-                self.optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
-                self.optimizer.step()
-                if epoch == config.epochs - 1:
-                    with torch.no_grad():
-                        reports.append(torch.stack([
-                            policy_loss, critic_loss, entropy, approximate_kl(logprobs, old_logprobs[batch]),
-                            clip_fraction(logprobs, old_logprobs[batch], config.clip)]))
-        if not all(torch.isfinite(p).all() for p in self.parameters):
-            raise self._diverged("A weight of the network is no longer a number")
-        names = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction")
-        return dict(zip(names, torch.stack(reports).mean(0).tolist(), strict=True))
+    def reached(self) -> bool:
+        """Whether as many agent steps have been made as `train` was asked for (default: the config's total)."""
+        return self.steps >= (self.config.total_steps if self.until is None else self.until)
 
-    def _diverged(self, what: str) -> TrainingDiverged:
-        kept = last_good(self.checkpoint, lambda state: f"{state['steps']:,} agent steps")
-        return TrainingDiverged(f"{what} after {self.steps:,} agent steps, in update {self.updates + 1}. {kept} "
-                                "Look for rewards or observations that are nan; else lower the learning rate.")
+    @property
+    def place(self) -> str:
+        """Where an error happened, for its message."""
+        return f"after {self.steps:,} agent steps, in update {self.updates + 1}"
+
+    @staticmethod
+    def kept_at(state: dict) -> str:
+        """Which place in the run a checkpoint's state is from, for an error's message."""
+        return f"{state['steps']:,} agent steps"
 
     def _env_seed(self, update: int) -> int:
         return int(np.random.SeedSequence([self.config.seed, update]).generate_state(1)[0] % 2**31)
 
-    def save(self, path: Path | None = None) -> None:
-        """Write a checkpoint to `path` (default: the one given at the start)."""
-        save_checkpoint(path or self.checkpoint, {
-            "config": asdict(self.config), "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "generator": self.generator.get_state(),
-            "collector": self.collector.state_dict(self._env_seed(self.updates)),
-            "steps": self.steps, "updates": self.updates, "cpu_seconds": self.cpu_seconds,
-            "mean_reward": self.mean_reward,
-            "episodes": [asdict(e) for e in self.episodes], "history": [asdict(p) for p in self.history]})
+    def extra_state(self) -> dict:
+        """Episodes, and the environments where they can be copied; others begin new episodes here."""
+        return {"collector": self.collector.state_dict(self._env_seed(self.updates)), "steps": self.steps,
+                "mean_reward": self.mean_reward, "episodes": [asdict(episode) for episode in self.episodes]}
 
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint. Raises CheckpointError when it is damaged or belongs to other settings."""
-        state = load_matching(path, asdict(self.config))
-        with shapes_must_fit(path):
-            self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
+    def load_extra_state(self, state: dict) -> None:
+        """Take up what `extra_state` gave."""
         self.collector.load_state_dict(state["collector"])
-        self.steps, self.updates, self.cpu_seconds = state["steps"], state["updates"], state["cpu_seconds"]
-        self.mean_reward = state["mean_reward"]
-        self.episodes = [Episode(**e) for e in state["episodes"]]
-        self.history = [Progress(**p) for p in state["history"]]
+        self.steps, self.mean_reward = state["steps"], state["mean_reward"]
+        self.episodes = [Episode(**episode) for episode in state["episodes"]]

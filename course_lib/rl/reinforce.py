@@ -13,7 +13,7 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import nn
 
-from course_lib.rl.objectives import discounted_returns, policy_gradient_loss
+from course_lib.rl.objectives import discounted_returns, policy_gradient_loss, standardized
 from course_lib.rl.vector_envs import require_same_step
 
 
@@ -77,8 +77,7 @@ def reinforce(envs: VectorEnv, network: nn.Module, config: ReinforceConfig) -> I
         played = play_episodes(envs, network, generator, seed=config.seed if update == 1 else None)
         weights = discounted_returns(played.rewards, config.gamma)                      # (T, N)
         if config.baseline:
-            counted = weights[played.mask]
-            weights = (weights - counted.mean()) / (counted.std() + 1e-8)
+            weights = standardized(weights, played.mask)
         logprobs = network.distribution(played.obs).log_prob(played.actions)            # (T, N)
         loss = policy_gradient_loss(logprobs, weights, played.mask)
         optimizer.zero_grad()

@@ -2,8 +2,9 @@
 
 Each setting says which benchmark measured it; its figures are in benchmarks/results/. `CARTPOLE.start(seed=0)` makes
 the environments, the network and PPO. The agents that lessons 01 and 02 open with were made by this course's own code
-and are rebuilt by `python benchmarks/rl_slip.py --ship`. The ablation shows what each part of PPO buys: train without
-it, over several seeds, and compare (lesson 02).
+and are rebuilt by `python benchmarks/rl_slip.py --ship` (landers) and `python benchmarks/rl_lambda.py --ship` (CartPole
+agents in the middle of learning). The ablation shows what each part of PPO buys: train without it, over several seeds,
+and compare (lesson 02).
 """
 
 import json
@@ -101,6 +102,8 @@ LANDER_ONLY_PROGRESS = "lander_only_progress.pt"        # trained with only_prog
 LANDER_SCORE_EVERY_STEP = "lander_every_step.pt"        # trained with score_paid_every_step
 LANDER_LEGS_EVERY_STEP = "lander_legs_every_step.pt"    # the first, trained on with legs_paid_every_step
 
+CARTPOLE_LEARNING = "cartpole_learning.pt"              # five CartPole agents after 20,000 steps, seeds 0 to 4
+
 
 def folder() -> Path:
     """Where shipped checkpoints lie: `assets/checkpoints` of the checkout."""
@@ -122,6 +125,23 @@ def load_agent(name: str) -> tuple[ActorCritic, dict]:
         raise CheckpointError(f"{name} holds another network than this course's ({type(error).__name__}). Get the file "
                               f"back with `git checkout assets/checkpoints/{name}`, or rebuild it: see "
                               "course_lib/rl/settings.py.") from error
+
+
+def save_learning_agents(networks: list[ActorCritic], facts: dict) -> None:
+    """Write the CartPole agents that lesson 02 looks at, in the order of their seeds, and how they were made."""
+    save_checkpoint(folder() / CARTPOLE_LEARNING, {"networks": [n.state_dict() for n in networks], "facts": facts})
+
+
+def learning_agents() -> list[ActorCritic]:
+    """Five CartPole agents in the middle of learning. Raises CheckpointError when the file cannot be used.
+
+    Shipped, because what lesson 02 shows on them depends on the agent, and training is not the same on every processor.
+    """
+    found = []
+    for state in load_checkpoint(folder() / CARTPOLE_LEARNING)["networks"]:
+        found.append(ActorCritic(4, 2))
+        found[-1].load_state_dict(state)
+    return [network.eval() for network in found]
 
 
 VARIANTS: dict[str, dict[str, float]] = {

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from course_lib.interrupts import PatientInterrupt
 from course_lib.show.figures import figure_html
 from course_lib.show.palette import COLOURS, GREY
-from course_lib.training.resume import PatientInterrupt
 
 REDRAW_SECONDS = 0.5            # at most two drawings a second ...
 DRAWING_SHARE = 0.1             # ... and fewer where drawing is slow: at most a tenth of the time

@@ -1,20 +1,8 @@
-"""Stop a training and go on later: keep what it has, refuse what does not fit. For rl and lm alike.
+"""Stop a training and go on later: refuse a checkpoint that does not fit. For rl and lm alike."""
 
-Used by PPO (lesson 02), language-model training (07), the policy gradient on text (08) and PPO and RLOO on text (10).
-
-`PatientInterrupt` makes Jupyter's stop button wait for a safe point: a run cut in the middle of an update leaves half
-an update behind. So the first interrupt only raises a flag, which the loop reads between two updates; a second
-interrupt stops on the spot. Needs no thread and no widget: it works on every kernel, in VS Code and in a terminal
-(Ctrl-C). Used by the training view from lesson 01 on.
-"""
-
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Protocol, TypeVar
 
 from course_lib.errors import CourseError
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint
@@ -22,31 +10,6 @@ from course_lib.training.checkpoint import CheckpointError, load_checkpoint
 
 class TrainingDiverged(CourseError):
     """The loss is no longer a number; the message names the step and the last good checkpoint."""
-
-
-Progress = TypeVar("Progress")
-
-
-class Resumable(Protocol):
-    """A training that can be kept: PPO, Pretraining, PolicyGradient, TextTraining."""
-
-    checkpoint: Path | None
-
-    def save(self) -> None:
-        """Write everything to `checkpoint`."""
-
-
-def handed_over(progress: Progress, run: Resumable) -> Iterator[Progress]:
-    """Yield one progress of a training; if the loop over the training is left there, keep what it has reached.
-
-        yield from handed_over(progress, self)
-    """
-    try:
-        yield progress
-    except GeneratorExit:                       # a break, a stop button, an error in the learner's loop
-        if run.checkpoint is not None:
-            run.save()
-        raise
 
 
 def settings_that_differ(theirs: Mapping, ours: Mapping) -> str:
@@ -88,26 +51,3 @@ def last_good(checkpoint: Path | None, place: Callable[[dict], str]) -> str:
         return "No checkpoint was kept: give a `checkpoint` path, and make the models again."
     where = f"after {place(load_checkpoint(checkpoint))}, is in {checkpoint}"
     return f"The last good state, {where}: make the models and the run again to go on from it."
-
-
-class PatientInterrupt:
-    """`with PatientInterrupt() as interrupt:` then look at `interrupt.asked` at each safe point."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __enter__(self) -> "PatientInterrupt":
-        # signals reach the main thread only; elsewhere there is nothing to catch
-        self._catches = threading.current_thread() is threading.main_thread()
-        if self._catches:
-            self._before = signal.signal(signal.SIGINT, self._heard)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._catches:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _heard(self, _signal: int, _frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True

@@ -199,7 +199,7 @@ for gamma in (1.0, 0.9, 0.5):
 # the left how far ahead the agent looks, on the right what the three plans of exercise 01.4 are worth to it.
 
 # %%
-from course_lib.exercises.cases.lesson_01 import PLANS, worth
+from course_lib.exercises.lesson_checks.lesson_01 import PLANS, worth
 
 
 def patience(gamma):

@@ -59,86 +59,73 @@ def mask_the_wrong_way_round(rewards, mask=None):
 
 
 @right("04.2")
-def with_tensors(raw, mean, deviation, memory, spread):
-    own = raw.mean(), raw.std()
-    kept = (torch.tensor(float(mean)), torch.tensor(float(deviation))) if deviation else own
-    mean, deviation = (memory * k + (1 - memory) * o for k, o in zip(kept, own, strict=True))
-    return spread * (raw - mean) / deviation.clamp(min=1e-3), mean, deviation
+def with_the_other_deviation(raw, labelled, std):
+    deviation = labelled.std(correction=0).clamp(min=1e-3)
+    return std * (raw - labelled.mean()) / deviation
 
 
 @right("04.2")
-def moving_by_a_share(raw, mean, deviation, memory, spread):
-    first = deviation == 0
-    step = 1 - memory
-    m = float(raw.mean()) if first else mean + step * (float(raw.mean()) - mean)
-    d = float(raw.std()) if first else deviation + step * (float(raw.std()) - deviation)
-    scale = spread / d if d > 0.001 else spread / 0.001
-    return [(raw - m) * scale, m, d]
+def as_a_line(raw, labelled, std):
+    scores = labelled.flatten().double()
+    mean = scores.sum() / len(scores)
+    variance = (scores - mean).square().sum() / (len(scores) - 1)
+    factor = std / max(float(variance) ** 0.5, 0.001)
+    return (raw * factor - mean * factor).float()
 
 
-def _pay(raw, mean, deviation, memory, spread, *, first=True, floor=1e-3, divide=True, centre=True, scale=True, swap=False):
-    own_mean, own_deviation = float(raw.mean()), float(raw.std())
-    if deviation == 0 and first:
-        mean, deviation = own_mean, own_deviation
-    keep = 1 - memory if swap else memory
-    mean, deviation = keep * mean + (1 - keep) * own_mean, keep * deviation + (1 - keep) * own_deviation
-    paid = raw - mean if centre else raw
-    paid = paid / max(deviation, floor) if divide else paid
-    return (paid * spread if scale else paid), mean, deviation
+@wrong("04.2", says="rollout's own mean and deviation")
+def each_rollout_by_itself(raw, labelled, std):
+    return (raw - raw.mean()) / raw.std().clamp(min=1e-3) * std
 
 
-@wrong("04.2", says="none yet")
-def mixes_in_the_zero(*args):
-    return _pay(*args, first=False)
+@wrong("04.2", says="The mean is the rollout's own")
+def own_mean(raw, labelled, std):
+    return (raw - raw.mean()) / labelled.std().clamp(min=1e-3) * std
 
 
-@wrong("04.2", says="shares are swapped")
-def shares_swapped(*args):
-    return _pay(*args, swap=True)
-
-
-@wrong("04.2", says="multiply by `spread`")
-def forgets_the_spread(*args):
-    return _pay(*args, scale=False)
+@wrong("04.2", says="The deviation is the rollout's own")
+def own_deviation(raw, labelled, std):
+    return (raw - labelled.mean()) / raw.std().clamp(min=1e-3) * std
 
 
 @wrong("04.2", says="The mean is still in it")
-def forgets_the_mean(*args):
-    return _pay(*args, centre=False)
+def forgets_the_mean(raw, labelled, std):
+    return raw / labelled.std().clamp(min=1e-3) * std
 
 
 @wrong("04.2", says="did not divide by the deviation")
-def forgets_the_deviation(*args):
-    return _pay(*args, divide=False)
+def forgets_the_deviation(raw, labelled, std):
+    return (raw - labelled.mean()) * std
+
+
+@wrong("04.2", says="multiply by `std` at the end")
+def deviation_of_1(raw, labelled, std):
+    return (raw - labelled.mean()) / labelled.std().clamp(min=1e-3)
+
+
+@wrong("04.2", says="You divided by `std`")
+def divides_by_both(raw, labelled, std):
+    return (raw - labelled.mean()) / labelled.std().clamp(min=1e-3) / std
+
+
+@wrong("04.2", says="divided by the variance")
+def by_the_variance(raw, labelled, std):
+    return (raw - labelled.mean()) / labelled.var().clamp(min=1e-3) * std
 
 
 @wrong("04.2", says="almost 0 here")
-def no_floor(*args):
-    return _pay(*args, floor=1e-12)
+def no_floor(raw, labelled, std):
+    return (raw - labelled.mean()) / labelled.std().clamp(min=1e-12) * std
 
 
-@wrong("04.2", says="the old mean and deviation")
-def uses_the_old_ones(raw, mean, deviation, memory, spread):
-    if deviation == 0:
-        return _pay(raw, mean, deviation, memory, spread)
-    _, m, d = _pay(raw, mean, deviation, memory, spread)
-    return (raw - mean) / max(deviation, 1e-3) * spread, m, d
+@wrong("04.2", says="the shape of `raw`")
+def standardizes_the_labelled_clips(raw, labelled, std):
+    return (labelled - labelled.mean()) / labelled.std().clamp(min=1e-3) * std
 
 
-@wrong("04.2", says="replaced the kept one")
-def each_rollout_by_itself(raw, mean, deviation, memory, spread):
-    return _pay(raw, 0.0, 0.0, memory, spread)
-
-
-@wrong("04.2", says="so that the caller can keep them")
-def only_the_pay(*args):
-    return _pay(*args)[0]
-
-
-@wrong("04.2", says="the kept ones did nothing")
-def keeps_but_does_not_use(raw, mean, deviation, memory, spread):
-    _, m, d = _pay(raw, mean, deviation, memory, spread)
-    return (raw - raw.mean()) / raw.std().clamp(min=1e-3) * spread, m, d
+@wrong("04.2", says="not from each clip")
+def one_number_a_clip(raw, labelled, std):
+    return (raw.mean(-1) - labelled.mean()) / labelled.std().clamp(min=1e-3) * std
 
 
 # ---------------------------------------------------------------------------------------------------------------- 04.3

@@ -130,7 +130,7 @@ def boundary(rollout):
 
 store = PreferenceStore()                                  # your labels: my_work/labels
 loop = PreferenceLoop(task, store, my_work() / "checkpoints" / "06-pong", run="pong",
-                      config=config, boundary=boundary, normalise=OwnStandardiser())
+                      config=config, boundary=boundary, standardize=OwnStandardiser())
 loop
 
 # %% [markdown]
@@ -180,10 +180,8 @@ expect(tied > 0.3, "a good part of the pairs tie: little happens in 1.7 seconds"
 
 # %%
 verdicts_of = mine("06.5")
-rows = store.connection.execute(
-    "SELECT choice, flip FROM live_labels WHERE run = 'pong' AND repeat_of IS NULL "
-    "ORDER BY answered_at, pair_id").fetchall()
-own = verdicts_of([row["choice"] for row in rows], [bool(row["flip"]) for row in rows])
+rows = store.labels("pong")
+own = verdicts_of([row.choice for row in rows], [row.flip for row in rows])
 expect(own == mu.tolist(), "your verdicts are those that the store hands out",
        measured=f"{len(own)} verdicts from {len(rows)} rows")
 
@@ -347,7 +345,7 @@ def after_constant_pay(pay, updates):
     """How the shipped agent plays after training in which each step brings `pay`."""
     agent = load_shipped(FROM_PREFERENCES).agent
     trainer = PPO(AtariEnvs(PONG, 16, BinaryFrames()), agent,
-                  learned_reward_ppo(num_steps=num_steps, warm_up=0.0),
+                  learned_reward_ppo(num_steps=num_steps, warmup_share=0.0),
                   boundary_function=boundary,
                   reward_function=lambda rollout: torch.full(rollout.ended.shape, float(pay)))
     for _ in trainer.train(until=updates * 16 * num_steps):
@@ -702,7 +700,7 @@ my_config = my_task.config(
     labels_a_round=budget(full=20, ci=4), updates_a_round=budget(full=15, ci=1),
     rollouts=budget(full=3, ci=1), total_steps=16 * num_steps * budget(full=40, ci=2),
     reward=fit_config,
-    ppo=learned_reward_ppo(learning_rate=4e-4, warm_up=0.0, num_steps=num_steps))
+    ppo=learned_reward_ppo(learning_rate=4e-4, warmup_share=0.0, num_steps=num_steps))
 my_loop = PreferenceLoop(my_task, store, my_work() / "checkpoints" / "06-mine",
                          run="pong-mine", config=my_config)
 my_loop.collect(round=1)

@@ -347,7 +347,7 @@ from course_lib.lm.policy_gradient import PolicyGradient, PolicyGradientConfig
 retrain_paid = False
 config = PolicyGradientConfig()
 updates = config.updates if retrain_paid else budget(full=40, ci=3)
-config = replace(config, updates=updates, prompts=budget(full=32, ci=8))
+config = replace(config, updates=updates, batch_size=budget(full=128, ci=32))
 start = "own-sft" if retrain else "shipped-sft"
 checkpoint = paths.my_work() / "checkpoints" / f"08-paid-{updates}-{start}.pt"
 run = PolicyGradient(copy.deepcopy(sft), sft, tokenizer, to_train, config, sentiment,

@@ -46,7 +46,7 @@ torch.set_num_threads(1)
 
 # %%
 from course_lib.lm.generate import sample_completions
-from course_lib.lm.ppo import ScaledReward
+from course_lib.lm.reward_model import ScaledReward
 from course_lib.lm.sentiment import sentiment
 
 sft, (reward_model, facts) = load_sft(), load_proxy()
@@ -282,11 +282,13 @@ expect(torch.allclose(whole[row][chosen][0], rest, atol=1e-3),
 # wrote. One update by hand:
 
 # %%
-from course_lib.lm.generate import completion_logprobs, draw_prompts
+from course_lib.lm.data import draw_prompts
+from course_lib.lm.generate import token_logprobs
 from course_lib.lm.ppo import TokenPPO
 
 masked_policy_loss, whiten = mine("10.4"), mine("10.5")
-config = replace(PROXY_RECIPE, epochs=1, minibatch=PROXY_RECIPE.completions, warm_up=0.0)
+config = replace(PROXY_RECIPE, epochs=1, minibatch_size=PROXY_RECIPE.batch_size,
+                 warmup_share=0.0)
 
 def new_run(config, checkpoint=None):
     """PPO from the SFT model, with your functions."""
@@ -301,7 +303,7 @@ policy, values, rng = by_hand.policy, by_hand.values, by_hand.generator
 # Write, and be judged:
 
 # %%
-drawn = draw_prompts(prompts.tokens, config.completions, config.samples, rng)
+drawn = draw_prompts(prompts.tokens, config.batch_size, config.samples_per_prompt, rng)
 wrote = sample_completions(policy, reference, drawn, proxy, tokenizer, config.max_new_tokens, rng)
 tokens, mask, old = wrote.tokens, wrote.mask, wrote.logprobs
 earnings = token_rewards(wrote.rewards, old, wrote.reference_logprobs, mask, config.beta)
@@ -317,7 +319,7 @@ targets, weights = (advantages + guesses) * mask, whiten(advantages, mask)
 from course_lib.rl.objectives import value_loss
 
 rows = torch.randperm(len(tokens), generator=rng)                          # shuffled
-logprobs = completion_logprobs(policy, tokens[rows])                       # (B, L - 1)
+logprobs = token_logprobs(policy(tokens[rows]), tokens[rows])              # (B, L - 1)
 loss = masked_policy_loss(logprobs, old[rows], weights[rows], config.clip, mask[rows])
 error = value_loss(values.at_each_token(tokens[rows, :-1]), targets[rows], mask[rows])
 for network, optimizer, number in ((policy, by_hand.optimizer, loss),
@@ -367,7 +369,7 @@ settings = replace(PROXY_RECIPE, bfloat16=bfloat16_is_quick())             # 16-
 goal = settings.updates if retrain else budget(full=12, ci=2)
 run = new_run(settings, my_work() / "checkpoints" / f"10-ppo-{goal}.pt")
 view = watch(run.train(until=goal), curves=("reward", "kl_from_reference", "explained_variance"),
-             past=run.history, total=goal * settings.completions, unit="completions")
+             past=run.history, total=goal * settings.batch_size, unit="completions")
 
 # %% [markdown]
 # ## 10.8 Before and after
@@ -514,7 +516,7 @@ print(f"mixture {soft[-1]:+.1f}, as a text {hard[-1]:+.1f}; before {judged.rewar
       f"best of {len(real)} texts {max(real):+.1f}")
 with torch.no_grad():
     rows = torch.tensor([[tokenizer.eos, *tokenizer.encode(climbed.text)[:90]]])
-    strange = -completion_logprobs(reference, rows).mean().item()
+    strange = -token_logprobs(reference(rows), rows).mean().item()
     usual = -(judged.reference_logprobs.sum() / judged.mask.sum()).item()
 print(f"the SFT model's surprise at it: {strange:.1f} nats a token; at its own texts {usual:.1f}")
 expect(soft[-1] > max(real) and soft[-1] > hard[-1],

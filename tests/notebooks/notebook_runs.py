@@ -45,13 +45,14 @@ def environment(work: Path) -> dict[str, str]:
 
 
 def nbval_command(notebooks: Iterable[Path], cell_seconds: int = CELL_SECONDS, workers: int = 0) -> list[str]:
-    """pytest with nbval: outputs are not compared, every cell must run; on this Python's kernel.
+    """pytest with nbval: outputs are not compared, every cell must run, in its order; on this Python's kernel.
 
     A hanging cell or a dead kernel is noticed after `cell_seconds`. All cells of one notebook stay in one worker.
     """
     parallel = ["-n", str(workers), "--dist", "loadscope"] if workers else ["-p", "no:xdist"]
-    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env",
-            f"--nbval-cell-timeout={cell_seconds}", *parallel, *map(str, notebooks)]
+    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
+            "--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_seconds}",
+            *parallel, *map(str, notebooks)]
 
 
 def nbval(notebook: Path, cell_seconds: int = CELL_SECONDS) -> subprocess.CompletedProcess:

@@ -33,6 +33,12 @@ def test_a_good_notebook_passes_in_its_own_folder_with_this_python(tmp_path):
     assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout
 
 
+def test_cells_run_in_their_order(tmp_path):
+    count = notebook(tmp_path / "count.ipynb", "x = 0", *[f"assert x == {n}\nx += 1" for n in range(8)])
+    done = nbval(count)
+    assert done.returncode == 0 and "9 passed" in done.stdout, done.stdout
+
+
 def test_a_notebook_without_cells_or_that_is_none_fails_the_run(tmp_path):
     assert nbval(notebook(tmp_path / "empty.ipynb")).returncode != 0
     (tmp_path / "broken.ipynb").write_text("{")

@@ -110,7 +110,7 @@ def _(fn):
 
 cached = exercise(
     "07.2", title="Attention with a memory: the KV cache", function="attend_next", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.exercises.cases.lesson_07:attend_next",
+    difficulty=2, importance=3, minutes=15, reference="checks:attend_next",
     hints=("The new positions' keys and values join the old ones, in the order of the text. The queries are new ones only: old positions have "
            "had their answer.",
            "k = torch.cat([past_k, k], dim=2). A new position sees all old ones; among the new ones it sees itself and those before.",
@@ -321,7 +321,7 @@ def _(fn):
 
 bits = exercise(
     "07.5", title="Bits per character", function="bits_per_char", points=1, kind="implement",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_07:bits_per_char",
+    difficulty=2, importance=2, minutes=10, reference="checks:bits_per_char",
     hints=("Add up all the surprise there is, and all the characters there are. Then divide once.",
            "A nat is 1 / log(2) bits. A text's end costs surprise as well, and counts as one more character.",
            "total = sum(nats.sum() for nats in surprises); characters = sum(len(text) + 1 for text in texts); "
@@ -381,7 +381,7 @@ def _(fn):
 
 sizes = exercise(
     "07.6", title="Where the parameters are", function="parameter_count", points=1, kind="predict",
-    difficulty=2, importance=1, minutes=10, reference="course_lib.exercises.cases.lesson_07:parameter_count",
+    difficulty=2, importance=1, minutes=10, reference="checks:parameter_count",
     hints=("Go through the model as it is printed in section 7.6. A linear layer from a to b numbers has a * b weights and b biases; a "
            "LayerNorm of width C has 2 * C.",
            "A block: two norms, C to 3C, C to C, C to 4C, 4C to C. Around the blocks: a table for tokens, a table for positions, one "

@@ -284,7 +284,7 @@ def _(fn):
 
 predict = exercise(
     "09.6", title="Where would you put the money?", function="prediction", points=1, kind="predict",
-    difficulty=2, importance=2, minutes=5, reference="course_lib.exercises.cases.lesson_09:prediction",
+    difficulty=2, importance=2, minutes=5, reference="checks:prediction",
     hints=("What does each of the two already know before it sees the first label?",
            "A second rater of the same text mostly repeats the first one. What does a rater of another text say?",
            "The pretrained model; the words, because a small transformer must first learn to read; many texts once; rankings."))

@@ -154,7 +154,7 @@ def _(fn):
 
 predict = exercise(
     "03.3", title="What does not change", function="prediction", points=1, kind="predict",
-    difficulty=1, importance=2, minutes=5, reference="course_lib.exercises.cases.lesson_03:prediction",
+    difficulty=1, importance=2, minutes=5, reference="checks:prediction",
     hints=("Write r1 - r2 down for each of the four changes.",
            "Only the difference enters the probability: a change that leaves it alone changes nothing.",
            "Differences: before 0.7; then 0.7, 1.4, 0.35, -0.7. A larger difference means surer."))

@@ -1,7 +1,5 @@
 """What the answers to lesson 04's exercises must do."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -56,78 +54,64 @@ def _(fn):
 
 # ---------------------------------------------------------------------------------------------------------------- 04.2
 
-pay = exercise(
-    "04.2", title="From an opinion to pay", function="normalise_rewards", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.preferences.reward_model:normalise_rewards",
-    hints=("First bring mean and deviation up to date, then use the new ones.",
-           "new = memory * old + (1 - memory) * this rollout's, for the mean and for the deviation. At the very first call, when "
-           "deviation is 0, there is no old one: start from this rollout's own.",
-           "paid = (raw - mean) / max(deviation, 0.001) * spread; return paid, mean, deviation."))
+standardized = exercise(
+    "04.2", title="From scores to rewards", function="standardize_rewards", points=2, kind="implement",
+    difficulty=1, importance=3, minutes=10, reference="course_lib.preferences.reward_model:standardize_rewards",
+    hints=("Which scores should say where 0 is and how large 1 is: those of this rollout, or those of the labelled clips?",
+           "The mean of *all* labelled scores is the new 0, and their standard deviation becomes `std`. `raw` is only moved "
+           "and stretched by them.",
+           "(raw - labelled.mean()) / max(labelled.std().item(), 0.001) * std"))
 
 RAW = torch.tensor([[1.0, 3.0], [5.0, 7.0]])                                # mean 4
-STD = math.sqrt(20 / 3)                                                     # torch's std, with n - 1
-STD_N = math.sqrt(5)
+LABELLED = torch.tensor([[0.0, 4.0], [2.0, 6.0], [0.0, 0.0]])               # mean 2; means of the clips 2, 4, 0
+STD, STD_N = 2.529822, 2.309401                                             # torch's std with n - 1, and with n
 
 
-def _three(fn, *args):
-    got = fn(*args)
-    if not isinstance(got, tuple | list) or len(got) != 3:
-        raise Fail(expected="three things: (rewards to pay, new mean, new deviation)", got=type(got).__name__,
-                   mistake="Return the pay, the new mean and the new deviation, so that the caller can keep them for the next "
-                           "rollout.")
-    return got
+def _rewards(fn, raw, labelled, std):
+    got = fn(raw, labelled, std)
+    shape_is(got, tuple(raw.shape), mistake="Every state of the rollout keeps its own reward: the result has the shape of `raw`. Its "
+             "mean and deviation come from *all* labelled scores, not from each clip.")
+    return torch.as_tensor(got)
 
 
-@pay.case("the first rollout: its own mean and deviation")
+@standardized.case("a rollout of four states, three labelled clips of two")
 def _(fn):
-    paid, mean, deviation = _three(fn, RAW, 0.0, 0.0, 0.95, 0.15)
-    shape_is(paid, (2, 2), mistake="Every step keeps its own reward: the pay has the shape of `raw`.")
-    close(float(mean), 4.0, call="new mean for raw = [[1, 3], [5, 7]], none kept before", likely=[
-        (0.2, "You mixed in the 0 that stands for \"none yet\": with deviation 0, start from this rollout's own mean.")])
-    close(float(deviation), STD, atol=1e-4, rtol=0.16, call="new deviation for raw = [[1, 3], [5, 7]], none kept before",
-          likely=[(0.05 * STD, "You mixed in the 0 that stands for \"none yet\": start from this rollout's own deviation."),
-                  (20 / 3, "This is the variance. The standard deviation is its root.")])
-    close(paid, (RAW - 4) / float(deviation) * 0.15, call="pay for raw = [[1, 3], [5, 7]], none kept before", likely=[
-        ((RAW - 4) / float(deviation), "The pay has a spread of 1: multiply by `spread` at the end."),
-        (RAW / float(deviation) * 0.15, "The mean is still in it: subtract it before you divide."),
-        ((RAW - 4) * 0.15, "You did not divide by the deviation.")])
+    got = _rewards(fn, RAW, LABELLED, 0.15)
+    centred = RAW - 2
+    if torch.allclose(got.float(), centred / STD_N * 0.15, atol=1e-4):      # divided by n and not n - 1: right too
+        return
+    own = (RAW - 4) / RAW.std() * 0.15
+    close(got, centred / STD * 0.15, atol=1e-4, call="raw = [[1, 3], [5, 7]], labelled = [[0, 4], [2, 6], [0, 0]], std = 0.15",
+          likely=[
+              (own, "This is the rollout's own mean and deviation. If each rollout had mean 0, a good rollout would get no more "
+                    "reward than a bad one. Take those of `labelled`."),
+              ((RAW - 4) / STD * 0.15, "The mean is the rollout's own. Subtract the mean of `labelled`."),
+              (centred / RAW.std() * 0.15, "The deviation is the rollout's own. Divide by that of `labelled`."),
+              (RAW / STD * 0.15, "The mean is still in it: subtract that of `labelled` before you divide."),
+              (centred * 0.15, "You did not divide by the deviation of `labelled`."),
+              (centred / STD, "The standard deviation is 1 now: multiply by `std` at the end."),
+              (centred / STD / 0.15, "You divided by `std`. Divide by the deviation of `labelled`, multiply by `std`."),
+              (centred / STD**2 * 0.15, "You divided by the variance. The standard deviation is its root.")])
 
 
-@pay.case("later rollouts move the kept mean and deviation slowly")
+@standardized.case("the same labelled clips, a better rollout: more reward")
 def _(fn):
-    _, mean, deviation = _three(fn, RAW, 0.0, 1.0, 0.9, 0.15)
-    close(float(mean), 0.4, call="new mean for a rollout of mean 4, kept mean 0, memory 0.9", likely=[
-        (4.0, "This rollout's mean replaced the kept one. Keep a share `memory` of the old."),
-        (3.6, "The shares are swapped: `memory` is the share of the *old* mean."),
-        (0.0, "The kept mean did not move.")])
-    close(float(deviation), 0.9 + 0.1 * STD, rtol=0.03, call="new deviation for a rollout of deviation 2.58, kept 1.0, memory 0.9",
-          likely=[(STD, "This rollout's deviation replaced the kept one. Keep a share `memory` of the old."),
-                  (0.1 + 0.9 * STD, "The shares are swapped: `memory` is the share of the *old* deviation."),
-                  (1.0, "The kept deviation did not move.")])
+    labelled = torch.tensor([[-1.0, 1.0], [-1.0, 1.0]])
+    worse, better = (float(_rewards(fn, torch.full((3, 2), score), labelled, 1.0).mean()) for score in (0.0, 2.0))
+    close(better - worse, 2 / float(labelled.std()), rtol=0.16, call="mean reward of states with score 2, less that of states with score 0",
+          likely=[(0.0, "A better rollout got no more reward. The zero must stay where the labelled clips put it, and not follow "
+                        "the rollout.")],
+          otherwise="The zero and the scale come from `labelled` alone, so that they stay as they are from rollout to rollout.")
 
 
-@pay.case("the pay uses the new mean and deviation")
+@standardized.case("labelled scores that are all alike are not magnified")
 def _(fn):
-    paid, _, _ = _three(fn, RAW, 0.0, 2.0, 0.5, 1.0)
-    for std in (STD, STD_N):
-        if torch.allclose(torch.as_tensor(paid).float(), (RAW - 2) / (1 + std / 2), atol=1e-4):
-            return
-    close(paid, (RAW - 2) / (1 + STD / 2), call="pay for raw = [[1, 3], [5, 7]], kept mean 0 and deviation 2, memory 0.5, spread 1",
-          likely=[(RAW / 2, "These are the old mean and deviation. Bring them up to date first, then use them."),
-                  ((RAW - 4) / STD, "This is the rollout's own mean and deviation, so the kept ones did nothing. If each rollout "
-                                    "were brought to mean 0, a good rollout would pay no more than a bad one.")])
-
-
-@pay.case("an opinion that is flat is not blown up")
-def _(fn):
-    flat = torch.tensor([2.0, 2.00001, 1.99999, 2.0])
-    paid, _, _ = _three(fn, flat, 0.0, 0.0, 0.95, 0.15)
-    close(paid, (flat - 2) / 1e-3 * 0.15, atol=2e-4, call="pay for raw = [2, 2.00001, 1.99999, 2]",
+    flat = torch.tensor([[2.0, 2.00001], [1.99999, 2.0]])
+    close(_rewards(fn, flat, flat, 0.15), (flat - 2) / 1e-3 * 0.15, atol=2e-4, call="raw = labelled = [[2, 2.00001], [1.99999, 2]]",
           otherwise="The deviation is almost 0 here and dividing by it turns rounding into large rewards. Divide by "
                     "max(deviation, 0.001).")
-    paid, _, _ = _three(fn, torch.full((4,), 3.0), 0.0, 0.0, 0.95, 0.15)
-    close(paid, torch.zeros(4), call="pay for raw = [3, 3, 3, 3]", otherwise="All steps are equally good: 0 / 0 must not become "
-          "nan. Divide by max(deviation, 0.001).")
+    close(_rewards(fn, torch.full((4,), 3.0), torch.full((2, 4), 3.0), 0.15), torch.zeros(4), call="raw and labelled all 3",
+          otherwise="All states are equally good: 0 / 0 must not become nan. Divide by max(deviation, 0.001).")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 04.3
@@ -181,8 +165,8 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 04.4
 
 predict = exercise(
-    "04.4", title="The price of an end", function="prediction", points=1, kind="predict",
-    difficulty=2, importance=3, minutes=5, reference="course_lib.exercises.cases.lesson_04:prediction",
+    "04.4", title="What an end is worth", function="prediction", points=1, kind="predict",
+    difficulty=2, importance=3, minutes=5, reference="checks:prediction",
     hints=("Add up what an episode of 20 steps and one of 200 steps bring, in each of the four worlds.",
            "Where the end counts, nothing is paid after it. Is nothing more or less than what a step brings?",
            "Where ends are hidden, pay goes on for ever whatever the agent does: can it earn more by anything?"))
@@ -234,7 +218,7 @@ def _(fn):
 
 bug = exercise(
     "04.5", title="Find the silent bug: the falls that nobody was paid for", function="states_led_to", points=2, kind="bug",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_04:states_led_to",
+    difficulty=2, importance=3, minutes=10, reference="checks:states_led_to",
     hints=("For most steps the answer is simply the next row. Look at a step after which an episode ended.",
            "When an episode ends, the environment starts a new one within the same step. Whose state stands in the next row?",
            "following[ended] = final_obs puts the true last states in their places: they come in the order in which "

@@ -10,7 +10,7 @@ from course_lib.rl.cartpole import fallen, step_states
 
 hand = exercise(
     "01.1", title="Balance the pole by hand", function="balance", points=1, kind="implement",
-    difficulty=1, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_01:balance",
+    difficulty=1, importance=2, minutes=10, reference="checks:balance",
     hints=("Balance a broom on your palm: which way does the hand move when the broom leans to the right?",
            "Pushing towards the lean alone is too late: the pole is still moving when it stands upright. How fast it turns "
            "tells where it will be in a moment.",
@@ -194,7 +194,7 @@ def _(fn):
 
 patience = exercise(
     "01.4", title="How patient is gamma?", function="prediction", points=1, kind="predict",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_01:prediction",
+    difficulty=2, importance=2, minutes=10, reference="checks:prediction",
     hints=("Write down what each plan is worth today: a reward in k steps counts gamma^k.",
            "A is worth 12 whatever gamma is. B is worth 70 * gamma^20. C is a geometric sum: about 1 / (1 - gamma), as long as "
            "100 steps are far beyond that.",
@@ -255,7 +255,7 @@ def _(fn):
 
 slips = exercise(
     "01.5", title="What will it do?", function="lander_prediction", points=1, kind="predict",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_01:lander_prediction",
+    difficulty=2, importance=3, minutes=10, reference="checks:lander_prediction",
     hints=("Forget what the authors wanted. For each reward, ask only: what would I do to earn the most?",
            "\"every step\": the score is below 0 until the lander stands still on its pad. How can one stop paying soon? "
            "\"only progress\": is there a way to make the same progress more than once?",

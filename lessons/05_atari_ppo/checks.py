@@ -10,7 +10,7 @@ from course_lib.exercises import Fail, close, exercise, shape_is
 
 skipping = exercise(
     "05.1", title="Frame-skip and max-pool", function="frame_skip", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=20, reference="course_lib.exercises.cases.lesson_05:frame_skip",
+    difficulty=2, importance=2, minutes=20, reference="checks:frame_skip",
     hints=("Cut the frames into groups of `skip`. Which two of a group make the picture, and which of its rewards count?",
            "frames.reshape(T // skip, skip, H, W) has a group in each row; the last two of each are [:, -1] and [:, -2].",
            "groups = frames.reshape(-1, skip, *frames.shape[1:]); return np.maximum(groups[:, -1], groups[:, -2]), "
@@ -96,7 +96,7 @@ def _(fn):
 
 cells = exercise(
     "05.2", title="From a screen to 80 x 40 cells", function="to_cells", points=3, kind="implement",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.exercises.cases.lesson_05:to_cells",
+    difficulty=2, importance=3, minutes=15, reference="checks:to_cells",
     hints=("Three steps: cut off the score, take the pixels that are looked at, ask which differ from the empty court.",
            "court = screens[:, 34:194]. Looked at: every 2nd row and every 2nd column, court[:, ::2, ::2], which is (N, 80, 80). Two "
            "neighbouring columns make one cell.",
@@ -183,7 +183,7 @@ def _(fn):
 
 points = exercise(
     "05.3", title="Where does a point end?", function="point_boundaries", points=1, kind="implement",
-    difficulty=1, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_05:point_boundaries",
+    difficulty=1, importance=3, minutes=10, reference="checks:point_boundaries",
     hints=("In Pong a reward comes only when somebody scores. What is the reward when the other one does?",
            "A step is a boundary when its reward is not 0, or when the game ended with it.",
            "(rewards != 0) | ended"))
@@ -241,7 +241,7 @@ def _(fn):
 
 slip = exercise(
     "05.4", title="Find the silent bug: an agent that looks one step ahead", function="advantages_in_a_hurry", points=2, kind="bug",
-    difficulty=3, importance=2, minutes=15, reference="course_lib.exercises.cases.lesson_05:advantages_in_a_hurry",
+    difficulty=3, importance=2, minutes=15, reference="checks:advantages_in_a_hurry",
     hints=("With cost = 0 all is well. Print `boundary` for a rally of five steps, with and without a cost.",
            "With a cost no reward is 0 any more. At which steps does the faulty program see the end of a rally?",
            "Take `boundary` from `rewards` as the game gave them, not from `paid`."))
@@ -315,7 +315,7 @@ def _(fn):
 
 credit = exercise(
     "05.5", title="How much of a point reaches the stroke?", function="prediction", points=1, kind="predict",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_05:prediction",
+    difficulty=2, importance=2, minutes=10, reference="checks:prediction",
     hints=("Without the critic's help, a reward fades by the same factor for each step that it lies ahead. Which factor?",
            "After k steps (gamma * lambda)^k is left. For the last line: for which k is it 1/2?",
            "0.9405^30, 0.9702^30, 0.99^30, and log(1/2) / log(0.9702)."))
@@ -382,7 +382,7 @@ def _(fn):
 
 past = exercise(
     "05.6", title="Find the silent bug: a new game has no past", function="with_the_look_before", points=2, kind="bug",
-    difficulty=2, importance=2, minutes=15, reference="course_lib.exercises.cases.lesson_05:with_the_look_before",
+    difficulty=2, importance=2, minutes=15, reference="checks:with_the_look_before",
     hints=("Within one game all is well. Take two games of two steps each and write down which look belongs to which game.",
            "ended[t] is True *after* step t. Which is then the first look of the next game: looks[t] or looks[t + 1]?",
            "A look is the first of its game at t = 0 and wherever ended[t - 1] is True: torch.cat([torch.ones_like(ended[:1]), ended[:-1]])."))

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from labelling import clip_store, counter_clip, side_of, text_store
+from labelling import clip_store, counter_clip, full_disk, rows, side_of, text_store
 from PIL import Image
 
 from course_lib.labels import Labeler
@@ -47,7 +47,7 @@ def test_an_answer_is_acknowledged_once_it_is_on_the_disk(desk, store):
     question = hello(desk)["questions"][0]["id"]
     state = say(desk, "left", question, "e1", response_ms=800)
     assert state["acks"] == ["e1"] and state["gone"] == [question] and state["done"] == 1
-    assert store.connection.execute("SELECT response_ms FROM labels").fetchone()[0] == 800
+    assert [row[0] for row in rows(store, "SELECT response_ms FROM labels")] == [800]
     assert say(desk, "left", question, "e1")["done"] == 1, "sent twice, counted once"
 
 
@@ -177,7 +177,7 @@ def test_the_scripted_labeller_answers_only_when_asked(store, monkeypatch):
     monkeypatch.setenv("COURSE_LABELER", "scripted")
     preferences = labeler.require()
     assert [p.mu for p in preferences] == [1.0] * 6 and {p.source for p in preferences} == {"scripted"}
-    assert {row[0] for row in store.connection.execute("SELECT DISTINCT labeler FROM labels")} == {"scripted"}
+    assert {row[0] for row in rows(store, "SELECT DISTINCT labeler FROM labels")} == {"scripted"}
     assert len(labeler.require(4)) == 6, "nothing is asked twice"
 
 
@@ -274,20 +274,19 @@ def test_plain_clips_scale_and_ranking(tmp_path):
 
 def test_plain_buttons_say_when_the_disk_is_full(store):
     widget = plain(store)
-    store.connection.execute("PRAGMA max_page_count = 1")       # SQLite takes the present size: no page more
-    for _ in range(1000):
-        press(widget, "Left is better")
-        if widget.note.value:
-            break
-        widget.back.click()
+    with full_disk(store):
+        for _ in range(1000):
+            press(widget, "Left is better")
+            if widget.note.value:
+                break
+            widget.back.click()
     assert "The disk is full" in widget.note.value and "give it again" in widget.note.value
 
 
 # ---- errors in words -----------------------------------------------------------------------------------------------
 
 def test_errors_are_words_that_say_what_to_do(store, tmp_path):
-    store.connection.execute("PRAGMA max_page_count = 1")
-    with pytest.raises(sqlite3.OperationalError) as full:
+    with full_disk(store), pytest.raises(sqlite3.OperationalError) as full:
         store.add_text("x" * 100_000)
     assert "disk is full" in in_words(full.value, store.path) and "Free some space" in in_words(full.value, store.path)
 
@@ -300,14 +299,12 @@ def test_errors_are_words_that_say_what_to_do(store, tmp_path):
 
 def test_after_a_full_disk_the_same_answer_can_be_sent_again(desk, store):
     question = hello(desk)["questions"][0]["id"]
-    store.connection.execute("PRAGMA max_page_count = 1")
-    with pytest.raises(sqlite3.OperationalError):
+    with full_disk(store), pytest.raises(sqlite3.OperationalError):
         for number in range(2000):
             say(desk, "left", question + number % 12, f"e{number}", plays=number)
             desk.handle({"type": "undo", "id": f"u{number}", "have": []})
-    written = store.connection.execute("SELECT COUNT(*) FROM labels").fetchone()[0]
-    store.connection.execute("PRAGMA max_page_count = 100000")
+    written = len(rows(store, "SELECT * FROM labels"))
     event = f"e{written}"
     say(desk, "right", question + written % 12, event)
     say(desk, "right", question + written % 12, event)
-    assert store.connection.execute("SELECT COUNT(*) FROM labels WHERE event_id = ?", (event,)).fetchone()[0] == 1
+    assert len(rows(store, "SELECT * FROM labels WHERE event_id = ?", event)) == 1

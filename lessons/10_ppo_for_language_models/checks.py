@@ -7,7 +7,7 @@ import torch
 from course_lib.exercises import Fail, close, exercise, shape_is
 from course_lib.lm import kl
 from course_lib.lm.ppo import token_gae, whiten
-from course_lib.rl.objectives import clipped_policy_loss
+from course_lib.rl.objectives import clipped_policy_loss, k1, k2, k3
 
 # ---------------------------------------------------------------------------------------------------------------- 10.1
 
@@ -79,7 +79,7 @@ def _(fn):
 
 estimate = exercise(
     "10.2", title="Three ways to estimate a KL", function="kl_estimates", points=2, kind="implement",
-    difficulty=1, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_10:kl_estimates",
+    difficulty=1, importance=3, minutes=10, reference="checks:kl_estimates",
     hints=("Call d = logprobs - reference_logprobs. k1 is d itself.",
            "k2 is half the square of d. k3 corrects k1 by something whose mean is zero: the inverse ratio minus 1.",
            "d = logprobs - reference_logprobs; return d, d ** 2 / 2, d + (-d).exp() - 1."))
@@ -87,7 +87,7 @@ estimate = exercise(
 
 def kl_estimates(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(k1, k2, k3) of tokens that the policy sampled, each of their shape, in nats."""
-    return tuple(estimator(logprobs, reference_logprobs) for estimator in (kl.k1, kl.k2, kl.k3))
+    return tuple(estimator(logprobs, reference_logprobs) for estimator in (k1, k2, k3))
 
 
 def _three(fn, logprobs, reference):
@@ -352,7 +352,7 @@ def _(fn):
 
 ratio = exercise(
     "10.6", title="Find the silent bug: a policy at another temperature", function="first_ratios", points=2, kind="bug",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.exercises.cases.lesson_10:first_ratios",
+    difficulty=2, importance=3, minutes=15, reference="checks:first_ratios",
     hints=("Before anything has moved, new and old policy are the same. What must every ratio be then, at any temperature?",
            "The policy that wrote is softmax(logits / temperature). Which policy stands above the fraction line?",
            "Divide the new logits by the temperature as well: logprobs = chosen(logits / temperature)."))
@@ -406,7 +406,7 @@ def _(fn):
 
 diagnose = exercise(
     "10.7", title="Four sick runs", function="diagnosis", points=2, kind="predict",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_10:diagnosis",
+    difficulty=2, importance=2, minutes=10, reference="checks:diagnosis",
     hints=("Ask of each run first: did the policy move at all? How far? And does what it is paid for still mean anything?",
            "Far away with a fine proxy is one illness; not moving is another; ratios that are not 1 before the first step a third.",
            "A: the proxy is followed off the map. B: distance costs more than reward brings. C: two log-probabilities are of different "

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.lm.generate import completion_logprobs, draw_prompts, last_choice, pay_at_the_end, sample_completions
+from course_lib.lm.data import draw_prompts
+from course_lib.lm.generate import sample_completions, token_logprobs
 from course_lib.lm.gpt import GPT, GPTConfig
+from course_lib.lm.kl import last_choice, pay_at_the_end
 from course_lib.lm.ppo import TokenPPO, TokenPPOConfig, token_gae, value_network, whiten
 from course_lib.lm.reward_model import RewardModel
-from course_lib.lm.rloo import RLOO, rloo_advantages
-from course_lib.lm.text_training import TextTrainingConfig
-from course_lib.rl.objectives import clipped_policy_loss
+from course_lib.lm.rloo import RLOO, RLOOConfig
+from course_lib.rl.objectives import clipped_policy_loss, leave_one_out
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint
 from course_lib.training.resume import TrainingDiverged
 
 SHAPE = GPTConfig(vocab_size=12, context=16, layers=1, heads=2, width=16)
 GOOD = "5"                                  # the token that is paid for
-SHORT = TokenPPOConfig(updates=4, completions=16, max_new_tokens=6, minibatch=8, checkpoint_every=2, seed=3)
+SHORT = TokenPPOConfig(updates=4, batch_size=16, max_new_tokens=6, minibatch_size=8, checkpoint_every=2, seed=3)
 
 
 class Numbers:
@@ -50,9 +51,9 @@ def ppo(path=None, config=SHORT, reward=count_good, **functions) -> TokenPPO:
 
 
 def rloo(path=None, reward=count_good, **changes) -> RLOO:
-    settings = {"updates": 4, "completions": 16, "samples": 4, "max_new_tokens": 6, "minibatch": 8, "seed": 3,
-                "checkpoint_every": 2}
-    config = TextTrainingConfig(**{**settings, **changes})
+    settings = {"updates": 4, "batch_size": 16, "samples_per_prompt": 4, "max_new_tokens": 6, "minibatch_size": 8,
+                "seed": 3, "checkpoint_every": 2}
+    config = RLOOConfig(**{**settings, **changes})
     return RLOO(GPT(SHAPE, seed=1), GPT(SHAPE, seed=1), PROMPTS, reward, Numbers(), config, path)
 
 
@@ -86,8 +87,8 @@ def test_log_probabilities_are_trls_at_temperature_1_and_those_taken_while_writi
     for model, ours in ((policy, batch.logprobs), (reference, batch.reference_logprobs)):
         theirs = selective_log_softmax(model(batch.tokens)[:, :-1], batch.tokens[:, 1:]) * batch.mask
         torch.testing.assert_close(ours, theirs.detach(), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(completion_logprobs(policy, batch.tokens).detach() * batch.mask, batch.logprobs,
-                               atol=1e-5, rtol=1e-5)
+    again = token_logprobs(policy(batch.tokens), batch.tokens).detach()
+    torch.testing.assert_close(again * batch.mask, batch.logprobs, atol=1e-5, rtol=1e-5)
 
 
 def test_the_reward_is_paid_at_the_end_token_or_where_the_text_was_cut():
@@ -157,9 +158,11 @@ def test_whitened_choices_have_mean_0_and_spread_1_however_much_padding_there_is
 
 def test_leave_one_out_by_hand():
     scores = torch.tensor([1.0, 2.0, 6.0, 0.0, 0.0, 3.0])
-    assert rloo_advantages(scores, 3).tolist() == [-3.0, -1.5, 4.5, -1.5, -1.5, 3.0]
-    with pytest.raises(ValueError, match="same number"):
-        rloo_advantages(scores, 4)
+    assert leave_one_out(scores.view(-1, 3)).flatten().tolist() == [-3.0, -1.5, 4.5, -1.5, -1.5, 3.0]
+    with pytest.raises(ValueError, match="16 completions cannot be 3 for every prompt"):
+        next(rloo(samples_per_prompt=3).train())
+    with pytest.raises(ValueError, match="at least two"):
+        next(rloo(samples_per_prompt=1).train())
 
 
 # the runs
@@ -174,9 +177,9 @@ def test_the_value_network_begins_with_the_reward_models_opinion():
 
 
 @pytest.mark.parametrize("make", [
-    lambda: ppo(config=replace(SHORT, updates=15, completions=64, minibatch=32, learning_rate=1e-2, beta=0.0,
+    lambda: ppo(config=replace(SHORT, updates=15, batch_size=64, minibatch_size=32, learning_rate=1e-2, beta=0.0,
                                value_learning_rate=1e-2)),
-    lambda: rloo(updates=15, completions=64, minibatch=32, learning_rate=1e-2, beta=0.0)])
+    lambda: rloo(updates=15, batch_size=64, minibatch_size=32, learning_rate=1e-2, beta=0.0)])
 def test_it_learns_to_write_the_token_that_is_paid_for(make):
     run = make()
     list(run.train())
@@ -185,7 +188,7 @@ def test_it_learns_to_write_the_token_that_is_paid_for(make):
 
 
 def test_a_high_price_keeps_the_policy_near_its_reference():
-    fast = replace(SHORT, updates=10, completions=32, learning_rate=5e-3)
+    fast = replace(SHORT, updates=10, batch_size=32, learning_rate=5e-3)
     free, charged = (ppo(config=replace(fast, beta=beta)) for beta in (0.0, 2.0))
     for run in (free, charged):
         list(run.train())
@@ -195,7 +198,7 @@ def test_a_high_price_keeps_the_policy_near_its_reference():
 def test_the_first_gradient_of_ppo_and_of_the_plain_policy_gradient_agree():
     batch, policy = some_completions(), GPT(SHAPE, seed=1)
     weights = torch.randn(batch.mask.shape)
-    logprobs = completion_logprobs(policy, batch.tokens)
+    logprobs = token_logprobs(policy(batch.tokens), batch.tokens)
     clipped = torch.autograd.grad(clipped_policy_loss(logprobs, batch.logprobs, weights, 0.2, batch.mask),
                                   list(policy.parameters()), retain_graph=True)
     plain = -(logprobs * weights * batch.mask).sum() / batch.mask.sum()
@@ -204,7 +207,7 @@ def test_the_first_gradient_of_ppo_and_of_the_plain_policy_gradient_agree():
 
 
 def test_the_learning_rate_rises_and_falls():
-    run = ppo(config=replace(SHORT, updates=10, completions=2, minibatch=2, epochs=1, warm_up=0.4,
+    run = ppo(config=replace(SHORT, updates=10, batch_size=2, minibatch_size=2, epochs=1, warmup_share=0.4,
                              final_learning_rate=0.0))
     list(run.train())
     rates = [point.learning_rate / run.config.learning_rate for point in run.history]
@@ -269,10 +272,11 @@ def test_the_learners_functions_take_the_courses_places():
             return result(arguments)
         return function
 
-    run = ppo(config=replace(SHORT, updates=1, epochs=1, minibatch=16), earn=note("earn", lambda a: a[1] * 0),
+    run = ppo(config=replace(SHORT, updates=1, epochs=1, minibatch_size=16),
+              token_rewards=note("token_rewards", lambda a: a[1] * 0),
               advantages=note("advantages", lambda a: a[0]), whitening=note("whiten", lambda a: a[0]),
               policy_loss=note("loss", lambda a: a[0].sum() * 0))
     before = [weight.clone() for weight in run.policy.parameters()]
     list(run.train())
-    assert calls == [("earn", 5), ("advantages", 5), ("whiten", 2), ("loss", 5)]
+    assert calls == [("token_rewards", 5), ("advantages", 5), ("whiten", 2), ("loss", 5)]
     assert all(torch.equal(a, b) for a, b in zip(before, run.policy.parameters(), strict=True))

@@ -11,7 +11,7 @@ BEHIND_THEM, BEHIND_US = 12, 148                # columns of pixels; we play on 
 
 windows = exercise(
     "06.1", title="The return of every window", function="window_returns", points=1, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_06:window_returns",
+    difficulty=2, importance=3, minutes=10, reference="checks:window_returns",
     hints=("A window is a clip: its return is the sum of its rewards. How many windows of L steps fit into T steps?",
            "There are T - L + 1 windows: one starts at each of the steps 0 to T - L. Adding up each one anew works; a running sum "
            "makes it quick.",
@@ -61,7 +61,7 @@ def _(fn):
 
 judge = exercise(
     "06.2", title="A judge who sees only the clip", function="verdict", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_06:verdict",
+    difficulty=2, importance=3, minutes=10, reference="checks:verdict",
     hints=("Count first, compare later: how many points did we win in a clip, and how many did we lose?",
            "The ball stays behind a paddle for several frames: a point is a *run* of such frames. It begins where the ball is behind "
            "the paddle and was not in the frame before.",
@@ -149,7 +149,7 @@ def _(fn):
 
 moments = exercise(
     "06.3", title="Running standardisation", function="merge_moments", points=2, kind="implement",
-    difficulty=3, importance=3, minutes=15, reference="course_lib.exercises.cases.lesson_06:merge_moments",
+    difficulty=3, importance=3, minutes=15, reference="checks:merge_moments",
     hints=("Two heaps of numbers, each with its size, mean and variance. What are size and mean of both together?",
            "The mean of the whole is the old one, moved towards the new heap by its share of the numbers. The variance of the whole "
            "is more than the weighted mean of both: the two means differ too.",
@@ -232,7 +232,7 @@ def _(fn):
 
 gone = exercise(
     "06.4", title="The ball is gone", function="ball_gone", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=15, reference="course_lib.exercises.cases.lesson_06:ball_gone",
+    difficulty=2, importance=2, minutes=15, reference="checks:ball_gone",
     hints=("When is a rally over? The ball was there before the step, and then it is not there, for a while.",
            "Look at step t: seen[t] says what was on the screen before it, and seen[t + 1], seen[t + 2] and seen[t + 3] what came after. A ball that "
            "flickers for one frame is not gone.",
@@ -297,7 +297,7 @@ def _(fn):
 
 flips = exercise(
     "06.5", title="Find the silent bug: verdicts that turn over", function="verdicts_of", points=2, kind="bug",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.exercises.cases.lesson_06:verdicts_of",
+    difficulty=2, importance=3, minutes=10, reference="checks:verdicts_of",
     hints=("Every line is right for a labeller who never skips. What if the second pair is skipped?",
            "After the list of choices became shorter, which flip stands beside which choice?",
            "Walk through choices and flips together, and leave out the skipped ones in that same walk."))
@@ -350,7 +350,7 @@ def _(fn):
 
 disputed = exercise(
     "06.6", title="Disputed pairs, and no clip twice", function="disputed_pairs", points=2, kind="implement",
-    difficulty=3, importance=2, minutes=15, reference="course_lib.exercises.cases.lesson_06:disputed_pairs",
+    difficulty=3, importance=2, minutes=15, reference="checks:disputed_pairs",
     hints=("Lesson 04 chose among given pairs. Here every two clips can be a pair: first find out how disputed each possible pair is.",
            "p[k, i, j] = sigmoid(returns[k, i] - returns[k, j]) is what member k thinks of clip i against clip j; its std over the members is a "
            "table. Walk through the pairs from the most disputed on, and pass over those with a clip that is taken.",
@@ -439,7 +439,7 @@ def _(fn):
 
 predict = exercise(
     "06.7", title="No zero point", function="prediction", points=1, kind="predict",
-    difficulty=2, importance=3, minutes=5, reference="course_lib.exercises.cases.lesson_06:prediction",
+    difficulty=2, importance=3, minutes=5, reference="checks:prediction",
     hints=("A rally ends, for the agent's learning, where the ball is gone: nothing after it counts.",
            "If every step of a rally brings +1, is a long rally or a short one worth more? And with -1?",
            "Standardising takes away whatever was added to all rewards, and whatever they were multiplied with."))

@@ -209,7 +209,7 @@ def _(fn):
 
 predict = exercise(
     "02.3", title="What the clip does to a gradient", function="prediction", points=1, kind="predict",
-    difficulty=2, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_02:prediction",
+    difficulty=2, importance=2, minutes=10, reference="checks:prediction",
     hints=("Look at the picture of the objective in section 2.6: where is it flat?",
            "Where the objective is flat in the ratio, its gradient is zero. For a good action that is above 1.2, for a bad one below 0.8.",
            "The clip stops a step only where the policy has already gone far in the *wanted* direction. Gone far in the unwanted "
@@ -265,7 +265,7 @@ def _(fn):
 
 ends = exercise(
     "02.4", title="Find the silent bug: who is to blame for the fall?", function="gae_at_once", points=2, kind="bug",
-    difficulty=3, importance=2, minutes=15, reference="course_lib.exercises.cases.lesson_02:gae_at_once",
+    difficulty=3, importance=2, minutes=15, reference="checks:gae_at_once",
     hints=("Within one episode all is well. Take two short episodes whose advantages you can work out, and compare.",
            "Print `episode` for dones = [False, True, False]. Which episode does step 1, the one that fell, belong to?",
            "dones[t] is True *after* step t, so the step that ends an episode still belongs to it: count the ends *before* each step, "
@@ -340,7 +340,7 @@ def _(fn):
 
 stale = exercise(
     "02.5", title="Find the silent bug: a clip that never bites", function="improve", points=2, kind="bug",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.exercises.cases.lesson_02:improve",
+    difficulty=2, importance=3, minutes=15, reference="checks:improve",
     hints=("One step is right; after fifty steps the policy has gone far beyond what the clip allows. Print `ratio` in each round.",
            "The ratio is 1 in every round. Which policy's log-probabilities stand below the fraction line, and when were they taken?",
            "The old log-probabilities belong to the policy that *took* the actions: compute old_logprobs once, before the loop."))
@@ -413,7 +413,7 @@ def _(fn):
 
 clock = exercise(
     "02.6", title="The clock is not a fall", function="pay_what_would_have_followed", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=15, reference="course_lib.exercises.cases.lesson_02:pay_what_would_have_followed",
+    difficulty=2, importance=2, minutes=15, reference="checks:pay_what_would_have_followed",
     hints=("After a fall nothing follows. After the clock stopped an episode, what would have followed, had it gone on?",
            "The critic has a guess for the situation in which the clock stopped: final_values. It lies one step ahead.",
            "Add gamma * final_values to the reward where truncated is true and terminated is not; leave all other rewards."))

@@ -6,7 +6,7 @@ from course_lib.exercises import Fail, close, exercise
 
 share = exercise(
     "00.1", title="How often was the left one preferred?", function="preferred_share", points=1, kind="implement",
-    difficulty=1, importance=3, minutes=5, reference="course_lib.exercises.cases.lesson_00:preferred_share",
+    difficulty=1, importance=3, minutes=5, reference="checks:preferred_share",
     hints=("Decide first which answers count at all. Is \"skip\" a verdict?",
            "Leave the skips out. Of what is left, \"left\" is one vote, \"right\" none, \"equal\" half a vote.",
            "votes = {\"left\": 1.0, \"right\": 0.0, \"equal\": 0.5}; take the mean of votes[answer] over all answers that "
@@ -45,7 +45,7 @@ def _(fn):
 
 vacuum = exercise(
     "00.2", title="The vacuum cleaner that is paid for dirt", function="prediction", points=1, kind="predict",
-    difficulty=1, importance=2, minutes=5, reference="course_lib.exercises.cases.lesson_00:prediction",
+    difficulty=1, importance=2, minutes=5, reference="checks:prediction",
     hints=("Do not ask what the maker wanted. Ask what pays.",
            "One gram in the bag pays once. Is there a way to be paid for the same gram again?",
            "Dropping costs nothing, picking up pays. Which of a, b, c, d is paid for ever?"))
@@ -73,7 +73,7 @@ def _(fn):
 
 mean = exercise(
     "00.3", title="Find the silent bug: a mean that is too small", function="mean_reward", points=1, kind="bug",
-    difficulty=1, importance=2, minutes=5, reference="course_lib.exercises.cases.lesson_00:mean_reward",
+    difficulty=1, importance=2, minutes=5, reference="checks:mean_reward",
     hints=("Call it with three equal rewards. What should come out, what does?",
            "How many rewards does the loop add up, and how many does it divide by?",
            "range(1, len(rewards)) begins with the second reward: Python counts from 0."))

@@ -3,9 +3,10 @@
 import torch
 
 from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.lm.generate import completion_logprobs
 from course_lib.lm.metrics import distinct_n
-from course_lib.lm.policy_gradient import completion_logprobs, leave_one_out
 from course_lib.lm.sft import NOT_LEARNED, sft_targets
+from course_lib.rl.objectives import leave_one_out
 
 # ---------------------------------------------------------------------------------------------------------------- 08.1
 
@@ -80,7 +81,7 @@ def _(fn):
 
 shifted = exercise(
     "08.2", title="Find the silent bug: credit for the wrong word", function="completion_logprobs", points=2, kind="bug",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.lm.policy_gradient:completion_logprobs",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.lm.generate:completion_logprobs",
     hints=("Which logits was the first token of the completion drawn from? Think of the moment when only the prompt had been read.",
            "The logits at a place are about the next token. The completion begins at column prompt_length, so what was said about it begins one "
            "column earlier, and the last column of logits speaks about a token that is not there.",
@@ -172,7 +173,7 @@ def _(fn):
 
 exact = exercise(
     "08.3", title="The policy gradient with a pen", function="expected_reward_gradient", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=15, reference="course_lib.exercises.cases.lesson_08:expected_reward_gradient",
+    difficulty=2, importance=2, minutes=15, reference="checks:expected_reward_gradient",
     hints=("Put the derivative of p_i into the sum over i, and split it: one part has only i = k, the other is a sum over all i.",
            "The first part is p_k r_k. The second is minus p_k times the sum of all p_i r_i, the average reward.",
            "p * (rewards - (p * rewards).sum()) with p = softmax(logits)."))
@@ -217,7 +218,7 @@ def _(fn):
 
 siblings = exercise(
     "08.4", title="A baseline from siblings", function="leave_one_out", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=15, reference="course_lib.lm.policy_gradient:leave_one_out",
+    difficulty=2, importance=3, minutes=15, reference="course_lib.rl.objectives:leave_one_out",
     hints=("For one prompt with rewards 1, 2 and 6: what is the mean of the other two, for each of the three?",
            "Sum of the row minus the reward itself, divided by one less than the number of copies. keepdim=True keeps the shapes together.",
            "others = (rewards.sum(dim=1, keepdim=True) - rewards) / (rewards.shape[1] - 1); return rewards - others."))
@@ -331,7 +332,7 @@ def _(fn):
 
 predict = exercise(
     "08.6", title="What does the dictionary say?", function="vader_says", points=1, kind="predict",
-    difficulty=1, importance=2, minutes=10, reference="course_lib.exercises.cases.lesson_08:vader_says",
+    difficulty=1, importance=2, minutes=10, reference="checks:vader_says",
     hints=("Forget the sentence. Which of its words would stand in a dictionary of happy and unhappy words?",
            "love, won: happy. bad, war, cancer: unhappy. cold, came, expected: not in it. Then look for a *not* or *never* shortly before such a word.",
            "not bad: turned round. Nobody is no negation for VADER. won is outweighed by war and cancer. never stands before no word of feeling."))
