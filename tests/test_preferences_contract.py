@@ -9,7 +9,6 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from labelling import rows
 
 import course_lib.atomic
 from course_lib.atari.donkey_kong import ClimbJudge
@@ -188,8 +187,8 @@ def test_no_pair_is_asked_about_twice(tmp_path, small):
     """Not even where only two clips more than needed are at hand, and not in a later round."""
     few = replace(small, config=replace(small.config, pool=6))
     loop = finish(make(few, tmp_path), few)
-    keys = rows(loop.store, "SELECT question_key FROM questions WHERE repeat_of IS NULL")
-    assert len(loop.asked) == 6 == len({key[0] for key in keys})
+    pairs = [frozenset((p.sigma1.item_id, p.sigma2.item_id)) for p in loop.store.preferences("contract")]
+    assert len(loop.asked) == len(pairs) == len(set(pairs)) == 6 and all(len(pair) == 2 for pair in pairs)
 
 
 def test_the_true_reward_raises_when_read(tmp_path, small):

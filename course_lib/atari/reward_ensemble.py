@@ -56,16 +56,17 @@ class AtariRewardEnsemble(RewardEnsemble):
     """`config.members` models of one kind: `RowPooledReward`, `ObjectReward`, `BinnedReward`, `CellReward`.
 
     It keeps the labelled clips, prepared, and an optimizer for each member, from one fit to the next. The learner's own
-    functions can be given: normalise (a `Standardiser`; a new one by default), loss, segment_return (bradley_terry.py).
+    functions can be given: standardize (a `Standardiser`; a new one by default), loss and segment_return
+    (bradley_terry.py).
     """
 
     def __init__(self, kind: Callable[..., nn.Module], config: FitConfig | None = None, seed: int = 0,
-                 normalise: Standardiser | None = None, loss: Loss = bradley_terry_loss,
+                 standardize: Standardiser | None = None, loss: Loss = bradley_terry_loss,
                  segment_return: Return = segment_return):
         super().__init__()
         self.kind: Any = kind
         self.config, self.loss, self.segment_return = config or FitConfig(), loss, segment_return
-        self.normalise, self.rng = normalise or Standardiser(), np.random.default_rng(seed)
+        self.standardize, self.rng = standardize or Standardiser(), np.random.default_rng(seed)
         self.members = nn.ModuleList(kind(seed=seed * 1000 + k) for k in range(self.config.members))
         self.optimizers = [torch.optim.AdamW(member.parameters(), self.config.learning_rate, fused=True,
                                              weight_decay=self.config.weight_decay) for member in self.members]
@@ -85,7 +86,7 @@ class AtariRewardEnsemble(RewardEnsemble):
     @torch.no_grad()
     def normalized_reward(self, obs: Tensor) -> Tensor:
         """Rewards for the policy, (T, N, ...) -> (T, N); moves the running mean and standard deviation."""
-        return self.normalise(self.predict(obs))
+        return self.standardize(self.predict(obs))
 
     def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> Fit:
         """Improve every member on all labels so far. See `RewardEnsemble`; first, second: (P, L, ...)."""
@@ -129,7 +130,7 @@ class AtariRewardEnsemble(RewardEnsemble):
         """Weights, optimizers, draws, the running mean and standard deviation, and the random state."""
         return {"weights": self.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "draws": self.draws, "fits": self.fits, "random": self.rng.bit_generator.state,
-                "moments": [self.normalise.mean, self.normalise.deviation]}
+                "moments": [self.standardize.mean, self.standardize.deviation]}
 
     def restore(self, state: dict) -> None:
         """Take up what `checkpoint` gave; the labelled clips are prepared anew at the next fit."""
@@ -138,4 +139,4 @@ class AtariRewardEnsemble(RewardEnsemble):
             optimizer.load_state_dict(saved)
         self.draws, self.fits = state["draws"], state["fits"]
         self.rng.bit_generator.state = state["random"]
-        self.normalise.mean, self.normalise.deviation = state["moments"]
+        self.standardize.mean, self.standardize.deviation = state["moments"]

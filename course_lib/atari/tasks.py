@@ -90,8 +90,8 @@ class AtariTask(EnvironmentTask):
         if last < 1:
             raise ValueError(f"{total_steps} agent steps are too few for {len(asked)} rounds of {updates_a_round} "
                              f"updates of {ppo.num_steps * self.num_envs} steps")
-        settings = {"clips_a_rollout": 24, "pool": 480, "rollouts": 4, "fresh_clips": False,
-                    "absorbing_steps": 0, "save_every": updates_a_round}
+        settings = {"absorbing_steps": 0, "clips_a_rollout": 24, "pool": 480, "rollouts": 4, "fresh_clips": False,
+                    "save_every": updates_a_round}
         return LoopConfig(labels=asked, updates=(*(updates_a_round,) * (len(asked) - 1), last), total_steps=total_steps,
                           reward=reward or FitConfig(), ppo=ppo, **{**settings, **changes})
 
@@ -104,7 +104,7 @@ class AtariTask(EnvironmentTask):
         return self.agent(seed=seed)
 
     def reward_model(self, config: LoopConfig, **functions: Callable) -> AtariRewardEnsemble:
-        """Several reward models of the task's kind; functions: normalise, loss, segment_return."""
+        """Several reward models of the task's kind; functions: standardize, loss, segment_return."""
         return AtariRewardEnsemble(self.kind, config.reward, config.seed, **functions)
 
     def boundary(self, rollout: Rollout) -> Tensor:

@@ -26,7 +26,6 @@ from course_lib.rl.cartpole import ANGLE_LIMIT, X_LIMIT, VectorCartPole, fallen,
 from course_lib.rl.evaluate import evaluate, greedy
 from course_lib.rl.networks import ActorCritic, Categorical
 from course_lib.rl.ppo import Progress
-from course_lib.rl.rollout import Rollout
 
 TIE_BELOW = 0.5                     # a difference of marks under this is called equal
 
@@ -106,16 +105,12 @@ class CartPoleTask(EnvironmentTask):
         """Environments to train in, not yet under seal."""
         return VectorCartPole(self.num_envs)
 
-    def boundary(self, rollout: Rollout) -> Tensor:
-        """GAE stops at the end of an episode, whose last state is an absorbing one (`LoopConfig.absorbing_steps`)."""
-        return rollout.ended
-
     def network(self, seed: int) -> ScaledActorCritic:
         """An untrained agent."""
         return ScaledActorCritic(seed)
 
     def reward_model(self, config: LoopConfig, **functions: Callable) -> StateRewardEnsemble:
-        """Small networks that read a state; functions: normalise, loss, segment_return."""
+        """Small networks that read a state; functions: standardize, loss, segment_return."""
         return StateRewardEnsemble(SCALE, config.reward, config.seed, **functions)
 
     def frames(self, clip: Segment) -> np.ndarray:

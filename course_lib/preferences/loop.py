@@ -17,10 +17,10 @@ Source: P. Christiano et al. (2017), "Deep reinforcement learning from human pre
 - labels are never thrown away; the reward model goes on from its last weights in each round;
 - the reward of a step is read from what its action led to; reward models are small (reward_model.py, and
   atari/reward_ensemble.py for how theirs differ from the paper's);
-- CartPole's rewards are standardized over the labelled clips, not over what the policy meets (reward_model.py), and the
-  end of its episodes is an absorbing state (I. Kostrikov et al. 2019, "Discriminator-actor-critic"): as if the agent
-  stayed in its last state. Christiano et al. took variants of their environments that never end;
-- Pong's GAE stops where the ball leaves the screen (atari/pong.py).
+- CartPole's rewards are standardized over the labelled clips, not over what the policy meets (reward_model.py);
+- environments start anew after a fall, and the end of an episode is an absorbing state (I. Kostrikov et al. 2019,
+  "Discriminator-actor-critic"): as if the agent stayed in its last state. Christiano et al. took variants of their
+  environments that never end. Atari's games are cut otherwise (atari/tasks.py).
 """
 
 from collections import deque
@@ -67,7 +67,7 @@ class PreferenceLoop:
 
     The learner's own functions enter here and nowhere else. select: which pairs to ask about (segments.py). functions,
     by name: boundary (where GAE stops), policy_loss and advantage_function (as in PPO), and those of the task's reward
-    model: loss, segment_return, and how its rewards are normalized.
+    model: standardize, loss and segment_return.
     Raises CheckpointError when the folder holds another run or a damaged one, OutOfTurn for a step that is not due.
     """
 

@@ -6,10 +6,12 @@ preference loop knows; `StateRewardEnsemble` is for observations of a few number
 atari/reward_ensemble.py for a screen. Lesson 04.
 
 Departures of `StateRewardEnsemble` from the paper: five small networks instead of three deep ones, each on a bootstrap
-sample; the reward sees the state alone, not the action. Comparisons fix no zero and no scale; section 2.2.1 normalizes
-predicted rewards to mean 0 and a fixed standard deviation over what the policy meets. As a policy gets good its states
-become alike, and dividing by *their* deviation magnifies what is left, noise. So `standardize_rewards` takes zero and
-scale from the labelled clips, which hold falls as well.
+sample; the reward sees the state alone, not the action.
+
+Comparisons fix no zero and no scale, so `standardize_rewards` takes both from the labelled clips. Source: the same,
+section 2.2.1, who normalize predicted rewards to mean 0 and a fixed standard deviation. Departure: theirs follows what
+the policy meets. As a policy gets good its states become alike, and dividing by *their* deviation magnifies what is
+left, noise; the labelled clips hold falls as well and keep their scale.
 
 `PreferenceReward` is for any library: a Gymnasium environment with the learned reward, which hides its own.
 
@@ -113,8 +115,8 @@ class StateRewardEnsemble(RewardEnsemble):
     """`members` networks from a state (..., D) to a reward (...).
 
     scale: (D,) each observation is multiplied by this, so that all are about 1 in size. The learner's own functions can
-    be given: standardize (how raw scores become rewards, above), loss, segment_return (bradley_terry.py). Zero and
-    scale change with each `fit` and are fixed between fits.
+    be given: standardize (how raw scores become rewards, `standardize_rewards`; their zero and scale change with each
+    `fit` and are fixed between fits), loss, segment_return (bradley_terry.py).
     """
 
     def __init__(self, scale: Tensor, config: RewardConfig | None = None, seed: int = 0,
@@ -182,7 +184,7 @@ class StateRewardEnsemble(RewardEnsemble):
         self.labelled = state
 
     def checkpoint(self) -> dict:
-        """Weights, zero and scale, and the state of the generator that draws bootstrap samples."""
+        """Weights, scores of the labelled clips, and the state of the generator that draws bootstrap samples."""
         return {"weights": self.state_dict(), "random": self.generator.get_state()}
 
     def restore(self, state: dict) -> None:
@@ -194,7 +196,7 @@ class StateRewardEnsemble(RewardEnsemble):
 class PreferenceReward(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """`env` with `reward(obs)` for the state that each action led to; the true reward is dropped unread.
 
-    reward: from observations (..., D) float32 to rewards (...), as `RewardEnsemble.normalized_reward`.
+    reward: from observations (..., D) float32 to rewards (...), as `StateRewardEnsemble.normalized_reward`.
     hide_ends: report a terminated episode as truncated. A learner then bootstraps from its value estimate of the last
         state instead of counting what follows as 0: comparisons fix no zero, so an end must not be worth 0 (lesson 04,
         section 4.8, where the course's own loop takes an absorbing state instead).

@@ -130,8 +130,8 @@ class EnvironmentTask(PreferenceTask):
         """The clip in words, for those who cannot see it. No rewards, no hint at what is better."""
 
     def boundary(self, rollout: Rollout) -> Tensor:
-        """Where GAE stops, (T, N) bool; here nowhere: ends of episodes may tell what nobody preferred."""
-        return torch.zeros_like(rollout.ended)
+        """Where GAE stops, (T, N) bool; here at the ends of episodes, whose last states are absorbing."""
+        return rollout.ended
 
     def cut(self, rollout: Rollout, envs: VectorEnv, config: LoopConfig, rng: np.random.Generator) -> list[Segment]:
         """Clips of a rollout; here all that it holds. envs: under seal, for those that keep their pictures."""

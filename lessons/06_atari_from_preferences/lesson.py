@@ -130,7 +130,7 @@ def boundary(rollout):
 
 store = PreferenceStore()                                  # your labels: my_work/labels
 loop = PreferenceLoop(task, store, my_work() / "checkpoints" / "06-pong", run="pong",
-                      config=config, boundary=boundary, normalise=OwnStandardiser())
+                      config=config, boundary=boundary, standardize=OwnStandardiser())
 loop
 
 # %% [markdown]
