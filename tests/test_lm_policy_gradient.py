@@ -155,7 +155,7 @@ def test_a_reward_that_is_no_number_stops_the_run_and_keeps_the_weights(tmp_path
 
 def test_a_step_that_breaks_the_model_is_told_with_its_update():
     run = make(config=replace(CONFIG, learning_rate=1e30))
-    with pytest.raises(TrainingDiverged, match="probabilities are no numbers, in update") as told:
+    with pytest.raises(TrainingDiverged, match="probabilities are not numbers, in update") as told:
         list(run.train())
     assert f"in update {len(run.history) + 1}." in str(told.value)
 

@@ -83,7 +83,7 @@ def test_a_policy_that_says_nan_stops_with_the_update(monkeypatch):
     run = ppo()
     list(run.train(until=1))
     run.policy.blocks[0].attention.attention = lambda q, k, v: v * float("nan")
-    with pytest.raises(TrainingDiverged, match="probabilities are no numbers, in update 2"):
+    with pytest.raises(TrainingDiverged, match="probabilities are not numbers, in update 2"):
         list(run.train())
 
 

@@ -115,7 +115,7 @@ def generate(model: GPT, prompts: Tensor, max_new_tokens: int, *, temperature: f
         probs = choose_probs(logits, temperature, top_k)                    # (B, V)
         if not torch.isfinite(probs.sum()):
             raise NoProbabilities(
-                "The model's probabilities are no numbers", "Its weights or its attention are broken. Load or make it "
+                "The model's probabilities are not numbers", "Its weights or its attention are broken. Load or make it "
                 "again; where it was trained, lower the learning rate.")
         chosen = torch.multinomial(probs, 1, generator=generator)           # (B, 1)
         logprob = logits.log_softmax(dim=-1).gather(-1, chosen)             # (B, 1)
