@@ -63,7 +63,7 @@ class TokenPPOConfig(TextTrainingConfig):
 def token_gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: float = 0.95) -> Tensor:
     """Advantages of a batch of completions, by the `gae` of lesson 02; all (B, L - 1), 0 outside `mask`.
 
-    rewards: of each choice. values: the value network's guess before each choice. What it says about prompts and
+    rewards: of each choice. values: the value network's estimate before each choice. What it says about prompts and
     padding is left out, and nothing follows the last choice. Exercise 10.3.
     """
     ends = last_choice(mask)
@@ -73,13 +73,13 @@ def token_gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0,
 
 
 def whiten(advantages: Tensor, mask: Tensor) -> Tensor:
-    """Shifted and scaled to mean 0 and spread 1 over the choices, 0 elsewhere: (B, L - 1) -> (B, L - 1).
+    """Standardized to mean 0 and std 1 over the choices, 0 elsewhere: (B, L - 1) -> (B, L - 1).
 
-    Padding must not be counted: its zeros would pull the mean towards 0 and make the spread wrong. Exercise 10.5.
+    Padding must not be counted: its zeros would pull the mean towards 0 and make the std wrong. Exercise 10.5.
     """
     mean = masked_mean(advantages, mask)
-    spread = masked_mean((advantages - mean) ** 2, mask).sqrt()
-    return (advantages - mean) / (spread + 1e-8) * mask
+    std = masked_mean((advantages - mean) ** 2, mask).sqrt()                        # of all choices: n, not n - 1
+    return (advantages - mean) / (std + 1e-8) * mask
 
 
 class TokenPPO(TrainingRun[TextProgress]):

@@ -1,1 +1,1 @@
-"""Keep a training and go on with it: checkpoints, stopping and resuming, for rl and lm alike."""
+"""What every training shares, for rl and lm alike: loop, curve, checkpoints, stopping, resuming, learning rates."""
