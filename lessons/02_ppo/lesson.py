@@ -284,13 +284,15 @@ for lam, cosines in zip(LAMS, others.T):
     print(f"λ = {lam:4g}: cosine of the mean {cosines.mean():+.2f}, lowest {cosines.min():+.2f}, "
           f"backwards for {(cosines < 0).sum()}")
 small, usual = others[:, LAMS.index(0.5)], others[:, LAMS.index(0.95)]
-expect(usual.min() > 0.9 and 0 < (small < 0).mean() < 0.5,
-       "λ = 0.95 is right for every one of them, λ = 0.5 backwards for some",
-       measured=f"lowest cosine at 0.95 {usual.min():.2f}, at 0.5 {small.min():.2f}")
+expect((usual > 0.9).mean() > 0.8 and usual.min() > 0 and 0 < (small < 0).mean() < 0.5,
+       "λ = 0.95 is right for most of them and backwards for none, λ = 0.5 backwards for some",
+       measured=f"above 0.9 at 0.95: {(usual > 0.9).sum()}, at 0.5: {(small > 0.9).sum()} of {len(others)}")
 
 # %% [markdown]
-# For most agents a small $\lambda$ is nearly right as well, so our five are on the unlucky side. But for some it points backwards, and
-# nothing in the noise would warn you. At 0.95 every one of them is right.
+# $\lambda = 0.5$ is half right on average and backwards for a few agents, and nothing in the noise would warn you. So our five are on
+# the unlucky side, but they are no exception. At 0.95 nearly all are right and none is backwards. The one with the lowest cosine is a
+# warning about the measurement: for that agent even $\lambda = 1$ agrees with its own other half only to 0.87, so forty batches are not
+# enough to know the true direction well.
 #
 # **[Exercise 02.4](../exercises/02_ppo.ipynb)** is a GAE that is right, except at the ends of episodes.
 #
