@@ -37,7 +37,7 @@ torch.set_num_threads(1)
 # On average that is the right direction. But how far from the average is *one* batch?
 #
 # We need an agent in the middle of learning. Here are five CartPole agents after 20,000 steps of training; how they got there is
-# the end of this lesson. They balance the pole for two to five seconds and then lose it. They come with the course, so that you see
+# the end of this lesson. They balance the pole for four to eight seconds and then lose it. They come with the course, so that you see
 # the very agents that this text is about. (`python benchmarks/rl_lambda.py --ship` trains them anew.)
 
 # %%
