@@ -74,7 +74,7 @@ check("04.2", standardize_rewards)
 # the same mean as its worst. A slow average over rollouts has a second fault. Once the agent balances, its states are nearly alike,
 # their deviation shrinks, and dividing by it magnifies what is left, which is the noise of the reward model. The labelled clips contain
 # falls and good balancing alike, so their scale keeps its meaning. On CartPole, with these clips and with ends handled as in section
-# 4.8, all of ten fresh seeds reached the goal; with an average over rollouts and ends hidden, six of ten did.
+# 4.8, every fresh seed of section 4.10's first panel reached the goal; an average over rollouts, with ends hidden, often missed it.
 
 # %% [markdown]
 # {{exercise 04.3}}

@@ -649,7 +649,9 @@ expect(paid[-1] < paid[0], "the pay falls as the pole does", measured=paid[-1] -
 # - **When** you ask matters: later clips show mistakes that a beginner cannot make.
 # - A reward model can be drawn. Trust it where it has seen clips.
 #
-# **What failed, or did not help:** TODO-FAILED
+# **What failed, or did not help:** all labels at once, where most agents never learn about the drift (section 4.10); pairs in contrast
+# around falls, which say too little, and disagreement, which did not beat random pairs on the few seeds of section 4.9; an earlier
+# version of the loop, whose agents took a fall for a free ride home.
 #
 # **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*. AE Studio's synchronous
 # re-implementation, in which one person labelled 240 pairs for CartPole. B. Ibarz et al. (2018), *Reward learning from human preferences
