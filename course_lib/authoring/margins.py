@@ -119,7 +119,7 @@ def number_of(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def close(kind: str, fn: Callable[..., Any], first: Any, second: Any, rtol: float = 1e-5, atol: float = 1e-8,
+def close(fn: Callable[..., Any], first: Any, second: Any, rtol: float = 1e-5, atol: float = 1e-8,
           **more: Any) -> Outcome:
     """`allclose` of numpy or torch, with the slack of the worst element."""
     import numpy as np
@@ -204,7 +204,7 @@ class _Conditions(ast.NodeTransformer):
         if name in ("all", "any") and isinstance(node.func, ast.Name) and len(node.args) == 1:
             return ast.Call(_name(ALL_OF if name == "all" else ANY_OF), node.args, [])
         if name == "allclose":
-            return ast.Call(_name(CLOSE), [ast.Constant(name), node.func, *node.args], node.keywords)
+            return ast.Call(_name(CLOSE), [node.func, *node.args], node.keywords)
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:

@@ -45,8 +45,6 @@ from course_lib.show.palette import BLUE
 
 STAGES = ("collect", "label", "fit", "train")
 CALLS = {"collect": "collect()", "label": "label(labeler.require())", "fit": "fit()", "train": "train()"}
-
-
 DRAWS = 5                               # attempts to find as many pairs as a round asks about
 WORDS = {1.0: "left", 0.0: "right", 0.5: "equal"}
 OF_THE_AGENT = ("boundary", "policy_loss", "advantage_function")        # the learner's functions that the trainer takes
