@@ -34,7 +34,6 @@ from course_lib.lm.generate import TextReward, sample_completions
 from course_lib.lm.gpt import GPT
 from course_lib.lm.metrics import distinct_n
 from course_lib.lm.ppo import TokenPPO, value_network_for
-from course_lib.lm.pretrain import bfloat16_is_quick
 from course_lib.lm.recipes import (
     PAID,
     PAID_WITHOUT_KL,
@@ -99,7 +98,7 @@ def start() -> tuple[GPT, GPT, Tokenizer, Tensor, Tensor]:
 def make(job: Job, seed: int) -> tuple[TokenPPO | RLOO, TextReward, Tensor]:
     """(the run, the scaled proxy, prompts to look at)."""
     policy, reference, tokenizer, prompts, unseen = start()
-    config = replace(job.config, seed=seed, bfloat16=bfloat16_is_quick(), **job.changes)
+    config = replace(job.config, seed=seed, bfloat16=None, **job.changes)
     generator = torch.Generator().manual_seed(1_000 + seed)
     texts = sample_completions(reference, reference, prompts[torch.randperm(len(prompts), generator=generator)[:256]],
                                sentiment, tokenizer, config.max_new_tokens, generator).texts

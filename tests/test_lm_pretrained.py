@@ -17,7 +17,7 @@ from course_lib.lm.features import FeatureSettings, asked_outright, cached_featu
 from course_lib.lm.pretrained import PretrainedModelError
 from course_lib.preferences.human_ratings import RatedText
 
-SETTINGS = FeatureSettings(cue="!", last_of=(1, 2), mean_of=(1,), max_tokens=12, batch_size=4, dtype="float32")
+SETTINGS = FeatureSettings(cue="!", last_of=(1, 2), mean_of=(1,), max_tokens=12, batch_size=4, bfloat16=False)
 TEXTS = [f"text number {n} " + "so" * (n % 5) for n in range(23)]
 
 

@@ -36,6 +36,7 @@ from course_lib.lm.pretrained import RECIPE, load_pretrained, load_tokenizer
 from course_lib.paths import cache, root
 from course_lib.preferences.human_ratings import RatedText, load_rated_texts
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course_lib.training.precision import in_bfloat16
 
 PART = 512                          # texts whose features are kept together; a stopped run loses fewer than that
 
@@ -49,7 +50,7 @@ class FeatureSettings:
     mean_of: tuple[int, ...] = (20,)        # layers whose states are averaged over all tokens
     max_tokens: int = 160                   # of a longer text the first ones are read
     batch_size: int = 16                    # texts at once; 48 were slower (a processor's caches are small)
-    dtype: str = "bfloat16"                 # three times as fast as float32 on processors that know it
+    bfloat16: bool | None = None            # read in 16-bit numbers; None: where the processor is quick with them
 
 
 def features(texts: Sequence[str], settings: FeatureSettings | None = None, progress: bool = True) -> Tensor:
@@ -118,16 +119,16 @@ def cache_folder(texts: Sequence[str], settings: FeatureSettings) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _model(dtype: str):
+def _model(dtype: torch.dtype):
     """The frozen model without its last table, and its tokenizer; kept for the process."""
-    model = load_pretrained(getattr(torch, dtype)).model
+    model = load_pretrained(dtype).model
     model.requires_grad_(False)
     return model, load_tokenizer()
 
 
 def _read(texts: Sequence[str], order: Sequence[int], settings: FeatureSettings) -> Iterator[tuple[list[int], Tensor]]:
     """Batches of (positions in `texts`, their features), in the given order."""
-    model, tokenizer = _model(settings.dtype)
+    model, tokenizer = _model(torch.bfloat16 if in_bfloat16(settings.bfloat16) else torch.float32)
     cue = tokenizer(settings.cue, add_special_tokens=False)["input_ids"]
     for start in range(0, len(order), settings.batch_size):
         some = list(order[start:start + settings.batch_size])

@@ -42,6 +42,7 @@ from course_lib.rl.objectives import (
     masked_mean,
     value_loss,
 )
+from course_lib.training.precision import in_bfloat16, products
 from course_lib.training.run import TrainingRun, gradient_step, require_finite
 from course_lib.training.schedules import warmup_then_linear
 
@@ -136,10 +137,10 @@ class TokenPPO(TrainingRun[TextProgress]):
         rewards = self.token_rewards(batch.rewards, old_logprobs, batch.reference_logprobs, mask, beta)  # (B, L - 1)
 
         # How much better than expected was each choice? The value network's targets are the returns.
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+        with torch.no_grad(), products(config.bfloat16):
             pieces = tokens.split(config.minibatch_size)
             values = torch.cat([self.values.at_each_token(some[:, :-1]).float() for some in pieces])     # (B, L - 1)
-            if config.bfloat16:                 # in the precision that learning reads in, so that ratios begin at 1
+            if in_bfloat16(config.bfloat16):      # in the precision that learning reads in, so that ratios begin at 1
                 old_logprobs = torch.cat([token_logprobs(self.policy(some), some) for some in pieces])   # (B, L - 1)
         advantages = self.advantages(rewards, values, mask, config.gamma, config.lam)                    # (B, L - 1)
         returns = (advantages + values) * mask                                                           # (B, L - 1)
@@ -149,7 +150,7 @@ class TokenPPO(TrainingRun[TextProgress]):
         reports = []
         for epoch in range(config.epochs):
             for rows in torch.randperm(len(tokens), generator=self.generator).split(config.minibatch_size):
-                with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+                with products(config.bfloat16):
                     logprobs = token_logprobs(self.policy(tokens[rows]), tokens[rows])                   # (b, L - 1)
                     estimates = self.values.at_each_token(tokens[rows, :-1]).float()                     # (b, L - 1)
                 policy_loss = self.policy_loss(logprobs, old_logprobs[rows], weights[rows], config.clip, mask[rows])

@@ -5,15 +5,12 @@
 
 The recipe is that of GPT-2's successors: AdamW, a short warm-up, a cosine down to nearly nothing, gradients clipped.
 From scratch the matrices of the blocks learn faster with Muon (K. Jordan et al. 2024), which gives every direction of a
-step the same length; the recipes in `recipes.py` switch it on. `bfloat16_is_quick` measures whether 16-bit numbers make
-training quicker here: some processors are made for them, others emulate.
+step the same length; the recipes in `recipes.py` switch it on.
 """
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -23,25 +20,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from course_lib.lm.data import TokenStream
 from course_lib.lm.gpt import GPT
+from course_lib.training.precision import products
 from course_lib.training.run import TrainingRun, gradient_step
 from course_lib.training.schedules import warmup_then_cosine
-
-
-@lru_cache(maxsize=1)
-def bfloat16_is_quick() -> bool:
-    """True where this processor multiplies 16-bit matrices clearly faster than 32-bit ones; takes some milliseconds."""
-    return _best_seconds(torch.bfloat16) < 0.75 * _best_seconds(torch.float32)
-
-
-def _best_seconds(dtype: torch.dtype, repeats: int = 8) -> float:
-    a, b = torch.ones(2048, 128, dtype=dtype), torch.ones(128, 512, dtype=dtype)
-    best = float("inf")
-    for _ in range(repeats):
-        started = time.process_time()
-        a @ b
-        best = min(best, time.process_time() - started)
-    return best
-
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]      # called as `next_token_loss` is, returns ()
 
@@ -62,7 +43,7 @@ class PretrainConfig:
     weight_decay: float = 0.1               # pull toward zero, on matrices only
     dropout: float = 0.0                    # share of each block's contribution that is left out at random
     max_grad_norm: float = 1.0              # longer gradients are scaled down to this
-    bfloat16: bool = True                   # products in 16-bit numbers; the weights themselves stay in 32
+    bfloat16: bool | None = None            # products in 16-bit numbers; None: where the processor is quick with them
     report_every: int = 20                  # steps between two points of the curve
     held_out_rows: int = 64                 # rows on which the held-out loss is measured at each of these points
     checkpoint_every: int = 200             # steps between two checkpoints, where a path is given
@@ -122,7 +103,7 @@ class Pretraining(TrainingRun[PretrainProgress]):
         self.model.dropout.p = config.dropout
         while not losses or (self.steps % config.report_every and not self.reached()):
             inputs, targets = self.stream.batch(config.batch_size, config.length, self.generator)       # 2 x (B, T)
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16), torch.random.fork_rng(devices=[]):
+            with products(config.bfloat16), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(1_000_003 * config.seed + self.steps)     # dropout's luck: the same after a pause
                 logits = self.model(inputs)                                                             # (B, T, V)
             loss = self.loss(logits, targets)                                                           # ()

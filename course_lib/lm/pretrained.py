@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from course_lib import assets
 from course_lib.assets.derived import made_once
 from course_lib.errors import CourseError
+from course_lib.training.precision import bfloat16_is_quick
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
@@ -81,14 +82,15 @@ def prove(folder: Path) -> None:
             "requirements.lock: run `course doctor`.")
 
 
-def load_pretrained(dtype: torch.dtype = torch.bfloat16, folder: Path | None = None) -> "LlamaForCausalLM":
+def load_pretrained(dtype: torch.dtype | None = None, folder: Path | None = None) -> "LlamaForCausalLM":
     """The model, ready to read (evaluation mode), in about a second; converted first where that has not been done.
 
-    dtype: bfloat16 is three times as fast on processors that have it; float32 where exact numbers matter.
+    dtype: None takes bfloat16 where the processor is quick with it (three times as fast), and float32 elsewhere.
     Raises as `converted` does.
     """
     from transformers import LlamaForCausalLM
 
+    dtype = dtype or (torch.bfloat16 if bfloat16_is_quick() else torch.float32)
     with _quiet():
         return LlamaForCausalLM.from_pretrained(folder or converted(), dtype=dtype).eval()
 

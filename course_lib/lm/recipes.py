@@ -18,7 +18,7 @@ from pathlib import Path
 from course_lib.lm.data import TokenStream, short_texts
 from course_lib.lm.gpt import GPT, GPTConfig
 from course_lib.lm.ppo import TokenPPOConfig
-from course_lib.lm.pretrain import PretrainConfig, Pretraining, bfloat16_is_quick
+from course_lib.lm.pretrain import PretrainConfig, Pretraining
 from course_lib.lm.rloo import RLOOConfig
 from course_lib.lm.tokenizers import BPETokenizer, CharTokenizer, Tokenizer
 
@@ -40,14 +40,9 @@ class Recipe:
     training: PretrainConfig
 
     def start(self, seed: int = 0, checkpoint: Path | None = None, **changes: object) -> Pretraining:
-        """A training on the rated texts, ready to go. changes: fields of PretrainConfig that shall be others.
-
-        16-bit numbers are used where the recipe says so and the processor is quick at them.
-        """
+        """A training on the rated texts, ready to go. changes: fields of PretrainConfig that shall be others."""
         tokenizer = self.tokenizer()
         training = replace(self.training, seed=seed, **changes)
-        if "bfloat16" not in changes and training.bfloat16:
-            training = replace(training, bfloat16=bfloat16_is_quick())
         return Pretraining(GPT(self.model, seed=seed), TokenStream.of(short_texts("train"), tokenizer),
                            TokenStream.of(short_texts("validation"), tokenizer), training, checkpoint)
 

@@ -30,6 +30,7 @@ from course_lib.lm.kl import AdaptiveBeta, TokenRewards, token_rewards
 from course_lib.lm.text_training import TextProgress, TextTrainingConfig, adam, summary
 from course_lib.lm.tokenizers import Tokenizer, decode_until_end
 from course_lib.rl.objectives import approximate_kl, clip_fraction, clipped_policy_loss, leave_one_out
+from course_lib.training.precision import in_bfloat16, products
 from course_lib.training.run import TrainingRun, gradient_step, require_finite
 from course_lib.training.schedules import warmup_then_linear
 
@@ -89,8 +90,8 @@ class RLOO(TrainingRun[TextProgress]):
         advantages = leave_one_out(scores).flatten()                                                     # (B,)
         weights = (advantages / (advantages.std() + 1e-8))[:, None].expand(mask.shape)                   # (B, L - 1)
 
-        if config.bfloat16:                     # in the precision that learning reads in, so that ratios begin at 1
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        if in_bfloat16(config.bfloat16):          # in the precision that learning reads in, so that ratios begin at 1
+            with torch.no_grad(), products(config.bfloat16):
                 old_logprobs = torch.cat([token_logprobs(self.policy(some), some)
                                           for some in tokens.split(config.minibatch_size)])              # (B, L - 1)
 
@@ -98,7 +99,7 @@ class RLOO(TrainingRun[TextProgress]):
         reports = []
         for epoch in range(config.epochs):
             for rows in torch.randperm(len(tokens), generator=self.generator).split(config.minibatch_size):
-                with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+                with products(config.bfloat16):
                     logprobs = token_logprobs(self.policy(tokens[rows]), tokens[rows])                   # (b, L - 1)
                 loss = clipped_policy_loss(logprobs, old_logprobs[rows], weights[rows], config.clip, mask[rows])
                 gradient_step(loss, self.policy, self.optimizer, max_grad_norm=config.max_grad_norm)

@@ -31,7 +31,7 @@ class TextTrainingConfig:
     kl_target: float | None = None          # nats a completion; beta is then moved to keep to it (None: it stays)
     kl_speed: float = 0.5                   # of that; Ziegler et al. took 0.1, for runs of thousands of updates
     max_grad_norm: float = 1.0              # longer gradients are scaled down to this
-    bfloat16: bool = False                  # learn in 16-bit products: twice as fast where `bfloat16_is_quick()`
+    bfloat16: bool | None = False           # learn in 16-bit products; None: where the processor is quick with them
     checkpoint_every: int = 10              # updates between two checkpoints, where a path is given
     seed: int = 0                           # of prompts, tokens and minibatches
 
