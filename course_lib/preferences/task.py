@@ -33,8 +33,8 @@ Boundary = Callable[[Rollout], Tensor]                  # -> (T, N) bool: an adv
 class LoopConfig:
     """One run. The defaults are CartPole's (benchmarks/cartpole_from_preferences.py); atari/tasks.py has Atari's."""
 
-    labels: tuple[int, ...] = (20, 20, 20)          # pairs asked about in each round
-    updates: tuple[int, ...] = (8, 16, 60)          # PPO updates after each round
+    labels: tuple[int, ...] = (15, 15, 15, 15)      # pairs asked about in each round
+    updates: tuple[int, ...] = (8, 16, 24, 36)      # PPO updates after each round
     total_steps: int | None = None                  # agent steps over which the learning rate falls; None: all updates'
     clip_steps: int = 25                            # half a second of the cart's life
     clips_a_rollout: int | None = None              # clips cut from each rollout; None: all that it holds
