@@ -6,7 +6,7 @@
 
 One JSON line goes to benchmarks/results/donkey_kong.jsonl: the true score of 10 fresh games, and how high Jumpman got
 in them, in pixels above the ground (the next girder is 20 to 28 up, Pauline's 158). `--clip FILE` keeps the end of a
-fresh game as a looping picture: where the agent gets stuck. `--ship` makes the agent the one that lesson 06 looks at.
+fresh game as a looping picture: where the agent gets stuck. `--ship` makes the agent the one that lesson 07 looks at.
 """
 
 import argparse

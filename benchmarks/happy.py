@@ -1,4 +1,4 @@
-"""Lesson 08's two models: fine-tuned on positive texts, then paid for sentiment with nothing to hold it back.
+"""Lesson 09's two models: fine-tuned on positive texts, then paid for sentiment with nothing to hold it back.
 
     python benchmarks/happy.py sft --seeds 0-2          # and --ship: the model becomes assets/checkpoints/gpt_sft.pt
     python benchmarks/happy.py paid --seeds 0-2         # and --ship: assets/checkpoints/gpt_paid.pt, with its history

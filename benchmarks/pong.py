@@ -48,7 +48,7 @@ JOBS = {
     "pixels-400": Job(17.0, 8.0, "pong frames"),
     "pixels-160": Job(15.0, 10.0, "pong frames", FRAMES_160),
     "pixels-160-noise": Job(15.0, 10.0, "pong frames", FRAMES_160, wrong=0.1),
-    # the schedule of lesson 06: as few labeling sessions as a person would like
+    # the schedule of lesson 07: as few labeling sessions as a person would like
     "pixels-160-sittings": Job(15.0, 10.0, "pong frames", {**FRAMES_160, "labels_a_round": 20, "updates_a_round": 48}),
     # half the learning rate
     "pixels-400-slower": Job(17.0, 8.0, "pong frames", {"ppo": learned_reward_ppo(learning_rate=1e-3)}),

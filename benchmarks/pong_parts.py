@@ -1,4 +1,4 @@
-"""What each choice of lesson 05 buys: Pong from its score with one of them taken back, for a fixed number of steps.
+"""What each choice of lesson 06 buys: Pong from its score with one of them taken back, for a fixed number of steps.
 
     python benchmarks/pong_parts.py --seeds 0
     python benchmarks/pong_parts.py --only "no point boundaries" "40 rows" --seeds 0-2

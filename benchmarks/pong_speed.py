@@ -7,7 +7,7 @@ rounds go to benchmarks/results/pong_speed.jsonl. Atari wrappers of stable-basel
 not install: put it where this process finds it (pip install --target FOLDER --no-deps opencv-python-headless, then
 PYTHONPATH=FOLDER), or stable-baselines3 is left out with a sentence.
 
-- course: 16 games x 128 steps, 2 x 80 x 40 cells, one convolution, 4 epochs, minibatches of 512 (lesson 05).
+- course: 16 games x 128 steps, 2 x 80 x 40 cells, one convolution, 4 epochs, minibatches of 512 (lesson 06).
 - course, 40 rows: the same on 2 x 40 x 40 cells, for comparison with the contestant after the next.
 - sb3: stable-baselines3's PPO and wrappers, its Nature CNN, 8 games x 128 steps, 4 epochs, minibatches of 256, as its
   zoo has it; frames 84 x 84, four stacked.
@@ -90,13 +90,13 @@ def by_our_ppo(ppo: PPO) -> Contestant:
 
 
 def course(rows: int = 80, **changes) -> Contestant:
-    """Lesson 05's run on so many rows of cells; `changes` go to the emulators."""
+    """Lesson 06's run on so many rows of cells; `changes` go to the emulators."""
     envs = AtariEnvs("pong", 16, BinaryFrames(rows=rows), **changes)
     return by_our_ppo(PPO(envs, FrameAgent(rows=rows), pong_config(), boundary_function=at_points))
 
 
 def two_torch_threads() -> Contestant:
-    """Lesson 05's run with two torch threads."""
+    """Lesson 06's run with two torch threads."""
     turns = by_our_ppo(pong_from_score())
     while True:
         torch.set_num_threads(2)

@@ -1,8 +1,8 @@
-"""How many human verdicts buy how much, for text: words, small transformers, a frozen pretrained model. Lesson 09.
+"""How many human verdicts buy how much, for text: words, small transformers, a frozen pretrained model. Lesson 10.
 
     python benchmarks/text_reward.py features --ship     # read all rated texts once; ship the reduced features and gold
     python benchmarks/text_reward.py reading lines frozen reduced words small-lm small-scratch
-    python benchmarks/text_reward.py proxy --ship        # the small reward model that lesson 10 opens with
+    python benchmarks/text_reward.py proxy --ship        # the small reward model that lesson 11 opens with
 
 Lesson 03's fixed protocol (course_lib/preferences/human_ratings.py): three draws of the verdicts from the training
 texts, accuracy on 6,000 verdicts on test texts that no setting was chosen on. Run by run; a stopped run goes on.

@@ -1,9 +1,9 @@
-"""PPO and its rivals on text: how positive at what distance, and what a proxy is worth. Lesson 10.
+"""PPO and its rivals on text: how positive at what distance, and what a proxy is worth. Lesson 11.
 
     python benchmarks/text_rl.py vader rloo --seeds 0-2      # issue E's target: VADER >= .80 at KL <= 5 nats
     python benchmarks/text_rl.py best-of-n --seeds 0
     python benchmarks/text_rl.py parts no-kl no-value-start no-whitening no-clip parts-rloo --seeds 0-2
-    python benchmarks/text_rl.py proxy proxy-no-kl --seeds 0 --gold --ship     # lesson 10's models
+    python benchmarks/text_rl.py proxy proxy-no-kl --seeds 0 --gold --ship     # lesson 11's models
     python benchmarks/text_rl.py few few-no-kl --seeds 0 --gold                # a proxy from 100 verdicts
 
 One JSON line a seed goes to benchmarks/results/text_rl_<job>.jsonl; a seed that has a line is skipped, unless that run

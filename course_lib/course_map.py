@@ -13,8 +13,8 @@ class Entry:
     slug: str
     title: str
     does: str                       # what the learner does and sees
-    essential: int                  # minutes of the essential path, essential exercises included
-    whole: int                      # minutes with every exercise
+    essential: int = 0              # minutes of the essential path, essential exercises included; 0 in preparation
+    whole: int = 0                  # minutes with every exercise
 
     @property
     def number(self) -> str:
@@ -38,24 +38,34 @@ MAP = (
           "fit a reward model to the verdicts of real people", 70, 115),
     Entry("04_cartpole_from_preferences", "CartPole from your clicks",
           "label clips in a cell; an agent that sees no reward learns to balance", 90, 150),
-    Entry("05_atari_ppo", "Pong from its score",
+    Entry("05_backflip", "A backflip from your clicks",
+          "a hopper learns what nobody can write a reward for"),
+    Entry("06_atari_ppo", "Pong from its score",
           "PPO on pixels, to a clear win, on a laptop", 80, 140),
-    Entry("06_atari_from_preferences", "Pong from preferences",
+    Entry("07_atari_from_preferences", "Pong from preferences",
           "the same from clips you judge; Donkey Kong; where it fails", 90, 160),
-    Entry("07_tiny_gpt", "A tiny GPT",
+    Entry("08_tiny_gpt", "A tiny GPT",
           "attention, training, sampling, the KV cache", 90, 150),
-    Entry("08_sft_and_sentiment", "HappyGPT",
+    Entry("09_sft_and_sentiment", "HappyGPT",
           "fine-tune, pay a language model for sentiment, watch it cheat", 80, 140),
-    Entry("09_reward_model", "Reward models for text",
+    Entry("10_reward_model", "Reward models for text",
           "human ratings, your own labels, rankings, annotators who disagree", 80, 140),
-    Entry("10_ppo_for_language_models", "PPO for language models",
+    Entry("11_ppo_for_language_models", "PPO for language models",
           "tokens as actions, the KL leash, over-optimisation", 90, 160),
+    Entry("12_your_taste", "Your taste, a real language model",
+          "choose between a pretrained model's answers, and train it on your choices"),
+    Entry("13_summaries", "Learning to summarize",
+          "human ratings of summaries, best-of-n, RL, an evaluation on four axes"),
+    Entry("14_beyond_ppo", "Beyond PPO",
+          "best-of-n, rejection sampling, DPO and relatives, RLOO and GRPO, verifiable rewards"),
+    Entry("15_evaluate_and_scale", "Evaluate and scale",
+          "helpful, honest, harmless; win rates; judges and their biases; several processes"),
 )
 
 
 def hours(minutes: int) -> str:
-    """Minutes as hours: 885 -> "14.8 h"."""
-    return f"{minutes / 60:.1f} h"
+    """Minutes as hours: 885 -> "14.8 h"; nothing for 0."""
+    return f"{minutes / 60:.1f} h" if minutes else ""
 
 
 def show_map() -> None:
@@ -70,7 +80,7 @@ def html_map() -> str:
     rows = []
     for entry in MAP:
         name = escape(f"{entry.number} {entry.title}")
-        title = f'<a href="{entry.slug}.ipynb">{name}</a>' if entry.here else f"{name} <i>(not in this version yet)</i>"
+        title = f'<a href="{entry.slug}.ipynb">{name}</a>' if entry.here else f"{name} <i>(in preparation)</i>"
         rows.append(f"<tr><td>{title}</td><td>{escape(entry.does)}</td><td>{hours(entry.essential)}</td>"
                     f"<td>{hours(entry.whole)}</td></tr>")
     total = [hours(sum(getattr(entry, field) for entry in MAP)) for field in ("essential", "whole")]

@@ -25,7 +25,7 @@ from course_lib.paths import my_work, root
 OK, NOTE, FAULT = "ok", "warning", "FAULT"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 DISK_GB = (1.0, 3.0)         # free: less than the first is a fault, less than the second a warning
-MEMORY_GIB = 6.0             # what the largest of lessons 00 to 10 takes at its peak
+MEMORY_GIB = 6.0             # what the largest of lessons 00 to 11 takes at its peak
 SET_UP = "run `make setup` (without make: python tools/bootstrap.py)"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WIDTH = 100

@@ -1,4 +1,4 @@
-"""What lessons 07 to 10 open with is missing or cut short: a sentence that says what it is and how to get it back."""
+"""What lessons 08 to 11 open with is missing or cut short: a sentence that says what it is and how to get it back."""
 
 import shutil
 from pathlib import Path

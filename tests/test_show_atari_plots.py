@@ -1,4 +1,4 @@
-"""Lesson 05's figures: labelled axes, the right marks, and a title that is there."""
+"""Lesson 06's figures: labelled axes, the right marks, and a title that is there."""
 
 import matplotlib.pyplot as plt
 import numpy as np

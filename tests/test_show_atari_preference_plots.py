@@ -1,4 +1,4 @@
-"""Lesson 06's figures and the reader of the measured runs behind them."""
+"""Lesson 07's figures and the reader of the measured runs behind them."""
 
 import json
 

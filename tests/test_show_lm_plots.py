@@ -1,4 +1,4 @@
-"""The figures of lesson 07 carry labels and a title; texts in a table are text, never HTML."""
+"""The figures of lesson 08 carry labels and a title; texts in a table are text, never HTML."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,4 @@
-"""The figures of lesson 09: a Figure each, every axis labelled, the title given."""
+"""The figures of lesson 10: a Figure each, every axis labelled, the title given."""
 
 import matplotlib.pyplot as plt
 import pytest

@@ -33,7 +33,7 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     index, checkout = tmp_path / "index", tmp_path / "checkout"
     for folder in (index, checkout / "assets", checkout / "notebooks"):
         folder.mkdir(parents=True)
-    for name in ("00_start_here", "03_bradley_terry", "07_tiny_gpt"):
+    for name in ("00_start_here", "03_bradley_terry", "08_tiny_gpt"):
         (checkout / "notebooks" / f"{name}.ipynb").write_text("{}")
     archive = write_wheel(index, FILES).read_bytes()
 

@@ -2,7 +2,7 @@
 
 A run that is stopped at any moment leaves either the finished folder or nothing under its name; what it left half done
 is cleared away by the next. Of several programs that want the same folder at once, one makes it and the others wait.
-Used by lesson 09 for the pretrained model (course_lib/lm/pretrained.py).
+Used by lesson 10 for the pretrained model (course_lib/lm/pretrained.py).
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Donkey Kong: what the agent observes, and two synthetic labelers that like climbing. Lesson 06.
+"""Donkey Kong: what the agent observes, and two synthetic labelers that like climbing. Lesson 07.
 
 Random play hardly ever meets a reward (100 points for a barrel jumped over), and the way up is one long detour: a game
 where the score teaches little and a person's preferences could teach more. `ClimbJudge` prefers an agent further right,

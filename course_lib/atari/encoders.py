@@ -1,11 +1,11 @@
-"""Encoders: from the court on the screen to the few numbers that a small network can learn from. Lesson 05.
+"""Encoders: from the court on the screen to the few numbers that a small network can learn from. Lesson 06.
 
 All encoders look at one frame at a time (`look`) and then put two looks together (`join`), because one picture does not
 tell which way the ball flies. Nothing else reaches the agent: no score, no memory of the emulator.
 
 Soft bins turn Pong's ten numbers into places that a small network, or even a line, can tell apart. A bin is 1 at its
 middle and falls to 0 at the next one's, so that nothing jumps. Source: R. Sutton and A. Barto, Reinforcement Learning,
-2nd ed., section 9.5 (coarse coding). Lessons 05 and 06.
+2nd ed., section 9.5 (coarse coding). Lessons 06 and 07.
 """
 
 from typing import Any, Protocol
@@ -38,7 +38,7 @@ class BinaryFrames:
     A cell is 4 pixels wide and 160 / rows high. Of its pixels only those of the first row in every second column are
     looked at. The ball is 4 pixels high and 2 wide: with 40 rows it covers exactly one sampled row and one sampled
     column, so that it is never lost. The 80 rows of the default tell in addition where on the paddle it will land,
-    which decides at what angle it flies off (lesson 05; measured by benchmarks/pong_parts.py).
+    which decides at what angle it flies off (lesson 06; measured by benchmarks/pong_parts.py).
     """
 
     dtype = np.uint8

@@ -1,6 +1,6 @@
-"""Many games at once behind Gymnasium's `VectorEnv`: encoded observations, and the score as rewards. Lesson 05.
+"""Many games at once behind Gymnasium's `VectorEnv`: encoded observations, and the score as rewards. Lesson 06.
 
-Whoever learns from preferences gets them under seal (preferences/hidden_reward.py, lesson 06). `film` plays a few
+Whoever learns from preferences gets them under seal (preferences/hidden_reward.py, lesson 07). `film` plays a few
 seconds and returns them as pictures.
 """
 

@@ -1,4 +1,4 @@
-"""Evaluation of agents on fresh games, and of reward models along a clip. Lessons 05 and 06.
+"""Evaluation of agents on fresh games, and of reward models along a clip. Lessons 06 and 07.
 
 Only here is the true score read in a run from preferences: nothing here returns anything that a policy or a reward
 model learns from; the runs themselves play under the seal of preferences/hidden_reward.py. `play_style` says

@@ -1,7 +1,7 @@
-"""The games of lessons 05 and 06: which buttons they need, where on the screen the play is, and their colours.
+"""The games of lessons 06 and 07: which buttons they need, where on the screen the play is, and their colours.
 
 A frame is what the emulator draws, 210 rows by 160 columns, in shades of grey. Rows above and below `court` hold the
-score; they are cut off before anybody, policy, reward model or labeller, sees a frame. Taught in lesson 05.
+score; they are cut off before anybody, policy, reward model or labeller, sees a frame. Taught in lesson 06.
 """
 
 from dataclasses import dataclass

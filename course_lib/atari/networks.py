@@ -1,4 +1,4 @@
-"""Actor-critic networks for Atari: one small network with two heads, an action and a value estimate. Lesson 05.
+"""Actor-critic networks for Atari: one small network with two heads, an action and a value estimate. Lesson 06.
 
 The layer that matters is the first: it looks at squares of 32 x 32 pixels, every 16 pixels, which leaves a 9 x 9 grid,
 fine enough to say where the ball is. The counter-example is at the end of the file: large networks for large frames put

@@ -1,8 +1,8 @@
 """Pong from its true score: PPO on binary frames of 80 x 40 cells, and where one point ends and the next begins.
 
 A game has about 30 points, and what happened in one says nothing about the next. When GAE stops at each point, credit
-goes to the paddle hits that earned it; lesson 05 measures what that buys. `at_points` reads the true rewards;
-`at_ball_gone` reads the screen, for lesson 06, where the score is hidden.
+goes to the paddle hits that earned it; lesson 06 measures what that buys. `at_points` reads the true rewards;
+`at_ball_gone` reads the screen, for lesson 07, where the score is hidden.
 
 Departures from common practice (V. Mnih et al. 2015 and CleanRL's ppo_atari.py):
 - 2 frames of 80 x 40 cells instead of 4 of 84 x 84 greys, and one convolution instead of three: 20 times fewer sums;
@@ -19,7 +19,7 @@ Departures from common practice (V. Mnih et al. 2015 and CleanRL's ppo_atari.py)
   opponent and winning lies a discovery (hitting with the paddle's edge), and a run whose steps have become small may
   miss it; but the last few points come only with small steps.
 
-Taught in lesson 05; the boundaries without the score in lesson 06.
+Taught in lesson 06; the boundaries without the score in lesson 07.
 """
 
 from pathlib import Path
@@ -77,7 +77,7 @@ NUM_ENVS = 16
 
 
 def pong_config(seed: int = 0, **changes) -> PPOConfig:
-    """The settings of lesson 05; those not named here are PPOConfig's own. Runs may stop early."""
+    """The settings of lesson 06; those not named here are PPOConfig's own. Runs may stop early."""
     settings = {"total_steps": 650_000, "num_steps": 128, "minibatch_size": 512, "learning_rate": 2e-3, "lam": 0.98,
                 "hold_learning_rate": 0.6, "final_learning_rate": 0.02, "centre_rewards": True,
                 "checkpoint_every": 50}
@@ -88,7 +88,7 @@ def pong_from_score(seed: int = 0, checkpoint: Path | None = None, point_boundar
                     **changes) -> PPO:
     """A trainer of Pong from its score: `for progress in pong_from_score().train(): ...`; `changes` go to PPOConfig.
 
-    With `point_boundaries=False` only ends of games are boundaries: the slower way that lesson 05 compares.
+    With `point_boundaries=False` only ends of games are boundaries: the slower way that lesson 06 compares.
     """
     envs = AtariEnvs("pong", NUM_ENVS, BinaryFrames())
     return PPO(envs, FrameAgent(seed=seed), pong_config(seed, **changes), checkpoint,

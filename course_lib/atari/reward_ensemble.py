@@ -1,4 +1,4 @@
-"""Several reward models of one kind, fitted to preferences between clips of a screen. Lesson 06.
+"""Several reward models of one kind, fitted to preferences between clips of a screen. Lesson 07.
 
 Departures from Christiano et al. (2017), section 2.2.3: members are resampled with Poisson weights (the same in the
 limit) so that a pair keeps its weight in a member for the whole run; steps use all labels at once, because a step on

@@ -1,4 +1,4 @@
-"""Reward models for Pong: what a person prefers, as a number a step. Small, because labels are few. Lesson 06.
+"""Reward models for Pong: what a person prefers, as a number a step. Small, because labels are few. Lesson 07.
 
 All offer `rewards(obs)` for play, and `prepare` and `prepared_rewards` for fitting, where the same clips are looked at
 hundreds of times. reward_ensemble.py averages several, each fitted to its own resampling of the labels.
@@ -96,7 +96,7 @@ class RowPooledReward(nn.Module):
 
     obs: (..., 2, rows, 40) of 0 and 1 -> rewards (...); of 80 rows every second is read. A general
     image network needs many more labels to find out that height does not matter; the choice is tailored to Pong and
-    lesson 06 says so.
+    lesson 07 says so.
     """
 
     def __init__(self, filters: int = 16, seed: int = 0):

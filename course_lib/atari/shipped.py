@@ -1,8 +1,8 @@
-"""The small trained agents that lessons 05 and 06 open with, and the stored results of the Atari benchmarks.
+"""The small trained agents that lessons 06 and 07 open with, and the stored results of the Atari benchmarks.
 
 The agents were made by this course's own code on the machine named in benchmarks/results: for Pong from the true score
-(lesson 05) and from synthetic labels (lesson 06), for Donkey Kong one from the score and two from preferences for
-climbing (lesson 06; none gets to the top, and the lesson shows where they stop). They are rebuilt by
+(lesson 06) and from synthetic labels (lesson 07), for Donkey Kong one from the score and two from preferences for
+climbing (lesson 07; none gets to the top, and the lesson shows where they stop). They are rebuilt by
 
     python benchmarks/pong.py pixels-true --seeds 0 --ship
     python benchmarks/pong.py pixels-400 --seeds 0 --ship

@@ -1,4 +1,4 @@
-"""Synthetic labelers for Pong that know only what the clip shows. Lesson 06.
+"""Synthetic labelers for Pong that know only what the clip shows. Lesson 07.
 
 `PointsJudge` counts points won and lost within the clip: it watches the ball on the court's frames, which carry no
 score; a ball that is seen behind a paddle has scored. The emulator's reward is not asked (tests/test_atari_judge.py

@@ -1,4 +1,4 @@
-"""Atari as tasks for the preference loop: Pong from pixels and from objects, Donkey Kong; their settings. Lesson 06.
+"""Atari as tasks for the preference loop: Pong from pixels and from objects, Donkey Kong; their settings. Lesson 07.
 
     loop = PreferenceLoop(TASKS["pong frames"], store, folder, run="pong")
 
@@ -50,7 +50,7 @@ def nowhere(rollout: Rollout) -> Tensor:
 
 
 def learned_reward_ppo(**changes: object) -> PPOConfig:
-    """Lesson 05's settings, but the learning rate rises slowly and does not fall as far; `changes` win.
+    """Lesson 06's settings, but the learning rate rises slowly and does not fall as far; `changes` win.
 
     Learned rewards are centred where they are standardised (reward_ensemble.py).
     """

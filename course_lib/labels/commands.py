@@ -1,4 +1,4 @@
-"""`course labels`: look at, exchange, check and give answers in the label file. Taught in lessons 04 and 09."""
+"""`course labels`: look at, exchange, check and give answers in the label file. Taught in lessons 04 and 10."""
 
 import argparse
 import sqlite3

@@ -1,4 +1,4 @@
-"""Labels to and from other programs. Taught in lessons 06 (clips) and 09 (text).
+"""Labels to and from other programs. Taught in lessons 07 (clips) and 10 (text).
 
 Out: text pairs as JSON lines (what trl reads), clips as arrays (what imitation reads). In: JSON lines with prompt,
 chosen and rejected; reading them again adds nothing. The label files of other people come in through merge.py.

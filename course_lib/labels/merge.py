@@ -1,6 +1,6 @@
 """`course labels merge`: brings another label file into one's own, all of it or nothing, and nothing twice.
 
-Taught in lesson 06.
+Taught in lesson 07.
 """
 
 import json

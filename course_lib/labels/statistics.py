@@ -1,7 +1,7 @@
 """How much is labelled, by whom, and how far people agree, with each other and with themselves.
 
 Also what a majority of raters is worth, and how much of an agreement is chance. Taught in lessons 03 (why people
-disagree) and 09 (section 9.3).
+disagree) and 10 (section 10.3).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Labelling text pairs in a terminal: `course labels answer RUN`. Taught in lesson 09."""
+"""Labelling text pairs in a terminal: `course labels answer RUN`. Taught in lesson 10."""
 
 import textwrap
 import time

@@ -1,1 +1,1 @@
-"""Language models from scratch: a GPT that trains on two cores. Lessons 07 to 10."""
+"""Language models from scratch: a GPT that trains on two cores. Lessons 08 to 11."""

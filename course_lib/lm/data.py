@@ -1,14 +1,14 @@
-"""The texts that the course's language models learn, and beginnings of texts as prompts. Lessons 07, 08, 10 and 12.
+"""The texts that the course's language models learn, and beginnings of texts as prompts. Lessons 08, 09 and 11.
 
 Short English texts that people rated. Which text is for training, validation or test is fixed by its words
-(course_lib.preferences.human_ratings): what a language model was tested on here, no reward model of lessons 09 and 10
-was trained on. Lesson 07, section 7.3.
+(course_lib.preferences.human_ratings): what a language model was tested on here, no reward model of lessons 10 and 11
+was trained on. Lesson 08, section 8.3.
 
     prompts = Prompts.of(short_texts("train"), tokenizer)          # to train on
     unseen = Prompts.of(short_texts("validation"), tokenizer)      # to measure on
 
-All prompts of one `Prompts` have the same number of tokens, so a batch of them needs no padding. Lesson 08, section
-8.1.
+All prompts of one `Prompts` have the same number of tokens, so a batch of them needs no padding. Lesson 09, section
+9.1.
 """
 
 from collections.abc import Sequence

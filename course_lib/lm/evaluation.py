@@ -3,7 +3,7 @@
     report = look_at(model, start, tokenizer, unseen.evenly_spaced(256))
     report.reward, report.kl, report.distinct_2, report.about_the_prompt
 
-Lesson 08. Lesson 10 (section 10.9) looks at a policy at points along its training. The reward that it is trained on is
+Lesson 09. Lesson 11 (section 11.9) looks at a policy at points along its training. The reward that it is trained on is
 a proxy, learned from few labels. As the policy moves away from where it began, the proxy goes on rising long after
 what it stands for has begun to fall. Drawn against the KL divergence, the two make the curve of L. Gao, J. Schulman,
 J. Hilton (2023), "Scaling laws for reward model overoptimization", figure 1.

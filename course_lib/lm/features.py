@@ -1,4 +1,4 @@
-"""Features of texts from a frozen pretrained model: the inputs of lesson 09's reward model. Section 9.5.
+"""Features of texts from a frozen pretrained model: the inputs of lesson 10's reward model. Section 10.5.
 
 The model reads the text and then "Sentiment:", and is stopped there: its upper layers at that last token hold what it
 was about to say. No weight is changed, so each text is read once, and every reward model after that costs a second.

@@ -1,10 +1,10 @@
-"""Sampling from a language model, and the log-probabilities of what it wrote. Lessons 07, 08 and 10.
+"""Sampling from a language model, and the log-probabilities of what it wrote. Lessons 08, 09 and 11.
 
 `generate(model, begin(tokenizer, batch=8), 100, eos=tokenizer.eos)` writes eight texts, token after token, each drawn
 from the model's distribution given the ones before, with temperature and top-k. Source for top-k: A. Fan, M. Lewis, Y.
-Dauphin (2018), "Hierarchical neural story generation", section 5.3. Lesson 07, sections 7.8 and 7.10.
+Dauphin (2018), "Hierarchical neural story generation", section 5.3. Lesson 08, sections 8.8 and 8.10.
 
-`sample_completions` keeps what reinforcement learning needs to know (lesson 10, sections 10.2 and 10.3). One
+`sample_completions` keeps what reinforcement learning needs to know (lesson 11, sections 11.2 and 11.3). One
 convention runs through everything that learns from text here: all tensors are (B, L - 1), and column t is about the
 choice of tokens[:, t + 1]: state tokens[:, :t + 1], action tokens[:, t + 1]. `mask` says which columns were choices of
 the policy: not the prompt's tokens, not the padding behind the end, but the end token itself, for ending is a choice.
@@ -40,7 +40,7 @@ def completion_mask(completion: Tensor, eos: int) -> Tensor:
 
 
 def completion_logprobs(logits: Tensor, tokens: Tensor, prompt_length: int, eos: int) -> Tensor:
-    """Log-probability of each row's whole completion given its prompt, (B,), in nats. Exercise 08.2.
+    """Log-probability of each row's whole completion given its prompt, (B,), in nats. Exercise 09.2.
 
     logits: (B, L, V), what the model said after each of `tokens` (B, L). The completion begins at column
     `prompt_length` and goes up to and including its first end token; what stands behind that was never chosen.

@@ -1,12 +1,12 @@
-"""A small GPT, with GPT-2's architecture to the letter: the two load each other's weights. Lesson 07, section 7.6.
+"""A small GPT, with GPT-2's architecture to the letter: the two load each other's weights. Lesson 08, section 8.6.
 
 Sources: A. Radford et al. (2019), "Language models are unsupervised multitask learners", section 2.3; the sizes of its
 first weights as there, smaller. `hf_format.py` holds the promise: the logits are those of transformers' GPT-2.
 
 - Causal self-attention in six lines, and the fast version that trains. Source: A. Vaswani et al. (2017), "Attention is
-  all you need", section 3.2.1 and equation 1. Section 7.5; exercise 07.1.
+  all you need", section 3.2.1 and equation 1. Section 8.5; exercise 08.1.
 - The KV cache: a token's key and value depend on earlier tokens only, and those no longer change while we generate, so
-  they are kept. Section 7.10.
+  they are kept. Section 8.10.
 - Dropout (N. Srivastava et al. 2014) stands where GPT-2 has it, except on the attention weights, and is off unless
   `Pretraining` switches it on. torch's own draws a random number for each entry, which took a seventh of a training
   step of the course's small models; here one 64-bit number decides over eight entries, a byte each.
@@ -120,7 +120,7 @@ class KVCache:
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """The shape of a GPT. The defaults make the 0.8M-parameter character model of lesson 07."""
+    """The shape of a GPT. The defaults make the 0.8M-parameter character model of lesson 08."""
 
     vocab_size: int = 97                    # different tokens (V)
     context: int = 192                      # positions it can read at once (T at most)
@@ -185,7 +185,7 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """Tokens in, for each position the logits of the token that comes next.
 
-    attention: takes the place of `fast_causal_attention`, for instance the learner's own of exercise 07.1.
+    attention: takes the place of `fast_causal_attention`, for instance the learner's own of exercise 08.1.
     seed: of the first weights, whatever else draws random numbers.
     """
 

@@ -1,4 +1,4 @@
-"""A GPT as a folder that transformers' `GPT2LMHeadModel.from_pretrained` opens, and the other way round. Lesson 07.
+"""A GPT as a folder that transformers' `GPT2LMHeadModel.from_pretrained` opens, and the other way round. Lesson 08.
 
 Two things differ from our own names: transformers keeps the weights of GPT-2's linear layers turned (inputs, outputs),
 because the first code did, and calls the parts by other names.

@@ -1,4 +1,4 @@
-"""The reward of each token, with its penalty for the distance from the reference. Lesson 10, section 10.5.
+"""The reward of each token, with its penalty for the distance from the reference. Lesson 11, section 11.5.
 
 The estimators k1, k2 and k3 are in `course_lib.rl.objectives`. Source: D. Ziegler et al. (2019), "Fine-tuning language
 models from human preferences", equation 2 and section 2.2, for the penalty and the controller.
@@ -43,7 +43,7 @@ def token_rewards(rewards: Tensor, logprobs: Tensor, reference_logprobs: Tensor,
 
     rewards: (B,) of whole texts. logprobs, reference_logprobs, mask: (B, L - 1), see generate.py. beta: price of a
     nat. Columns outside `mask` earn 0; a row's sum is its reward less beta times its log-ratio.
-    Source: Ziegler et al. (2019), equation 2; Stiennon et al. (2020), section 3.4. Exercise 10.1.
+    Source: Ziegler et al. (2019), equation 2; Stiennon et al. (2020), section 3.4. Exercise 11.1.
     """
     return (pay_at_the_end(rewards, mask) - beta * k1(logprobs, reference_logprobs)) * mask
 

@@ -1,4 +1,4 @@
-"""How good a language model is, in units that do not depend on its tokenizer; and how varied its texts are. Lesson 07.
+"""How good a language model is, in units that do not depend on its tokenizer; and how varied its texts are. Lesson 08.
 
 `score(model, tokenizer, short_texts("test"))` reads every text whole and on its own, and counts every character once.
 """

@@ -1,10 +1,10 @@
-"""The policy gradient for text: sample, reward, make likelier what was rewarded more than expected. Lesson 08.
+"""The policy gradient for text: sample, reward, make likelier what was rewarded more than expected. Lesson 09.
 
 `PolicyGradient.update()` is the whole algorithm. An action is a whole completion, so a text is an episode of one step:
 nothing but `logprob * advantage` is left of REINFORCE (R. J. Williams 1992), and the loss is the very function that
 balanced a pole in lesson 01. Departures: the baseline is the mean of the other completions of the prompt
 (`leave_one_out`); AdamW instead of plain gradient ascent, and clipped gradients.
-There is no KL penalty here: nothing keeps the model near its start. Lesson 10 adds one, and acts token by token.
+There is no KL penalty here: nothing keeps the model near its start. Lesson 11 adds one, and acts token by token.
 """
 
 from collections.abc import Callable

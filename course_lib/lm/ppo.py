@@ -1,4 +1,4 @@
-"""PPO for language models: each token is an action, and a text is rewarded once, at its end. Lesson 10.
+"""PPO for language models: each token is an action, and a text is rewarded once, at its end. Lesson 11.
 
 `TokenPPO.update()` is the whole algorithm: sample completions -> rewards with a KL penalty -> advantages -> minibatch
 epochs. The loss is `course_lib.rl.objectives.clipped_policy_loss`, the advantage `course_lib.rl.objectives.gae`: the
@@ -65,7 +65,7 @@ def token_gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0,
     """Advantages of a batch of completions, by the `gae` of lesson 02; all (B, L - 1), 0 outside `mask`.
 
     rewards: of each choice. values: the value network's estimate before each choice. What it says about prompts and
-    padding is left out, and nothing follows the last choice. Exercise 10.3.
+    padding is left out, and nothing follows the last choice. Exercise 11.3.
     """
     ends = last_choice(mask)
     last_value = torch.zeros(len(mask), dtype=values.dtype)                         # after the last column: nothing
@@ -76,7 +76,7 @@ def token_gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0,
 def whiten(advantages: Tensor, mask: Tensor) -> Tensor:
     """Standardized to mean 0 and std 1 over the choices, 0 elsewhere: (B, L - 1) -> (B, L - 1).
 
-    Padding must not be counted: its zeros would pull the mean towards 0 and make the std wrong. Exercise 10.5.
+    Padding must not be counted: its zeros would pull the mean towards 0 and make the std wrong. Exercise 11.5.
     """
     mean = masked_mean(advantages, mask)
     std = masked_mean((advantages - mean) ** 2, mask).sqrt()                        # of all choices: n, not n - 1
@@ -89,7 +89,7 @@ class TokenPPO(TrainingRun[TextProgress]):
     reference: the model from which the KL is measured, usually a copy of the policy at the start; never changed.
     prompts: (N, P) prompts of one length, each begun by the end token. reward: whole texts -> (texts,).
     token_rewards, advantages, whitening, policy_loss: take the place of the course's `token_rewards`, `token_gae`,
-    `whiten` and `clipped_policy_loss`, for instance the learner's own of exercises 10.1 and 10.3 to 10.5; called by
+    `whiten` and `clipped_policy_loss`, for instance the learner's own of exercises 10.1 and 10.3 to 11.5; called by
     position.
     """
 

@@ -1,4 +1,4 @@
-"""Pretraining: a language model learns to predict the next token, everywhere at once. Lesson 07, section 7.7.
+"""Pretraining: a language model learns to predict the next token, everywhere at once. Lesson 08, section 8.7.
 
     trainer = Pretraining(GPT(GPTConfig()), TokenStream.of(short_texts("train"), tokenizer), held_out, PretrainConfig())
     watch(trainer.train(), curves=("loss", "held_out_loss"), past=trainer.history, total=trainer.config.steps)

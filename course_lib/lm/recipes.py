@@ -1,8 +1,8 @@
-"""Models and trainings that were measured, by name. Lessons 07 and 10.
+"""Models and trainings that were measured, by name. Lessons 08 and 11.
 
-`CHAR_RECIPE.start(seed=0)` makes the model, the streams and the training; benchmarks/text.py measured them (lesson 07).
+`CHAR_RECIPE.start(seed=0)` makes the model, the streams and the training; benchmarks/text.py measured them (lesson 08).
 
-`PAID` and `PAID_WITHOUT_KL` name the policies that lesson 10 opens with, trained on the shipped proxy reward with and
+`PAID` and `PAID_WITHOUT_KL` name the policies that lesson 11 opens with, trained on the shipped proxy reward with and
 without a KL penalty; benchmarks/text_rl.py measured their settings. Rebuilt by
 
     python benchmarks/text_rl.py proxy proxy-no-kl --seeds 0 --gold --ship

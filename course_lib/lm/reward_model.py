@@ -1,11 +1,11 @@
-"""Two reward models for text, fitted to labels with the Bradley–Terry loss. Lesson 09.
+"""Two reward models for text, fitted to labels with the Bradley–Terry loss. Lesson 10.
 
 `LinearReward` is a weighted sum of features from a frozen language model (`features.py`): the only thing learned from
-labels is which directions of what the model already knows people like. Sections 9.5 and 9.6.
+labels is which directions of what the model already knows people like. Sections 10.5 and 10.6.
 
-`RewardModel` is a GPT with a scalar head in place of the table of words (section 9.8). It is read at the end token
+`RewardModel` is a GPT with a scalar head in place of the table of words (section 10.8). It is read at the end token
 behind the text, the first place from which all of the text can be seen (the attention looks back only). The trunk
-starts from a trained language model, or from scratch. Used in lesson 10 as the proxy reward and as the first weights
+starts from a trained language model, or from scratch. Used in lesson 11 as the proxy reward and as the first weights
 of the value network. Sources: N. Stiennon et al. (2020), section 3.4, for the head on a language model; L. Ouyang et
 al. (2022), equation 1.
 """
@@ -89,7 +89,7 @@ def fit_linear_reward(features: Tensor, comparisons: Comparisons, l2: float = L2
 
 
 def rewards_at_the_end(scores: Tensor, lengths: Tensor) -> Tensor:
-    """The score at each text's last real token, (B,). Exercise 09.2.
+    """The score at each text's last real token, (B,). Exercise 10.2.
 
     scores: (B, T) the head's number at every token. lengths: (B,) how many tokens of each row are no padding. Read in
     the padding, the same text would earn another reward in a longer batch.
@@ -100,7 +100,7 @@ def rewards_at_the_end(scores: Tensor, lengths: Tensor) -> Tensor:
 class RewardModel(nn.Module):
     """A GPT trunk and a head of one number a position.
 
-    read: takes the place of `rewards_at_the_end`, for instance the learner's own of exercise 09.2.
+    read: takes the place of `rewards_at_the_end`, for instance the learner's own of exercise 10.2.
     """
 
     def __init__(self, trunk: GPT, seed: int = 0, read: Callable[[Tensor, Tensor], Tensor] = rewards_at_the_end):
@@ -111,7 +111,7 @@ class RewardModel(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def at_each_token(self, tokens: Tensor) -> Tensor:
-        """(B, T) -> (B, T): the head at every position; what a value network needs in lesson 10."""
+        """(B, T) -> (B, T): the head at every position; what a value network needs in lesson 11."""
         return self.head(self.trunk.hidden(tokens)).squeeze(-1)
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
@@ -177,7 +177,7 @@ class ScaledReward:
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How a reward model is trained. The defaults are those of lesson 09 for a trunk that is a language model."""
+    """How a reward model is trained. The defaults are those of lesson 10 for a trunk that is a language model."""
 
     epochs: int = 3                     # times that every verdict is seen
     batch_size: int = 32                # pairs a step

@@ -1,13 +1,13 @@
-"""The gold and the proxy reward of lesson 10, and inputs that exploit the proxy.
+"""The gold and the proxy reward of lesson 11, and inputs that exploit the proxy.
 
 Gold stands for people: linear Bradley–Terry on the frozen features of the 135M model, from many labels. Proxy is what
 the policy is trained on: a small transformer from few labels. Their labels are about different texts, so that what the
 proxy gets wrong is its own mistake (L. Gao et al., 2023, "Scaling laws for reward model overoptimization", section 2.2,
-the synthetic setup). Made in lesson 09, used in lesson 10. Rebuilt by
+the synthetic setup). Made in lesson 10, used in lesson 11. Rebuilt by
 
     python benchmarks/text_reward.py features proxy --ship
 
-`climb` follows the reward model's own gradient (section 10.10). A text is a row of choices, and choices have no
+`climb` follows the reward model's own gradient (section 11.10). A text is a row of choices, and choices have no
 gradient. But the reward model reads embeddings, and those are numbers: so let each place hold a *mixture* of all
 tokens and climb. What comes out scores above every text of the policy; read as text again, by the heaviest token of
 each place, it is a salad of words, which the reward model may like or not.

@@ -1,4 +1,4 @@
-"""RLOO for language models: several completions of each prompt, each compared with the others. Lesson 10, 10.11.
+"""RLOO for language models: several completions of each prompt, each compared with the others. Lesson 11, 11.11.
 
 `RLOO.update()` is the whole algorithm. A completion is one action, so all of its tokens get the same advantage: its
 reward with the KL penalty, minus the mean of the other completions of its prompt. No value network, no GAE.
@@ -13,7 +13,7 @@ Departures from Ahmadian et al.:
 
 Best-of-n needs no training at all: `best_of_n` keeps the best of several completions. Its KL from the model that wrote
 is at most log n - (n - 1) / n: 1.8 nats for 16. Source: N. Stiennon et al. (2020), appendix G.3; A. Beirami et al.
-(2024), "Theoretical guarantees on the best-of-n alignment policy", for "at most". More in lesson 12.
+(2024), "Theoretical guarantees on the best-of-n alignment policy", for "at most". Lesson 14 (in preparation) has more.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class RLOO(TrainingRun[TextProgress]):
 
     reference: the model from which the KL is measured, usually a copy of the policy at the start; never changed.
     prompts: (N, P) prompts of one length, each begun by the end token. reward: whole texts -> (texts,).
-    token_rewards: takes the place of the course's `token_rewards`, for instance the learner's own of exercise 10.1.
+    token_rewards: takes the place of the course's `token_rewards`, for instance the learner's own of exercise 11.1.
     """
 
     progress = TextProgress

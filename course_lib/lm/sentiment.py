@@ -1,4 +1,4 @@
-"""Sentiment as a reward: what a model wrote is decoded, and VADER, a dictionary of words, scores it. Lesson 08.
+"""Sentiment as a reward: what a model wrote is decoded, and VADER, a dictionary of words, scores it. Lesson 09.
 
 A reward of the course is any function from texts to numbers; this one never saw a preference, costs nothing, and is
 wrong in ways that a person sees at once (`mistakes`). Source of VADER: Hutto and Gilbert (2014).

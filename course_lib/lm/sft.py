@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: go on training a language model, on texts of the kind that one wants. Lesson 08, section 8.2.
+"""Supervised fine-tuning: go on training a language model, on texts of the kind that one wants. Lesson 09, section 9.2.
 
     training = start_sft(model, tokenizer)
     watch(training.train(), curves=("loss", "held_out_loss"), past=training.history, total=training.config.steps)
@@ -39,7 +39,7 @@ TargetFunction = Callable[[Tensor, Tensor, int], Tensor]       # called as `sft_
 
 
 def sft_targets(tokens: Tensor, lengths: Tensor, prompt_tokens: int) -> Tensor:
-    """What is to be learned at each place of some rows, (B, T): the token that follows, or NOT_LEARNED. Exercise 08.1.
+    """What is to be learned at each place of some rows, (B, T): the token that follows, or NOT_LEARNED. Exercise 09.1.
 
     tokens: (B, T + 1) int64, each row the end token, `prompt_tokens` of prompt, the completion, an end token, padding.
     lengths: (B,) how many tokens of a row are no padding. Learned are the completion and the end token behind it.
@@ -97,7 +97,7 @@ def start_sft(model: GPT, tokenizer: Tokenizer, config: PretrainConfig = SFT_CON
     """A training of `model`, in place, on the training texts that people rated positive, ready to go.
 
     Held-out loss is over the completions of positive validation texts. With `checkpoint` it can be stopped and goes on
-    identically. make_targets: takes the place of `sft_targets`, for instance the learner's own of exercise 08.1.
+    identically. make_targets: takes the place of `sft_targets`, for instance the learner's own of exercise 09.1.
     """
     learned = Examples.of(positive_texts("train"), tokenizer, config.length, prompt_tokens, make_targets)
     held_out = Examples.of(positive_texts("validation"), tokenizer, config.length, prompt_tokens)

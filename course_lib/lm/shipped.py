@@ -1,4 +1,4 @@
-"""The small language models that lessons 07 to 10 open with, so that nobody has to train before reading a sample.
+"""The small language models that lessons 08 to 11 open with, so that nobody has to train before reading a sample.
 
 Trained by this course's own code on the training part of the rated texts, and rebuilt by
 

@@ -1,4 +1,4 @@
-"""What PPO and RLOO on text share besides their algorithms: settings, and one point of the training curve. Lesson 10.
+"""What PPO and RLOO on text share besides their algorithms: settings, and one point of the training curve. Lesson 11.
 
 The algorithms are in `ppo.py` and `rloo.py`, each in one `update()`; stopping, resuming and checkpoints are
 `course_lib.training.run`'s.

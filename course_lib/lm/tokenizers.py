@@ -1,11 +1,11 @@
-"""Tokenizers: the interface that the rest of `course_lib.lm` asks for, characters, and byte-pair encoding. Lesson 07.
+"""Tokenizers: the interface that the rest of `course_lib.lm` asks for, characters, and byte-pair encoding. Lesson 08.
 
-`CharTokenizer`, one token for each character, is the simplest there is (section 7.2). The alphabet is the 95 characters
+`CharTokenizer`, one token for each character, is the simplest there is (section 8.2). The alphabet is the 95 characters
 of an English keyboard. Everything else, an é, a smiley or a line end, is spelled out: an escape token, then the two
 hexadecimal digits of each of its UTF-8 bytes. Rare characters become long, but no text is ever changed or refused. (Of
 the course's 1.67 million training characters 115 take this way.)
 
-`BPETokenizer` makes one token of frequent strings of characters (section 7.9). Source: R. Sennrich, B. Haddow, A. Birch
+`BPETokenizer` makes one token of frequent strings of characters (section 8.9). Source: R. Sennrich, B. Haddow, A. Birch
 (2016), "Neural machine translation of rare words with subword units", section 3.2; on bytes as in GPT-2 (Radford et al.
 2019, section 2.2). The `tokenizers` library does the counting and merging.
 """

@@ -1,4 +1,4 @@
-"""Learning from preferences as the paper tells it, from the first clip to the last update, on one page. Lessons 04, 06.
+"""Learning from preferences as the paper tells it, from the first clip to the last update, on one page. Lessons 04, 07.
 
 Source: P. Christiano et al. (2017), "Deep reinforcement learning from human preferences", section 2.2: three processes.
 `PreferenceLoop` (loop.py) takes the same steps one at a time, so that a person can label between them, and keeps

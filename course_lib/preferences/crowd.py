@@ -3,15 +3,15 @@
 Crowd-BT learns whom to trust, from the labels alone. Each rater k has a reliability, the probability of reporting what
 Bradley–Terry says and not its opposite: P(k prefers first) = q_k * sigmoid(s1 - s2) + (1 - q_k) * sigmoid(s2 - s1).
 Half is guessing, below half is contrary. Source: X. Chen et al. (2013), "Pairwise ranking aggregation in a
-crowdsourced setting", equation 4. Taught in lesson 03, section 3.5; used again in lesson 09.
+crowdsourced setting", equation 4. Taught in lesson 03, section 3.5; used again in lesson 10.
 
 An order of several items is many comparisons: people who read four texts can put them in order with little more effort
 than it takes to name the best; the order holds six comparisons. They are not six *independent* ones, so a loss may
 count each ranking once (`share`). Source: L. Ouyang et al. (2022), section 3.5 and equation 1: rankings of 4 to 9
-answers, all pairs of one ranking in one batch, their loss divided by their number. Taught in lesson 09, section 9.4.
+answers, all pairs of one ranking in one batch, their loss divided by their number. Taught in lesson 10, section 10.4.
 
 The designs draw from the human ratings as `sample_comparisons` does, with several raters a text or rankings of several
-texts, so that they can be compared: what matters is how often somebody reads a text (`readings`). Lesson 09, 9.3 and
+texts, so that they can be compared: what matters is how often somebody reads a text (`readings`). Lesson 10, 9.3 and
 9.4.
 """
 
@@ -116,7 +116,7 @@ def ranking_comparisons(texts: Sequence[RatedText], count: int, items: int, seed
     """Draw `count` rankings of `items` texts each, by one rater a text, as the pairs they imply; ties are dropped.
 
     Costs count x items readings. pairs: takes the place of `pairs_from_ranking`, for instance the learner's own of
-    exercise 09.1.
+    exercise 10.1.
     """
     rng = np.random.default_rng(seed)
     kept = []

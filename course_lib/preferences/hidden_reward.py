@@ -1,6 +1,6 @@
 """The true reward, put under seal: whoever learns from preferences cannot look at it, not even by mistake. Lesson 04.
 
-The one seal of the course: CartPole's and Atari's rewards are behind it (lessons 04 and 06). Only the evaluator plays
+The one seal of the course: CartPole's and Atari's rewards are behind it (lessons 04 and 07). Only the evaluator plays
 in environments that are not wrapped, or writes true returns down beneath the seal (`TrueReturns`, for benchmarks).
 """
 

@@ -4,7 +4,7 @@ About 23,700 tweets, and sentences from film reviews, product reviews and editor
 (a thousand of the tweets by more than 90) from -4 (extremely negative) to 4 (extremely positive), and every single
 rating is kept: these people disagree.
 
-The protocol, the same in every lesson (03, 08, 09, 10, 12):
+The protocol, the same in every lesson (03, 09, 10, 11):
 
 1. A text belongs to train, validation or test for ever (70 / 10 / 20 percent), by a hash of its words: copies of a text
    fall into the same part. Models learn from train, settings are chosen on validation, test only reports.
@@ -13,7 +13,7 @@ The protocol, the same in every lesson (03, 08, 09, 10, 12):
 3. Equal ratings are dropped from these pairs (lesson 03 looks at ties on their own).
 
 Source: C. J. Hutto and E. Gilbert (2014), "VADER: A parsimonious rule-based model for sentiment analysis of social
-media text", ICWSM-14. Taught in lesson 03, section 3.6; `rating_gaps`, a measure of how sure a comparison is, in 9.7.
+media text", ICWSM-14. Taught in lesson 03, section 3.6; `rating_gaps`, a measure of how sure a comparison is, in 10.7.
 
 The table: forty listeners in a laboratory heard short excerpts of Beethoven, Rachmaninov, Steely Dan and Sting through
 eight reproduction modes, two at a time, and said which they preferred: 783 runs of all 28 pairs, 21,924 choices. Source

@@ -1,4 +1,4 @@
-"""Clips of behaviour, which pairs of them to ask about, and the pairs that were labelled. Lessons 04 and 06.
+"""Clips of behaviour, which pairs of them to ask about, and the pairs that were labelled. Lessons 04 and 07.
 
 Vocabulary, as in Christiano et al. (2017): a segment sigma is a short stretch of behaviour, cut out of a rollout
 without any reward attached (section 2.1); a preference (sigma1, sigma2, mu) says which of two is better, mu is 1 for
@@ -7,7 +7,7 @@ tokens are `obs`.
 
 Pairs are chosen at random, by the reward models' disagreement, for contrast, or around events: each function takes
 (clips, how many pairs, reward model, random generator) and returns pairs of clips, none twice; write another and hand
-it to the loop. How they compare on CartPole: benchmarks/cartpole_from_preferences.py; on Pong: lesson 06, section 6.8.
+it to the loop. How they compare on CartPole: benchmarks/cartpole_from_preferences.py; on Pong: lesson 07, section 7.8.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A synthetic labeler answers as a person might who sees the same two clips, and nothing of rewards. Lessons 04, 06.
+"""A synthetic labeler answers as a person might who sees the same two clips, and nothing of rewards. Lessons 04, 07.
 
 Its labels are always stored with source = "scripted". The tasks have their own: balancing (preferences/cartpole.py),
 Pong (atari/synthetic_labelers.py), Donkey Kong (atari/donkey_kong.py).

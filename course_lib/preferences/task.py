@@ -1,4 +1,4 @@
-"""What the preference loop needs to know about a task, and the settings of a run. Lessons 04 and 06.
+"""What the preference loop needs to know about a task, and the settings of a run. Lessons 04 and 07.
 
 A `PreferenceTask` brings what differs: who learns (`trainer`), what judges a step (`reward_model`), what a person is
 shown and asked. Tasks with environments inherit from `EnvironmentTask` and say the rest in a few lines: environments,

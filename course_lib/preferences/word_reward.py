@@ -3,11 +3,11 @@
 The learned one can be read: every word has a score, and a text's reward is made of its words' scores. Words that follow
 a negation ("not", "never", "isn't" …) are counted as words of their own, `not_good`. The sum is divided by the square
 root of the number of different known words, so that long texts do not win by length alone. Taught in lesson 03, section
-3.7; the baseline of lesson 09 and the first reward of lesson 10.
+3.7; the baseline of lesson 10 and the first reward of lesson 11.
 
 VADER is a dictionary of happy and unhappy words, weighed by experts, with a few rules. The scorer is nltk's; the
 dictionary comes from the course's cache, so nothing is downloaded when it runs. Source: Hutto and Gilbert (2014).
-Taught in lesson 03, section 3.8; the reward of lesson 08.
+Taught in lesson 03, section 3.8; the reward of lesson 09.
 """
 
 import re

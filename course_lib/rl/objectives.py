@@ -1,6 +1,6 @@
-"""What policies are trained on, in pure torch: returns, advantages, losses, KL estimators. Lessons 01, 02, 08 and 10.
+"""What policies are trained on, in pure torch: returns, advantages, losses, KL estimators. Lessons 01, 02, 09 and 11.
 
-The same `clipped_policy_loss` trains CartPole (lesson 02), Pong (05) and a language model (10); each of these functions
+The same `clipped_policy_loss` trains CartPole (lesson 02), Pong (06) and a language model (11); each of these functions
 exists once, here.
 
 Sources: R. S. Sutton and A. G. Barto (2018) for the return; R. J. Williams (1992) for the policy gradient; J. Schulman
@@ -37,7 +37,7 @@ def gae(rewards: torch.Tensor, values: torch.Tensor, dones: torch.Tensor, last_v
     step (low variance, biased), 1 trusts only the rewards seen (unbiased, noisy). Returns advantages, the same shape;
     `advantages + values` are the critic's targets.
     Source: J. Schulman et al. (2016), "High-dimensional continuous control using generalized advantage estimation",
-    equation 16. Equal to stable-baselines3's to 1e-6 (tests/test_rl_gae.py). Lesson 02; for tokens in lesson 10.
+    equation 16. Equal to stable-baselines3's to 1e-6 (tests/test_rl_gae.py). Lesson 02; for tokens in lesson 11.
     """
     going_on = 1.0 - dones.to(values.dtype)
     next_values = torch.cat([values[1:], last_value[None]])
@@ -109,7 +109,7 @@ def k2(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor
 def k3(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor:
     """k1 plus (reference / policy - 1), whose mean is zero: right on average and never negative.
 
-    Source of all three estimators of the KL divergence: J. Schulman (2020), "Approximating KL divergence". Lesson 10.
+    Source of all three estimators of the KL divergence: J. Schulman (2020), "Approximating KL divergence". Lesson 11.
     """
     log_ratio = reference_logprobs - logprobs
     return log_ratio.exp() - 1 - log_ratio
@@ -133,7 +133,7 @@ def explained_variance(advantages: torch.Tensor, returns: torch.Tensor) -> float
 
 
 def leave_one_out(rewards: torch.Tensor) -> torch.Tensor:
-    """Each reward minus the mean reward of the *other* samples of its prompt, (prompts, samples). Exercise 08.4.
+    """Each reward minus the mean reward of the *other* samples of its prompt, (prompts, samples). Exercise 09.4.
 
     The others know how well this prompt usually goes and nothing of this sample, so the gradient stays right on
     average. Source: W. Kool, H. van Hoof, M. Welling (2019), "Buy 4 REINFORCE samples, get a baseline for free!".

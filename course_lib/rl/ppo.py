@@ -1,6 +1,6 @@
 """Proximal policy optimization: `PPO.update()` is the whole algorithm. Lesson 02.
 
-Lesson 05 trains Pong with it; in lessons 04 and 06 a reward learned from preferences takes the true one's place.
+Lesson 06 trains Pong with it; in lessons 04 and 07 a reward learned from preferences takes the true one's place.
 
 Source: J. Schulman et al. (2017), "Proximal policy optimization algorithms".
 Departures from the paper, most of them common practice (S. Huang et al. 2022, "The 37 implementation details of PPO"):
@@ -60,7 +60,7 @@ class PPOConfig:
     max_grad_norm: float = 0.5              # longer gradients are shortened to this
     normalise_advantages: bool = True       # shift and scale them to mean 0, spread 1 before learning
     reward_scale: float = 1.0               # rewards are multiplied by this before learning; reports stay in true units
-    centre_rewards: bool = False            # learn from rewards less their running mean (Pong: lesson 05)
+    centre_rewards: bool = False            # learn from rewards less their running mean (Pong: lesson 06)
     checkpoint_every: int = 25              # updates between two checkpoints, where a path is given
     seed: int = 0                           # of actions, minibatches and environments (the network brings its own)
 

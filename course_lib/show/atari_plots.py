@@ -1,4 +1,4 @@
-"""The figures of lesson 05: screens, what skipping does to the ball, grids, credit, games. Each returns a figure."""
+"""The figures of lesson 06: screens, what skipping does to the ball, grids, credit, games. Each returns a figure."""
 
 from collections.abc import Mapping, Sequence
 

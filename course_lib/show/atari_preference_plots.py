@@ -1,4 +1,4 @@
-"""The figures of lesson 06, and the reader of the measured runs that some of them show. Each plot returns a figure."""
+"""The figures of lesson 07, and the reader of the measured runs that some of them show. Each plot returns a figure."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""The figures of lessons 07 and 08. Each function returns a figure for `show` or `explore`.
+"""The figures of lessons 08 and 09. Each function returns a figure for `show` or `explore`.
 
-Lesson 07: attention weights, predictions of the next character, losses, sampling, the cache. Lesson 08: happier texts,
+Lesson 08: attention weights, predictions of the next character, losses, sampling, the cache. Lesson 09: happier texts,
 a dictionary against people, noisy gradients, a reward that is hacked.
 """
 

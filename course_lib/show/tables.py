@@ -1,4 +1,4 @@
-"""Tables of texts that are pleasant to read: samples of a model (from lesson 07), completions with scores (from 08)."""
+"""Tables of texts that are pleasant to read: samples of a model (from lesson 08), completions with scores (from 09)."""
 
 import html
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""The figures of lessons 09 and 10. Each function returns a figure for `show` or `explore`.
+"""The figures of lessons 10 and 11. Each function returns a figure for `show` or `explore`.
 
-Lesson 09: what labels buy, what raters are worth, what a reward finds. Lesson 10: credit for tokens, estimators, values
+Lesson 10: what labels buy, what raters are worth, what a reward finds. Lesson 11: credit for tokens, estimators, values
 along a text, the trade-off, over-optimisation.
 """
 

@@ -1,4 +1,4 @@
-"""Products of matrices in 16-bit numbers, where the processor is quick with them. Lesson 07, section 7.7.
+"""Products of matrices in 16-bit numbers, where the processor is quick with them. Lesson 08, section 8.7.
 
     with products(config.bfloat16):             # True, False, or None: wherever this processor gains by it
         logits = model(tokens)

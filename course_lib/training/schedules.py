@@ -17,7 +17,7 @@ Schedule = Callable[[int], float]           # number of scheduler.step() calls s
 
 def warmup_then_linear(total: float, warmup_share: float = 0.0, hold_share: float = 0.0, final: float = 0.0,
                        per_step: int = 1) -> Schedule:
-    """Rise along a line, hold, then fall along a line to `final`. PPO (lesson 02), PPO and RLOO on text (lesson 10).
+    """Rise along a line, hold, then fall along a line to `final`. PPO (lesson 02), PPO and RLOO on text (lesson 11).
 
     total: length of the run, in the unit in which one step of the scheduler counts `per_step` (agent steps, updates).
     warmup_share, hold_share: shares of `total` in which it rises, and in which it does not fall yet; each may be 0.
@@ -35,7 +35,7 @@ def warmup_then_cosine(done: float, warmup_share: float, final: float) -> float:
     """Share of the learning rate after the share `done` of a run: up along a line, down along a cosine to `final`.
 
     A function of the share of the run rather than of a step, for a run may end by its steps or by the clock.
-    Source: I. Loshchilov and F. Hutter (2017), "SGDR", equation 5. Pretraining (lesson 07), fine-tuning (lesson 08).
+    Source: I. Loshchilov and F. Hutter (2017), "SGDR", equation 5. Pretraining (lesson 08), fine-tuning (lesson 09).
     """
     if done < warmup_share:
         return max(done, 0.01 * warmup_share) / warmup_share
@@ -45,6 +45,6 @@ def warmup_then_cosine(done: float, warmup_share: float, final: float) -> float:
 def triangle(total: int, warmup_steps: int, final: float) -> Schedule:
     """The lower of two lines: one rises to 1 in `warmup_steps`, one falls to 0 at `total`, but not below `final`.
 
-    Source: J. Howard and S. Ruder (2018), "Universal language model fine-tuning", section 3.2. Lesson 09.
+    Source: J. Howard and S. Ruder (2018), "Universal language model fine-tuning", section 3.2. Lesson 10.
     """
     return lambda step: min((step + 1) / warmup_steps, max(final, 1 - step / total))

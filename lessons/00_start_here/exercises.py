@@ -83,7 +83,7 @@ print("d: under the carpet  ", points(lambda floor, bag: "hide"))
 
 # %% [markdown]
 # The maker wanted a clean room and wrote down something else. This is called *reward hacking*; the example is an old one (Russell and
-# Norvig, *Artificial Intelligence: A Modern Approach*). You will catch it in the act in lessons 01, 08 and 10.
+# Norvig, *Artificial Intelligence: A Modern Approach*). You will catch it in the act in lessons 01, 09 and 11.
 #
 # {{exercise 00.3}}
 #

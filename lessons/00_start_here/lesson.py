@@ -25,8 +25,8 @@ from course_lib.course_map import show_map
 show_map()
 
 # %% [markdown]
-# **The essential path** is the third column; it leaves the optional exercises for another day. Lessons 01 and 02 lead to 04 to 06;
-# lesson 03 leads to everything. In a hurry to reach language models? 00, 01, 02, 03, 07, 08, 09, 10.
+# **The essential path** is the third column; it leaves the optional exercises for another day. Lessons 01 and 02 lead to 04, 06 and 07;
+# lesson 03 leads to everything. In a hurry to reach language models? 00, 01, 02, 03, 08, 09, 10, 11.
 #
 # ## 0.2 Is it for you?
 #

@@ -163,7 +163,7 @@ expect(lengths["two angles remembered"].min() == 500, "with one step of memory i
        measured=int(lengths["two angles remembered"].min()))
 
 # %% [markdown]
-# Lessons 05 and 06 do exactly this for Pong: two pictures, so that the ball has a direction.
+# Lessons 06 and 07 do exactly this for Pong: two pictures, so that the ball has a direction.
 #
 # ## 1.4 Trajectory, return, discount
 #
@@ -636,7 +636,7 @@ show(plots.heights(flights, 1.41, title),
 #
 # One warning to take along. A reward that was learned from people is still a reward, and an agent looks for *its* bugs just as hard.
 # In the first work of this kind a robot hand learned to hold itself between the camera and the object, so that it only *looked* as if
-# it grasped it (Christiano et al. 2017, described by OpenAI the same year). Lessons 08 and 10 show it happen.
+# it grasped it (Christiano et al. 2017, described by OpenAI the same year). Lessons 09 and 11 show it happen.
 #
 # ## What you learned
 #

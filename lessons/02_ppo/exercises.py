@@ -83,8 +83,8 @@ check("02.2", clipped_policy_loss)
 
 # %% [markdown] tags=["solution-only"]
 # **Why the smaller one?** It makes the objective a pessimist: where the clip would make things look better than they are (a bad
-# action that became likelier), the unclipped, worse number counts. The same function, unchanged, trains Pong in lesson 05 and a
-# language model in lesson 10.
+# action that became likelier), the unclipped, worse number counts. The same function, unchanged, trains Pong in lesson 06 and a
+# language model in lesson 11.
 
 # %% [markdown]
 # {{exercise 02.3}}

@@ -8,7 +8,7 @@
 # about two CPU-minutes. **Builds on** lesson 01: policy, return, discount, REINFORCE.
 #
 # Two functions run through the whole course. The second of them, the clipped objective, is in this lesson: the same code trains
-# a pole here, Pong in lesson 05 and a language model in lesson 10.
+# a pole here, Pong in lesson 06 and a language model in lesson 11.
 
 # %%
 import copy
@@ -326,7 +326,7 @@ clipped_policy_loss = mine("02.2")
 # > **Predict.** Take one rollout of 2,048 steps and learn from it 40 times over, with the clip and without. How far does the policy move?
 #
 # The yardstick is the *KL divergence* from the old policy to the new one: how surprised the old policy would be at the new one's
-# actions, on average, in nats. Lesson 10 will hold a language model to it.
+# actions, on average, in nats. Lesson 11 will hold a language model to it.
 
 # %%
 from course_lib.rl.evaluate import evaluate, sampled

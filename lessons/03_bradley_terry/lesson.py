@@ -7,7 +7,7 @@
 # **Time.** About 50 minutes to read and run, 65 minutes for the exercises; the essential part takes 70 minutes in all. The cells
 # use about one CPU-minute. **Builds on** lesson 00. No reinforcement learning is needed.
 #
-# Lessons 04, 06, 09 and 10 stand on this one. Two functions run through the whole course; here is the first.
+# Lessons 04, 07, 10 and 11 stand on this one. Two functions run through the whole course; here is the first.
 
 # %%
 import numpy as np
@@ -147,7 +147,7 @@ expect(np.abs(fitted - observed).max() < 0.05, "no pair is missed by more than 5
 # ## 3.4 No zero, but a scale
 #
 # Adding 100 to every score changes no difference, so it changes no verdict. Scores from preferences have **no zero point**. Remember
-# this in lessons 04 and 06, where an agent is paid such scores at every step and their average suddenly matters a great deal.
+# this in lessons 04 and 07, where an agent is paid such scores at every step and their average suddenly matters a great deal.
 #
 # Doubling them does change something: how sure the judge is. Move the sliders. *Scale* multiplies the true scores. *Slips* is the
 # share of verdicts given by a coin. A smaller scale and more slips both make the judge less sure, and a few verdicts can hardly
@@ -421,7 +421,7 @@ for text in ("A good film.", "Not a good film.", "A film.",
 
 # %% [markdown]
 # The last line is a warning. Nobody ever rated such a text, and the model adores it. When an agent or a language model is *paid* by
-# this model, it will find such texts. Lesson 08 shows it happen.
+# this model, it will find such texts. Lesson 09 shows it happen.
 #
 # ## 3.8 How many labels buy how much?
 #
@@ -599,7 +599,7 @@ expect(0.28 < with_the_model < 0.45, "in about a third of these the crowd sides 
 
 # %% [markdown]
 # Those are not mistakes that more training mends: they are the ceiling. The rest needs a model that reads words in their order and
-# can tell irony (lesson 09), or more labels for rare words.
+# can tell irony (lesson 10), or more labels for rare words.
 #
 # ## What you learned
 #

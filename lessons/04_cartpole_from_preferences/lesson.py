@@ -666,4 +666,4 @@ expect(paid[-1] < paid[0], "the pay falls as the pole does", measured=paid[-1] -
 # **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*. AE Studio's synchronous
 # re-implementation, in which one person labelled 240 pairs for CartPole. B. Ibarz et al. (2018), *Reward learning from human preferences
 # and demonstrations in Atari*, on what goes wrong. I. Kostrikov et al. (2019), *Discriminator-actor-critic*, on reward bias and absorbing
-# states. Next: lesson 06 does the same with Pong.
+# states. Next: lesson 07 does the same with Pong.

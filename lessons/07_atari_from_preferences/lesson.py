@@ -1,0 +1,905 @@
+# %% [markdown]
+# # Lesson 07. Pong from preferences
+#
+# **Goals.** Teach an agent Pong from pixels without a score: you judge pairs of clips. See what the reward model believes along a clip and
+# where on the screen it looks; know why half of all verdicts are ties, what happens when labels stop, and how learned reward and true
+# reward go together. Then ask for something that no score rewards, and get it. Last, a game where all of this stops working.
+#
+# **Time.** About 80 minutes to read, run and label, 80 minutes for the exercises; the essential part takes 90 minutes in all. The cells use
+# four to five CPU-minutes. **Builds on** lessons 03 and 04, and on lesson 06 for how Pong is seen and played.
+#
+# You may close the lid at any moment. Tomorrow, run the cells again from the top: rounds that are done are passed over.
+
+# %%
+import numpy as np
+import torch
+
+from course_lib import budget, expect, mine
+from course_lib.paths import my_work
+from course_lib.show import atari_preference_plots as plots
+from course_lib.show import palette
+from course_lib.show.figures import show
+from course_lib.show.training_view import watch
+from course_lib.show.video import side_by_side, video
+
+palette.style()
+torch.set_num_threads(1)
+
+# %% [markdown]
+# ## 7.1 An agent that was never paid a point
+#
+# Here is an agent that learned Pong from clips alone. Nobody, neither the policy nor the reward model, was ever told the score; a scripted
+# labeller said which of two clips is better. How many verdicts, how many of them ties, and what came of it:
+
+# %%
+from course_lib.atari.evaluate import play_style
+from course_lib.atari.games import PONG, in_colour
+from course_lib.atari.networks import FrameAgent
+from course_lib.atari.shipped import FROM_PREFERENCES, load_shipped
+
+shipped = load_shipped(FROM_PREFERENCES)
+for fact, value in shipped.facts.items():
+    print(f"{fact:13s} {value}")
+
+# %%
+steps = budget(full=600, ci=80)
+before, now = play_style(FrameAgent(), steps), play_style(shipped.agent, steps)
+films = [list(in_colour(style.frames, PONG)) for style in (before, now)]
+video(side_by_side(films, ["untrained", "from preferences"]), fps=15, width=480, max_bytes=140_000,
+      alt="Two games of Pong side by side, we are the green paddle on the right. The untrained "
+          "one misses nearly every ball; the one trained from preferences follows the ball and "
+          "returns it.")
+print("untrained:       ", before)
+print("from preferences:", now)
+expect(now.balance > before.balance + 10,
+       "it plays far better than an untrained agent, and never saw a score",
+       ci=now.balance > before.balance,
+       measured=f"won minus lost in 1,000 steps: {before.balance:+.0f}, {now.balance:+.0f}")
+
+# %% [markdown]
+# `play_style` belongs to the **evaluator**: it plays fresh games with the true score, for you and for the figures. Nothing that learns ever
+# asks it. In the clips the score is cut off, as it was for the labeller.
+#
+# **The loop** is the one of lesson 04, the same class: collect, label, fit, train, and round again. It is Christiano et al. (2017), *Deep
+# reinforcement learning from human preferences*, with these departures:
+#
+# | | Christiano et al. (2017), Atari | here |
+# |---|---|---|
+# | the parts | run at once, asynchronously | take turns: you label, then it trains |
+# | policy | A2C, frames of 84 x 84 | PPO, two frames of 80 x 40 cells (lesson 06); the reward model reads 40 x 40 |
+# | a clip | 25 steps of 4 frames: 1.7 s | the same |
+# | reward model | a four-layer network | one small convolution **summed over rows** (7.4) |
+# | ensemble | 3, each on a bootstrap sample | 3, each pair drawn by each member a Poisson number of times |
+# | pairs | where the ensemble disagrees | at random (7.8 compares) |
+# | regularisation | L2, dropout | a price on the size of rewards (L1): 0 where nothing happens |
+# | pay | mean 0, fixed spread | the same (7.5), read from what the step *led to* |
+# | credit | through the whole game | GAE stops where **the ball is gone** from the screen; that is no score |
+# | labels | 5,500 by people | a few hundred at most |
+#
+# They needed tens of millions of steps. A laptop has less time, so the course's versions are small; 7.7 shows what that
+# costs.
+#
+# ## 7.2 Collect: clips without a score
+#
+# A run of your own, from nothing. `total_steps` and `labels` are those of a whole run; this notebook goes through its first two rounds, and
+# you may take it as far as you like.
+
+# %%
+from course_lib.atari.pong import ball_seen
+from course_lib.atari.reward_ensemble import FitConfig, Standardiser
+from course_lib.atari.tasks import TASKS, learned_reward_ppo
+from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.loop import PreferenceLoop
+
+task = TASKS["pong frames"]
+num_steps = budget(full=128, ci=32)                        # steps of each of 16 games a rollout
+fit_config = budget(full=FitConfig(), ci=FitConfig(first_steps=20, steps=10))
+config = task.config(
+    total_steps=1_100_000, labels=160, first_labels=budget(full=60, ci=10),
+    labels_a_round=budget(full=20, ci=6), updates_a_round=budget(full=48, ci=1),
+    rollouts=budget(full=4, ci=1), reward=fit_config,
+    ppo=learned_reward_ppo(num_steps=num_steps), seed=0)
+print("pairs asked about in each round: ", config.labels)
+print("updates of the agent after each: ", config.updates)
+
+# %% [markdown]
+# The games inside the loop are **sealed**, as CartPole was: whoever looks at their reward by mistake meets an error, and not the score.
+#
+# Two parts of the run come from you, as soon as you have written them: where a rally ends ([**exercise
+# 07.4**](../exercises/07_atari_from_preferences.ipynb)) and how pay is standardised (**exercise 07.3**). Until then the course's own
+# versions play.
+
+# %%
+ball_gone, merge_moments = mine("07.4"), mine("07.3")
+
+
+class OwnStandardiser(Standardiser):
+    """Pays with mean 0 and a fixed spread; the past weighs as much as 19 rollouts."""
+
+    def __call__(self, rewards):
+        before = 0 if np.isnan(self.mean) else 19 * rewards.numel()
+        _, self.mean, variance = merge_moments(before, self.mean, self.deviation ** 2, rewards)
+        self.mean, self.deviation = float(self.mean), float(variance) ** 0.5 + 1e-6
+        paid = (rewards - self.mean) / self.deviation * self.spread
+        return paid.clamp(-self.limit, self.limit)
+
+
+def boundary(rollout):
+    """Where the ball was last seen: (T, N) bool."""
+    return ball_gone(ball_seen(torch.cat([rollout.obs, rollout.last_obs[None]])))
+
+store = PreferenceStore()                                  # your labels: my_work/labels
+loop = PreferenceLoop(task, store, my_work() / "checkpoints" / "07-pong", run="pong",
+                      config=config, boundary=boundary, standardize=OwnStandardiser())
+loop
+
+# %% [markdown]
+# ## 7.3 Label: which clip plays better?
+#
+# Below, pairs of clips of 1.7 seconds. We are the **green paddle on the right**. What to prefer:
+#
+# - **a point won** (the ball gets past the orange paddle) beats everything else;
+# - **a point lost** is worst: a clip in which nothing happens is better;
+# - several points in a clip: count won minus lost;
+# - nothing happens in either, or the same in both: say **equal**. It is a verdict, and the most frequent one. Do not search for a nicer
+#   movement;
+# - *skip* only what you cannot judge at all.
+#
+# AE Studio's people, who labelled 1,339 pairs of Pong by hand, tied 58% of them. A pair takes about eight seconds, so 60 pairs are eight
+# minutes, and the 160 of a whole run some **20 minutes**, breaks not counted.
+#
+# The scripted labeller plays by the same rules: it finds the ball in the clip's *pictures* and knows nothing else. Its heart is your judge
+# of [**exercise 07.2**](../exercises/07_atari_from_preferences.ipynb).
+
+# %%
+from course_lib.atari.synthetic_labelers import ball_across
+
+verdict = mine("07.2")
+
+
+def judge(sigma1, sigma2):
+    """mu of two clips, by what their pictures show."""
+    across1, across2 = (torch.from_numpy(ball_across(s.frames)) for s in (sigma1, sigma2))
+    return float(verdict(across1, across2))
+
+loop.collect(round=1)
+labeler = loop.labeler(judge, round=1)
+labeler
+
+# %%
+preferences = labeler.require()
+mu = torch.tensor([preference.mu for preference in preferences])
+print(f"{len(mu)} verdicts, {preferences[0].source}; ties: {(mu == 0.5).float().mean():.0%}")
+tied = (mu == 0.5).float().mean().item()
+expect(tied > 0.3, "a good part of the pairs tie: little happens in 1.7 seconds", ci=True,
+       measured=tied)
+
+# %% [markdown]
+# Sides of the screen had to become clips again before anybody may learn from them. **Do
+# [exercise 07.5](../exercises/07_atari_from_preferences.ipynb)**, then let your function read the raw rows of the store and compare:
+
+# %%
+verdicts_of = mine("07.5")
+rows = store.labels("pong")
+own = verdicts_of([row.choice for row in rows], [row.flip for row in rows])
+expect(own == mu.tolist(), "your verdicts are those that the store hands out",
+       measured=f"{len(own)} verdicts from {len(rows)} rows")
+
+# %% [markdown]
+# **Whose labels?** A result must be one labeller's. The loop knows the source of each of its labels, and refuses a mixture:
+
+# %%
+from dataclasses import replace
+
+from course_lib.errors import CourseError
+
+other = "human" if preferences[0].source == "scripted" else "scripted"
+try:
+    loop.label([replace(preferences[0], source=other), *preferences[1:]], round=1)
+except CourseError as error:
+    print(error)
+loop.label(preferences, round=1)
+print(loop.fit(round=1))
+expect(loop.source == preferences[0].source, "all labels of the run are of one source")
+
+# %% [markdown]
+# ## 7.4 Fit: what does the model believe?
+#
+# The line above says how well the reward model explains its labels. The fit is that of lesson 03: rewards of the steps, summed over the
+# clip, Bradley-Terry loss, ties as 0.5, an assumed tenth of errors. Two things are new.
+#
+# **A prior.** For each frame a small convolution looks at patches of 4 x 4 cells, in this frame and the one before, and what it finds is
+# *summed over the rows*. So the reward may depend on where **along** the court something is and how it moves, not on its **height**. That
+# is knowledge about Pong, put in by us; a general network would have to learn it from labels that you have to give. Section 7.10 shows the
+# price.
+#
+# **A table.** Fitting looks at the same clips hundreds of times, and nearly all patches in them are empty or repeat. Count them once:
+
+# %%
+import time
+
+from course_lib.atari.reward_models import GRID
+
+models = loop.ensemble
+table = models.kind.gather(models.prepared)
+patches = table.segments * table.steps * GRID ** 2
+print(f"{patches:,} patches in the clips, {len(table.cells):,} of them different")
+
+obs = torch.cat([loop.verdicts.first, loop.verdicts.second])         # (2 P, 25, 2, 80, 40)
+seconds = []
+for reward in (lambda m: m.rewards(obs), lambda m: m.prepared_rewards(table)):
+    started = time.process_time()
+    values = reward(models.members[0])
+    values.sum().backward()
+    seconds.append(time.process_time() - started)
+models.zero_grad()
+expect(seconds[0] > 5 * seconds[1],
+       "a step of fitting on the table is many times cheaper than by the convolution", ci=True,
+       measured=f"{seconds[0]:.3f} and {seconds[1]:.3f} CPU-seconds")
+
+# %% [markdown]
+# The numbers are the same, to rounding (`tests/test_atari_reward_models.py`). That is what makes it possible to fit after every few labels.
+#
+# Now film the shipped agent, find a point that it wins and one that it loses, and ask two reward models about each step: the shipped one
+# and the one that was just fitted to your labels.
+#
+# > **Predict.** At which step does a reward model pay for a point: at the stroke that wins it, when the ball passes the paddle, or when the
+# > score changes?
+
+# %%
+from course_lib.atari.encoders import BinaryFrames
+from course_lib.atari.envs import AtariEnvs
+from course_lib.atari.evaluate import FRESH_SEED
+from course_lib.rl.rollout import Collector
+
+
+def watched_play(network, steps, games=8, seed=0):
+    """(rollout with the true rewards, court frames (T, N, 160, 160)): for the evaluator."""
+    envs = AtariEnvs(PONG, games, BinaryFrames(), keep_frames=True)
+    collector = Collector(envs, network, torch.Generator().manual_seed(seed), FRESH_SEED + seed)
+    rollout, _ = collector.collect(steps)
+    return rollout, envs.take_frames()
+
+good_play, good_frames = watched_play(shipped.agent, budget(full=600, ci=150))
+points = good_play.rewards                                 # (T, N): -1, 0, 1
+after = good_play.next_obs()                               # (T, N, 2, 80, 40)
+print(f"points won {(points > 0).sum():.0f}, lost {(points < 0).sum():.0f}")
+
+# %%
+from course_lib.atari.evaluate import occlusion, rewards_along
+
+
+def around(value, before=34, behind=10):
+    """The first clip around a point won (1) or lost (-1): (game, start, the point's step)."""
+    for t, n in (points == value).nonzero().tolist():
+        if before <= t < len(points) - behind:
+            return n, t - before, before
+    return 0, 0, 0
+
+stories = {}
+for words, value in (("point won", 1.0), ("point lost", -1.0)):
+    n, start, at = around(value)
+    clip = slice(start, start + 44)
+    stories[words] = (in_colour(good_frames[clip, n], PONG), after[clip, n].numpy(), at)
+    beliefs = {"shipped model": rewards_along(shipped.reward_model, stories[words][1]),
+               "from your labels": rewards_along(models, stories[words][1])}
+    show(plots.reward_along_clip(stories[words][0], beliefs, [(at, words)],
+                                 f"A {words} is priced while the ball flies out",
+                                 shown=(0, 12, 24, max(0, at - 4), max(0, at - 1), 43)),
+         alt=f"Six frames of a clip above the learned reward of each of its steps, for the "
+             f"shipped reward model and the one fitted to the labels of this notebook. A "
+             f"dashed line marks the {words}.")
+
+# %%
+def strongest(words):
+    """(step, reward) where the shipped model says most, from 6 steps before the point on."""
+    _, seen, at = stories[words]
+    first = max(0, at - 6)
+    along = rewards_along(shipped.reward_model, seen).mean(0)[first:at + 3]
+    step = int(np.abs(along).argmax())
+    return first + step, float(along[step])
+
+(won_at, won), (lost_at, lost) = strongest("point won"), strongest("point lost")
+expect(won > 0 > lost,
+       "the shipped model pays for the point won and charges for the point lost", ci=True,
+       measured=f"{won:+.2f} and {lost:+.2f}, in the model's own units")
+
+# %% [markdown]
+# The peak comes when the ball is *behind* the paddle, a step or two before the score changes: that is what clips show. It is not at the
+# stroke that won it; carrying credit back to the stroke is PPO's task, not the reward model's. Between points a good model says nothing:
+# that is the work of the ties and of the price on size.
+#
+# The model from your labels is another matter. It has seen the clips of a beginner, who loses nearly every point (7.1): so it knows a
+# point *lost* when it sees one, and of a point won nobody could tell it anything. Where it has no labels it talks at random. That is what
+# later rounds are for, with clips of an agent that wins now and then.
+#
+# **Where does it look?** Empty a block of the screen and see how the reward of that step changes.
+
+# %%
+looks, rests = {}, {}
+for name, words, step in (("point won", "point won", won_at),
+                          ("point lost", "point lost", lost_at), ("mid-rally", "point won", 5)):
+    frames, seen, _ = stories[words]
+    looks[f"{name}, step {step}"] = frames[step]
+    rests[f"{name}, step {step}"] = occlusion(shipped.reward_model, seen[step])
+show(plots.occlusion_maps(looks, rests, "What the reward of a step rests on"),
+     alt="Three frames with coloured blocks: which parts of the screen the learned reward of "
+         "that step rests on, at a point won, at a point lost and in the middle of a rally.")
+
+# %% [markdown]
+# Look for blocks on the ball behind a paddle: there the reward should rest. Blocks on a paddle say that the model also pays for where
+# somebody stands, because in the labelled clips that went with the points. Nothing in the labels forbids it.
+#
+# ## 7.5 Pay: no zero point
+#
+# Only differences of returns are ever compared, so the reward model's zero is an accident. For PPO it is not: GAE stops where the ball is
+# gone, so a constant added to every step is a price on the *length of rallies*. **Do [exercise
+# 07.7](../exercises/07_atari_from_preferences.ipynb) now**, then see. The shipped agent is trained further, and the only thing it is paid
+# is a constant:
+
+# %%
+from course_lib.rl.ppo import PPO
+
+
+def after_constant_pay(pay, updates):
+    """How the shipped agent plays after training in which each step brings `pay`."""
+    agent = load_shipped(FROM_PREFERENCES).agent
+    trainer = PPO(AtariEnvs(PONG, 16, BinaryFrames()), agent,
+                  learned_reward_ppo(num_steps=num_steps, warmup_share=0.0),
+                  boundary_function=boundary,
+                  reward_function=lambda rollout: torch.full(rollout.ended.shape, float(pay)))
+    for _ in trainer.train(until=updates * 16 * num_steps):
+        pass
+    return play_style(agent, steps)
+
+updates = budget(full=16, ci=1)
+constant = {pay: after_constant_pay(pay, updates) for pay in (0.05, -0.05)}
+print("as shipped:      ", now)
+for pay, style in constant.items():
+    print(f"{pay:+.2f} a step:   ", style)
+expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
+       "the zero alone decides whether rallies are long or short", ci=True,
+       measured={pay: style.steps_a_point for pay, style in constant.items()})
+
+# %% [markdown]
+# Paid -0.05 a step, the agent learns to give the ball away: the quickest way out. A reward model whose scores happen to lie below zero
+# would teach that, *without a single verdict asking for it*. Hence mean 0. That is a choice too: an agent that wins more than it loses pays
+# a little for each quiet step, and one that loses is paid for holding out. And a fixed spread, because a model that was fitted once more may
+# speak in units three times as large. The mean must follow slowly: brought to zero rollout by rollout, a good rollout would pay no more than
+# a bad one.
+#
+# ## 7.6 Train, and go round
+#
+# The left curve is the learned reward, standardised: it has no meaning but "more or less than lately". Watch the entropy fall.
+
+# %%
+watch(loop.train(1), curves=("mean_reward", "entropy"), past=loop.ppo.history,
+      total=config.total_steps)
+loop
+
+# %% [markdown]
+# The second round: new clips, of what it can do now. You may label them, or let the script. (It goes on as the first round went: another
+# source would be refused.)
+
+# %%
+loop.collect(round=2)
+labeler = loop.labeler(judge, round=2)
+labeler
+
+# %%
+loop.label(labeler.require(), round=2)
+print(loop.fit(round=2))
+watch(loop.train(2), curves=("mean_reward", "entropy"), past=loop.ppo.history,
+      total=config.total_steps)
+loop
+
+# %% [markdown]
+# **The whole run.** Two rounds are a taste: the agent is a beginner still. For the rest, copy the last two cells with 3, 4, 5 … in the
+# place of 2, until `loop` says that all rounds are done; the table in 7.7 says how many CPU-minutes that takes. Or
+# let the script judge to the end: set `to_the_end` to True. Everything is saved after each step.
+
+# %%
+to_the_end = False
+while to_the_end and loop.stage != "finished":
+    loop.collect()
+    labeler = loop.labeler(judge)
+    labeler.answer_scripted()
+    loop.label(labeler.require())
+    loop.fit()
+    watch(loop.train(), curves=("mean_reward", "entropy"), past=loop.ppo.history,
+          total=config.total_steps)
+
+# %% [markdown]
+# **Learned and true.** Only the evaluator may hold the two side by side. Both are summed over windows of five steps, with your function of
+# [**exercise 07.1**](../exercises/07_atari_from_preferences.ipynb), because the learned reward sees a point coming a step or two before it
+# is scored.
+
+# %%
+window_returns = mine("07.1")
+
+
+@torch.no_grad()
+def side_by_side_windows(ensemble, rollout, length=5):
+    """(learned, true) of windows of `length` steps that do not overlap."""
+    learned = ensemble.predict(rollout.next_obs())         # (T, N)
+    both = [window_returns(rewards, length)[::length] for rewards in (learned, rollout.rewards)]
+    return tuple(each.flatten().numpy() for each in both)
+
+weak_play, _ = watched_play(loop.network, budget(full=600, ci=100), seed=1)
+pairs = {"your model, its own agent": side_by_side_windows(models, weak_play),
+         "your model, shipped agent": side_by_side_windows(models, good_play),
+         "shipped model, its agent": side_by_side_windows(shipped.reward_model, good_play)}
+title = "The learned reward goes with the points: windows of five steps"
+show(plots.learned_and_true(pairs, title),
+     alt="Three scatter plots of learned against true reward: windows with a point won, with a "
+         "point lost and without a point, for the model of this notebook and the shipped one.")
+
+# %%
+def correlation(pair):
+    """Of learned with true reward; nan where no point was made."""
+    return float(np.corrcoef(*pair)[0, 1]) if pair[1].std() > 0 else float("nan")
+
+r = {name: correlation(pair) for name, pair in pairs.items()}
+expect(r["shipped model, its agent"] > 0.4,
+       "the shipped model's reward goes with the points, though it never saw one", ci=True,
+       measured={name: round(value, 2) for name, value in r.items()})
+
+# %% [markdown]
+# The middle panel asks your model about play far better than any it was labelled on. In the stored run it is lost there: points won are as
+# good as unknown to it.
+#
+# A correlation need not be 1. A model that pays twice for fast points, or a little for every ball far from our
+# paddle, correlates badly and may teach well; one that correlates well can still pay in the wrong moment, behind a boundary, and teach
+# nothing. The only test of a reward is the agent that comes out of it.
+#
+# ## 7.7 What it takes: the honest table
+#
+# Whole runs take too long for a lesson, so they are measured apart (`benchmarks/pong.py`) and read from its files here: several seeds, the
+# true return of 20 fresh games, up to +21. The scripted labeller judged; a tenth of its verdicts is random where the job says noise.
+
+# %%
+measured = plots.measured_runs()
+print(plots.run_table(measured))
+
+# %%
+pixels = {job: measured[job] for job in ("pixels-400", "pixels-160", "pixels-160-noise")}
+show(plots.return_curves(pixels, "The true return rises, though nobody pays it"),
+     alt="True return against agent steps, one line a seed and one panel a job; a dashed line "
+         "marks where the last labels were given.")
+for job in ("features-200", *pixels):
+    lines = measured[job]
+    reached = sum(line["reached"] for line in lines)
+    target, minutes = lines[0]["target"], lines[0]["target_cpu_s"] / 60
+    print(f"{job:20s} {reached} of {len(lines)} seeds reach {target:+.0f} in {minutes:.0f} "
+          "CPU-minutes")
+
+# %% [markdown]
+# Read the table as it is: where a job misses its goal, it misses it. `pixels-160-sittings` has this notebook's schedule, 60 verdicts and then
+# five times 20; `pixels-160` asks for 5 at a time instead. `features-200` plays from lesson 06's ten numbers instead of pixels; its reward
+# sees, as in 7.4, where **along** the court the ball is and how it moves there, but no heights. `pixels-400-slower` comes at the end of this
+# section.
+#
+# How far can you trust it? Schedules and learning rates were chosen while looking at some of seeds 0 to 4, so those may flatter us a little.
+# Seed 5 was run once, when everything was settled.
+#
+# For comparison, what others report for Pong from preferences:
+#
+# | who | labels | what came of it |
+# |---|---|---|
+# | AE Studio, by hand | 1,339 pairs, 58% ties | the agent never wins a game |
+# | a published re-implementation of Christiano et al. | scripted | Pong is won, after 20 million steps: 13 hours on 16 cores |
+# | Christiano et al. (2017) | 5,500 by people, or scripted | Pong is learned with both, in tens of millions of steps |
+#
+# **When labels stop.** Right of the dashed line the reward model is frozen while the agent goes on changing, into situations that nobody
+# has judged. What becomes of the return there?
+
+# %%
+for job, lines in pixels.items():
+    for line in lines:
+        end = plots.labels_end(line["settings"])
+        until = [value for step, _, value in line["curve"] if step <= end]
+        later = [value for step, _, value in line["curve"] if step > end] or until[-1:]
+        print(f"{job:20s} seed {line['seed']}: {until[-1]:+5.1f} at the last labels, best later"
+              f" {max(later):+5.1f}, at the end {later[-1]:+5.1f}; "
+              f"{line['games_at_step_limit']} of 20 fresh games did not end")
+
+# %% [markdown]
+# A good frozen model goes on teaching for a while: what it has to say has not yet been learned. An end far below the best would be drift:
+# the agent has wandered to where the model is wrong or silent. And the last column is a drift of its own, which a mean return hides: games
+# that were still going on at the step limit. Look for them where a tenth of the verdicts was random.
+#
+# **Endless volleys.** Two paddles that never miss: nothing won, nothing lost. Why does training not cure it? Ask the judge about clips of
+# such play, and of a beginner's:
+
+# %%
+from course_lib.preferences.segments import sample_segments
+
+rng = np.random.default_rng(0)
+
+
+def tie_rate(clips, pairs=200):
+    """The share of random pairs that the scripted judge ties."""
+    chosen = [rng.choice(len(clips), 2, replace=False) for _ in range(pairs)]
+    return float(np.mean([judge(clips[i], clips[j]) == 0.5 for i, j in chosen]))
+
+good_clips = sample_segments(good_play.next_obs(), good_frames, 25, 150, rng)
+first_play, first_frames = watched_play(FrameAgent(), budget(full=600, ci=100), seed=2)
+first_clips = sample_segments(first_play.next_obs(), first_frames, 25, 150, rng)
+ties = {"untrained": tie_rate(first_clips), "shipped": tie_rate(good_clips)}
+print({name: f"{share:.0%} ties" for name, share in ties.items()})
+expect(ties["shipped"] > ties["untrained"], "the better the play, the more pairs tie", ci=True,
+       measured=ties)
+
+# %% [markdown]
+# The better the play, the emptier the clips: a label says less and less, just when the agent needs finer ones. A person is better off here
+# than the script. You may prefer the clip that *attacks*. The script cannot.
+#
+# **Half the learning rate.** `pixels-400-slower` is `pixels-400` with a rate of 0.001 in place of 0.002, and nothing else changed. For a
+# long time 0.001 was our setting.
+
+# %%
+for name in ("pixels-400", "pixels-400-slower"):
+    returns = [line["true_return"] for line in measured[name]]
+    print(f"{name:18s} mean {np.mean(returns):+5.1f}, seed by seed: {returns}")
+
+# %% [markdown]
+# **Does the frozen model still know?** The shipped reward model, asked about three kinds of play:
+
+# %%
+views = {"untrained": first_play, "your run": weak_play, "shipped agent": good_play}
+drift = {name: correlation(side_by_side_windows(shipped.reward_model, play))
+         for name, play in views.items()}
+print("correlation of the shipped model's reward with the true one, on the play of")
+for name, value in drift.items():
+    print(f"   {name:14s}{value:+.2f}")
+
+# %% [markdown]
+# A reward model is an opinion about *some* play; elsewhere its numbers are extrapolation, and the agent goes where the numbers are high.
+# If the three numbers above are near each other, as in the stored run, then thank the narrow prior: a model that sees no heights and is
+# silent between points has little to be wrong about. A larger one has more. What no label has spoken of stays unsaid in both: in an endless
+# volley the pay is nearly always nothing, and an agent that is paid nothing may wander anywhere.
+#
+# ## 7.8 Which pairs to ask about?
+#
+# Random pairs of good play tie more often than not. Surely one can choose better? Three ways, from the same clips of the shipped agent:
+# **random**; **events**, where the ball leaves the screen in most clips (that can be seen; who won the point cannot); and **disputed**, by
+# your [**exercise 07.6**](../exercises/07_atari_from_preferences.ipynb). Each gets the same number of verdicts for a new model, three
+# times.
+#
+# > **Predict.** Which way brings the fewest ties? Which one teaches most?
+
+# %%
+from course_lib.atari.pong import ball_leaves
+from course_lib.atari.reward_ensemble import AtariRewardEnsemble
+from course_lib.atari.reward_models import RowPooledReward
+from course_lib.labels.records import Preference
+from course_lib.preferences.segments import Verdicts, around_events, random_pairs, stack
+
+disputed_pairs = mine("07.6")
+
+
+def disputed(pool, count, ensemble, rng):
+    """Your function as a way to choose, from half of the pool drawn anew each time."""
+    half = [pool[k] for k in rng.permutation(len(pool))[:len(pool) // 2]]
+    returns = ensemble(stack(half)).sum(-1)
+    return [(half[i], half[j]) for i, j in disputed_pairs(returns.detach(), count)]
+
+# %%
+def taught_by(choose, count, seed):
+    """(share of ties, correlation with the true reward) of a model taught by them."""
+    asked = choose(good_clips, count, models, np.random.default_rng(seed))
+    answers = Verdicts.of([Preference(*pair, judge(*pair)) for pair in asked])
+    fit_steps = FitConfig(members=2, first_steps=budget(full=200, ci=10))
+    fresh = AtariRewardEnsemble(RowPooledReward, fit_steps, seed)
+    fit = fresh.fit(answers.first, answers.second, answers.mu)
+    return fit.ties / fit.pairs, correlation(side_by_side_windows(fresh, good_play))
+
+ways = {"random": random_pairs, "events": around_events(ball_leaves), "disputed": disputed}
+draws = {name: [taught_by(choose, budget(full=40, ci=8), seed) for seed in range(3)]
+         for name, choose in ways.items()}
+share = {name: [draw[0] for draw in rows] for name, rows in draws.items()}
+taught = {name: [draw[1] for draw in rows] for name, rows in draws.items()}
+show(plots.selection_bars(share, taught, "Fewer ties are not more knowledge"),
+     alt="Bars for random pairs, pairs around events and disputed pairs, three draws each: the "
+         "share of pairs that tie, and the correlation of the learned with the true reward.")
+
+# %%
+means = {name: (np.mean(share[name]), np.mean(taught[name])) for name in ways}
+for name, (tied, correlated) in means.items():
+    print(f"{name:9s} {tied:.0%} ties, correlation with the true reward {correlated:+.2f}")
+expect(means["events"][0] < means["random"][0], "pairs around events tie less often", ci=True,
+       measured=f"{means['events'][0]:.0%} and {means['random'][0]:.0%}")
+expect(means["events"][1] < means["random"][1], "and still teach less than random pairs",
+       ci=True, measured=f"{means['events'][1]:.2f} and {means['random'][1]:.2f}")
+
+# %% [markdown]
+# Surprised? A tie between two quiet clips says: *nothing that you see here is worth anything*. Such verdicts silence the model in the
+# middle of rallies. A batch of nothing but points says which point is better, and leaves the model talking all the time. This is why the
+# runs of this course draw pairs at random. Christiano et al. (2017, section 2.2.4) chose disputed pairs, and found that in some tasks this
+# even hurt.
+#
+# Three draws with one agent's clips are a hint and not a law; what a way of choosing does for the *agent* takes whole runs.
+#
+# ## 7.9 Where it fails
+#
+# - **The prior is tailored.** Rows are summed because *we* know Pong. With an ordinary image network many more labels are needed;
+#   Christiano et al. gave thousands.
+# - **The boundary is tailored.** "The ball is gone" tells no score, but somebody had to think of it. Without any boundary our first
+#   prototype learned far more slowly.
+# - **A step too early or too late.** Another prototype's reward model paid for the *serve*, which shows who has lost the last point. Its
+#   correlation with the true reward was fine, and the agent learned nothing: the pay arrived behind the boundary. That is why the reward
+#   is read from what a step led to, and why the end of a rally is the step with which the ball goes.
+# - **Ties.** More than half of your answers say "equal".
+# - **The first verdicts decide.** An earlier version of `pixels-160` asked for 40 verdicts before any training instead of 60. Four of its
+#   seeds won; seed 3 lost nearly every point for three quarters of its run and ended at -10.5. Our guess: some 20 of the 40 were ties, the
+#   first model knew too little, and an agent that is taught to lose makes clips which all show the same. Then we changed the schedule and
+#   measured all five seeds again; those are in the table. So that schedule was chosen with an eye on the seeds it is measured on.
+#
+# ## 7.10 Your own goal
+#
+# Nobody needs labels for Pong: it has a score. Now ask for something that it does **not** reward. In the stored run: **stay low**. The
+# paddle shall keep to the floor. No button, no score says so; a judge of 60 pairs does. Others to try with your own clicks: long rallies; a
+# paddle that never rests; playing only with its upper edge.
+#
+# Which reward model? The one of this lesson sums over rows: it should know nothing of heights. So here is another, `CellReward`: each of
+# the 1,600 cells of the screen has a number, and the reward of a frame is the sum over what is seen. Fit both to the same 40 verdicts.
+#
+# > **Predict.** What share of *unseen* verdicts about "lower" does the model that sums over rows get right?
+
+# %%
+from course_lib.atari.reward_models import CellReward
+from course_lib.atari.synthetic_labelers import MarkJudge, mark_low, mark_rally
+
+likes_low = MarkJudge(mark_low, blur=0.03)                 # less than 3% of the court is a tie
+drawn = random_pairs(good_clips, budget(full=200, ci=40), models, rng)
+tries = [Preference(*pair, likes_low(*pair)) for pair in drawn]
+fifth = len(tries) // 5
+train, test = Verdicts.of(tries[:fifth]), Verdicts.of(tries[fifth:])     # 40 and 160 pairs
+
+
+def taught_low(kind):
+    """(a model of this kind, fitted; the share of unseen verdicts it gets right)."""
+    fit_steps = FitConfig(members=2, first_steps=budget(full=150, ci=20))
+    ensemble = AtariRewardEnsemble(kind, fit_steps, seed=0)
+    ensemble.fit(train.first, train.second, train.mu)
+    first, second = (ensemble.predict(clips).sum(1) for clips in (test.first, test.second))
+    right = ((first > second) == (test.mu > 0.5))[test.mu != 0.5]
+    return ensemble, right.float().mean().item()
+
+by_rows, by_cells = taught_low(RowPooledReward), taught_low(CellReward)
+print(f"summed over rows: {by_rows[1]:.0%} of unseen verdicts;  by cells: {by_cells[1]:.0%}")
+
+# %% [markdown]
+# More than a coin, both. Does the first one see heights after all? Take everything else away: a lone paddle on an empty court, at five
+# heights.
+
+# %%
+alone = torch.zeros(1, 5, 2, 40, 40, dtype=torch.uint8)    # (1, heights, frames, rows, columns)
+for k, row in enumerate((4, 10, 16, 22, 28)):
+    alone[0, k, :, row:row + 4, 35] = 1
+opinions = [model.predict(alone)[0] for model, _ in (by_rows, by_cells)]
+for name, values in zip(("summed over rows", "by cells"), opinions):
+    print(f"{name:17s} high to low:", "  ".join(f"{value:+.3f}" for value in values.tolist()))
+spread = [float(values.max() - values.min()) for values in opinions]
+expect(spread[0] < 1e-3 < spread[1],
+       "the model that sums over rows cannot tell one height from another",
+       measured=f"spreads {spread[0]:.6f} and {spread[1]:.3f}")
+
+# %% [markdown]
+# It is blind, and was right *for other reasons*: in these clips other things go with height, and it learned those. A good share of unseen
+# verdicts does not prove that a model knows what you mean. An agent that is paid by it would be paid for those other things. What a model
+# cannot see, no label can teach it; so this taste takes the model by cells. Everything else stays: the same loop, starting from the shipped
+# agent, with a short run and small steps.
+
+# %%
+my_taste = likes_low              # or: MarkJudge(mark_rally), with TASKS["pong frames"]
+my_task = replace(TASKS["pong cells"], question="Which clip shows more of what YOU want?",
+                  agent=lambda seed: load_shipped(FROM_PREFERENCES).agent)
+my_config = my_task.config(
+    labels=budget(full=60, ci=12), first_labels=budget(full=40, ci=8),
+    labels_a_round=budget(full=20, ci=4), updates_a_round=budget(full=15, ci=1),
+    rollouts=budget(full=3, ci=1), total_steps=16 * num_steps * budget(full=40, ci=2),
+    reward=fit_config,
+    ppo=learned_reward_ppo(learning_rate=4e-4, warmup_share=0.0, num_steps=num_steps))
+my_loop = PreferenceLoop(my_task, store, my_work() / "checkpoints" / "07-mine",
+                         run="pong-mine", config=my_config)
+my_loop.collect(round=1)
+labeler = my_loop.labeler(my_taste, round=1)
+labeler
+
+# %%
+def learn(round):
+    my_loop.label(labeler.require(), round=round)
+    print(my_loop.fit(round=round))
+    watch(my_loop.train(round), curves=("mean_reward", "entropy"), past=my_loop.ppo.history,
+          total=my_config.total_steps)
+
+learn(1)
+my_loop.collect(round=2)
+labeler = my_loop.labeler(my_taste, round=2)
+labeler
+
+# %%
+learn(2)
+my_style = play_style(my_loop.network, steps)
+print("as shipped:", now)
+print("my taste:  ", my_style)
+
+# %%
+show(plots.paddle_heights({"as shipped": now.heights, "my taste": my_style.heights},
+                          "60 verdicts bring the paddle down"),
+     alt="Histograms of the height of our paddle: spread over the court as shipped, near the "
+         "floor after training on the taste.")
+expect(my_style.height < now.height - 0.15, "the paddle stays low, as the verdicts asked",
+       ci=True, measured=f"mean height {now.height:.2f} before, {my_style.height:.2f} after")
+
+# %%
+films = [list(in_colour(style.frames[:150], PONG)) for style in (now, my_style)]
+video(side_by_side(films, ["as shipped", "my taste"]), fps=15, width=480, max_bytes=140_000,
+      alt="Two games of Pong side by side: as shipped the green paddle follows the ball; after "
+          "training on the taste it keeps near the floor.")
+
+# %% [markdown]
+# And since the model is linear, its belief *is* a picture:
+
+# %%
+members = my_loop.ensemble.members
+worth = torch.stack([member.worth.weight.detach() for member in members]).mean(0)
+worth = worth.reshape(40, 40)                                           # (rows, columns)
+show(plots.cell_map(worth.numpy(), "The worth of each cell, from 60 verdicts"),
+     alt="A map of the screen: in the column of our paddle, cells near the ceiling are "
+         "disliked and cells near the floor are liked; elsewhere the numbers are small.")
+column, quarter = worth[:, 35], len(worth) // 4
+floor, ceiling = column[-quarter:].mean().item(), column[:quarter].mean().item()
+expect(floor > ceiling, "cells of our paddle's column near the floor are worth more",
+       measured=f"{floor:+.3f} near the floor, {ceiling:+.3f} near the ceiling")
+
+# %% [markdown]
+# The column of our paddle says what you said. The streaks are paths of the ball: it came by once or twice, in clips that were liked or
+# disliked for another reason, and each cell took its share of the credit. More labels would wash them out.
+#
+# You got what you asked for, and *only* that. Look at the points:
+
+# %%
+for name, style in (("as shipped", now), ("my taste", my_style)):
+    print(f"{name:11s} {style}")
+
+# %% [markdown]
+# Nobody said that points matter, so they stopped mattering. Is that a failure of the agent? It is a failure of the question. If you want
+# "low, *and* do not lose", prefer accordingly: a lost point is worse than any height. A judge for that is two lines. Write it and see
+# whether 60 verdicts are still enough.
+#
+# ## 7.11 Donkey Kong: say it again, better
+#
+# Pong forgives a lot. In Donkey Kong Jumpman must run right, find the ladder, climb, and dodge barrels on the way; random play hardly ever
+# leaves the ground. Two agents, with the same little time each (`benchmarks/donkey_kong.py`): one paid by the true **score** (a barrel
+# jumped over is 100 points), one by a scripted judge with a person's taste: *higher up*, and on the ground *further right*, for there is the
+# ladder. The first girder is 20 to 28 pixels up, the lady in need 158.
+#
+# > **Predict.** Which of the two gets higher up?
+
+# %%
+import json
+
+from course_lib.atari.games import DONKEY_KONG
+from course_lib.paths import root
+
+kong_file = root() / "benchmarks" / "results" / "donkey_kong.jsonl"
+kong_lines = [json.loads(line) for line in kong_file.read_text().splitlines()]
+
+
+def kong_table(*jobs):
+    """What fresh games of these agents came to."""
+    for line in (line for job in jobs for line in kong_lines if line["job"] == job):
+        print(f"{line['job']:11s} seed {line['seed']}: {line.get('labels', 0):3d} labels, "
+              f"{line['cpu_s']:3.0f} CPU-s, score {line['mean_score']:3.0f}, "
+              f"heights {sorted(line['heights'])}")
+
+kong_table("random", "score", "preferences")
+
+# %% [markdown]
+# Watch the two agents in a fresh game, and see where they get stuck:
+
+# %%
+from course_lib.atari.donkey_kong import jumpman
+from course_lib.atari.shipped import KONG_TASK, load_kong
+
+
+def kong_play(job, steps, seed=0):
+    """Court frames (T, 160, 160) of a fresh game of a Donkey Kong agent."""
+    envs = AtariEnvs(DONKEY_KONG, 1, KONG_TASK.encoder(), keep_frames=True)
+    draw = torch.Generator().manual_seed(seed)
+    Collector(envs, load_kong(job)[0], draw, FRESH_SEED + seed).collect(steps)
+    return envs.take_frames()[:, 0]
+
+kong = {job: kong_play(job, budget(full=300, ci=80)) for job in ("score", "preferences")}
+films = [list(in_colour(frames[::2], DONKEY_KONG)) for frames in kong.values()]
+video(side_by_side(films, ["paid by the score", "from preferences"]), fps=15, width=400,
+      max_bytes=140_000,
+      alt="Two games of Donkey Kong side by side: the agent trained on the score jumps about "
+          "near the left; the one trained on preferences runs to the right end of the ground, "
+          "past the ladder, and stays there.")
+
+# %%
+AT_LADDER = 106                            # where his left edge is when he can climb, in pixels
+stands = {}
+for job, frames in kong.items():
+    seen, across, _ = jumpman(frames)
+    stands[job] = float(np.median(across[seen]))
+    print(f"{job:12s} stands at column {stands[job]:.0f} mostly; at the ladder it is {AT_LADDER}")
+expect(stands["preferences"] > stands["score"] + 20,
+       "the agent from preferences learned to go right, as far as the judge could tell it",
+       ci=True, measured=stands)
+
+# %% [markdown]
+# Neither of these two leaves the ground (of the other runs in the table one did, in one game). They are stuck in two different ways, and
+# both are worth knowing.
+#
+# **The score's agent** has found that barrels can be jumped over where it stands. That pays; a way up pays nothing until one is there.
+#
+# **The agent from preferences** did what it was asked: it runs to the right, *past the ladder*, and pushes against the end of the girder
+# for the rest of its life. Read the judge's rule once more: further right is better. Nobody said "at the ladder". A script never notices; a
+# person at the widget would have, in the next round of clips, and would have answered differently from then on.
+#
+# So here is a second judge, `LadderJudge`, who answers like that person: higher up is better, and on the same floor whoever ends *nearer to
+# a ladder* that leads up. All else stays as it was. Mind what is still missing: no verdict can ask for climbing until a clip shows it, and
+# nobody has told the agent which button climbs.
+#
+# > **Predict.** Does it get off the ground now?
+
+# %%
+kong_table("preferences", "ladders")
+climbing = kong_play("ladders", budget(full=300, ci=80))
+video(list(in_colour(climbing[::2], DONKEY_KONG)), fps=15, width=200, max_bytes=140_000,
+      alt="A game of Donkey Kong: Jumpman runs to the first ladder, climbs it and stays on the "
+          "second floor.")
+off_the_ground = {job: float(np.mean([height >= 20 for line in kong_lines if line["job"] == job
+                                      for height in line["heights"]]))
+                  for job in ("score", "preferences", "ladders")}
+expect(off_the_ground["ladders"] > 0.5 > off_the_ground["preferences"],
+       "the second judge's agents climb the first ladder", measured=off_the_ground)
+
+# %% [markdown]
+# It climbs, in every game. Before we tried, this page said that it could not: nobody climbs a ladder by accident, so no clip shows it, so no
+# verdict asks for it. That was wrong. An agent that likes to stand at the foot of the ladder tries all its buttons *there*; one day it is
+# the right one, and the first clip that shows it beats every other. A taste for the way had opened what the way is for. The score, which
+# pays for neither, had not got there in the same time. (The climber's own score is no better than random play's: nobody asked it for points.)
+#
+# And where does *it* get stuck? A floor higher. Barrels roll along there, few clips show the second ladder, fewer still its top, and the
+# verdicts are soon used up. That is **exploration**: a judge can only prefer what clips *show*, and clips show what the agent does.
+# Christiano et al. (2017) and Ibarz et al. (2018) met the same wall; the second paper gets over it with *demonstrations*: a person plays
+# first.
+#
+# Look at your own clips of it, if you like: the widget works for any game. Label a few and see whether *you* could teach it.
+
+# %%
+from course_lib.atari.donkey_kong import LadderJudge
+
+kong_loop = PreferenceLoop(KONG_TASK, store, my_work() / "checkpoints" / "07-kong", run="kong",
+                           config=KONG_TASK.config(labels=4, first_labels=4, rollouts=1))
+kong_loop.collect(round=1)
+labeler = kong_loop.labeler(LadderJudge(), round=1)
+labeler
+
+# %%
+kong_verdicts = labeler.require()
+print(kong_verdicts[0].source, "verdicts:", [preference.mu for preference in kong_verdicts])
+
+# %% [markdown]
+# ## What you learned
+#
+# - Pong can be learned from verdicts on clips of 1.7 seconds, by an agent that never sees a score, on a laptop. How well, the table of 7.7
+#   says.
+# - **Ties** are more than half of it, and more the better the agent plays.
+# - A reward model pays where clips *show* the event; its zero and scale are ours to fix, for a constant is a price on the length of
+#   rallies.
+# - An architecture is a **prior about taste**: what the model cannot see, no label can teach.
+# - You get what you ask for, and only that: a low paddle that forgets the points, a Jumpman who runs past the ladder. Watch
+#   what comes of your verdicts, and give better ones.
+#
+# **What failed, or is not shown:** see 7.7 for the runs that missed their goal; 7.8 compares ways to choose pairs by what three small
+# models learn, not by agents; the low paddle forgot about points; in Donkey Kong the second floor is the end.
+#
+# **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, with its appendix on Atari. B.
+# Ibarz et al. (2018), *Reward learning from human preferences and demonstrations in Atari*. AE Studio's report on labelling Pong and
+# CartPole by hand. M. Zeiler and R. Fergus (2014) for occlusion.
