@@ -47,7 +47,7 @@ def reached(line: dict) -> bool:
 
 JOBS = {
     "60-labels": Job("60 labels, random pairs"),
-    "40-labels": Job("40 labels, random pairs", LoopConfig(labels=(10, 10, 10, 10))),
+    "40-labels": Job("40 labels, random pairs", LoopConfig(labels=(14, 13, 13))),
     "60-labels-noise": Job("60 labels, 10% at random", wrong=0.1),
     "disagreement": Job("60 labels, pairs that the models dispute", select=disagreement()),
     "contrast": Job("60 labels, a fall beside none", select=contrast(falls)),
