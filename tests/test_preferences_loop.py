@@ -167,14 +167,14 @@ def trained_from_labels(tmp_path):
 
 
 def test_the_end_of_an_episode_is_an_absorbing_state(tmp_path):
-    """The last reward counts 99 steps more, so a disliked fall costs 100 times as much; nothing behind it counts."""
+    """The last reward counts 20 steps more, so a disliked fall costs 21 times as much; nothing behind it counts."""
     loop = trained_from_labels(tmp_path)
     rollout, _ = loop.ppo.collector.collect(24)
     ended = rollout.ended
     assert ended.any() and not ended.all()
     once = loop.ensemble.normalized_reward(rollout.next_obs())
     rewards, advantages = loop.ppo.advantages(rollout)
-    assert torch.allclose(rewards[ended], 100 * once[ended]) and torch.equal(rewards[~ended], once[~ended])
+    assert torch.allclose(rewards[ended], 21 * once[ended]) and torch.equal(rewards[~ended], once[~ended])
     assert torch.allclose(advantages[ended], rewards[ended] - rollout.values[ended], atol=1e-6)
     t, n = (ended[:-1] & ~ended[1:]).nonzero()[0].tolist()
     rollout.obs[t + 1:, n] += 1                             # another next episode, in that environment alone
