@@ -1,4 +1,4 @@
-"""The kernel's half of the labeller, without a browser: messages, `require`, scripted runs, plain buttons, errors."""
+"""The kernel's half of the labeller, no browser: messages, `require`, synthetic labelers, plain buttons, errors."""
 
 import io
 import sqlite3
@@ -169,9 +169,9 @@ def test_require_gives_the_preferences(store):
     assert (sigma1.text, sigma2.text, mu) == ("text 0", "text 1", 0.0)
 
 
-def test_the_scripted_labeller_answers_only_when_asked(store, monkeypatch):
+def test_the_synthetic_labeler_answers_only_when_asked(store, monkeypatch):
     monkeypatch.delenv("COURSE_LABELER", raising=False)
-    labeler = Labeler(store, run="texts", target=6, labeler="ann", scripted=prefer_smaller)
+    labeler = Labeler(store, run="texts", target=6, labeler="ann", synthetic=prefer_smaller)
     with pytest.raises(NotYetLabelled):
         labeler.require()
     monkeypatch.setenv("COURSE_LABELER", "scripted")
@@ -188,19 +188,19 @@ def test_label_some_more_does_not_move_what_the_next_cell_needs(store):
     assert labeler.desk.target > 1 and len(labeler.require()) == 1
 
 
-def test_the_button_of_the_scripted_labeller_finishes_what_a_person_began(store):
-    desk = Desk(store, "texts", "ann", 6, "?", scripted=prefer_smaller)
+def test_the_button_of_the_synthetic_labeler_finishes_what_a_person_began(store):
+    desk = Desk(store, "texts", "ann", 6, "?", synthetic=prefer_smaller)
     say(desk, "equal", hello(desk)["questions"][0]["id"], "e1")
-    state = desk.handle({"type": "scripted", "have": []})
-    assert state["done"] == 6 and state["note"] == "The scripted labeller answered 5 pairs."
+    state = desk.handle({"type": "synthetic", "have": []})
+    assert state["done"] == 6 and state["note"] == "The synthetic labeler answered 5 pairs."
     sources = [p.source for p in store.preferences("texts")]
     assert sorted(sources) == ["human"] + 5 * ["scripted"]
 
 
-def test_a_scripted_labeller_ranks(tmp_path):
+def test_a_synthetic_labeler_ranks(tmp_path):
     store = text_store(tmp_path / "labels.sqlite", 0)
     store.add_ranking([store.add_text(f"text {n}") for n in (3, 1, 4)], run="texts")
-    Labeler(store, run="texts", target=1, scripted=prefer_smaller).answer_scripted()
+    Labeler(store, run="texts", target=1, synthetic=prefer_smaller).answer_synthetic()
     verdicts = {(p.sigma1.text, p.sigma2.text): p.mu for p in store.preferences("texts")}
     assert verdicts == {("text 3", "text 1"): 0, ("text 3", "text 4"): 1, ("text 1", "text 4"): 1}
 

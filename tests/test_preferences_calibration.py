@@ -1,4 +1,4 @@
-"""Calibration against scikit-learn's curve on pairs seen from both sides, and on judges whose honesty is known."""
+"""Calibration against scikit-learn's curve on pairs seen from both sides, and on raters whose honesty is known."""
 
 import numpy as np
 import pytest

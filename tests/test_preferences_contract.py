@@ -11,16 +11,16 @@ import pytest
 import torch
 
 import course_lib.atomic
-from course_lib.atari.donkey_kong import ClimbJudge
+from course_lib.atari.donkey_kong import KongClimbLabeler
 from course_lib.atari.reward_ensemble import FitConfig
-from course_lib.atari.synthetic_labelers import PointsJudge
+from course_lib.atari.synthetic_labelers import PongPointsLabeler
 from course_lib.atari.tasks import TASKS
 from course_lib.errors import CourseError
 from course_lib.labels import queue
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences.algorithm import run_preference_loop
 from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
-from course_lib.preferences.cartpole import CartPoleTask, ScriptedJudge
+from course_lib.preferences.cartpole import CartPoleLabeler, CartPoleTask
 from course_lib.preferences.hidden_reward import RewardIsHidden
 from course_lib.preferences.loop import PreferenceLoop
 from course_lib.preferences.reward_model import Fit, RewardConfig
@@ -53,9 +53,9 @@ def small_atari(name: str, labeler: Callable[[], SyntheticLabeler]) -> Small:
 TASKS_SMALL = {
     "cartpole": Small(CartPoleTask(num_envs=4, width=24), LoopConfig(
         labels=(4, 2), updates=(1, 2), clip_steps=4, pool=30, save_every=2, seed=3, ppo=PPO_SMALL,
-        reward=RewardConfig(members=2, hidden=8, fit_steps=4)), ScriptedJudge),
-    **{name: small_atari(name, PointsJudge) for name in ("pong frames", "pong objects")},
-    "donkey kong objects": small_atari("donkey kong objects", ClimbJudge),
+        reward=RewardConfig(members=2, hidden=8, fit_steps=4)), CartPoleLabeler),
+    **{name: small_atari(name, PongPointsLabeler) for name in ("pong frames", "pong objects")},
+    "donkey kong objects": small_atari("donkey kong objects", KongClimbLabeler),
 }
 
 
@@ -73,7 +73,7 @@ def step(loop: PreferenceLoop, small: Small) -> None:
     """Take the step that is due; the synthetic labeler answers."""
     if loop.stage == "label":
         labeler = loop.labeler(small.labeler())
-        labeler.answer_scripted()
+        labeler.answer_synthetic()
         loop.label(labeler.require())
     elif loop.stage == "train":
         list(loop.train())

@@ -47,7 +47,7 @@ def test_open_pairs_are_counted(tmp_path):
     loop = make(tmp_path)
     loop.collect()
     labeler = loop.labeler(lambda left, right: 1.0)
-    labeler.answer_scripted(3)
+    labeler.answer_synthetic(3)
     with pytest.raises(OutOfTurn, match="3 of 5 pairs are labelled"):
         loop.label(labeler.desk.store.preferences("test"))
     assert loop.stage == "label" and loop.answered == 3
@@ -75,7 +75,7 @@ def test_labels_of_a_person_and_a_script_are_not_mixed_unnoticed(tmp_path):
     labeler = loop.labeler(lambda left, right: 0.5)
     for question in labeler.desk.next(2):
         loop.store.answer(question.question_id, "left", labeler=labeler.desk.labeler, source="human")
-    labeler.answer_scripted()
+    labeler.answer_synthetic()
     with pytest.raises(CourseError, match="mix 2 verdicts of a person and 3 of a script"):
         loop.label(labeler.require())
     assert loop.label(labeler.require(), mixed=True) == 5
@@ -87,7 +87,7 @@ def test_verdicts_follow_the_clips_whichever_side_they_stood_on(tmp_path):
     loop = make(tmp_path, LoopConfig(labels=(20,), updates=(1,), clip_steps=8, ppo=SMALL.ppo, reward=SMALL.reward))
     loop.collect()
     labeler = loop.labeler(lambda left, right: float(left.obs[-1, 0] > right.obs[-1, 0]))
-    labeler.answer_scripted()
+    labeler.answer_synthetic()
     loop.label(labeler.require())
     flips = {label.flip for label in loop.store.labels(loop.run)}
     further = loop.verdicts.first[:, -1, 0] > loop.verdicts.second[:, -1, 0]
@@ -135,7 +135,7 @@ def test_a_notebook_run_again_from_the_top_passes_over_what_is_done(tmp_path):
             assert loop.collect(round) == (5, 9)[round - 1]
         labeler = loop.labeler(lambda left, right: 1.0, round=round)
         assert labeler.desk.target == (5, 9)[round - 1]
-        labeler.answer_scripted()
+        labeler.answer_synthetic()
         for _ in range(2):
             assert loop.label(labeler.require(), round) == (5, 9)[round - 1]
         assert loop.fit(round) == loop.fit(round) == loop.fits[round - 1]

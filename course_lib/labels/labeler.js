@@ -374,7 +374,7 @@ class Labeler {
     this.banner = h("div", { class: "cl-banner", role: "alert", hidden: true }, this.words, this.retry);
     this.undoButton = button("cl-small", () => this.undo(), icon("undo"), "Undo ", key("U"));
     this.status = h("span", { class: "cl-status" });
-    this.script = button("cl-small", () => this.tell({ type: "scripted" }), "Let the scripted labeller finish");
+    this.script = button("cl-small", () => this.tell({ type: "synthetic" }), "Let the synthetic labeler finish");
     this.helpButton = button("cl-small", () => this.toggleHelp(), "Keys ", key("?"));
     this.help = h("div", { class: "cl-help", hidden: true });
     this.live = h("div", { class: "cl-sr", role: "status", "aria-live": "polite" });
@@ -535,7 +535,7 @@ class Labeler {
     }
     if (mode === "ranking") this.save.disabled = this.closed || !this.stage.complete;
     this.undoButton.disabled = this.closed || !(this.past.length || done > 0);
-    this.script.hidden = !state?.can_script || this.closed || over;
+    this.script.hidden = !state?.has_synthetic || this.closed || over;
     if (over && this.body.dataset.summary !== JSON.stringify(state)) {
       this.body.replaceChildren(this.summary(state));
       this.body.dataset.summary = JSON.stringify(state);

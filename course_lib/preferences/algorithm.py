@@ -38,7 +38,7 @@ def run_preference_loop(task: PreferenceTask, labeler: Callable[[Segment, Segmen
     labeler: mu of two clips, 1.0 for the first, 0.0 for the second, 0.5 for a tie; `SyntheticLabeler` is one.
     functions: the learner's own parts of the reward model, by the names of its arguments.
 
-        for learned in run_preference_loop(CartPoleTask(), ScriptedJudge()):
+        for learned in run_preference_loop(CartPoleTask(), CartPoleLabeler()):
             print(learned.progress.mean_reward)
     """
     config = config or task.config()

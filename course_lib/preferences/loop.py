@@ -118,8 +118,8 @@ class PreferenceLoop:
         synthetic: a synthetic labeler behind the button; it is given the two clips as they stand, left and right.
         """
         target = sum(asked_in <= (round or self.round) for asked_in in self.asked.values())
-        scripted = synthetic and self._as_script(synthetic)
-        return Labeler(self.store, run=self.run, target=target, scripted=scripted,
+        answer = synthetic and self._as_answer(synthetic)
+        return Labeler(self.store, run=self.run, target=target, synthetic=answer,
                        **{"title": self.task.question, **options})
 
     def label(self, preferences: Sequence[Preference], round: int | None = None, mixed: bool = False) -> int:
@@ -236,7 +236,7 @@ class PreferenceLoop:
         self.stage = stage
         self.files.save(self)
 
-    def _as_script(self, synthetic: Callable[[Segment, Segment], float]) -> Callable[[Item, Item], str]:
+    def _as_answer(self, synthetic: Callable[[Segment, Segment], float]) -> Callable[[Item, Item], str]:
         def answer(left: Item, right: Item) -> str:
             return WORDS[synthetic(self.task.segment(left), self.task.segment(right))]
 

@@ -93,7 +93,7 @@ class Collector:
                 final_obs.append(final_observations(info, ended))
                 episodes += self._finish(ended)
         obs, actions, last_obs = torch.from_numpy(obs), torch.stack(actions), torch.from_numpy(np.array(self.obs))
-        logprobs, values = self._judge(obs.flatten(0, 1), actions.flatten(0, 1))    # all T * N at once: much faster
+        logprobs, values = self._evaluate_actions(obs.flatten(0, 1), actions.flatten(0, 1))    # (T * N,), faster
         none_ended = np.empty((0, *self.obs.shape[1:]), dtype=self.obs.dtype)
         return Rollout(
             obs=obs, actions=actions, logprobs=logprobs.reshape(T, N), values=values.reshape(T, N),
@@ -102,7 +102,7 @@ class Collector:
             last_values=self.network(last_obs)[1], rewards=torch.from_numpy(rewards) if self.keep_rewards else None,
         ), episodes
 
-    def _judge(self, obs: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _evaluate_actions(self, obs: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(log-probabilities, values), both (B,), in pieces of 4,096 steps so that images fit in memory."""
         pieces = []
         for o, a in zip(obs.split(4096), actions.split(4096), strict=True):

@@ -39,12 +39,12 @@ def curves_by_labels(curves: Mapping[str, Mapping[int, Sequence[float]]], lines:
     return figure
 
 
-def majorities(judges: Sequence[int], real: Sequence[float], independent: Sequence[float], title: str) -> Figure:
-    """Agreement of a majority with everybody else against its size, beside what independent judges would reach."""
+def majorities(raters: Sequence[int], real: Sequence[float], independent: Sequence[float], title: str) -> Figure:
+    """Agreement of a majority with everybody else against its size, beside what independent raters would reach."""
     figure, axes = plt.subplots(figsize=(6.0, 3.4))
-    axes.plot(judges, independent, "s--", color=GREY, label="if judges erred independently")
-    axes.plot(judges, real, "o-", color=BLUE, label="real people")
-    axes.set(xlabel="judges who vote (number)", ylabel="share agreeing with everybody else", xticks=list(judges),
+    axes.plot(raters, independent, "s--", color=GREY, label="if raters erred independently")
+    axes.plot(raters, real, "o-", color=BLUE, label="real people")
+    axes.set(xlabel="raters who vote (number)", ylabel="share agreeing with everybody else", xticks=list(raters),
              title=title)
     axes.legend(loc="lower right")
     return figure

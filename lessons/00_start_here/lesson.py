@@ -108,7 +108,7 @@ def likes_examples(left, right):
     a, b = ((("for example" in item.text.lower()), -len(item.text)) for item in (left, right))
     return "left" if a > b else "right"
 
-labeler = Labeler(store, run="first-taste", target=10, repeats=0, scripted=likes_examples,
+labeler = Labeler(store, run="first-taste", target=10, repeats=0, synthetic=likes_examples,
                   title="Which reply would you rather get?")
 labeler
 

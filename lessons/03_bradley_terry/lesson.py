@@ -157,19 +157,19 @@ expect(np.abs(fitted - observed).max() < 0.05, "no pair is missed by more than 5
 import matplotlib.pyplot as plt
 
 
-def judge(scale, slips):
+def rater(scale, slips):
     gap = np.linspace(-4, 4, 200)
     figure, axes = plt.subplots(figsize=(6, 3))
     plain = 1 / (1 + np.exp(-gap))
-    this_judge = (1 - slips) / (1 + np.exp(-scale * gap)) + slips / 2
+    this_rater = (1 - slips) / (1 + np.exp(-scale * gap)) + slips / 2
     axes.plot(gap, plain, "--", color=palette.GREY, label="scale 1, no slips")
-    axes.plot(gap, this_judge, color=palette.BLUE, label="this judge")
+    axes.plot(gap, this_rater, color=palette.BLUE, label="this rater")
     axes.set(xlabel="difference of the scores", ylabel="P(first preferred)", ylim=(0, 1),
              title="A small scale flattens the middle; slips keep the ends from 0 and 1")
     axes.legend()
     return figure
 
-explore(judge, "S-curves of a judge: a larger scale makes the middle steeper; slips keep the "
+explore(rater, "S-curves of a rater: a larger scale makes the middle steeper; slips keep the "
                "ends away from 0 and 1.",
         scale=(0.25, 4, 0.25, 2), slips=(0, 0.6, 0.05, 0.2))
 
@@ -249,15 +249,15 @@ rng = torch.Generator().manual_seed(0)
 reliability = torch.tensor([0.95, 0.95, 0.90, 0.90, 0.50, 0.10])
 scores = torch.linspace(-1.5, 1.5, 8)
 first, second, mu = simulated_verdicts(0, 0.0, scores, count=2_000)
-judge_of = torch.randint(6, (2_000,), generator=rng)
-contrary = torch.rand(2_000, generator=rng) > reliability[judge_of]
+rater_of = torch.randint(6, (2_000,), generator=rng)
+contrary = torch.rand(2_000, generator=rng) > reliability[rater_of]
 mu = torch.where(contrary, 1 - mu, mu)
 
-crowd = fit_crowd(first, second, mu, judge_of, items=8, judges=6)
+crowd = fit_crowd(first, second, mu, rater_of, items=8, raters=6)
 print("true reliability:  ", [round(q, 2) for q in reliability.tolist()])
 print("fitted reliability:", [round(q, 2) for q in crowd.reliability.tolist()])
 worst = (crowd.reliability - reliability).abs().max().item()
-expect(worst < 0.15, "each judge's reliability is found to within 0.15",
+expect(worst < 0.15, "each rater's reliability is found to within 0.15",
        measured=f"largest error {worst:.2f}")
 
 # %% [markdown]

@@ -107,10 +107,10 @@ video(film(loop.agent(0)), fps=17, width=300,
 # back later with the sides swapped, to see whether you agree with yourself.
 
 # %%
-from course_lib.preferences.cartpole import ScriptedJudge
+from course_lib.preferences.cartpole import CartPoleLabeler
 
 loop.collect(round=1)
-labeler = loop.labeler(ScriptedJudge(), round=1)
+labeler = loop.labeler(CartPoleLabeler(), round=1)
 labeler
 
 # %% [markdown]
@@ -205,7 +205,7 @@ train(1)
 
 # %%
 loop.collect(round=2)
-labeler = loop.labeler(ScriptedJudge(), round=2)
+labeler = loop.labeler(CartPoleLabeler(), round=2)
 labeler
 
 # %%
@@ -218,7 +218,7 @@ train(2)
 
 # %%
 loop.collect(round=3)
-labeler = loop.labeler(ScriptedJudge(), round=3)
+labeler = loop.labeler(CartPoleLabeler(), round=3)
 labeler
 
 # %%
@@ -228,7 +228,7 @@ train(3)
 
 # %%
 loop.collect(round=4)
-labeler = loop.labeler(ScriptedJudge(), round=4)
+labeler = loop.labeler(CartPoleLabeler(), round=4)
 labeler
 
 # %%
@@ -447,10 +447,10 @@ from course_lib.preferences.segments import contrast, disagreement, random_pairs
 
 choices = {"random": random_pairs, "disputed": disagreement(mine("04.3")),
            "contrast": contrast(falls)}
-judge = ScriptedJudge()
+synthetic = CartPoleLabeler()
 for name, select in choices.items():
     pairs = select(loop.pool, 20, loop.ensemble, np.random.default_rng(0))
-    verdicts = [judge(a, b) for a, b in pairs]
+    verdicts = [synthetic(a, b) for a, b in pairs]
     print(f"{name:9s} ties: {verdicts.count(0.5):2d} of 20")
 
 # %% [markdown]
@@ -495,14 +495,14 @@ import tempfile
 from pathlib import Path
 
 
-def whole_run(config, judge, run, folder):
-    """All rounds with a scripted judge; labels and the loop's state go into `folder`."""
+def whole_run(config, synthetic, run, folder):
+    """All rounds with a synthetic labeler; labels and the loop's state go into `folder`."""
     own_store = PreferenceStore(Path(folder) / "labels.sqlite")
     loop = PreferenceLoop(CartPoleTask(), own_store, Path(folder) / run, run=run, config=config)
     while loop.stage != "finished":
         loop.collect()
-        labeler = loop.labeler(judge)
-        labeler.answer_scripted()
+        labeler = loop.labeler(synthetic)
+        labeler.answer_synthetic()
         loop.label(labeler.require())
         loop.fit()
         for _ in loop.train():
@@ -512,7 +512,7 @@ def whole_run(config, judge, run, folder):
 with tempfile.TemporaryDirectory() as place:
     early = LoopConfig(labels=(budget(full=60, ci=20),), updates=(budget(full=84, ci=20),),
                        seed=3)
-    beginner = whole_run(early, ScriptedJudge(), "all-at-once", place)
+    beginner = whole_run(early, CartPoleLabeler(), "all-at-once", place)
 print(beginner)
 
 # %%
@@ -567,7 +567,7 @@ for name, rows in failing.items():
 
 # %%
 mark_place = mine("04.6")
-likes_left = ScriptedJudge(marks=lambda clip: mark_place(clip, -0.5))
+likes_left = CartPoleLabeler(marks=lambda clip: mark_place(clip, -0.5))
 
 my_task = CartPoleTask(question="Which clip shows more of what YOU want?")
 my_config = LoopConfig(labels=(20, 20, 20, 20),

@@ -78,29 +78,29 @@ def with_numpy(across1, across2):
     return torch.tensor(0.5 if balances[0] == balances[1] else float(balances[0] > balances[1]))
 
 
-def _judge(across1, across2, count=_begins, mark=lambda won, lost: won - lost, tie=0.5):
+def _compare(across1, across2, count=_begins, mark=lambda won, lost: won - lost, tie=0.5):
     a, b = (mark(*(count(flags) for flags in _flags(across))) for across in (across1, across2))
     return tie if a == b else float(a > b)
 
 
 @wrong("07.2", says="You counted frames")
 def counts_frames(across1, across2):
-    return _judge(across1, across2, count=lambda flags: int(flags.sum()))
+    return _compare(across1, across2, count=lambda flags: int(flags.sum()))
 
 
 @wrong("07.2", says="ties go to one side")
 def no_ties(across1, across2):
-    return _judge(across1, across2, tie=0.0)
+    return _compare(across1, across2, tie=0.0)
 
 
 @wrong("07.2", says="Turned round")
 def plays_on_the_left(across1, across2):
-    return _judge(across1, across2, mark=lambda won, lost: lost - won)
+    return _compare(across1, across2, mark=lambda won, lost: lost - won)
 
 
 @wrong("07.2", says="points won only")
 def only_what_was_won(across1, across2):
-    return _judge(across1, across2, mark=lambda won, lost: won - min(lost, 1))
+    return _compare(across1, across2, mark=lambda won, lost: won - min(lost, 1))
 
 
 @wrong("07.2", says="no ball is seen")
@@ -108,19 +108,19 @@ def unseen_is_left(across1, across2):
     def balance(across):
         return _begins(np.asarray(across) < 12) - _begins(np.asarray(across) >= 148)
     if min(int(across1.min()), int(across2.min())) < 0 and int(across1[0]) >= 0 and int(across2[0]) >= 0:
-        return _judge(across1, across2)
+        return _compare(across1, across2)
     a, b = balance(across1), balance(across2)
     return 0.5 if a == b else float(a > b)
 
 
 @wrong("07.2", says="without any point is better")
 def only_points_won(across1, across2):
-    return _judge(across1, across2, mark=lambda won, lost: won)
+    return _compare(across1, across2, mark=lambda won, lost: won)
 
 
 @wrong("07.2", says="A number is wanted")
 def in_words(across1, across2):
-    return {1.0: "left", 0.0: "right", 0.5: "equal"}[_judge(across1, across2)]
+    return {1.0: "left", 0.0: "right", 0.5: "equal"}[_compare(across1, across2)]
 
 
 # ---------------------------------------------------------------------------------------------------------------- 07.3

@@ -59,8 +59,8 @@ def _(fn):
 
 # ---------------------------------------------------------------------------------------------------------------- 07.2
 
-judge = exercise(
-    "07.2", title="A judge who sees only the clip", function="verdict", points=2, kind="implement",
+comparing = exercise(
+    "07.2", title="A synthetic labeler that sees only the clip", function="verdict", points=2, kind="implement",
     difficulty=2, importance=3, minutes=10, reference="checks:verdict",
     hints=("Count first, compare later: how many points did we win in a clip, and how many did we lose?",
            "The ball stays behind a paddle for several frames: a point is a *run* of such frames. It begins where the ball is behind "
@@ -96,7 +96,7 @@ def _mu(fn, one, other):
     return float(got)
 
 
-@judge.case("a point won beats a point lost")
+@comparing.case("a point won beats a point lost")
 def _(fn):
     close(_mu(fn, WON, LOST), 1.0, likely=[
         (0.0, "Turned round: we play on the right, so a ball behind the left paddle is a point for us."),
@@ -104,7 +104,7 @@ def _(fn):
     close(_mu(fn, LOST, WON), 0.0, likely=[(1.0, "mu is about the *first* clip: 0 where the second is better.")])
 
 
-@judge.case("nothing beats a point lost, and loses to a point won")
+@comparing.case("nothing beats a point lost, and loses to a point won")
 def _(fn):
     close(_mu(fn, NOTHING, LOST), 1.0, likely=[
         (0.5, "A clip without any point is better than one with a point lost: the balance is 0 against -1."),
@@ -112,7 +112,7 @@ def _(fn):
     close(_mu(fn, NOTHING, WON), 0.0, likely=[(0.5, "A point won is better than nothing: 0 against +1.")])
 
 
-@judge.case("a tie is a verdict: 0.5")
+@comparing.case("a tie is a verdict: 0.5")
 def _(fn):
     for one, other in ((NOTHING, [90, 80, 70]), (WON, WON[1:]), ([4, -1, -1, 150], NOTHING)):
         close(_mu(fn, one, other), 0.5, likely=[
@@ -122,7 +122,7 @@ def _(fn):
                   "learn from them that one of two equal clips is better.")])
 
 
-@judge.case("one point, however many frames the ball needs to leave")
+@comparing.case("one point, however many frames the ball needs to leave")
 def _(fn):
     slow, quick_twice = [20, 10, 8, 6, 4, 2, -1], [20, 4, -1, -1, 80, 20, 6]
     close(_mu(fn, slow, quick_twice), 0.0, likely=[
@@ -130,7 +130,7 @@ def _(fn):
               "clip shows two.")])
 
 
-@judge.case("an unseen ball is not behind a paddle")
+@comparing.case("an unseen ball is not behind a paddle")
 def _(fn):
     close(_mu(fn, [-1, -1, 80, 90], NOTHING), 0.5, likely=[
         (1.0, "-1 says that no ball is seen: it is no column left of their paddle.")])
@@ -138,7 +138,7 @@ def _(fn):
         (0.5, "A ball that is behind the paddle when the clip begins counts too.")])
 
 
-@judge.case("several points: the balance counts")
+@comparing.case("several points: the balance counts")
 def _(fn):
     close(_mu(fn, [4, -1, 80, 150, -1, 80, 150], [80, 150, -1, 80, 90, 100, 110]), 0.5, likely=[
         (1.0, "One won and two lost against one lost: -1 against -1. You may have looked at the points won only."),
