@@ -1,4 +1,4 @@
-"""Atari clips in the label store, compared by synthetic labelers through the same desk as a person."""
+"""Atari clips in the label store, compared by synthetic labelers through the same session as a person."""
 
 from dataclasses import replace
 

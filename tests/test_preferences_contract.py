@@ -159,10 +159,10 @@ def test_two_notebooks_serve_different_pairs_and_one_of_them_may_go_on(tmp_path,
     one = make(small, tmp_path)
     one.collect()
     two = make(small, tmp_path)
-    desks = [loop.labeler(small.labeler()).desk for loop in (one, two)]
+    sessions = [loop.labeler(small.labeler()).session for loop in (one, two)]
     parent = psutil.Process(os.getppid())                   # another living process of this machine
-    desks[1].session = f"{queue.session_name().split(':')[0]}:{parent.pid}:{parent.create_time():.0f}"
-    served = [{question.question_id for question in desk.next(2)} for desk in desks]
+    sessions[1].name = f"{queue.session_name().split(':')[0]}:{parent.pid}:{parent.create_time():.0f}"
+    served = [{question.question_id for question in session.next(2)} for session in sessions]
     assert len(served[0]) == len(served[1]) == 2 and not served[0] & served[1]
     step(two, small)
     with pytest.raises(CourseError, match="Another notebook has taken the run .* further"):

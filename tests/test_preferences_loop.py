@@ -49,7 +49,7 @@ def test_open_pairs_are_counted(tmp_path):
     labeler = loop.labeler(lambda left, right: 1.0)
     labeler.answer_synthetic(3)
     with pytest.raises(OutOfTurn, match="3 of 5 pairs are labelled"):
-        loop.label(labeler.desk.store.preferences("test"))
+        loop.label(labeler.session.store.preferences("test"))
     assert loop.stage == "label" and loop.answered == 3
 
 
@@ -57,14 +57,14 @@ def test_skips_bring_no_verdict_and_only_skips_are_refused(tmp_path):
     loop = make(tmp_path)
     loop.collect()
     labeler = loop.labeler()
-    questions = labeler.desk.next(5)
+    questions = labeler.session.next(5)
     for question in questions[:4]:
-        loop.store.answer(question.question_id, "skip", labeler=labeler.desk.labeler)
-    loop.store.answer(questions[4].question_id, "skip", labeler=labeler.desk.labeler)
+        loop.store.answer(question.question_id, "skip", labeler=labeler.session.labeler)
+    loop.store.answer(questions[4].question_id, "skip", labeler=labeler.session.labeler)
     with pytest.raises(CourseError, match="every pair was skipped"):
         loop.label(labeler.require())
-    loop.store.undo("test", labeler.desk.labeler)
-    loop.store.answer(questions[4].question_id, "left", labeler=labeler.desk.labeler)
+    loop.store.undo("test", labeler.session.labeler)
+    loop.store.answer(questions[4].question_id, "left", labeler=labeler.session.labeler)
     assert loop.label(labeler.require()) == 1
     assert loop.source == "human" and loop.fit().loss > 0
 
@@ -73,8 +73,8 @@ def test_labels_of_a_person_and_a_script_are_not_mixed_unnoticed(tmp_path):
     loop = make(tmp_path)
     loop.collect()
     labeler = loop.labeler(lambda left, right: 0.5)
-    for question in labeler.desk.next(2):
-        loop.store.answer(question.question_id, "left", labeler=labeler.desk.labeler, source="human")
+    for question in labeler.session.next(2):
+        loop.store.answer(question.question_id, "left", labeler=labeler.session.labeler, source="human")
     labeler.answer_synthetic()
     with pytest.raises(CourseError, match="mix 2 verdicts of a person and 3 of a script"):
         loop.label(labeler.require())
@@ -134,7 +134,7 @@ def test_a_notebook_run_again_from_the_top_passes_over_what_is_done(tmp_path):
         for _ in range(2):
             assert loop.collect(round) == (5, 9)[round - 1]
         labeler = loop.labeler(lambda left, right: 1.0, round=round)
-        assert labeler.desk.target == (5, 9)[round - 1]
+        assert labeler.session.target == (5, 9)[round - 1]
         labeler.answer_synthetic()
         for _ in range(2):
             assert loop.label(labeler.require(), round) == (5, 9)[round - 1]
@@ -144,7 +144,7 @@ def test_a_notebook_run_again_from_the_top_passes_over_what_is_done(tmp_path):
                 loop.collect(2)
         assert len(list(loop.train(round))) == (3, 2)[round - 1] and list(loop.train(round)) == []
     assert loop.stage == "finished" and loop.collect(1) == 9
-    assert loop.labeler(round=1).desk.target == 5
+    assert loop.labeler(round=1).session.target == 5
 
 
 def test_agents_and_reward_models_of_each_round_are_kept(tmp_path):

@@ -1,8 +1,8 @@
 """The labeling session in the kernel: takes one message of a front end, returns the state that it should show.
 
-The widget, the plain buttons, the terminal and the synthetic labeler all talk to a `Desk`. A message is a dict with a
-`type`; the reply is one too, of plain values only, so that it fits any notebook front end. `in_words` turns errors of
-the label file into a sentence that says what to do. Taught in lesson 04.
+The widget, the plain buttons, the terminal and the synthetic labeler all talk to a `LabelingSession`. A message is a
+dict with a `type`; the reply is one too, of plain values only, so that it fits any notebook front end. `in_words` turns
+errors of the label file into a sentence that says what to do. Taught in lesson 04.
 """
 
 import base64
@@ -25,7 +25,7 @@ MORE = 20                                          # questions that "Label some 
 SyntheticAnswer = Callable[[Item, Item], str]             # (left, right) -> "left", "right", "equal" or "skip"
 
 
-class Desk:
+class LabelingSession:
     """One person's labelling of one run, up to `target` questions.
 
     `repeats` is the share of pairs that are asked a second time, sides swapped. `scale` asks for a confidence from 1
@@ -37,7 +37,7 @@ class Desk:
         self.store, self.run, self.labeler, self.target = store, run, labeler, target
         self.title, self.repeats, self.scale, self.synthetic = title, repeats, scale, synthetic
         self.labelers = (labeler, SCRIPTED)
-        self.session = queue.session_name()
+        self.name = queue.session_name()       # of this process, under which the queue reserves questions
 
     @property
     def counts(self) -> Counts:
@@ -65,7 +65,7 @@ class Desk:
             elif kind == "more":
                 self.target = self.counts.done + MORE
             elif kind == "renew":
-                queue.renew(self.store, self.session, LEASE_SECONDS)
+                queue.renew(self.store, self.name, LEASE_SECONDS)
             queue.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
             state = self._state(have, front)
         return {**state, "note": note, "acks": [message["id"]] if kind in ("answer", "undo") else [], "gone": gone}
@@ -73,22 +73,22 @@ class Desk:
     def next(self, count: int = 1) -> list[Question]:
         """Up to `count` questions to ask now, reserved for this session; none once the target is reached."""
         done = self.counts.done
-        questions = queue.lease(self.store, self.run, self.labelers, self.session, count, LEASE_SECONDS)
+        questions = queue.lease(self.store, self.run, self.labelers, self.name, count, LEASE_SECONDS)
         repeats = [question for question in questions if question.repeat_of]
         fresh = [question for question in questions if not question.repeat_of]
         return repeats + fresh[:max(0, self.target - done)]
 
     def answer_synthetic(self, target: int | None = None) -> int:
-        """Let the synthetic labeler answer until `target` (default: the desk's) are answered; returns how many."""
+        """Let the synthetic labeler answer until `target` (default: the session's) are answered; returns how many."""
         target, answered = self.target if target is None else target, 0
         while self.counts.done < target:
             questions = [question for question in queue.lease(self.store, self.run, (SCRIPTED, self.labeler),
-                                                               self.session, 20) if not question.repeat_of]
+                                                               self.name, 20) if not question.repeat_of]
             for question in questions[:target - self.counts.done]:
-                verdict = ({"ranks": synthetic_ranks(self.synthetic, question.shown)} if question.ranking
-                           else {"choice": self.synthetic(*question.shown)})
-                self.store.answer(question.question_id, **verdict, labeler=SCRIPTED, source="scripted",
-                                  session=self.session)
+                answer = ({"ranks": synthetic_ranks(self.synthetic, question.shown)} if question.ranking
+                          else {"choice": self.synthetic(*question.shown)})
+                self.store.answer(question.question_id, **answer, labeler=SCRIPTED, source="scripted",
+                                  session=self.name)
                 answered += 1
             if not questions:
                 break
@@ -107,7 +107,7 @@ class Desk:
         """File one answer; returns a sentence when there is something to say about it."""
         filed = self.store.answer(
             message["question"], message.get("choice"), ranks=message.get("ranks"), labeler=self.labeler,
-            event_id=message["id"], session=self.session, confidence=message.get("confidence"),
+            event_id=message["id"], session=self.name, confidence=message.get("confidence"),
             shown_at=message.get("shown_at"), answered_at=message.get("answered_at"),
             response_ms=message.get("response_ms"), plays=message.get("plays"))
         if filed == "set aside":
@@ -116,8 +116,8 @@ class Desk:
                  if pair["question_id"] == message["question"]]
         if not twice:
             return ""
-        verdict = "the same answer as before" if twice[0]["same"] else "a different answer than before"
-        return f"That was pair {twice[0]['pair']} again, with the sides swapped: {verdict}."
+        compared = "the same answer as before" if twice[0]["same"] else "a different answer than before"
+        return f"That was pair {twice[0]['pair']} again, with the sides swapped: {compared}."
 
     def _state(self, have: Iterable[int], front: Iterable[int]) -> dict:
         counts = self.counts
