@@ -74,7 +74,7 @@ def measure(name: str, seed: int) -> dict:
                 pass
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     fresh = [fresh_episodes(loop.agent(after)) for after in range(len(loop.agents))]
-    ties = int((loop.verdicts.mu == 0.5).sum())
+    ties = int((loop.preferences.mu == 0.5).sum())
     return {
         "job": name, "seed": seed, "true_return": round(fresh[-1].true_return, 1),
         "mean_distance": round(fresh[-1].mean_distance, 3),

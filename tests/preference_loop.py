@@ -48,7 +48,7 @@ def finish(loop: PreferenceLoop) -> PreferenceLoop:
 def outcome(loop: PreferenceLoop) -> list:
     """All that two equal runs share, to the last digit."""
     return [*(value for agent in loop.agents for value in agent.values()), *loop.ensemble.state_dict().values(),
-            *loop.network.state_dict().values(), loop.verdicts.first, loop.verdicts.mu,
+            *loop.network.state_dict().values(), loop.preferences.first, loop.preferences.mu,
             torch.tensor([fit.loss for fit in loop.fits]), torch.tensor([p.mean_reward for p in loop.ppo.history]),
             torch.tensor(loop.rng.random())]
 

@@ -13,7 +13,7 @@ from course_lib.atari.reward_models import CellReward, RowPooledReward
 from course_lib.atari.shipped import KONG_TASK, load_kong, save_kong
 from course_lib.atari.synthetic_labelers import PongMarkLabeler, mark_low, mark_rally, paddle_height
 from course_lib.labels.records import Preference
-from course_lib.preferences.segments import Segment, Verdicts
+from course_lib.preferences.segments import PreferenceDataset, Segment
 from course_lib.training.checkpoint import CheckpointError
 
 
@@ -66,7 +66,7 @@ def low_pairs(count: int, seed: int) -> list[Preference]:
 
 def accuracy(kind: type, steps: int = 120) -> float:
     ensemble = AtariRewardEnsemble(kind, FitConfig(members=2, first_steps=steps))
-    taught, fresh = Verdicts.of(low_pairs(80, seed=1)), Verdicts.of(low_pairs(60, seed=2))
+    taught, fresh = PreferenceDataset.of(low_pairs(80, seed=1)), PreferenceDataset.of(low_pairs(60, seed=2))
     ensemble.fit(taught.first, taught.second, taught.mu)
     first, second = (ensemble.predict(clips).sum(1) for clips in (fresh.first, fresh.second))
     return float(((first > second) == (fresh.mu > 0.5)).float().mean())

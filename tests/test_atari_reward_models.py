@@ -17,7 +17,7 @@ from course_lib.atari.reward_models import (
 )
 from course_lib.labels.records import Preference
 from course_lib.preferences.reward_model import Fit
-from course_lib.preferences.segments import Segment, Verdicts
+from course_lib.preferences.segments import PreferenceDataset, Segment
 
 
 def random_frames(segments: int, steps: int, seed: int = 0) -> torch.Tensor:
@@ -115,13 +115,13 @@ def labelled(kind: str, count: int, seed: int) -> list[Preference]:
 
 
 def fitted(ensemble: AtariRewardEnsemble, preferences: list[Preference], weight: torch.Tensor | None = None) -> Fit:
-    given = Verdicts.of(preferences)
+    given = PreferenceDataset.of(preferences)
     return ensemble.fit(given.first, given.second, given.mu, weight)
 
 
 def share_right(ensemble: AtariRewardEnsemble, preferences: list[Preference]) -> float:
     """The share of strict preferences that the ensemble predicts."""
-    given = Verdicts.of(preferences)
+    given = PreferenceDataset.of(preferences)
     first, second = (ensemble.predict(clips).sum(1) for clips in (given.first, given.second))
     return float(((first > second) == (given.mu > 0.5))[given.mu != 0.5].float().mean())
 

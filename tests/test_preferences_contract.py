@@ -93,7 +93,7 @@ def weights(*networks: torch.nn.Module) -> torch.Tensor:
 
 def outcome(loop: PreferenceLoop) -> list[torch.Tensor]:
     """All that two equal runs share, to the last digit."""
-    return [weights(loop.network, loop.ensemble), loop.verdicts.first, loop.verdicts.mu,
+    return [weights(loop.network, loop.ensemble), loop.preferences.first, loop.preferences.mu,
             torch.tensor([fit.loss for fit in loop.fits]), torch.tensor([p.mean_reward for p in loop.trainer.history])]
 
 
@@ -149,7 +149,7 @@ def test_weights_reach_the_fit(tmp_path, small):
         loop.ensemble.loss = noted
         loop.fit()
         assert all(w is not None for w in seen)
-        fitted.append((loop.verdicts.weight, weights(loop.ensemble)))
+        fitted.append((loop.preferences.weight, weights(loop.ensemble)))
     (even, one), (uneven, other) = fitted
     assert (even == 1).all() and uneven.unique().numel() == 2
     assert not torch.equal(one, other)

@@ -15,7 +15,7 @@ def test_the_steps_come_round_and_the_run_ends(tmp_path):
         seen.append((loop.round, loop.stage))
         STEPS[loop.stage](loop)
     assert seen == [(r, stage) for r in (1, 2) for stage in ("collect", "label", "fit", "train")]
-    assert len(loop.asked) == 9 and len(loop.verdicts.mu) == 9 and loop.ppo.updates == 5 and len(loop.agents) == 3
+    assert len(loop.asked) == 9 and len(loop.preferences.mu) == 9 and loop.ppo.updates == 5 and len(loop.agents) == 3
     assert len(loop.fits) == 2 and loop.source == "scripted"
 
 
@@ -76,7 +76,7 @@ def test_labels_of_a_person_and_a_script_are_not_mixed_unnoticed(tmp_path):
     for question in labeler.session.next(2):
         loop.store.answer(question.question_id, "left", labeler=labeler.session.labeler, source="human")
     labeler.answer_synthetic()
-    with pytest.raises(CourseError, match="mix 2 verdicts of a person and 3 of a script"):
+    with pytest.raises(CourseError, match="mix 2 labels of a person and 3 of a script"):
         loop.label(labeler.require())
     assert loop.label(labeler.require(), mixed=True) == 5
     assert loop.source == "mixed" and "MIXED" in loop._repr_html_()
@@ -90,8 +90,8 @@ def test_verdicts_follow_the_clips_whichever_side_they_stood_on(tmp_path):
     labeler.answer_synthetic()
     loop.label(labeler.require())
     flips = {label.flip for label in loop.store.labels(loop.run)}
-    further = loop.verdicts.first[:, -1, 0] > loop.verdicts.second[:, -1, 0]
-    assert flips == {0, 1} and torch.equal(further, loop.verdicts.mu == 1)
+    further = loop.preferences.first[:, -1, 0] > loop.preferences.second[:, -1, 0]
+    assert flips == {0, 1} and torch.equal(further, loop.preferences.mu == 1)
 
 
 def test_labels_of_another_run_are_not_taken(tmp_path):
@@ -115,7 +115,7 @@ def test_training_reports_progress_and_the_view_counts(tmp_path):
     for stage in ("collect", "label", "fit"):
         STEPS[stage](loop)
     view = loop._repr_html_()
-    assert "5 of 5 pairs by a script" in view and "5 verdicts" in view and "aria-current=step" in view
+    assert "5 of 5 pairs by a script" in view and "5 preferences" in view and "aria-current=step" in view
     progress = next(loop.train())
     assert isinstance(progress, Progress) and progress.update == 1
 
@@ -184,7 +184,7 @@ def test_the_end_of_an_episode_is_an_absorbing_state(tmp_path):
 
 def test_the_scale_of_the_rewards_is_fixed_between_two_fits(tmp_path):
     loop = trained_from_labels(tmp_path)
-    labelled = torch.cat([loop.verdicts.first, loop.verdicts.second])
+    labelled = torch.cat([loop.preferences.first, loop.preferences.second])
     before = loop.ensemble.normalized_reward(labelled)
     assert before.mean().abs() < 1e-5 and before.std() == pytest.approx(0.15, rel=1e-4)
     list(loop.train())
@@ -194,5 +194,5 @@ def test_the_scale_of_the_rewards_is_fixed_between_two_fits(tmp_path):
     for stage in ("collect", "label", "fit"):
         STEPS[stage](loop)
     assert not torch.equal(loop.ensemble.normalized_reward(labelled), before)
-    after = loop.ensemble.normalized_reward(torch.cat([loop.verdicts.first, loop.verdicts.second]))
+    after = loop.ensemble.normalized_reward(torch.cat([loop.preferences.first, loop.preferences.second]))
     assert after.mean().abs() < 1e-5 and after.std() == pytest.approx(0.15, rel=1e-4)

@@ -1,7 +1,7 @@
 """The Bradley–Terry loss: from "A beat B" to a number for each of them.
 
 One loss for the whole course. For texts `r1` and `r2` are one score a text, (pairs,); for clips the rewards of the
-steps are first summed, (pairs, steps) -> (pairs,), by `segment_return`. `verdicts_to_targets` turns clicks into the
+steps are first summed, (pairs, steps) -> (pairs,), by `segment_return`. `choices_to_targets` turns clicks into the
 loss's targets, `confidence_loss` weights each label by how sure it is, and `fit_strengths` fits one strength for each
 of a few items to a table of who beat whom how often.
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from course_lib.labels.records import CHOICES
 
 
-def verdicts_to_targets(choices: Sequence[str], flipped: Sequence[bool]) -> tuple[Tensor, Tensor]:
+def choices_to_targets(choices: Sequence[str], flipped: Sequence[bool]) -> tuple[Tensor, Tensor]:
     """Which pairs to keep, and the target mu of each: (kept,) int64 positions and (kept,) float32.
 
     choices: one of `CHOICES` for each pair. flipped: True where the first item of the pair was shown on the right.

@@ -83,7 +83,7 @@ Clips = Tensor | list[Tensor]                       # (P, L, ...), or P tensors 
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class PreferenceDataset:
     """What a reward model is fitted to: P pairs of clips, what was said of each, and by whom."""
 
     first: Clips

@@ -412,14 +412,14 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 02.6
 
 clock = exercise(
-    "02.6", title="The clock is not a fall", function="pay_what_would_have_followed", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=15, reference="checks:pay_what_would_have_followed",
+    "02.6", title="The clock is not a fall", function="bootstrap_truncated", points=2, kind="implement",
+    difficulty=2, importance=2, minutes=15, reference="checks:bootstrap_truncated",
     hints=("After a fall nothing follows. After the clock stopped an episode, what would have followed, had it gone on?",
            "The critic has a guess for the situation in which the clock stopped: final_values. It lies one step ahead.",
            "Add gamma * final_values to the reward where truncated is true and terminated is not; leave all other rewards."))
 
 
-def pay_what_would_have_followed(rewards: torch.Tensor, terminated: torch.Tensor, truncated: torch.Tensor,
+def bootstrap_truncated(rewards: torch.Tensor, terminated: torch.Tensor, truncated: torch.Tensor,
                                  final_values: torch.Tensor, gamma: float) -> torch.Tensor:
     """Rewards in which an episode that was cut off by the clock is paid the critic's guess of the rest. All (T, N)."""
     return torch.where(truncated & ~terminated, rewards + gamma * final_values, rewards)

@@ -243,7 +243,7 @@ check("02.5", improve)
 # as the critic guesses it in the final situation.
 
 # %% tags=["exercise:02.6"]
-def pay_what_would_have_followed(rewards, terminated, truncated, final_values, gamma):
+def bootstrap_truncated(rewards, terminated, truncated, final_values, gamma):
     """Rewards with the rest added where only the clock ended an episode; all (T, N).
 
     final_values[t]: the critic's guess for the situation after step t; it means something only
@@ -255,7 +255,7 @@ def pay_what_would_have_followed(rewards, terminated, truncated, final_values, g
     # END SOLUTION
 
 # %% tags=["check:02.6"]
-check("02.6", pay_what_would_have_followed)
+check("02.6", bootstrap_truncated)
 
 # %% [markdown] tags=["solution-only"]
 # **Why it works.** With this reward the step's surprise becomes $r + \gamma V(s_\text{final}) - V_t$, just as if the episode had gone

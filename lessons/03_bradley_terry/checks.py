@@ -87,8 +87,8 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 03.2
 
 targets = exercise(
-    "03.2", title="From clicks to targets", function="verdicts_to_targets", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.bradley_terry:verdicts_to_targets",
+    "03.2", title="From clicks to targets", function="choices_to_targets", points=2, kind="implement",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.bradley_terry:choices_to_targets",
     hints=("Two questions for each pair: does it hold a verdict at all, and which item did the person mean?",
            "When a pair was flipped, its first item stood on the right. What does \"left\" then say about the first item? "
            "And what does flipping change about \"equal\"?",
@@ -98,7 +98,7 @@ targets = exercise(
 
 def _both(fn, choices, flipped):
     got = fn(choices, flipped)
-    call = f"verdicts_to_targets({choices}, {flipped})"
+    call = f"choices_to_targets({choices}, {flipped})"
     if not isinstance(got, tuple | list) or len(got) != 2 or any(isinstance(part, int | float) for part in got):
         raise Fail(call, "two things: (kept positions, targets)", f"{type(got).__name__}",
                    "Return two lists or tensors: which pairs are kept, and mu for each of them.")

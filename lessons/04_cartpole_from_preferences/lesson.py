@@ -135,7 +135,7 @@ from course_lib.preferences.cartpole import SCALE
 
 segment_return, bradley_terry_loss = mine("04.1"), mine("03.1")
 
-first, second, mu = loop.verdicts.first[:20], loop.verdicts.second[:20], loop.verdicts.mu[:20]
+first, second, mu = loop.preferences.first[:20], loop.preferences.second[:20], loop.preferences.mu[:20]
 print("clips:", tuple(first.shape), "(pairs, steps, numbers); ties:", (mu == 0.5).sum().item())
 
 torch.manual_seed(0)
@@ -298,7 +298,7 @@ for stats in labeler_stats(store, "cartpole"):
         print(f"   median {stats.median_seconds:.1f} seconds a pair")
     if stats.repeated:
         print(f"   asked twice: {stats.repeated} pairs; {stats.same} answered the same way")
-ties = (loop.verdicts.mu == 0.5).float().mean().item()
+ties = (loop.preferences.mu == 0.5).float().mean().item()
 expect(ties < 0.5, "most pairs brought a clear verdict",
        measured=f"{ties:.0%} ties, {loop.source}")
 
@@ -313,7 +313,7 @@ expect(ties < 0.5, "most pairs brought a clear verdict",
 
 # %%
 models = {f"round {r}": loop.reward_model(r).normalized_reward for r in (1, 2, 3, 4)}
-clips = torch.stack([loop.verdicts.first, loop.verdicts.second], dim=1)     # (60, 2, steps, 4)
+clips = torch.stack([loop.preferences.first, loop.preferences.second], dim=1)     # (60, 2, steps, 4)
 judged = {f"round {r}": clips[:15 * r].flatten(0, 2) for r in (1, 2, 3, 4)}
 title = "After round 1 it knows the pole; where the cart should be, it learns later"
 show(plots.opinion_maps(models, judged, "position", "angle", title),
@@ -521,7 +521,7 @@ show(plots.positions_over_time({name: episodes.states for name, episodes in pair
                                "All labels before training, and the same number in four rounds"),
      alt="Two panels with the cart's position over 500 steps in 20 episodes: with all verdicts "
          "given before training, and with four rounds.")
-far = beginner.verdicts.first[..., 0].abs().max().item()
+far = beginner.preferences.first[..., 0].abs().max().item()
 expect(far < 1.0, "no judged clip of the beginner was a metre away from the centre",
        measured=f"the farthest: {far:.2f} m")
 

@@ -60,8 +60,8 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 07.2
 
 comparing = exercise(
-    "07.2", title="A synthetic labeler that sees only the clip", function="verdict", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="checks:verdict",
+    "07.2", title="A synthetic labeler that sees only the clip", function="compare_clips", points=2, kind="implement",
+    difficulty=2, importance=3, minutes=10, reference="checks:compare_clips",
     hints=("Count first, compare later: how many points did we win in a clip, and how many did we lose?",
            "The ball stays behind a paddle for several frames: a point is a *run* of such frames. It begins where the ball is behind "
            "the paddle and was not in the frame before.",
@@ -69,7 +69,7 @@ comparing = exercise(
            "clip; 1.0, 0.5 or 0.0 for more, as much, less."))
 
 
-def verdict(across1, across2) -> float:
+def compare_clips(across1, across2) -> float:
     """mu of two clips by the balance of points that each shows. across: (L,) the ball's column, -1 where none is seen."""
     def balance(across) -> int:
         across = torch.as_tensor(across)
@@ -91,7 +91,7 @@ WON, LOST, NOTHING = [40, 28, 16, 4, -1], [120, 132, 144, 156, -1], [60, 70, 80,
 def _mu(fn, one, other):
     got = fn(torch.tensor(one), torch.tensor(other))
     if got is None or isinstance(got, str):
-        raise Fail(f"verdict({one}, {other})", "1, 0.5 or 0", repr(got), "A number is wanted: mu is 1 where the first clip is better, 0 "
+        raise Fail(f"compare_clips({one}, {other})", "1, 0.5 or 0", repr(got), "A number is wanted: mu is 1 where the first clip is better, 0 "
                    "where the second is, 0.5 for a tie.")
     return float(got)
 
@@ -296,8 +296,8 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 07.5
 
 flips = exercise(
-    "07.5", title="Find the silent bug: verdicts that turn over", function="verdicts_of", points=2, kind="bug",
-    difficulty=2, importance=3, minutes=10, reference="checks:verdicts_of",
+    "07.5", title="Find the silent bug: verdicts that turn over", function="targets_of", points=2, kind="bug",
+    difficulty=2, importance=3, minutes=10, reference="checks:targets_of",
     hints=("Every line is right for a labeller who never skips. What if the second pair is skipped?",
            "After the list of choices became shorter, which flip stands beside which choice?",
            "Walk through choices and flips together, and leave out the skipped ones in that same walk."))
@@ -305,7 +305,7 @@ flips = exercise(
 MU = {"left": 1.0, "right": 0.0, "equal": 0.5}
 
 
-def verdicts_of(choices: list[str], flips: list[bool]) -> list[float]:
+def targets_of(choices: list[str], flips: list[bool]) -> list[float]:
     """mu of every pair that was not skipped, in order: choices are sides of the screen, a flipped pair stood swapped."""
     return [1 - MU[choice] if flip else MU[choice]
             for choice, flip in zip(choices, flips, strict=True) if choice != "skip"]
@@ -336,7 +336,7 @@ def _(fn):
     words = ("left", "right", "equal", "skip")
     choices = [words[k] for k in torch.randint(4, (40,), generator=draw)]
     flip = [bool(k) for k in torch.randint(2, (40,), generator=draw)]
-    close(fn(choices, flip), verdicts_of(choices, flip), otherwise="Each verdict has the flip of its own pair, and skipped pairs are left out.")
+    close(fn(choices, flip), targets_of(choices, flip), otherwise="Each verdict has the flip of its own pair, and skipped pairs are left out.")
 
 
 @flips.case("all skipped")

@@ -154,13 +154,13 @@ loop
 # %%
 from course_lib.atari.synthetic_labelers import ball_across
 
-verdict = mine("07.2")
+compare_clips = mine("07.2")
 
 
 def synthetic(sigma1, sigma2):
     """mu of two clips, by what their pictures show."""
     across1, across2 = (torch.from_numpy(ball_across(s.frames)) for s in (sigma1, sigma2))
-    return float(verdict(across1, across2))
+    return float(compare_clips(across1, across2))
 
 loop.collect(round=1)
 labeler = loop.labeler(synthetic, round=1)
@@ -179,9 +179,9 @@ expect(tied > 0.3, "a good part of the pairs tie: little happens in 1.7 seconds"
 # [exercise 07.5](../exercises/07_atari_from_preferences.ipynb)**, then let your function read the raw rows of the store and compare:
 
 # %%
-verdicts_of = mine("07.5")
+targets_of = mine("07.5")
 rows = store.labels("pong")
-own = verdicts_of([row.choice for row in rows], [row.flip for row in rows])
+own = targets_of([row.choice for row in rows], [row.flip for row in rows])
 expect(own == mu.tolist(), "your verdicts are those that the store hands out",
        measured=f"{len(own)} verdicts from {len(rows)} rows")
 
@@ -225,7 +225,7 @@ table = models.kind.gather(models.prepared)
 patches = table.segments * table.steps * GRID ** 2
 print(f"{patches:,} patches in the clips, {len(table.cells):,} of them different")
 
-obs = torch.cat([loop.verdicts.first, loop.verdicts.second])         # (2 P, 25, 2, 80, 40)
+obs = torch.cat([loop.preferences.first, loop.preferences.second])         # (2 P, 25, 2, 80, 40)
 seconds = []
 for reward in (lambda m: m.rewards(obs), lambda m: m.prepared_rewards(table)):
     started = time.process_time()
@@ -573,7 +573,7 @@ from course_lib.atari.pong import ball_leaves
 from course_lib.atari.reward_ensemble import AtariRewardEnsemble
 from course_lib.atari.reward_models import RowPooledReward
 from course_lib.labels.records import Preference
-from course_lib.preferences.segments import Verdicts, around_events, random_pairs, stack
+from course_lib.preferences.segments import PreferenceDataset, around_events, random_pairs, stack
 
 disputed_pairs = mine("07.6")
 
@@ -588,7 +588,7 @@ def disputed(pool, count, ensemble, rng):
 def taught_by(choose, count, seed):
     """(share of ties, correlation with the true reward) of a model taught by them."""
     asked = choose(good_clips, count, models, np.random.default_rng(seed))
-    answers = Verdicts.of([Preference(*pair, synthetic(*pair)) for pair in asked])
+    answers = PreferenceDataset.of([Preference(*pair, synthetic(*pair)) for pair in asked])
     fit_steps = FitConfig(members=2, first_steps=budget(full=200, ci=10))
     fresh = AtariRewardEnsemble(RowPooledReward, fit_steps, seed)
     fit = fresh.fit(answers.first, answers.second, answers.mu)
@@ -654,7 +654,7 @@ likes_low = PongMarkLabeler(mark_low, blur=0.03)                 # less than 3% 
 drawn = random_pairs(good_clips, budget(full=200, ci=40), models, rng)
 tries = [Preference(*pair, likes_low(*pair)) for pair in drawn]
 fifth = len(tries) // 5
-train, test = Verdicts.of(tries[:fifth]), Verdicts.of(tries[fifth:])     # 40 and 160 pairs
+train, test = PreferenceDataset.of(tries[:fifth]), PreferenceDataset.of(tries[fifth:])     # 40 and 160 pairs
 
 
 def taught_low(kind):
