@@ -142,8 +142,8 @@ class PreferenceLoop:
         if len(sources) > 1 and not mixed:
             count = sum(p.source == "human" for p in ours)
             raise CourseError(f"This run would mix {count} labels of a person and {len(ours) - count} of a script, "
-                              "and nobody could tell later whose preferences were learned. Start another run for one of "
-                              "them, or say label(..., mixed=True).")
+                              "and nobody could tell later whose preferences were learned. Start another run for one "
+                              "of them, or say label(..., mixed=True).")
         self.preferences = PreferenceDataset.of(ours)
         self._go_to("fit")
         return len(ours)

@@ -93,7 +93,7 @@ class PreferenceDataset:
     sources: tuple[str, ...]                        # "human" or "scripted", for each pair
 
     @classmethod
-    def of(cls, preferences: Sequence[Preference]) -> "Verdicts":
+    def of(cls, preferences: Sequence[Preference]) -> "PreferenceDataset":
         """Preferences as tensors, in the order given."""
         first, second = ([torch.as_tensor(getattr(p, side).obs) for p in preferences] for side in ("sigma1", "sigma2"))
         one_shape = len({clip.shape for clip in (*first, *second)}) == 1
