@@ -62,8 +62,8 @@ def test_lambda_one_is_return_minus_value_and_lambda_zero_one_step():
     dones[-1] = True
     zero = torch.zeros(2)
     torch.testing.assert_close(gae(rewards, values, dones, zero, 0.9, 1.0), discounted_returns(rewards, 0.9) - values)
-    following = torch.cat([values[1:], zero[None]])
-    torch.testing.assert_close(gae(rewards, values, dones, zero, 0.9, 0.0), rewards + 0.9 * following - values)
+    next_values = torch.cat([values[1:], zero[None]])
+    torch.testing.assert_close(gae(rewards, values, dones, zero, 0.9, 0.0), rewards + 0.9 * next_values - values)
 
 
 def test_discounted_returns_by_hand_and_across_an_end():

@@ -26,8 +26,8 @@ def exact_kl(logits: Tensor, reference_logits: Tensor) -> Tensor:
 
 def last_choice(mask: Tensor) -> Tensor:
     """(B, L - 1) bool: True at the last column of each row where `mask` is True, which is where the episode ended."""
-    following = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)     # (B, L - 1)
-    return mask & ~following
+    next_mask = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)     # (B, L - 1)
+    return mask & ~next_mask
 
 
 def pay_at_the_end(rewards: Tensor, mask: Tensor) -> Tensor:

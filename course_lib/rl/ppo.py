@@ -52,7 +52,7 @@ class PPOConfig:
     final_learning_rate: float = 0.1        # its share left at total_steps; it falls linearly (1: it stays)
     hold_learning_rate: float = 0.0         # share of total_steps during which it does not fall yet
     warmup_share: float = 0.0               # share of total_steps during which it rises, linearly from 0
-    gamma: float = 0.99                     # worth of a reward one step later
+    gamma: float = 0.99                     # discount factor
     lam: float = 0.95                       # GAE's lambda
     clip: float = 0.2                       # how far the ratio of new to old probability pays; infinity switches it off
     entropy_coefficient: float = 0.01       # bonus for undecidedness, per nat

@@ -32,9 +32,9 @@ class Rollout:
 
     def next_obs(self) -> torch.Tensor:
         """What each action led to, (T, N, ...): at an episode's end its true last observation."""
-        following = torch.cat([self.obs[1:], self.last_obs[None]])
-        following[self.ended] = self.final_obs
-        return following
+        next_obs = torch.cat([self.obs[1:], self.last_obs[None]])
+        next_obs[self.ended] = self.final_obs
+        return next_obs
 
 
 @dataclass(frozen=True)

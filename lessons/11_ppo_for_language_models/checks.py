@@ -17,7 +17,7 @@ earn = exercise(
     hints=("Two payments. The price of distance is charged for every choice; the text's reward comes once, with the last choice.",
            "The last choice of a row is where mask is True and the next column is False, or where the row stops. The price is "
            "beta * (logprobs - reference_logprobs), and it is subtracted.",
-           "following = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1); last = mask & ~following; then "
+           "next_mask = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1); last = mask & ~next_mask; then "
            "(rewards[:, None] * last - beta * (logprobs - reference_logprobs)) * mask."))
 
 MASK = torch.tensor([[False, True, True, True, False], [False, True, True, True, True], [False, True, False, False, False]])
@@ -142,9 +142,9 @@ advantage = exercise(
     hints=("It is lesson 02's GAE along each row. What is new: the row holds columns that are no choices, before and behind.",
            "After the last choice nothing follows: the next value there is 0, whatever the value network says about padding. "
            "Multiply rewards and values by the mask first, and the advantages by the mask in the end.",
-           "rewards, values = rewards * mask, values * mask; later = next_value = 0; then for t from the last column to the first: "
-           "surprise = rewards[:, t] + gamma * next_value - values[:, t]; later = (surprise + gamma * lam * later) * mask[:, t]; "
-           "advantages[:, t], next_value = later, values[:, t]."))
+           "rewards, values = rewards * mask, values * mask; next_advantage = next_value = 0; then for t from the last column to the first: "
+           "delta = rewards[:, t] + gamma * next_value - values[:, t]; advantages[:, t] = (delta + gamma * lam * next_advantage) * "
+           "mask[:, t]; next_advantage, next_value = advantages[:, t], values[:, t]."))
 
 GAE_REWARDS = torch.tensor([[0.0, -0.1, 0.2, 1.0, 0.0], [0.0, 0.3, 0.0, -0.2, 2.0], [0.0, 0.7, 0.0, 0.0, 0.0]])
 GAE_VALUES = torch.tensor([[5.0, 0.5, 0.8, 0.6, 7.0], [3.0, 1.0, 1.2, 1.5, 1.9], [4.0, 0.2, 6.0, 6.0, 6.0]])
@@ -155,13 +155,13 @@ def _walk(rewards, values, mask, gamma, lam, cut_value=True, cut_trace=True, mas
     B, T = rewards.shape
     out = torch.zeros(B, T)
     for b in range(B):
-        later = 0.0
+        next_advantage = 0.0
         for t in reversed(range(T)):
-            following = t + 1 < T and (mask[b, t + 1] or not cut_value)
-            surprise = rewards[b, t] + (gamma * values[b, t + 1] if following else 0.0) - values[b, t]
+            has_next = t + 1 < T and (mask[b, t + 1] or not cut_value)
+            delta = rewards[b, t] + (gamma * values[b, t + 1] if has_next else 0.0) - values[b, t]
             keeps = t + 1 < T and (mask[b, t + 1] or not cut_trace)
-            later = surprise + (gamma * lam * later if keeps else 0.0)
-            out[b, t] = later
+            out[b, t] = delta + (gamma * lam * next_advantage if keeps else 0.0)
+            next_advantage = out[b, t]
     return out * mask if masked else out
 
 
@@ -177,7 +177,7 @@ def _(fn):
     right = _walk(GAE_REWARDS, GAE_VALUES, everywhere, 0.9, 0.8)
     close(got, right, likely=[
         (right + GAE_VALUES, "These are advantages + values, the value network's targets. Return the advantages alone."),
-        (_walk(GAE_REWARDS, GAE_VALUES, everywhere, 0.9, 0.0), "Later surprises do not count: carry them back, faded by gamma * lam."),
+        (_walk(GAE_REWARDS, GAE_VALUES, everywhere, 0.9, 0.0), "Later TD errors do not count: carry them back, faded by gamma * lam."),
         (_walk(GAE_REWARDS.T, GAE_VALUES.T, everywhere.T, 0.9, 0.8).T, "You walked down the columns. A text is a row: time runs along "
          "dimension 1. Lesson 02's `gae` wants time first, so transpose on the way in and out.")],
         otherwise="Each row is an episode; after its last column nothing follows, so the next value there is 0.")
@@ -190,8 +190,8 @@ def _(fn):
          "the padding (7 and 6 here). Nothing follows the end: its next value is 0."),
         (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.0, masked=False), "Prompt and padding got advantages. They are no choices: "
          "multiply by the mask in the end."),
-        (_walk(GAE_REWARDS * 1.0, GAE_VALUES * 0, MASK, 1.0, 0.0), "The values are missing from the surprises.")],
-        otherwise="With lam = 0 each choice has its own surprise: reward + next value - value, the next value 0 at the last choice.")
+        (_walk(GAE_REWARDS * 1.0, GAE_VALUES * 0, MASK, 1.0, 0.0), "The values are missing from the TD errors.")],
+        otherwise="With lam = 0 each choice has its own TD error: reward + next value - value, the next value 0 at the last choice.")
 
 
 @advantage.case("blame runs back along the row, through choices only")
@@ -199,7 +199,7 @@ def _(fn):
     close(_advantages(fn, 1.0, 0.95), _walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95), likely=[
         (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, cut_trace=False), "Surprises of the padding leak back into the text: cut the "
          "trace at the end, not only the value."),
-        (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, cut_value=False, cut_trace=False), "The padding's values and surprises leak "
+        (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, cut_value=False, cut_trace=False), "The padding's values and TD errors leak "
          "into the text. Nothing follows the last choice of a row."),
         (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 1.0), "lam = 0.95 was given and yours uses 1."),
         (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, masked=False), "Prompt and padding got advantages. They are no choices: "
