@@ -64,7 +64,7 @@ def test_verdicts_of_weight_zero_count_nothing():
     assert with_weights > 0.8 > without
 
 
-def test_rewards_of_new_texts_use_the_spread_of_the_old_ones():
+def test_rewards_of_new_texts_use_the_std_of_the_old_ones():
     features, _, comparisons = made_up()
     reward = fit_linear_reward(features, comparisons)
     torch.testing.assert_close(reward.rewards(features[:3]), reward.rewards(features)[:3])

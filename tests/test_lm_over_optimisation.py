@@ -73,7 +73,7 @@ def test_measured_runs_come_back_as_looks(tmp_path, monkeypatch):
         measured("other")
 
 
-def test_a_scaled_reward_has_mean_0_and_spread_1_on_its_texts():
+def test_a_scaled_reward_has_mean_0_and_std_1_on_its_texts():
     texts = ["5 5 1", "1", "5", "5 5 5 2"]
     scaled = ScaledReward.on(count_good, texts)
     assert scaled(texts).mean().abs() < 1e-6 and scaled(texts).std() == pytest.approx(1)
@@ -81,7 +81,7 @@ def test_a_scaled_reward_has_mean_0_and_spread_1_on_its_texts():
         ScaledReward.on(count_good, ["1", "2"])
 
 
-def test_a_value_network_for_another_reward_has_its_mean_and_spread():
+def test_a_value_network_for_another_reward_has_its_mean_and_std():
     model, tokenizer = RewardModel(GPT(SHAPE, seed=4)).eval(), Numbers()
     texts = [" ".join(map(str, torch.randint(1, 12, (5,)).tolist())) for _ in range(60)]
     values = value_network_for(count_good, model, texts, tokenizer)

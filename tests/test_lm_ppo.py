@@ -149,7 +149,7 @@ def test_a_padded_row_has_the_advantages_of_the_same_row_alone():
     torch.testing.assert_close(token_gae(rewards, values, mask, 0.9, 0.8)[:, 2:6], alone)
 
 
-def test_whitened_choices_have_mean_0_and_spread_1_however_much_padding_there_is():
+def test_whitened_choices_have_mean_0_and_std_1_however_much_padding_there_is():
     mask = torch.rand(20, 30) < 0.3
     white = whiten(torch.randn(20, 30) * 3 + 5, mask)
     assert white[mask].mean().abs() < 1e-5 and white[mask].std(correction=0) == pytest.approx(1, abs=1e-4)

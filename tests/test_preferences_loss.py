@@ -10,11 +10,11 @@ from course_lib.preferences.bradley_terry import bradley_terry_loss, preference_
 VERDICTS = (0.0, 0.5, 1.0)
 
 
-def random_pairs(seed, pairs=40, spread=4.0):
+def random_pairs(seed, pairs=40, std=4.0):
     """Scores, verdicts (wins, losses, ties and soft ones) and weights, as float64 arrays of shape (pairs,)."""
     rng = np.random.default_rng(seed)
     mu = np.where(rng.random(pairs) < 0.8, rng.choice(VERDICTS, pairs), rng.random(pairs))
-    return rng.normal(0, spread, pairs), rng.normal(0, spread, pairs), mu, rng.random(pairs) * 3
+    return rng.normal(0, std, pairs), rng.normal(0, std, pairs), mu, rng.random(pairs) * 3
 
 
 def by_scipy(r1, r2, mu, error_rate=0.0, weight=None):
@@ -71,7 +71,7 @@ def test_with_slips_an_absurd_verdict_costs_no_more_than_the_coin(dtype, mu):
 
 @pytest.mark.parametrize("error_rate", [0.0, 0.1])
 def test_gradients_equal_finite_differences(error_rate):
-    r1, r2, mu, weight = tensors(*random_pairs(3, pairs=8, spread=2.0))
+    r1, r2, mu, weight = tensors(*random_pairs(3, pairs=8, std=2.0))
     r1.requires_grad_(), r2.requires_grad_()
     assert torch.autograd.gradcheck(lambda a, b: bradley_terry_loss(a, b, mu, error_rate), (r1, r2))
     assert torch.autograd.gradcheck(lambda a, b: bradley_terry_loss(a, b, mu, error_rate, weight=weight), (r1, r2))

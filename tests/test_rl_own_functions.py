@@ -8,7 +8,7 @@ from course_lib.rl.objectives import clipped_policy_loss, gae
 from course_lib.rl.ppo import PPO, PPOConfig
 
 CONFIG = PPOConfig(total_steps=512, num_steps=32, minibatch_size=64, entropy_coefficient=0.0,
-                   normalise_advantages=False)
+                   normalize_advantages=False)
 
 
 def trained(**functions) -> tuple[PPO, bool, bool]:

@@ -35,7 +35,7 @@ def test_the_last_labels_come_after_the_last_round_of_them():
     assert plots.labels_end({"labels": [40], "updates": [540]}) == 0
 
 
-def test_the_table_has_a_line_a_job_with_the_spread_of_its_seeds():
+def test_the_table_has_a_line_a_job_with_the_range_of_its_seeds():
     table = plots.run_table({"few": [LINE, {**LINE, "true_return": 7.0}]})
     assert "+5.0 (from +3.0 to +7.0)" in table and "50%" in table and len(table.splitlines()) == 2
 

@@ -52,11 +52,11 @@ def fit_linear_reward(features: Tensor, comparisons: Comparisons, l2: float = L2
                       loss: Callable[..., Tensor] = bradley_terry_loss, one_unit: bool = False) -> LinearReward:
     """Fit a linear reward to comparisons of the texts whose features are given.
 
-    features: (texts, D), also of texts that no comparison names: their spread is used, no label.
+    features: (texts, D), also of texts that no comparison names: their standard deviations are used, no label.
     l2: pull of every weight towards 0, in the units of the summed (not mean) loss, on features / unit.
     weight: (pairs,) how much each verdict counts; equal when None. loss: called as loss(r1, r2, mu, weight=...).
     one_unit: the features are places along directions of one space, such as principal components: a direction that
-        hardly varies stays small. False gives each feature the same spread, whatever its units.
+        hardly varies stays small. False gives each feature the same standard deviation, whatever its units.
 
     The problem is convex: L-BFGS finds the one optimum. Raises ValueError when there are no comparisons, when features
     are not finite, or when the loss is not.
@@ -65,8 +65,8 @@ def fit_linear_reward(features: Tensor, comparisons: Comparisons, l2: float = L2
         raise ValueError("there are no comparisons to learn from")
     if not torch.isfinite(features).all():
         raise ValueError("some features are not finite numbers")
-    mean, spread = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)              # (D,) each
-    unit = spread.square().sum().sqrt().expand(len(mean)) if one_unit else spread * len(mean) ** 0.5
+    mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)              # (D,) each
+    unit = std.square().sum().sqrt().expand(len(mean)) if one_unit else std * len(mean) ** 0.5
     used, position = torch.unique(torch.stack([comparisons.first, comparisons.second]), return_inverse=True)
     known = (features[used] - mean) / unit                                                # (used texts, D)
     weights = torch.zeros(features.shape[1], requires_grad=True)
@@ -151,20 +151,20 @@ def pack(ids: Sequence[Sequence[int]], eos: int, context: int) -> tuple[Tensor, 
 
 @dataclass(frozen=True)
 class ScaledReward:
-    """(reward - mean) / spread; called with texts as any reward is."""
+    """(reward - mean) / std; called with texts as any reward is."""
 
     reward: TextReward
     mean: float
-    spread: float
+    std: float
 
     @classmethod
     def on(cls, reward: TextReward, texts: Sequence[str]) -> "ScaledReward":
-        """Scaled so that `texts`, usually the starting model's, get mean 0, spread 1. ValueError if all are equal."""
+        """Scaled so that `texts`, usually the starting model's, get mean 0, std 1. ValueError if all are equal."""
         scores = reward(texts)
-        mean, spread = scores.mean().item(), scores.std().item()
-        if not spread > 0:
+        mean, std = scores.mean().item(), scores.std().item()
+        if not std > 0:
             raise ValueError(f"the reward says the same of all {len(texts)} texts: there is nothing to scale by")
-        return cls(reward, mean, spread)
+        return cls(reward, mean, std)
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Rewards of whole texts, (texts,)."""
@@ -172,7 +172,7 @@ class ScaledReward:
 
     def scaled(self, scores: Tensor) -> Tensor:
         """The reward's own scores, brought to this zero point and unit; any shape."""
-        return (scores - self.mean) / self.spread
+        return (scores - self.mean) / self.std
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Categorical:
 
 
 class DiagonalGaussian:
-    """D real numbers, each with its own mean and spread. mean: (..., D); log_std: (D,)."""
+    """D real numbers, each with its own mean and standard deviation. mean: (..., D); log_std: (D,)."""
 
     def __init__(self, mean: torch.Tensor, log_std: torch.Tensor):
         self.mean, self.log_std = mean, log_std
@@ -116,7 +116,7 @@ class ActorCritic(nn.Module):
 
 
 class GaussianActorCritic(nn.Module):
-    """The same for continuous actions: the policy gives a mean for each of D numbers, their spread is learned apart.
+    """The same for continuous actions: the policy gives a mean for each of D numbers, their log_std is learned apart.
 
     obs: (..., observation_size) -> (DiagonalGaussian over D numbers, values (...)).
     """

@@ -52,7 +52,7 @@ class ReinforceConfig:
     updates: int = 60                   # gradient steps
     learning_rate: float = 1e-2         # Adam's
     gamma: float = 0.99                 # discount factor
-    baseline: bool = False              # subtract the mean return of all steps played, divide by their spread
+    baseline: bool = False              # subtract the mean return of all steps played, divide by their std
     seed: int = 0                       # of actions and environments (the network brings its own)
 
 

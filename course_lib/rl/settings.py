@@ -149,7 +149,7 @@ VARIANTS: dict[str, dict[str, float]] = {
     "no clipping": {"clip": float("inf")},
     "lambda 1": {"lam": 1.0},               # advantages from the rewards seen alone; the critic is only a baseline
     "lambda 0": {"lam": 0.0},               # advantages of one step; the critic is trusted with all the rest
-    "no normalisation": {"normalise_advantages": False},
+    "no normalization": {"normalize_advantages": False},
     "no entropy bonus": {"entropy_coefficient": 0.0},
     "one epoch": {"epochs": 1},             # each rollout is learned from once
 }

@@ -128,7 +128,7 @@ def noise_bars(noise: Mapping[str, Sequence[float]], title: str) -> Figure:
         axes.plot(values, [name] * len(values), "o", color="black", markersize=4)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.set(xlabel="noise of the gradient (length of its spread over batches)", title=title)
+    axes.set(xlabel="noise of the gradient (length of its standard deviation over batches)", title=title)
     return figure
 
 

@@ -275,9 +275,9 @@ from course_lib.preferences.human_ratings import DOMAINS, load_rated_texts
 texts = load_rated_texts()
 for domain in DOMAINS:
     ratings = [text.ratings for text in texts if text.domain == domain]
-    count, spread = sum(map(len, ratings)), np.mean([np.std(r) for r in ratings])
+    count, std = sum(map(len, ratings)), np.mean([np.std(r) for r in ratings])
     print(f"{domain:11s} {len(ratings):6,d} texts, {count:7,d} ratings, "
-          f"standard deviation within a text {spread:.2f}")
+          f"standard deviation within a text {std:.2f}")
 
 # %% [markdown]
 # Three texts: one on which people agree, one in the middle, and one on which they hardly could agree less. The dashed line is
@@ -285,9 +285,9 @@ for domain in DOMAINS:
 
 # %%
 movies = [text for text in texts if text.domain == "movies"]
-by_spread = sorted(movies, key=lambda text: np.std(text.ratings))
-chosen = {"people agree": by_spread[40], "typical": by_spread[len(by_spread) // 2],
-          "people disagree": by_spread[-5]}
+by_std = sorted(movies, key=lambda text: np.std(text.ratings))
+chosen = {"people agree": by_std[40], "typical": by_std[len(by_std) // 2],
+          "people disagree": by_std[-5]}
 ratings = {name: text.ratings for name, text in chosen.items()}
 show(plots.rating_histograms(ratings, "Same sentence, different people"),
      alt="Histograms of the ratings of three film-review sentences: one narrow, one of three "

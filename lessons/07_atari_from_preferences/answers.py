@@ -316,11 +316,11 @@ def only_left_is_turned(choices, flips):
 # ---------------------------------------------------------------------------------------------------------------- 07.6
 
 
-def _choose(returns, count, spread=None, reuse=False, smallest=False):
+def _choose(returns, count, std=None, reuse=False, smallest=False):
     M = returns.shape[1]
-    if spread is None:
-        spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(0)
-    order = sorted(((i, j) for i in range(M) for j in range(i + 1, M)), key=lambda pair: float(spread[pair]), reverse=not smallest)
+    if std is None:
+        std = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(0)
+    order = sorted(((i, j) for i in range(M) for j in range(i + 1, M)), key=lambda pair: float(std[pair]), reverse=not smallest)
     used, pairs = set(), []
     for i, j in order:
         if reuse or not used & {i, j}:
@@ -336,14 +336,14 @@ def in_python(returns, count):
 
 @right("07.6")
 def taking_the_maximum_again_and_again(returns, count):
-    spread = torch.sigmoid(returns.unsqueeze(2) - returns.unsqueeze(1)).var(0).triu(1)
+    variance = torch.sigmoid(returns.unsqueeze(2) - returns.unsqueeze(1)).var(0).triu(1)
     pairs = []
     for _ in range(min(count, returns.shape[1] // 2)):
-        k = int(spread.argmax())
+        k = int(variance.argmax())
         i, j = divmod(k, returns.shape[1])
         pairs.append((i, j))
         for clip in (i, j):
-            spread[clip], spread[:, clip] = -1, -1
+            variance[clip], variance[:, clip] = -1, -1
     return pairs
 
 
@@ -364,8 +364,8 @@ def most_agreed(returns, count):
 
 @wrong("07.6", says="compared with itself")
 def itself_too(returns, count):
-    spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(0)
-    return [divmod(int(k), returns.shape[1]) for k in spread.flatten().argsort()[:count]]
+    std = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(0)
+    return [divmod(int(k), returns.shape[1]) for k in std.flatten().argsort()[:count]]
 
 
 @wrong("07.6", says="Give as many as there are")

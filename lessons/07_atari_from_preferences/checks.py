@@ -354,7 +354,7 @@ disputed = exercise(
     hints=("Lesson 04 chose among given pairs. Here every two clips can be a pair: first find out how disputed each possible pair is.",
            "p[k, i, j] = sigmoid(returns[k, i] - returns[k, j]) is what member k thinks of clip i against clip j; its std over the members is a "
            "table. Walk through the pairs from the most disputed on, and pass over those with a clip that is taken.",
-           "spread = sigmoid(returns[:, :, None] - returns[:, None, :]).std(0); i, j = torch.triu_indices(M, M, 1); order = spread[i, j].argsort("
+           "std = sigmoid(returns[:, :, None] - returns[:, None, :]).std(0); i, j = torch.triu_indices(M, M, 1); order = std[i, j].argsort("
            "descending=True); keep a set of used clips."))
 
 
@@ -364,10 +364,10 @@ def disputed_pairs(returns: Tensor, count: int) -> list[tuple[int, int]]:
     returns: (members, clips), what each member of the ensemble says that each clip is worth.
     """
     clips = returns.shape[1]
-    spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)    # (clips, clips)
+    std = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)    # (clips, clips)
     i, j = torch.triu_indices(clips, clips, 1)
     used, pairs = set(), []
-    for k in spread[i, j].argsort(descending=True).tolist():
+    for k in std[i, j].argsort(descending=True).tolist():
         pair = int(i[k]), int(j[k])
         if len(pairs) < count and used.isdisjoint(pair):
             pairs.append(pair)
@@ -482,5 +482,5 @@ def _(fn):
     for key in WORLDS[2:]:
         if (got := _predicted(fn, key)) != "no difference":
             raise Fail(f"prediction()[{key!r}]", "another answer", repr(got),
-                       "Standardised rewards have mean 0 and a fixed spread: what was added to all, or multiplied with all, is gone before the agent "
+                       "Standardised rewards have mean 0 and a fixed standard deviation: what was added to all, or multiplied with all, is gone before the agent "
                        "is paid.")

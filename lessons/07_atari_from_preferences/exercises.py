@@ -203,10 +203,10 @@ def disputed_pairs(returns, count):
     """
     # BEGIN SOLUTION
     clips = returns.shape[1]
-    spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)
+    std = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)
     i, j = torch.triu_indices(clips, clips, 1)              # every pair once
     used, pairs = set(), []
-    for k in spread[i, j].argsort(descending=True).tolist():
+    for k in std[i, j].argsort(descending=True).tolist():
         pair = (int(i[k]), int(j[k]))
         if len(pairs) < count and used.isdisjoint(pair):
             pairs.append(pair)

@@ -86,7 +86,7 @@ expect(now.balance > before.balance + 10,
 
 # %%
 from course_lib.atari.pong import ball_seen
-from course_lib.atari.reward_ensemble import FitConfig, Standardiser
+from course_lib.atari.reward_ensemble import FitConfig, Standardizer
 from course_lib.atari.tasks import TASKS, learned_reward_ppo
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences.loop import PreferenceLoop
@@ -113,15 +113,15 @@ print("updates of the agent after each: ", config.updates)
 ball_gone, merge_moments = mine("07.4"), mine("07.3")
 
 
-class OwnStandardiser(Standardiser):
-    """Pays with mean 0 and a fixed spread; the past weighs as much as 19 rollouts."""
+class OwnStandardizer(Standardizer):
+    """Rewards with mean 0 and a fixed standard deviation; the past weighs as much as 19 rollouts."""
 
     def __call__(self, rewards):
         before = 0 if np.isnan(self.mean) else 19 * rewards.numel()
-        _, self.mean, variance = merge_moments(before, self.mean, self.deviation ** 2, rewards)
-        self.mean, self.deviation = float(self.mean), float(variance) ** 0.5 + 1e-6
-        paid = (rewards - self.mean) / self.deviation * self.spread
-        return paid.clamp(-self.limit, self.limit)
+        _, self.mean, variance = merge_moments(before, self.mean, self.running_std ** 2, rewards)
+        self.mean, self.running_std = float(self.mean), float(variance) ** 0.5 + 1e-6
+        scaled = (rewards - self.mean) / self.running_std * self.std
+        return scaled.clamp(-self.limit, self.limit)
 
 
 def boundary(rollout):
@@ -130,7 +130,7 @@ def boundary(rollout):
 
 store = PreferenceStore()                                  # your labels: my_work/labels
 loop = PreferenceLoop(task, store, my_work() / "checkpoints" / "07-pong", run="pong",
-                      config=config, boundary=boundary, standardize=OwnStandardiser())
+                      config=config, boundary=boundary, standardize=OwnStandardizer())
 loop
 
 # %% [markdown]
@@ -680,10 +680,10 @@ for k, row in enumerate((4, 10, 16, 22, 28)):
 opinions = [model.predict(alone)[0] for model, _ in (by_rows, by_cells)]
 for name, values in zip(("summed over rows", "by cells"), opinions):
     print(f"{name:17s} high to low:", "  ".join(f"{value:+.3f}" for value in values.tolist()))
-spread = [float(values.max() - values.min()) for values in opinions]
-expect(spread[0] < 1e-3 < spread[1],
+ranges = [float(values.max() - values.min()) for values in opinions]
+expect(ranges[0] < 1e-3 < ranges[1],
        "the model that sums over rows cannot tell one height from another",
-       measured=f"spreads {spread[0]:.6f} and {spread[1]:.3f}")
+       measured=f"ranges {ranges[0]:.6f} and {ranges[1]:.3f}")
 
 # %% [markdown]
 # It is blind, and was right *for other reasons*: in these clips other things go with height, and it learned those. A good share of unseen

@@ -259,11 +259,11 @@ def as_given(advantages, mask):
 
 
 @wrong("11.5", says="the mean is not yet")
-def only_the_spread(advantages, mask):
+def only_the_std(advantages, mask):
     return (advantages - advantages.mean()) / advantages[mask].std(correction=0) * mask
 
 
-@wrong("11.5", says="padding is in the spread")
+@wrong("11.5", says="padding is in the standard deviation")
 def only_the_mean(advantages, mask):
     return (advantages - advantages[mask].mean()) / advantages.std(correction=0) * mask
 

@@ -42,10 +42,10 @@ def _earn(fn, beta):
 def _(fn):
     got = _earn(fn, 0.0)
     shape_is(got, (3, 5), mistake="One number for each choice is wanted, in the shape of the mask.")
-    spread = _earned(0.0, "all") / MASK.sum(1, keepdim=True)
+    evenly = _earned(0.0, "all") / MASK.sum(1, keepdim=True)
     close(got, _earned(0.0), likely=[
         (_earned(0.0, "all"), "Every choice was paid the whole reward. A text is judged once: pay at the last choice alone."),
-        (spread, "The reward was spread over the choices. It is paid at once, at the last one; finding out who earned it is GAE's work."),
+        (evenly, "The reward was spread over the choices. It is paid at once, at the last one; finding out who earned it is GAE's work."),
         (_earned(0.0, "column"), "You paid in the last *column*. A short text ended earlier: its last choice is the last True of its row."),
         (_earned(0.0, "column", masked=False), "You paid in the last *column*, padding or not. A short text ended earlier: pay at "
          "the last True of its row."),
@@ -291,14 +291,14 @@ padding = exercise(
     "11.5", title="Find the silent bug: whitening", function="whiten", points=2, kind="bug",
     difficulty=2, importance=2, minutes=10, reference="course_lib.lm.ppo:whiten",
     hints=("Give it the same texts in a wider batch, and look at the mean of what comes out, over the choices alone.",
-           "How many numbers went into the mean, and how many into the spread? How many of them are padding?",
+           "How many numbers went into the mean, and how many into the standard deviation? How many of them are padding?",
            "advantages[mask].mean() and advantages[mask].std(): take both over the choices only, and multiply by the mask afterwards."))
 
 RAW = torch.tensor([[0.0, 2.0, 4.0, 3.0, 0.0], [0.0, 5.0, 1.0, 2.5, 3.5], [0.0, 9.0, 0.0, 0.0, 0.0]])
 
 
-def _white(mean, spread):
-    return (RAW - mean) / (spread + 1e-8) * MASK
+def _white(mean, std):
+    return (RAW - mean) / (std + 1e-8) * MASK
 
 
 @padding.case("mean 0 over the choices")
@@ -310,24 +310,24 @@ def _(fn):
          "comes out is too large: choices look good because there is padding."),
         (_white(RAW.mean(), RAW.std())[MASK].mean(), "The mean was taken over padding too, so it is too small, and what comes out is "
          "too large: choices look good because there is padding."),
-        (_white(RAW.mean(), RAW[MASK].std())[MASK].mean(), "The spread is over the choices now, the mean is not yet: padding is in it."),
-        (_white(RAW.mean(), RAW[MASK].std(correction=0))[MASK].mean(), "The spread is over the choices now, the mean is not yet: "
+        (_white(RAW.mean(), RAW[MASK].std())[MASK].mean(), "The standard deviation is over the choices now, the mean is not yet: padding is in it."),
+        (_white(RAW.mean(), RAW[MASK].std(correction=0))[MASK].mean(), "The standard deviation is over the choices now, the mean is not yet: "
          "padding is in it.")],
         otherwise="Over the choices the mean must be 0.")
 
 
-@padding.case("spread 1 over the choices")
+@padding.case("standard deviation 1 over the choices")
 def _(fn):
     got = torch.as_tensor(fn(RAW, MASK))[MASK]
     centred = RAW - RAW[MASK].mean()
-    spread = got.std(correction=0).item()
-    if abs(spread - 1) > 0.08:                                      # n and n - 1 are both right: 0.94 and 1 for 8 choices
+    std = got.std(correction=0).item()
+    if abs(std - 1) > 0.08:                                      # n and n - 1 are both right: 0.94 and 1 for 8 choices
         with_padding = (RAW[MASK].std(correction=0) / RAW.std(correction=0)).item()
         late = (RAW[MASK].std(correction=0) / (centred * MASK).std(correction=0)).item()
-        near = min(abs(spread - with_padding), abs(spread - late)) < 0.1
-        raise Fail("whiten(advantages, mask)[mask].std()", "about 1", f"{spread:.3f}",
-                   "The mean is right, but padding is in the spread. Take both over the choices." if near else
-                   "Over the choices the spread must be 1: divide by the standard deviation of the choices.")
+        near = min(abs(std - with_padding), abs(std - late)) < 0.1
+        raise Fail("whiten(advantages, mask)[mask].std()", "about 1", f"{std:.3f}",
+                   "The mean is right, but padding is in the standard deviation. Take both over the choices." if near else
+                   "Over the choices it must be 1: divide by the standard deviation of the choices.")
 
 
 @padding.case("zero outside the mask")

@@ -123,15 +123,15 @@ check("11.4", masked_policy_loss)
 
 # %% tags=["exercise:11.5"]
 def whiten(advantages, mask):
-    """Advantages with mean 0 and spread 1 over the choices, 0 elsewhere; both (B, L - 1)."""
+    """Advantages with mean 0 and std 1 over the choices, 0 elsewhere; both (B, L - 1)."""
     # BEGIN SOLUTION
     mean = advantages[mask].mean()
-    spread = advantages[mask].std(correction=0)
+    std = advantages[mask].std(correction=0)
     # INSTEAD
     # mean = advantages.mean()
-    # spread = advantages.std(correction=0)
+    # std = advantages.std(correction=0)
     # END SOLUTION
-    return (advantages - mean) / (spread + 1e-8) * mask
+    return (advantages - mean) / (std + 1e-8) * mask
 
 # %%
 advantages = torch.tensor([[2.0, 4.0, 0.0, 0.0, 0.0], [1.0, 5.0, 3.0, 0.0, 0.0]])

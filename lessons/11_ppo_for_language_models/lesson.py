@@ -162,7 +162,7 @@ expect(abs(total - (paid.rewards[row].item() - beta * distance)) < 1e-3,
 from course_lib.lm.ppo import value_network
 from course_lib.lm.reward_model import RewardModel
 
-from_reward_model = value_network(reward_model, proxy.mean, proxy.spread)
+from_reward_model = value_network(reward_model, proxy.mean, proxy.std)
 from_sft = RewardModel(copy.deepcopy(reference)).eval()
 
 @torch.no_grad()
@@ -211,7 +211,7 @@ three = kl_estimates(paid.logprobs, paid.reference_logprobs)             # of ea
 estimates = {name: (k * paid.mask).sum(1).numpy() for name, k in zip(("k1", "k2", "k3"), three)}
 exact = kl_of(trained, reference, paid)
 title = "Three estimates of one distance, each from a single completion"
-show(plots.estimator_spread(estimates, exact, title),
+show(plots.estimator_std(estimates, exact, title),
      alt="Three histograms of estimates of the KL from single completions, with the exact value "
          "and the mean of the estimates as lines. k1 is partly negative; k2 and k3 are not.")
 lowest = {name: round(float(values.min()), 2) for name, values in estimates.items()}
@@ -260,7 +260,7 @@ def draw(lam):
     shares = token_gae(earned, values, paid.mask, 1.0, lam)[row][chosen].tolist()
     return plots.token_bars(words, {"value before the choice": values[row][chosen].tolist(),
                                     f"advantage, lambda = {lam:g}": shares},
-                            "A token is praised when the guess rises after it", "spreads")
+                            "A token is praised when the guess rises after it", "standard deviations")
 
 explore(draw, "Two rows of bars over the tokens of one text: the value network's guess before "
               "each token, and the advantage of each token.", lam=(0.0, 1.0, 0.05, 0.95))
@@ -292,7 +292,7 @@ config = replace(PROXY_RECIPE, epochs=1, minibatch_size=PROXY_RECIPE.batch_size,
 
 def new_run(config, checkpoint=None):
     """PPO from the SFT model, with your functions."""
-    values = value_network(reward_model, proxy.mean, proxy.spread)
+    values = value_network(reward_model, proxy.mean, proxy.std)
     return TokenPPO(copy.deepcopy(reference), reference, values, prompts.tokens, proxy, tokenizer,
                     config, checkpoint, token_rewards, token_gae, whiten, masked_policy_loss)
 
@@ -392,8 +392,8 @@ for name, one in stands.items():
     print(f"{name:18s} reward {one.rewards['proxy']:+.2f}   VADER {one.rewards['VADER']:+.2f}   "
           f"KL {one.kl:5.2f}   distinct-2 {one.distinct_2:.2f}")
 gain = stands["shipped"].rewards["proxy"] - stands["SFT"].rewards["proxy"]
-expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a spread",
-       ci=gain > 0.3, measured=f"{gain:+.2f} spreads at {stands['shipped'].kl:.1f} nats")
+expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a standard deviation",
+       ci=gain > 0.3, measured=f"{gain:+.2f} std at {stands['shipped'].kl:.1f} nats")
 
 # %% [markdown]
 # Read the last two lines together: what more was earned without a price, and what was paid for it in distance and variety. Is it worth it?
