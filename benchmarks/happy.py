@@ -18,7 +18,7 @@ import torch
 from record import append, circumstances, lines
 
 from course_lib.lm.data import Prompts, short_texts
-from course_lib.lm.evaluation import TextReport, look_at
+from course_lib.lm.evaluation import TextReport, text_report
 from course_lib.lm.policy_gradient import PolicyGradient, PolicyGradientConfig
 from course_lib.lm.sentiment import sentiment
 from course_lib.lm.sft import SFT, SFT_CONFIG, positive_texts, start_sft
@@ -37,7 +37,7 @@ def sft(seed: int, base: ShippedGPT, ship: Path | None) -> dict:
         print(f"step {point.steps}: loss {point.loss:.3f}, held out {point.held_out_loss:.3f}, "
               f"{point.cpu_seconds:.0f} CPU-seconds", flush=True)
     prompts = Prompts.of(short_texts("validation"), base.tokenizer).evenly_spaced(MEASURED)
-    before, after = (look_at(one, base.model, base.tokenizer, prompts) for one in (base.model, model.eval()))
+    before, after = (text_report(one, base.model, base.tokenizer, prompts) for one in (base.model, model.eval()))
     line = {"seed": seed, "before": figures(before), "after": figures(after), "cpu_s": round(training.cpu_seconds, 1),
             "positive_real_texts": round(sentiment(positive_texts("validation")).mean().item(), 3),
             "all_real_texts": round(sentiment(short_texts("validation")).mean().item(), 3),
@@ -64,7 +64,7 @@ def paid(seed: int, base: ShippedGPT, ship: Path | None) -> dict:
                 print(f"update {progress.steps}: reward {progress.reward:.2f}, KL {progress.kl_to_start:.1f}, "
                       f"distinct-2 {progress.distinct_2:.2f}, {progress.cpu_seconds:.0f} CPU-seconds | {progress.text}",
                       flush=True)
-        seen = look_at(model, base.model, tokenizer, prompts)
+        seen = text_report(model, base.model, tokenizer, prompts)
         looks.append({"updates": updates, "cpu_s": round(run.cpu_seconds, 1), **figures(seen),
                       "texts": [seen.texts[i] for i in to_read], "rewards": [seen.rewards[i] for i in to_read]})
         print({key: value for key, value in looks[-1].items() if key != "texts"}, flush=True)

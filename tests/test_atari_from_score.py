@@ -13,7 +13,7 @@ from course_lib.atari.evaluate import our_strokes, steps_to_the_point
 from course_lib.atari.games import PONG, UnknownGame, emulators
 from course_lib.atari.networks import CoarseAgent, FrameAgent
 from course_lib.atari.pong import at_points, pong_from_score
-from course_lib.atari.shipped import NotMeasured
+from course_lib.atari.shipped import NoResults
 from course_lib.exercises.lesson_checks import lesson_05
 from course_lib.interrupts import PatientInterrupt
 from course_lib.rl.rollout import Collector
@@ -137,9 +137,9 @@ def test_results_come_by_seed_and_missing_ones_say_how_to_measure_them(tmp_path,
     folder.mkdir(parents=True)
     (folder / "pong_job.jsonl").write_text("".join(json.dumps({"seed": seed}) + "\n" for seed in (2, 0, 1)))
     monkeypatch.setattr(shipped, "root", lambda: tmp_path)
-    assert [line["seed"] for line in shipped.measured("job")] == [0, 1, 2]
-    with pytest.raises(NotMeasured, match="python benchmarks/pong_parts.py"):
-        shipped.measured("parts", script="pong_parts")
+    assert [line["seed"] for line in shipped.benchmark_results("job")] == [0, 1, 2]
+    with pytest.raises(NoResults, match="python benchmarks/pong_parts.py"):
+        shipped.benchmark_results("parts", script="pong_parts")
 
 
 def test_variants_of_the_parts_benchmark_differ_in_one_thing_each(monkeypatch):

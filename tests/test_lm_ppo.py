@@ -168,7 +168,7 @@ def test_leave_one_out_by_hand():
 # the runs
 
 
-def test_the_value_network_begins_with_the_reward_models_opinion():
+def test_the_value_network_begins_with_the_reward_models_prediction():
     model = RewardModel(GPT(SHAPE, seed=4)).eval()
     tokens = torch.tensor([[0, 3, 4, 5]])
     with torch.no_grad():

@@ -24,7 +24,7 @@ def token_by_token(model: GPT, tokens: torch.Tensor) -> torch.Tensor:
     return token_logprobs(model(tokens), tokens)
 
 
-def opinionated(seed: int) -> GPT:
+def far_from_uniform(seed: int) -> GPT:
     """A GPT that does not find all tokens alike, and about one time in five ends the text."""
     model = GPT(SHAPE, seed=seed).eval()
     luck = torch.Generator().manual_seed(seed)
@@ -50,7 +50,7 @@ def parts(tmp_path_factory):
     from transformers import PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("trl")
-    policy, reference = opinionated(1), opinionated(2)
+    policy, reference = far_from_uniform(1), far_from_uniform(2)
     words = PreTrainedTokenizerFast(tokenizer_object=copy.deepcopy(PIECES.engine), eos_token="<|endoftext|>",
                                     pad_token="<|endoftext|>", bos_token="<|endoftext|>")
     plain = {"output_dir": str(folder), "use_cpu": True, "bf16": False, "report_to": "none", "disable_tqdm": True}

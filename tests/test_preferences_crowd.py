@@ -51,7 +51,7 @@ def test_beats_the_fit_that_trusts_everybody(seed):
     assert off(fitted(first, second, mu, rater).strengths, truth) < 0.5 * off(all_trusted(first, second, mu), truth)
 
 
-def test_a_contrary_judge_helps_and_a_guesser_does_not():
+def test_a_contrary_rater_helps_and_a_guesser_does_not():
     errors = {}
     for last in (0.9, 0.1, 0.5):
         simulated = [simulated_labels(seed, 1_000, np.array([0.9, 0.9, 0.9, last])) for seed in range(3)]
@@ -68,8 +68,8 @@ def test_reaches_the_optimum_that_scipy_finds():
         s, trust = x[:ITEMS], x[ITEMS:]
         p, q = 1 / (1 + np.exp(s[b] - s[a])), 1 / (1 + np.exp(-trust[k]))
         first_wins = q * p + (1 - q) * (1 - p)
-        surprise = -(y * np.log(first_wins) + (1 - y) * np.log(1 - first_wins)).sum()
-        return surprise + 0.5 * ((s ** 2).sum() + ((trust - 2) ** 2).sum())
+        nll = -(y * np.log(first_wins) + (1 - y) * np.log(1 - first_wins)).sum()
+        return nll + 0.5 * ((s ** 2).sum() + ((trust - 2) ** 2).sum())
 
     start = np.concatenate([np.zeros(ITEMS), np.full(RATERS, 2.0)])
     best = scipy.optimize.minimize(objective, start, method="BFGS").x

@@ -18,7 +18,7 @@ def random_pairs(seed, pairs=40, std=4.0):
 
 
 def by_scipy(r1, r2, mu, error_rate=0.0, weight=None):
-    """The mean surprise, from its definition."""
+    """The mean negative log-likelihood, from its definition."""
     gap = np.asarray(r1) - np.asarray(r2)
     log_first, log_second = log_expit(gap), log_expit(-gap)
     if error_rate:
@@ -78,7 +78,7 @@ def test_gradients_equal_finite_differences(error_rate):
 
 
 @pytest.mark.parametrize("error_rate", [0.0, 0.1])
-def test_shift_changes_nothing_and_a_tie_is_least_surprising_at_equal_scores(error_rate):
+def test_shift_changes_nothing_and_a_tie_is_likeliest_at_equal_scores(error_rate):
     r1, r2, mu, _ = tensors(*random_pairs(4))
     moved = bradley_terry_loss(r1 + 100, r2 + 100, mu, error_rate)
     assert moved.item() == pytest.approx(bradley_terry_loss(r1, r2, mu, error_rate).item(), rel=1e-9)

@@ -38,7 +38,7 @@ def test_one_environment_is_a_column_of_many():
 def test_by_hand():
     rewards, values = torch.tensor([1.0, 0.0, 2.0]), torch.tensor([0.5, 1.0, 1.5])
     dones = torch.tensor([False, False, False])
-    # surprises: 1 + .5*1 - .5 = 1;  0 + .5*1.5 - 1 = -.25;  2 + .5*4 - 1.5 = 2.5;  fading .5 * .5 = .25
+    # TD errors: 1 + .5*1 - .5 = 1;  0 + .5*1.5 - 1 = -.25;  2 + .5*4 - 1.5 = 2.5;  fading .5 * .5 = .25
     expected = torch.tensor([1 + 0.25 * (-0.25 + 0.25 * 2.5), -0.25 + 0.25 * 2.5, 2.5])
     torch.testing.assert_close(gae(rewards, values, dones, torch.tensor(4.0), gamma=0.5, lam=0.5), expected)
 

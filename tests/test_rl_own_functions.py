@@ -25,11 +25,11 @@ def test_the_advantages_are_those_of_the_given_function():
     """Advantages of zero leave the policy as it was."""
     calls = []
 
-    def no_opinion(rewards, values, dones, last_value, gamma, lam):
+    def no_advantage(rewards, values, dones, last_value, gamma, lam):
         calls.append((rewards.shape, dones.dtype, last_value.shape, gamma, lam))
         return torch.zeros_like(values)
 
-    _, policy_moved, _ = trained(advantage_function=no_opinion)
+    _, policy_moved, _ = trained(advantage_function=no_advantage)
     assert calls == [((32, 8), torch.bool, (8,), 0.99, 0.95)] * 2
     assert not policy_moved and trained()[1:] == (True, True)
 

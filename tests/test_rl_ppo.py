@@ -131,7 +131,7 @@ class Clock(gym.Env):
 
 
 @pytest.mark.parametrize(("truncates", "last_advantage"), [(False, 1.0), (True, 1.0 + 0.9 * 30.0)])
-def test_after_the_clocks_end_the_critic_guesses_the_rest_after_the_worlds_nothing_follows(truncates, last_advantage):
+def test_after_the_clocks_end_the_value_estimate_counts_after_the_worlds_nothing_follows(truncates, last_advantage):
     class TenTimes(ActorCritic):
         def forward(self, obs):                                 # the critic says ten times the age
             return self.distribution(obs), 10 * obs.squeeze(-1)

@@ -27,7 +27,7 @@ def test_measured_runs_are_those_from_preferences_and_half_a_line_is_left_out(tm
     (results / "pong_true.jsonl").write_text(json.dumps({**LINE, "labels": 0}) + "\n")
     (results / "pong_speed.jsonl").write_text(json.dumps({"steps_per_cpu_s": {}}) + "\n")
     monkeypatch.setattr(plots, "root", lambda: tmp_path)
-    assert plots.measured_runs() == {"few": [LINE]}
+    assert plots.benchmark_runs() == {"few": [LINE]}
 
 
 def test_the_last_labels_come_after_the_last_round_of_them():

@@ -187,7 +187,7 @@ class TokenPPO(TrainingRun[TextProgress]):
 def value_network(reward_model: RewardModel, mean: float, std: float) -> RewardModel:
     """A copy of the reward model that says at each token what (reward - mean) / std it expects in the end.
 
-    It has read whole texts and judged them; judging beginnings is what is left to learn. mean, std: by which the
+    It has scored whole texts; scoring beginnings is what is left to learn. mean, std: by which the
     reward was shifted and scaled (0 and 1 when it was not). Source: Stiennon et al. (2020), appendix B.1.
     """
     copy = RewardModel(GPT(reward_model.trunk.config))
@@ -202,7 +202,7 @@ def value_network_for(reward: TextReward, reward_model: RewardModel, texts: Sequ
                       tokenizer: Tokenizer) -> RewardModel:
     """A value network that begins as the reward model, shifted and scaled to what `reward` says of `texts`.
 
-    When `reward` is that model, scaled, it begins with its opinion; for another reward with the nearest thing to it.
+    When `reward` is that model, scaled, it begins with its prediction; for another reward with the nearest thing to it.
     """
     theirs, wanted = reward_model.rewards(texts, tokenizer), reward(texts)
     std = (theirs.std() / wanted.std()).item()

@@ -215,14 +215,14 @@ def fit_reward_model(model: RewardModel, ids: Sequence[Sequence[int]], eos: int,
         with products(config.bfloat16):
             r1, r2 = model(tokens, lengths).float().chunk(2)                        # (pairs,) each
         options = {} if weight is None else {"weight": weight[some]}
-        surprise = loss(r1, r2, comparisons.mu[some], **options)
+        batch_loss = loss(r1, r2, comparisons.mu[some], **options)
         try:
-            gradient_step(surprise, model, optimizer, max_grad_norm=config.max_grad_norm)
+            gradient_step(batch_loss, model, optimizer, max_grad_norm=config.max_grad_norm)
         except NotFinite as error:
             raise CourseError(f"{error.what}, at step {step} of {len(batches)}. The learning rate is probably too high "
                               f"({config.learning_rate}): begin again with a fresh model and a third of it.") from error
         scheduler.step()
-        losses.append(surprise.item())
+        losses.append(batch_loss.item())
     model.eval()
     return losses
 

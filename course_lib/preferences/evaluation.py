@@ -155,9 +155,9 @@ def fit_on_human_ratings(labels: int, seed: int, domain: str | None = None,
         model = WordReward(vocabulary)
         fit_word_reward(model, train_texts, comparisons, l2, loss=loss)
         candidates.append((validation_loss(model, check_texts, check_pairs), l2, model))
-    surprise, l2, model = min(candidates, key=lambda candidate: candidate[0])
+    lowest, l2, model = min(candidates, key=lambda candidate: candidate[0])
     accuracy = pair_accuracy(model.rewards([text.text for text in tests]), test_pairs)
-    return FittedReward(model, labels, seed, l2, surprise, accuracy)
+    return FittedReward(model, labels, seed, l2, lowest, accuracy)
 
 
 def _parts(domain: str | None):

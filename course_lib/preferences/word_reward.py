@@ -134,7 +134,7 @@ def fit_word_reward(model: WordReward, texts: Sequence[str], comparisons: Compar
         pull = l2 / len(comparisons) * model.scores.weight.square().sum() / 2
         objective = loss(rewards[first], rewards[second], comparisons.mu) + pull
         if not torch.isfinite(objective):
-            raise ValueError("the loss is not a finite number; look at the verdicts and at the loss function")
+            raise ValueError("the loss is not a finite number; look at the comparisons and at the loss function")
         objective.backward()
         return objective
 
@@ -145,7 +145,7 @@ def fit_word_reward(model: WordReward, texts: Sequence[str], comparisons: Compar
 
 
 def validation_loss(model: WordReward, texts: Sequence[str], comparisons: Comparisons) -> float:
-    """Mean surprise, in nats, at verdicts the model has not seen. What settings are chosen by."""
+    """Mean negative log-likelihood, in nats, of comparisons the model has not seen. What settings are chosen by."""
     rewards = model.rewards(texts)
     logits = rewards[comparisons.first] - rewards[comparisons.second]
     return F.binary_cross_entropy_with_logits(logits, comparisons.mu).item()

@@ -32,7 +32,7 @@ class Categorical:
         return self.logprobs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> torch.Tensor:
-        """Mean surprise in nats, (...): log K when undecided, 0 when certain."""
+        """Entropy in nats, (...): log K when uniform, 0 when certain."""
         return -(self.logprobs.exp() * self.logprobs).sum(dim=-1)
 
 
@@ -94,7 +94,7 @@ class PolicyNetwork(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Two separate networks for a few real-valued observations: one chooses among K actions, one guesses the return.
+    """Two separate networks for a few real-valued observations: one chooses among K actions, one estimates the return.
 
     obs: (..., observation_size) -> (Categorical over K actions, values (...)). The policy's last layer starts near 0,
     so that every action is about as likely; `seed` fixes the start.

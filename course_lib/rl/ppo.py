@@ -6,7 +6,7 @@ Source: J. Schulman et al. (2017), "Proximal policy optimization algorithms".
 Departures from the paper, most of them common practice (S. Huang et al. 2022, "The 37 implementation details of PPO"):
 - advantages are normalized, over the whole rollout rather than per minibatch;
 - orthogonal initialisation, Adam's epsilon at 1e-5, gradient norm clipped, learning rate falling linearly;
-- an episode cut off by its time limit is continued by the critic's guess, as if it had gone on;
+- an episode cut off by its time limit bootstraps from the critic's value estimate, as if it had gone on;
 - rewards and episode boundaries can come from functions, so that a learned reward can take the true one's place.
 Stopping, resuming and checkpoints are `course_lib.training.run`'s, the same as for language models.
 """

@@ -17,12 +17,12 @@ class Rollout:
     obs: torch.Tensor               # (T, N, ...) what the policy saw before each step
     actions: torch.Tensor           # (T, N) or (T, N, D)
     logprobs: torch.Tensor          # (T, N) log-probability of each action when it was taken, nats
-    values: torch.Tensor            # (T, N) the critic's guess before each step
+    values: torch.Tensor            # (T, N) the critic's value estimate before each step
     terminated: torch.Tensor        # (T, N) bool: the world ended the episode; nothing can follow
     truncated: torch.Tensor         # (T, N) bool: the clock ended it; something would have followed
     final_obs: torch.Tensor         # (E, ...) the true last observations of the E episodes that ended, in order
     last_obs: torch.Tensor          # (N, ...) what the policy sees next
-    last_values: torch.Tensor       # (N,) the critic's guess there
+    last_values: torch.Tensor       # (N,) the critic's value estimate there
     rewards: torch.Tensor | None    # (T, N) the environment's rewards; None where they are kept from the agent
 
     @property

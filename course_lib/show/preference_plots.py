@@ -47,7 +47,7 @@ def loss_curves(gap: np.ndarray, curves: Mapping[str, np.ndarray], title: str) -
     figure, axes = plt.subplots()
     for (name, loss), style in zip(curves.items(), ("-", "--", "-.", ":"), strict=False):
         axes.plot(gap, loss, style, label=name)
-    axes.set(xlabel="difference of the scores, r1 − r2", ylabel="surprise (nats)", title=title)
+    axes.set(xlabel="difference of the scores, r1 − r2", ylabel="loss (nats)", title=title)
     axes.legend()
     return figure
 

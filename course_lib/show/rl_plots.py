@@ -97,11 +97,11 @@ def heights(flights: Mapping[str, Sequence[np.ndarray]], top: float, title: str)
     return figure
 
 
-def guess_and_return(guesses: np.ndarray, returns: np.ndarray, title: str) -> Figure:
-    """What the critic guessed before each step of an episode, and what then came; both (T,)."""
+def value_and_return(values: np.ndarray, returns: np.ndarray, title: str) -> Figure:
+    """The critic's value estimate before each step of an episode, and what then came; both (T,)."""
     figure, axes = plt.subplots(figsize=(7.0, 3.0))
     axes.plot(returns, color=GREY, linestyle="--", label="return from there on, as it came")
-    axes.plot(guesses, color=BLUE, label="the critic's guess")
+    axes.plot(values, color=BLUE, label="the critic's value estimate")
     axes.set(xlabel="step of the episode", ylabel="discounted return", title=title, ylim=(0, None))
     axes.legend()
     return figure

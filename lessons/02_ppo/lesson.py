@@ -129,7 +129,7 @@ length, played = lengths[b, n].item(), batches[0][b]
 obs, rewards = played.obs[:length, n], played.rewards[:length, n]
 guesses = guesses_of(agent, obs)
 title = f"The critic sees the fall coming before step {length}"
-show(plots.guess_and_return(guesses.numpy(), discounted_returns(rewards, 0.99).numpy(), title),
+show(plots.value_and_return(guesses.numpy(), discounted_returns(rewards, 0.99).numpy(), title),
      alt="One episode of CartPole. The return from each step on falls smoothly from 73 to 1. The "
          "critic's guess starts a little below it, falls with it, and ends too high, at about 16.")
 

@@ -396,10 +396,10 @@ print(words("Not a good film, but I LOVED the ending :)"))
 train_texts = [text.text for text in train]
 verdicts = sample_comparisons(train, budget(full=10_000, ci=2_000), seed=1_000)
 model = WordReward.for_texts(train_texts)
-surprise = fit_word_reward(model, train_texts, verdicts, l2=0.3, loss=bradley_terry_loss)
+loss = fit_word_reward(model, train_texts, verdicts, l2=0.3, loss=bradley_terry_loss)
 accuracy = pair_accuracy(model.rewards([text.text for text in test_texts]), test_verdicts)
 print(f"{len(model.index):,} words")
-print(f"surprise on its own verdicts {surprise:.2f} nats (guessing: 0.69)")
+print(f"surprise on its own verdicts {loss:.2f} nats (guessing: 0.69)")
 expect(0.70 < accuracy < 0.74, "10,000 verdicts get about 72% of unseen human verdicts right",
        ci=0.64 < accuracy < 0.70, measured=accuracy)
 

@@ -316,7 +316,7 @@ models = {f"round {r}": loop.reward_model(r).normalized_reward for r in (1, 2, 3
 clips = torch.stack([loop.preferences.first, loop.preferences.second], dim=1)     # (60, 2, steps, 4)
 judged = {f"round {r}": clips[:15 * r].flatten(0, 2) for r in (1, 2, 3, 4)}
 title = "After round 1 it knows the pole; where the cart should be, it learns later"
-show(plots.opinion_maps(models, judged, "position", "angle", title),
+show(plots.reward_maps(models, judged, "position", "angle", title),
      alt="Heat maps of the learned reward over position and pole angle after each round. After "
          "round 1 the judged states lie near the centre; later they spread over the track.")
 
@@ -341,7 +341,7 @@ expect(costs[-1] > 0.2, "in the end the model likes the centre more than a place
 # like it?
 
 # %%
-show(plots.opinion_maps(models, judged, "angle", "turning", "What is liked: angle and turning"),
+show(plots.reward_maps(models, judged, "angle", "turning", "What is liked: angle and turning"),
      alt="Heat maps of the learned reward over pole angle and turning speed after each round; "
          "the bright band lies around the upright pole.")
 

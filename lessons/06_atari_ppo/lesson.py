@@ -767,9 +767,9 @@ for name, network in (("cells", FrameAgent()), ("objects", BinnedObjectAgent()))
 # measured, is a mean of 18 in 20 fresh games. This is what its file says:
 
 # %%
-from course_lib.atari.shipped import measured
+from course_lib.atari.shipped import benchmark_results
 
-runs = measured("pixels-true")
+runs = benchmark_results("pixels-true")
 print("benchmarks/results/pong_pixels-true.jsonl")
 for run in runs:
     print(f"seed {run['seed']}: {run['true_return']:5.1f} in fresh games, "
@@ -797,7 +797,7 @@ expect(won == len(runs), "every seed learns to win", measured=f"{won} of {len(ru
 # above, up to the same number of steps, stand beside it.
 
 # %%
-parts = measured("parts", script="pong_parts")
+parts = benchmark_results("parts", script="pong_parts")
 curves = {"as taught": [run["curve"] for run in runs]}
 for run in parts:
     curves.setdefault(run["variant"], []).append(run["curve"])
@@ -823,7 +823,7 @@ show(plots.curves(shown, "The same number of steps with and without a part"),
 # thread each, learning included. (sb3 is stable-baselines3.)
 
 # %%
-speeds = measured("speed", script="pong_speed")[-1]["steps_per_cpu_s"]
+speeds = benchmark_results("speed", script="pong_speed")[-1]["steps_per_cpu_s"]
 show(plots.bars(speeds, "agent steps per CPU-second",
                 "A small network makes Pong a matter of minutes"),
      alt="Bars of agent steps per CPU-second for the course, stable-baselines3 with its own "

@@ -458,7 +458,7 @@ expect(r["shipped model, its agent"] > 0.4,
 # true return of 20 fresh games, up to +21. The scripted labeller judged; a tenth of its verdicts is random where the job says noise.
 
 # %%
-measured = plots.measured_runs()
+measured = plots.benchmark_runs()
 print(plots.run_table(measured))
 
 # %%

@@ -384,10 +384,10 @@ written = {name: write(model, proxy, seed=4, prompts=few).texts for name, model 
 show_samples(written)
 
 # %%
-from course_lib.lm.evaluation import look
+from course_lib.lm.evaluation import evaluate_policy
 
 rewards = {"proxy": proxy, "VADER": sentiment}
-stands = {name: look(model, reference, unseen, rewards, tokenizer) for name, model in after.items()}
+stands = {name: evaluate_policy(model, reference, unseen, rewards, tokenizer) for name, model in after.items()}
 for name, one in stands.items():
     print(f"{name:18s} reward {one.rewards['proxy']:+.2f}   VADER {one.rewards['VADER']:+.2f}   "
           f"KL {one.kl:5.2f}   distinct-2 {one.distinct_2:.2f}")
@@ -415,20 +415,20 @@ expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a s
 # one spread of the SFT model's texts.
 
 # %%
-from course_lib.lm.evaluation import measured
+from course_lib.lm.evaluation import benchmark_results
 
 names = {"few-no-kl": "100 verdicts, no price on distance",
          "proxy-no-kl": "3,000 verdicts, no price on distance",
          "proxy": "3,000 verdicts, with the KL penalty"}
-runs = {label: measured(job)[0] for job, label in names.items()}
+runs = {label: benchmark_results(job)[0] for job, label in names.items()}
 colours = {"proxy": "proxy, which pays", "gold": "gold", "vader": "VADER"}
 
 def gains(run):
     """Each reward against KL, as the gain over the start in units of its own spread there."""
-    looks, start = run["looks"], run["looks"][0]
-    kl = [max(one.kl, 0.0) for one in looks]
-    return {label: (kl, [(one.rewards[name] - start.rewards[name]) / start.spreads[name]
-                         for one in looks])
+    evaluations, start = run["evaluations"], run["evaluations"][0]
+    kl = [max(one.kl, 0.0) for one in evaluations]
+    return {label: (kl, [(one.rewards[name] - start.rewards[name]) / start.stds[name]
+                         for one in evaluations])
             for name, label in colours.items()}
 
 curves = {label: gains(run) for label, run in runs.items()}
@@ -445,7 +445,7 @@ for label, run in curves.items():
     gold = np.array(run["gold"][1])
     print(f"{label}: {kl[-1]:.0f} nats; proxy {paid_gain[-1]:+.1f}, gold {gold[-1]:+.1f} "
           f"(its best {gold.max():+.1f} at {kl[gold.argmax()]:.0f} nats), "
-          f"distinct-2 {runs[label]['looks'][-1].distinct_2:.2f}")
+          f"distinct-2 {runs[label]['evaluations'][-1].distinct_2:.2f}")
 poor, good = (curves[names[job]] for job in ("few-no-kl", "proxy-no-kl"))
 gap = {"100 verdicts": poor["proxy, which pays"][1][-1] - poor["gold"][1][-1],
        "3,000 verdicts": good["proxy, which pays"][1][-1] - good["gold"][1][-1]}
@@ -467,14 +467,14 @@ expect(free_gold > held_gold, "paid by 3,000 verdicts gold ends higher without a
 # Read. Move along that run, the one of 3,000 verdicts without a price.
 
 # %%
-looks = runs[names["proxy-no-kl"]]["looks"]
-places = [0, len(looks) // 3, 2 * len(looks) // 3, len(looks) - 1]
-show_samples({f"{looks[i].kl:.0f} nats: proxy {looks[i].rewards['proxy']:+.1f}, "
-              f"distinct-2 {looks[i].distinct_2:.2f}": looks[i].samples[:6] for i in places})
-with_kl = runs[names["proxy"]]["looks"][-1]
-expect(looks[-1].distinct_2 < 0.7 * with_kl.distinct_2,
+evaluations = runs[names["proxy-no-kl"]]["evaluations"]
+places = [0, len(evaluations) // 3, 2 * len(evaluations) // 3, len(evaluations) - 1]
+show_samples({f"{evaluations[i].kl:.0f} nats: proxy {evaluations[i].rewards['proxy']:+.1f}, "
+              f"distinct-2 {evaluations[i].distinct_2:.2f}": evaluations[i].samples[:6] for i in places})
+with_kl = runs[names["proxy"]]["evaluations"][-1]
+expect(evaluations[-1].distinct_2 < 0.7 * with_kl.distinct_2,
        "without a price the policy repeats itself; with it, it does not",
-       measured={"without": round(looks[-1].distinct_2, 2), "with": round(with_kl.distinct_2, 2)})
+       measured={"without": round(evaluations[-1].distinct_2, 2), "with": round(with_kl.distinct_2, 2)})
 
 # %% [markdown]
 # Gold calls the last column good, and so does VADER. Nobody who reads would. Gold is a reward model, too: it knows the texts that people
@@ -541,7 +541,7 @@ expect(strange > 2 * usual, "and what can be read is nothing that the SFT model 
 kinds = {"parts": "PPO", "no-value-start": "value network from the SFT model",
          "no-whitening": "advantages not whitened", "no-clip": "no clip",
          "no-kl": "no price on distance", "parts-rloo": "RLOO"}
-found = {label: measured(job) for job, label in kinds.items()}
+found = {label: benchmark_results(job) for job, label in kinds.items()}
 ends = {label: {"VADER": [r["vader"] for r in many], "KL (nats)": [r["kl"] for r in many],
                 "distinct-2": [r["distinct_2"] for r in many]} for label, many in found.items()}
 title = "At this size only the price on distance makes a difference"
@@ -568,13 +568,13 @@ expect(change < 0.05, "without the clip, whitening or the value network's start 
 
 # %%
 def path(many):
-    """Mean over seeds of (KL, VADER) along the looks."""
-    looks = [[(one.kl, one.rewards["vader"]) for one in r["looks"]] for r in many]
-    return np.mean([each[:min(map(len, looks))] for each in looks], axis=0).T
+    """Mean over seeds of (KL, VADER) along the evaluations."""
+    evaluations = [[(one.kl, one.rewards["vader"]) for one in r["evaluations"]] for r in many]
+    return np.mean([each[:min(map(len, evaluations))] for each in evaluations], axis=0).T
 
-longer = {"PPO": measured("vader"), "RLOO": measured("rloo")}
+longer = {"PPO": benchmark_results("vader"), "RLOO": benchmark_results("rloo")}
 lines = {label: path(many) for label, many in longer.items()}
-points = [(one.kl, one.rewards["vader"]) for one in measured("best-of-n")[0]["looks"]]
+points = [(one.kl, one.rewards["vader"]) for one in benchmark_results("best-of-n")[0]["evaluations"]]
 lines["best of 1, 2, 4, 8, 16 (KL at most)"] = np.array(points).T
 title = "For the same distance, the best of n is happier than what was trained"
 show(plots.trade_off(lines, (5.0, 0.8), title),
