@@ -25,7 +25,7 @@ from course_lib.lm.sft import SFT, SFT_CONFIG, positive_texts, start_sft
 from course_lib.lm.shipped import BPE, ShippedGPT, folder, load_gpt, save_gpt
 
 PAID = "gpt_paid.pt"
-LOOKS = (0, 5, 10, 15, 20, 30, 40, 60, 80)             # updates at which the paid model is looked at
+EVALUATED_AT = (0, 5, 10, 15, 20, 30, 40, 60, 80)             # updates at which the paid model is looked at
 MEASURED, TO_READ = 512, 12                             # prompts that are measured; of these, texts kept to read
 
 
@@ -58,7 +58,7 @@ def paid(seed: int, base: ShippedGPT, ship: Path | None) -> dict:
                          PolicyGradientConfig(seed=seed))
     to_read = list(range(0, len(prompts), len(prompts) // TO_READ))
     looks = []
-    for updates in LOOKS:
+    for updates in EVALUATED_AT:
         for progress in run.train(until=updates):
             if progress.steps % 5 == 0:
                 print(f"update {progress.steps}: reward {progress.reward:.2f}, KL {progress.kl_to_start:.1f}, "

@@ -35,10 +35,10 @@ from course_lib.lm.gpt import GPT
 from course_lib.lm.metrics import distinct_n
 from course_lib.lm.ppo import TokenPPO, value_network_for
 from course_lib.lm.recipes import (
-    PAID,
-    PAID_WITHOUT_KL,
     PARTS_RECIPE,
     PARTS_RLOO_RECIPE,
+    PPO_POLICY,
+    PPO_POLICY_WITHOUT_KL,
     PROXY_RECIPE,
     RLOO_RECIPE,
     VADER_RECIPE,
@@ -81,8 +81,8 @@ JOBS = {
     "no-whitening": Job(PARTS_RECIPE, {"whiten": False}, every=12),
     "no-clip": Job(PARTS_RECIPE, {"clip": math.inf}, every=12),
     "parts-rloo": Job(PARTS_RLOO_RECIPE, every=12),
-    "proxy": Job(PROXY_RECIPE, proxy=True, every=6, ships=PAID),
-    "proxy-no-kl": Job(PROXY_RECIPE, FREE, proxy=True, every=6, ships=PAID_WITHOUT_KL),
+    "proxy": Job(PROXY_RECIPE, proxy=True, every=6, ships=PPO_POLICY),
+    "proxy-no-kl": Job(PROXY_RECIPE, FREE, proxy=True, every=6, ships=PPO_POLICY_WITHOUT_KL),
     "few": Job(PROXY_RECIPE, proxy=True, few=True, every=6),
     "few-no-kl": Job(PROXY_RECIPE, FREE, proxy=True, few=True, every=6),
 }

@@ -1,4 +1,4 @@
-"""A taste that the score does not know: judges of it, a reward model that sees heights, and how one measures it."""
+"""Preferences that the score does not know: their synthetic labelers, a reward model that sees heights, measures."""
 
 import numpy as np
 import pytest

@@ -43,10 +43,10 @@ def test_points_seen_on_real_frames_are_the_emulators():
         rewards.append(reward)
     rewards, frames = np.array(rewards), envs.take_frames()
     shown = np.array([points_shown(frames[:, n]) for n in range(8)])
-    paid = np.stack([(rewards > 0).sum(axis=0), (rewards < 0).sum(axis=0)], axis=1)
-    assert paid[:, 0].sum() >= 5 and paid[:, 1].sum() >= 20, "a weak sample"
-    assert np.abs(shown - paid).max() <= 1                  # a ball on its way out when the film ends
-    assert np.abs(shown - paid).sum() <= 3
+    rewards_shown = np.stack([(rewards > 0).sum(axis=0), (rewards < 0).sum(axis=0)], axis=1)
+    assert rewards_shown[:, 0].sum() >= 5 and rewards_shown[:, 1].sum() >= 20, "a weak sample"
+    assert np.abs(shown - rewards_shown).max() <= 1                  # a ball on its way out when the film ends
+    assert np.abs(shown - rewards_shown).sum() <= 3
 
 
 def test_verdicts_and_the_tally_of_ties():

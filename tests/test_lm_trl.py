@@ -102,9 +102,9 @@ def test_a_completions_log_probability_is_that_of_trls_rloo(parts, rloo):
 def test_rewards_less_kl_and_leave_one_out_are_those_of_trls_rloo(parts, rloo):
     tokens, mask, P = ours(rloo[1])
     texts = parts.words.batch_decode(rloo[1]["completion_ids"], skip_special_tokens=True)
-    earned = token_rewards(torch.tensor(letters(None, texts)), token_by_token(parts.policy, tokens),
+    per_token = token_rewards(torch.tensor(letters(None, texts)), token_by_token(parts.policy, tokens),
                            token_by_token(parts.reference, tokens), mask, BETA)
-    advantages = leave_one_out(earned.sum(1).view(-1, 4)).flatten()
+    advantages = leave_one_out(per_token.sum(1).view(-1, 4)).flatten()
     torch.testing.assert_close(advantages, rloo[1]["advantages"], atol=1e-4, rtol=1e-4)
 
 

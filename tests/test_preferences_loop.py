@@ -53,7 +53,7 @@ def test_open_pairs_are_counted(tmp_path):
     assert loop.stage == "label" and loop.answered == 3
 
 
-def test_skips_bring_no_verdict_and_only_skips_are_refused(tmp_path):
+def test_skips_bring_no_preference_and_only_skips_are_refused(tmp_path):
     loop = make(tmp_path)
     loop.collect()
     labeler = loop.labeler()
@@ -82,8 +82,8 @@ def test_labels_of_a_person_and_a_script_are_not_mixed_unnoticed(tmp_path):
     assert loop.source == "mixed" and "MIXED" in loop._repr_html_()
 
 
-def test_verdicts_follow_the_clips_whichever_side_they_stood_on(tmp_path):
-    """mu = 1 says that sigma1 is preferred, and the first clip of the verdict is sigma1's, flipped or not."""
+def test_preferences_follow_the_clips_whichever_side_they_stood_on(tmp_path):
+    """mu = 1 says that sigma1 is preferred, and the first clip of the preference is sigma1's, flipped or not."""
     loop = make(tmp_path, LoopConfig(labels=(20,), updates=(1,), clip_steps=8, ppo=SMALL.ppo, reward=SMALL.reward))
     loop.collect()
     labeler = loop.labeler(lambda left, right: float(left.obs[-1, 0] > right.obs[-1, 0]))

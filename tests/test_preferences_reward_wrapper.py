@@ -109,5 +109,5 @@ def test_stable_baselines3_meets_the_learned_reward_and_no_other():
     envs = make_vec_env("CartPole-v1", n_envs=2, seed=0, wrapper_class=PreferenceReward,
                         wrapper_kwargs={"reward": ensemble.normalized_reward})
     PPO("MlpPolicy", envs, n_steps=64, batch_size=64, n_epochs=1, seed=0).learn(128, callback=Watch())
-    paid, expected = (np.stack(values) for values in zip(*pairs, strict=True))
-    assert np.allclose(paid, expected, atol=1e-5) and len(paid) == 64
+    wrapped, expected = (np.stack(values) for values in zip(*pairs, strict=True))
+    assert np.allclose(wrapped, expected, atol=1e-5) and len(wrapped) == 64

@@ -101,7 +101,7 @@ def test_the_ensemble_learns_an_order_from_verdicts_and_weights_count():
     contrary.fit(first, second, wrong_half, weight=torch.cat([torch.ones(30), torch.zeros(30)]))
     upright, leaning = contrary.normalized_reward(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
     assert upright > leaning
-    with pytest.raises(ValueError, match="no verdicts to fit"):
+    with pytest.raises(ValueError, match="no preferences to fit"):
         ensemble.fit(first[:0], second[:0], mu[:0])
 
 

@@ -27,7 +27,7 @@ class FitConfig:
     learning_rate: float = 2e-3             # AdamW's
     weight_decay: float = 0.01              # AdamW's
     size_penalty: float = 0.02              # weight of the summed |reward| of a segment, in nats (L1)
-    error_rate: float = 0.1                 # share of verdicts assumed to be random: Christiano et al. (2017)
+    error_rate: float = 0.1                 # share of labels assumed to be random: Christiano et al. (2017)
 
 
 class Standardizer:
@@ -91,7 +91,7 @@ class AtariRewardEnsemble(RewardEnsemble):
     def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> Fit:
         """Improve every member on all labels so far. See `RewardEnsemble`; first, second: (P, L, ...)."""
         if len(mu) == 0:
-            raise ValueError("there are no verdicts to fit; label some pairs that are not skipped first")
+            raise ValueError("there are no preferences to fit; label some pairs that are not skipped first")
         self._take(first, second)
         config, data = self.config, self.kind.gather(self.prepared)
         draws = torch.tensor(self.draws[:len(mu)]).float().T                        # (members, P)

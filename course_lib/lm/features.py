@@ -102,7 +102,7 @@ def asked_outright(rows: Tensor, yes: str = " positive", no: str = " negative") 
     """What the model itself was about to say after the cue, (texts,): the logit of `yes` minus that of `no`.
 
     rows: (texts, D) features whose last 576 numbers are the top layer at the last token, as by default. No label, no
-    training: a reward before the first verdict. Each word must be one token (ValueError).
+    training: a reward before the first label. Each word must be one token (ValueError).
     """
     tokenizer = load_tokenizer()
     tokens = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in (yes, no)]

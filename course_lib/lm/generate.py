@@ -171,9 +171,9 @@ class Completions:
 @torch.no_grad()
 def sample_completions(policy: GPT, reference: GPT, prompts: Tensor, reward: TextReward, tokenizer: Tokenizer,
                        max_new_tokens: int = 24, generator: torch.Generator | None = None) -> Completions:
-    """Let `policy` continue each row of `prompts` (B, P), begun by the end token, and have the texts judged.
+    """Let `policy` continue each row of `prompts` (B, P), begun by the end token, and score the texts.
 
-    A text that is cut off after `max_new_tokens` is judged as it stands, as if it had ended there.
+    A text that is cut off after `max_new_tokens` is scored as it stands, as if it had ended there.
     Raises CourseError for prompts that do not fit, ValueError when the reward returns anything but one number a text.
     """
     written = generate(policy, prompts, max_new_tokens, generator=generator, eos=tokenizer.eos)

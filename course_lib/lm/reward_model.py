@@ -54,7 +54,7 @@ def fit_linear_reward(features: Tensor, comparisons: Comparisons, l2: float = L2
 
     features: (texts, D), also of texts that no comparison names: their standard deviations are used, no label.
     l2: pull of every weight towards 0, in the units of the summed (not mean) loss, on features / unit.
-    weight: (pairs,) how much each verdict counts; equal when None. loss: called as loss(r1, r2, mu, weight=...).
+    weight: (pairs,) how much each comparison counts; equal when None. loss: called as loss(r1, r2, mu, weight=...).
     one_unit: the features are places along directions of one space, such as principal components: a direction that
         hardly varies stays small. False gives each feature the same standard deviation, whatever its units.
 
@@ -80,7 +80,7 @@ def fit_linear_reward(features: Tensor, comparisons: Comparisons, l2: float = L2
         pull = l2 / total * weights.square().sum() / 2
         objective = loss(rewards[position[0]], rewards[position[1]], comparisons.mu, **options) + pull
         if not torch.isfinite(objective):
-            raise ValueError("the loss is not a finite number; look at the verdicts and at the loss function")
+            raise ValueError("the loss is not a finite number; look at the comparisons and at the loss function")
         objective.backward()
         return objective
 
@@ -92,7 +92,7 @@ def rewards_at_the_end(scores: Tensor, lengths: Tensor) -> Tensor:
     """The score at each text's last real token, (B,). Exercise 10.2.
 
     scores: (B, T) the head's number at every token. lengths: (B,) how many tokens of each row are no padding. Read in
-    the padding, the same text would earn another reward in a longer batch.
+    the padding, the same text would get another reward in a longer batch.
     """
     return scores[torch.arange(len(scores)), lengths - 1]
 
@@ -179,14 +179,14 @@ class ScaledReward:
 class FitConfig:
     """How a reward model is trained. The defaults are those of lesson 10 for a trunk that is a language model."""
 
-    epochs: int = 3                     # times that every verdict is seen
+    epochs: int = 3                     # times that every comparison is seen
     batch_size: int = 32                # pairs a step
     learning_rate: float = 4e-4         # AdamW's, at its height; 1e-3 for a trunk from scratch
     warmup_steps: int = 10              # gradient steps of a rising learning rate; then it falls in a line to 5%
     weight_decay: float = 0.05
     max_grad_norm: float = 1.0
     bfloat16: bool | None = None        # products in 16-bit numbers; None: where the processor is quick with them
-    seed: int = 0                       # of the order of the verdicts
+    seed: int = 0                       # of the order of the comparisons
 
 
 def fit_reward_model(model: RewardModel, ids: Sequence[Sequence[int]], eos: int, comparisons: Comparisons,
@@ -194,8 +194,8 @@ def fit_reward_model(model: RewardModel, ids: Sequence[Sequence[int]], eos: int,
                      loss: Callable[..., Tensor] = bradley_terry_loss) -> list[float]:
     """Train `model` in place on comparisons of the texts `ids`; returns the loss of every step, in nats.
 
-    weight: (pairs,) how much each verdict counts; equal when None. loss: called as loss(r1, r2, mu), and with `weight`
-    when there are weights.
+    weight: (pairs,) how much each comparison counts; equal when None. loss: called as loss(r1, r2, mu), and with
+    `weight` when there are weights.
 
     Raises ValueError when there are no comparisons; CourseError, naming the step, when the loss is not finite.
     """

@@ -29,7 +29,7 @@ from course_lib.preferences.human_ratings import Comparisons, RatedText
 
 @dataclass(frozen=True)
 class CrowdFit:
-    """What a crowd's verdicts say about the items and about the crowd."""
+    """What a crowd's labels say about the items and about the crowd."""
 
     strengths: Tensor               # (items,), mean zero
     reliability: Tensor             # (raters,) in (0, 1); 0.5 guesses, near 0 answers the wrong way round
@@ -39,16 +39,16 @@ def fit_crowd(first: Tensor, second: Tensor, mu: Tensor, rater: Tensor, *, items
               steps: int = 400, pull: float = 0.5) -> CrowdFit:
     """Strengths of items and reliability of raters, fitted together by gradient descent.
 
-    first, second: (verdicts,) index of the two items; mu: (verdicts,) 1, 0 or 0.5; rater: (verdicts,) who said it.
+    first, second: (labels,) index of the two items; mu: (labels,) 1, 0 or 0.5; rater: (labels,) who said it.
     pull: weight of a prior that holds strengths near 0 and reliabilities near 0.88 (we expect people to try).
 
     The labels alone cannot tell "all are right" from "all are contrary with the order turned round": the prior does.
-    Raises ValueError when the shapes differ, when there are no verdicts, when an index is out of range or mu leaves
+    Raises ValueError when the shapes differ, when there are no labels, when an index is out of range or mu leaves
     [0, 1].
     """
     if not first.shape == second.shape == mu.shape == rater.shape or len(mu) == 0:
         shapes = ", ".join(str(tuple(part.shape)) for part in (first, second, mu, rater))
-        raise ValueError(f"first, second, mu and rater need one shape, (verdicts,), with at least one; got {shapes}")
+        raise ValueError(f"first, second, mu and rater need one shape, (labels,), with at least one; got {shapes}")
     if not ((mu >= 0) & (mu <= 1)).all():
         raise ValueError("mu is a probability: 1 first preferred, 0 second preferred, 0.5 a tie; leave skips out")
     used = torch.stack([first, second])
@@ -58,7 +58,7 @@ def fit_crowd(first: Tensor, second: Tensor, mu: Tensor, rater: Tensor, *, items
     trust = torch.full((raters,), 2.0, requires_grad=True)                        # sigmoid(2) = 0.88
     optimizer = torch.optim.Adam([strengths, trust], lr=0.05)
     for _ in range(steps):
-        agrees = F.logsigmoid(strengths[first] - strengths[second])               # (verdicts,) log P(first wins)
+        agrees = F.logsigmoid(strengths[first] - strengths[second])               # (labels,) log P(first wins)
         opposes = F.logsigmoid(strengths[second] - strengths[first])
         honest, contrary = F.logsigmoid(trust[rater]), F.logsigmoid(-trust[rater])
         log_first = torch.logaddexp(honest + agrees, contrary + opposes)

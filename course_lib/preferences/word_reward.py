@@ -64,9 +64,9 @@ def words(text: str) -> list[str]:
 
 
 class WordReward(nn.Module):
-    """A score for every word of a vocabulary; a text earns their sum, divided by the square root of their count.
+    """A score for every word of a vocabulary; a text gets their sum, divided by the square root of their count.
 
-    A word that stands twice in a text counts once; a text without any known word earns 0.
+    A word that stands twice in a text counts once; a text without any known word gets 0.
     """
 
     def __init__(self, vocabulary: Iterable[str]):

@@ -54,7 +54,7 @@ class PPOConfig:
     warmup_share: float = 0.0               # share of total_steps during which it rises, linearly from 0
     gamma: float = 0.99                     # discount factor
     lam: float = 0.95                       # GAE's lambda
-    clip: float = 0.2                       # how far the ratio of new to old probability pays; infinity switches it off
+    clip: float = 0.2                       # epsilon: the ratio is clipped to 1 ± it; infinity switches it off
     entropy_coefficient: float = 0.01       # weight of the entropy bonus, per nat
     value_coefficient: float = 0.5          # weight of the critic's error
     max_grad_norm: float = 0.5              # longer gradients are shortened to this

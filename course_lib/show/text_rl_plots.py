@@ -33,7 +33,7 @@ def curves_by_labels(curves: Mapping[str, Mapping[int, Sequence[float]]], lines:
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size // 1000}k" if size % 1000 == 0 else str(size) for size in sizes])
     axes.minorticks_off()
-    axes.set(xlabel="number of human verdicts", ylabel="share of unseen verdicts predicted", title=title,
+    axes.set(xlabel="number of human comparisons", ylabel="accuracy on unseen comparisons", title=title,
              ylim=(None, max(lines.values()) + 0.04))
     axes.legend(loc="lower right", fontsize=8)
     return figure

@@ -314,7 +314,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 06.5
 
 credit = exercise(
-    "06.5", title="How much of a point reaches the stroke?", function="prediction", points=1, kind="predict",
+    "06.5", title="How much of a point reaches the paddle hit?", function="prediction", points=1, kind="predict",
     difficulty=2, importance=2, minutes=10, reference="checks:prediction",
     hints=("Without the critic's help, a reward fades by the same factor for each step that it lies ahead. Which factor?",
            "After k steps (gamma * lambda)^k is left. For the last line: for which k is it 1/2?",

@@ -176,7 +176,7 @@ rewards[30] = 1.0
 for lam in (0.95, 0.98, 1.0):
     found = gae(rewards, nothing, nothing.bool(), torch.tensor(0.0), 0.99, lam)
     half = (found > 0.5).sum().item()
-    print(f"lambda {lam:4g}: {found[0].item():.2f} reaches the stroke; half is left {half} steps back")
+    print(f"lambda {lam:4g}: {found[0].item():.2f} reaches the hit; half is left {half} steps back")
 
 # %% [markdown]
 # (At $\lambda = 1$ more than half is left at all 31 steps.) Between 0.95 and 0.98 lies a factor of two and a half. It is not free:

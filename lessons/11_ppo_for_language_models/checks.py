@@ -28,7 +28,7 @@ REFERENCE = torch.tensor([[-1.5, -2.5, -0.4, -3.0, -1.0], [-0.9, -1.0, -2.0, -1.
 
 def _earned(beta, pay="last", sign=-1.0, masked=True):
     """What the choices earn, in the right way or in a wrong one."""
-    last = kl.pay_at_the_end(torch.ones(3), MASK)
+    last = kl.reward_at_last_token(torch.ones(3), MASK)
     where = {"last": last, "all": MASK.float(), "column": torch.eye(5)[4].expand(3, 5), "none": last * 0}[pay]
     earned = REWARDS[:, None] * where + sign * beta * (LOGPROBS - REFERENCE)
     return earned * MASK if masked else earned
@@ -61,9 +61,9 @@ def _(fn):
         (_earned(0.0), "beta did nothing: every choice is charged beta times its log-ratio."),
         (_earned(1.0), "The distance was charged without beta, the price of a nat."),
         (_earned(0.5, masked=False), "Prompt and padding were charged too. They are no choices of the policy: multiply by the mask."),
-        (torch.where(kl.pay_at_the_end(torch.ones(3), MASK) > 0, _earned(0.0), _earned(0.5)),
+        (torch.where(kl.reward_at_last_token(torch.ones(3), MASK) > 0, _earned(0.0), _earned(0.5)),
          "The last choice is not charged. It was a choice like the others: it gets the reward *and* pays."),
-        (_earned(0.0) - kl.pay_at_the_end(0.5 * ((LOGPROBS - REFERENCE) * MASK).sum(1), MASK),
+        (_earned(0.0) - kl.reward_at_last_token(0.5 * ((LOGPROBS - REFERENCE) * MASK).sum(1), MASK),
          "The whole distance was charged at the end. Then no token knows which of them was the strange one: charge each for its own.")],
         otherwise="Each choice is charged beta * (logprobs - reference_logprobs), and the last one gets the reward as well.")
 

@@ -118,10 +118,10 @@ print("tokens", tuple(batch.tokens.shape), " mask", tuple(batch.mask.shape),
 # of a policy that was trained with it. (That one is shipped, so that there is something to look at; you train your own in section 11.7.)
 
 # %%
-from course_lib.lm.recipes import PAID, PAID_WITHOUT_KL, PROXY_RECIPE
+from course_lib.lm.recipes import PPO_POLICY, PPO_POLICY_WITHOUT_KL, PROXY_RECIPE
 
 token_rewards = mine("11.1")
-trained, free = load_shipped(PAID).model, load_shipped(PAID_WITHOUT_KL).model
+trained, free = load_shipped(PPO_POLICY).model, load_shipped(PPO_POLICY_WITHOUT_KL).model
 paid, beta = write(trained, proxy), PROXY_RECIPE.beta
 earned = token_rewards(paid.rewards, paid.logprobs, paid.reference_logprobs, paid.mask, beta)
 
