@@ -37,7 +37,7 @@ class Job:
     says: str
     config: LoopConfig = field(default_factory=LoopConfig)
     select: PairSelection = random_pairs
-    wrong: float = 0.0                                  # share of verdicts at random
+    wrong: float = 0.0                                  # share of labels at random
 
 
 def reached(line: dict) -> bool:

@@ -30,7 +30,7 @@ from course_lib.rl.evaluate import sampled
 from course_lib.rl.ppo import PPO, PPOConfig
 
 TASK = TASKS["donkey kong objects"]
-SCORE_UNIT = 0.01                       # a barrel jumped over pays 100 points
+SCORE_UNIT = 0.01                       # a barrel jumped over brings 100 points
 GROUND = 157                            # rows of the court above Jumpman's feet on the ground
 GAMES, STEP_LIMIT = 10, 2_000
 LABELERS = {"preferences": KongClimbLabeler, "ladders": KongLadderLabeler}

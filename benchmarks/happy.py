@@ -1,4 +1,4 @@
-"""Lesson 09's two models: fine-tuned on positive texts, then paid for sentiment with nothing to hold it back.
+"""Lesson 09's two models: fine-tuned on positive texts, then rewarded for sentiment without a KL penalty.
 
     python benchmarks/happy.py sft --seeds 0-2          # and --ship: the model becomes assets/checkpoints/gpt_sft.pt
     python benchmarks/happy.py paid --seeds 0-2         # and --ship: assets/checkpoints/gpt_paid.pt, with its history
@@ -25,7 +25,7 @@ from course_lib.lm.sft import SFT, SFT_CONFIG, positive_texts, start_sft
 from course_lib.lm.shipped import BPE, ShippedGPT, folder, load_gpt, save_gpt
 
 PAID = "gpt_paid.pt"
-EVALUATED_AT = (0, 5, 10, 15, 20, 30, 40, 60, 80)             # updates at which the paid model is looked at
+EVALUATED_AT = (0, 5, 10, 15, 20, 30, 40, 60, 80)             # updates at which the rewarded model is evaluated
 MEASURED, TO_READ = 512, 12                             # prompts that are measured; of these, texts kept to read
 
 

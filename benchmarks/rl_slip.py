@@ -3,7 +3,7 @@
     python benchmarks/rl_slip.py            # three seeds each
     python benchmarks/rl_slip.py --ship     # seed 0 of each also becomes a checkpoint in assets/checkpoints
 
-The agent whose legs are paid at every step is the shipped good lander, trained on; the others start from nothing.
+The agent whose legs are rewarded at every step is the shipped good lander, trained on; the others start from nothing.
 Twenty fresh episodes twice: with the likeliest action each time, and ("drawn") with actions drawn as in training.
 Results: benchmarks/results/rl_slip.json.
 """

@@ -4,7 +4,7 @@
     python benchmarks/text_rl.py best-of-n --seeds 0
     python benchmarks/text_rl.py parts no-kl no-value-start no-whitening no-clip parts-rloo --seeds 0-2
     python benchmarks/text_rl.py proxy proxy-no-kl --seeds 0 --gold --ship     # lesson 11's models
-    python benchmarks/text_rl.py few few-no-kl --seeds 0 --gold                # a proxy from 100 verdicts
+    python benchmarks/text_rl.py few few-no-kl --seeds 0 --gold                # a proxy from 100 comparisons
 
 One JSON line a seed goes to benchmarks/results/text_rl_<job>.jsonl; a seed that has a line is skipped, unless that run
 started from another SFT model than the shipped one. All are charged for their distance from where they start. An
@@ -65,8 +65,8 @@ class Job:
     config: TextTrainingConfig      # seed and precision are set when it runs
     changes: dict = field(default_factory=dict)
     value_start: bool = True        # the value network begins as the reward model; else as the SFT model, head new
-    proxy: bool = False             # paid by the proxy; else by VADER
-    few: bool = False               # the proxy is one from FEW_LABELS verdicts, fitted now; else the shipped one
+    proxy: bool = False             # rewarded by the proxy; else by VADER
+    few: bool = False               # the proxy is one from FEW_LABELS comparisons, fitted now; else the shipped one
     every: int = 5                  # updates between two evaluations
     ships: str | None = None        # the file in assets/checkpoints that seed 0 can become
 
@@ -113,7 +113,7 @@ def make(job: Job, seed: int) -> tuple[TokenPPO | RLOO, TextReward, Tensor]:
 
 
 def poor_proxy(tokenizer: Tokenizer) -> RewardModel:
-    """A reward model from few verdicts, on the texts of which gold has seen none."""
+    """A reward model from few comparisons, on the texts of which gold has seen none."""
     texts, (model, _) = proxy_texts(), new_reward_model()
     fit_reward_model(model, tokenizer.encode_batch([text.text for text in texts]), tokenizer.eos,
                      sample_comparisons(texts, FEW_LABELS, seed=7), from_language_model(FEW_LABELS))

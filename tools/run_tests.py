@@ -114,7 +114,7 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def table(results: list[Result]) -> str:
-    """The closing table: stage, verdict, seconds, budget, and a warning where it took longer."""
+    """The closing table: stage, status, seconds, budget, and a warning where it took longer."""
     rows = [f"{'stage':<10} {'result':<8} {'seconds':>8} {'budget':>7}"]
     for result in results:
         over = "  over budget" if result.seconds > result.stage.budget else ""

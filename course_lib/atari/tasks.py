@@ -60,7 +60,7 @@ def learned_reward_ppo(**changes: object) -> PPOConfig:
 
 @dataclass(frozen=True)
 class AtariTask(EnvironmentTask):
-    """One way of playing one game from preferences: how it is observed, who plays, what judges a step."""
+    """One way of playing one game from preferences: how it is observed, who plays, what rewards a step."""
 
     name: str
     game: Game
