@@ -92,7 +92,7 @@ def from_preferences(job: Job, seed: int, report: Report) -> tuple[torch.nn.Modu
 
 
 def measure(name: str, seed: int, ship: bool = False) -> dict:
-    """Train and evaluate one seed; returns its line. With `ship` the agent becomes the one that the lessons open with."""
+    """Train and evaluate one seed; returns its line. With `ship` the agent becomes the one that the lessons load."""
     job = JOBS[name]
     curve: list[list[float]] = []
     cpu, wall = time.process_time(), time.perf_counter()

@@ -132,14 +132,14 @@ def reliability(promised: np.ndarray, happened: np.ndarray, count: np.ndarray, t
     return figure
 
 
-Opinion = Callable[[torch.Tensor], torch.Tensor]            # states (..., 4) -> rewards (...)
+StateReward = Callable[[torch.Tensor], torch.Tensor]            # states (..., 4) -> rewards (...)
 
 DEGREES = np.degrees(1.0)
 AXES = {"position": (0, 2.4, 1.0, "position (m)"), "angle": (2, 0.27, DEGREES, "pole angle (degrees)"),
         "turning": (3, 2.0, DEGREES, "turning (degrees a second)")}
 
 
-def opinion_maps(models: Mapping[str, Opinion], seen: Mapping[str, torch.Tensor], across: str, up: str,
+def reward_maps(models: Mapping[str, StateReward], seen: Mapping[str, torch.Tensor], across: str, up: str,
                  title: str) -> Figure:
     """What each model predicts for states in a plane, the other two of their four numbers at 0; bright is liked.
 
