@@ -12,15 +12,15 @@ RELIABILITY = np.array([0.97, 0.93, 0.85, 0.50, 0.10])
 RATERS, ITEMS = len(RELIABILITY), 8
 
 
-def simulated_labels(seed, verdicts=3_000, reliability=RELIABILITY):
-    """(true strengths, first, second, mu, rater) of simulated verdicts."""
+def simulated_labels(seed, labels=3_000, reliability=RELIABILITY):
+    """(true strengths, first, second, mu, rater) of simulated labels."""
     rng = np.random.default_rng(seed)
     s = np.linspace(-2, 2, ITEMS)
-    first = rng.integers(ITEMS, size=verdicts)
-    second = (first + rng.integers(1, ITEMS, size=verdicts)) % ITEMS
-    rater = rng.integers(len(reliability), size=verdicts)
-    mu = rng.random(verdicts) < 1 / (1 + np.exp(s[second] - s[first]))
-    mu ^= rng.random(verdicts) > reliability[rater]
+    first = rng.integers(ITEMS, size=labels)
+    second = (first + rng.integers(1, ITEMS, size=labels)) % ITEMS
+    rater = rng.integers(len(reliability), size=labels)
+    mu = rng.random(labels) < 1 / (1 + np.exp(s[second] - s[first]))
+    mu ^= rng.random(labels) > reliability[rater]
     return s, *(torch.tensor(column) for column in (first, second, mu.astype(np.float32), rater))
 
 
@@ -41,8 +41,8 @@ def off(strengths, truth):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_finds_how_reliable_each_judge_is(seed):
-    _, *verdicts = simulated_labels(seed)
-    assert fitted(*verdicts).reliability.numpy() == pytest.approx(RELIABILITY, abs=0.1)
+    _, *labels = simulated_labels(seed)
+    assert fitted(*labels).reliability.numpy() == pytest.approx(RELIABILITY, abs=0.1)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -55,13 +55,13 @@ def test_a_contrary_rater_helps_and_a_guesser_does_not():
     errors = {}
     for last in (0.9, 0.1, 0.5):
         simulated = [simulated_labels(seed, 1_000, np.array([0.9, 0.9, 0.9, last])) for seed in range(3)]
-        errors[last] = np.mean([off(fitted(*verdicts, raters=4).strengths, truth) for truth, *verdicts in simulated])
-    assert errors[0.1] < errors[0.5], "1,000 verdicts with a contrary rater say more than with a guesser"
+        errors[last] = np.mean([off(fitted(*labels, raters=4).strengths, truth) for truth, *labels in simulated])
+    assert errors[0.1] < errors[0.5], "1,000 labels with a contrary rater say more than with a guesser"
     assert errors[0.9] < errors[0.5]
 
 
 def test_reaches_the_optimum_that_scipy_finds():
-    _, first, second, mu, rater = simulated_labels(5, verdicts=600)
+    _, first, second, mu, rater = simulated_labels(5, labels=600)
     a, b, y, k = (column.numpy() for column in (first, second, mu, rater))
 
     def objective(x):
@@ -86,7 +86,7 @@ def test_a_judge_who_said_nothing_is_expected_to_try():
     assert crowd.strengths.mean().item() == pytest.approx(0, abs=1e-5)
 
 
-def test_ties_are_verdicts_too():
+def test_ties_are_labels_too():
     first, second, rater = torch.tensor([0, 1, 0]), torch.tensor([1, 2, 2]), torch.zeros(3, dtype=torch.long)
     crowd = fit_crowd(first, second, torch.full((3,), 0.5), rater, items=3, raters=1)
     assert crowd.strengths.tolist() == pytest.approx([0, 0, 0], abs=1e-6)

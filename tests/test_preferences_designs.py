@@ -1,4 +1,4 @@
-"""Other ways to ask for the same ratings: costs, verdicts, and the learner's own function inside."""
+"""Other ways to ask for the same ratings: costs, comparisons, and the learner's own function inside."""
 
 import pytest
 import torch

@@ -7,13 +7,13 @@ from scipy.special import expit, log_expit
 
 from course_lib.preferences.bradley_terry import bradley_terry_loss, preference_probability, segment_return
 
-VERDICTS = (0.0, 0.5, 1.0)
+LABELS = (0.0, 0.5, 1.0)
 
 
 def random_pairs(seed, pairs=40, std=4.0):
-    """Scores, verdicts (wins, losses, ties and soft ones) and weights, as float64 arrays of shape (pairs,)."""
+    """Scores, comparisons (wins, losses, ties and soft ones) and weights, as float64 arrays of shape (pairs,)."""
     rng = np.random.default_rng(seed)
-    mu = np.where(rng.random(pairs) < 0.8, rng.choice(VERDICTS, pairs), rng.random(pairs))
+    mu = np.where(rng.random(pairs) < 0.8, rng.choice(LABELS, pairs), rng.random(pairs))
     return rng.normal(0, std, pairs), rng.normal(0, std, pairs), mu, rng.random(pairs) * 3
 
 
@@ -60,7 +60,7 @@ def test_a_huge_gap_costs_the_gap(dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("mu", VERDICTS)
+@pytest.mark.parametrize("mu", LABELS)
 def test_with_slips_an_absurd_verdict_costs_no_more_than_the_coin(dtype, mu):
     r1 = torch.tensor([800.0, -800.0], dtype=dtype, requires_grad=True)
     loss = bradley_terry_loss(r1, torch.zeros(2, dtype=dtype), torch.full((2,), mu, dtype=dtype), error_rate=0.1)

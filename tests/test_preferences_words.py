@@ -56,7 +56,7 @@ def test_the_vocabulary_holds_words_of_at_least_three_texts():
     texts = ["good good good", "a good film", "a film", "a bad film", "not good"]
     assert list(WordReward.for_texts(texts).index) == ["a", "film"]
     assert list(WordReward.for_texts(texts, min_texts=2).index) == ["a", "film", "good"]
-    assert (WordReward.for_texts(texts).rewards(texts) == 0).all(), "nothing is known before the first verdict"
+    assert (WordReward.for_texts(texts).rewards(texts) == 0).all(), "nothing is known before the first comparison"
 
 
 def test_strongest_names_both_ends_in_order():
@@ -68,7 +68,7 @@ def test_strongest_names_both_ends_in_order():
 
 @pytest.fixture(scope="module")
 def some():
-    """300 rated texts, 500 verdicts on them."""
+    """300 rated texts, 500 comparisons on them."""
     texts = rated_texts("train")[::55][:300]
     return [text.text for text in texts], sample_comparisons(texts, 500, seed=4)
 
