@@ -26,7 +26,8 @@ def slow_ceiling(texts, comparisons, pairs):
     points = Fraction(0)
     for k in range(pairs):
         sides = []
-        for side, raters in ((comparisons.first, comparisons.first_rater), (comparisons.second, comparisons.second_rater)):
+        for side, raters in ((comparisons.first, comparisons.first_rater),
+                             (comparisons.second, comparisons.second_rater)):
             ratings, rater = np.array(texts[side[k]].ratings), raters[k]
             others = np.delete(ratings, rater)
             sides.append((Fraction(int(others.sum()), len(others)), ratings[rater]))
@@ -66,7 +67,8 @@ def test_pair_accuracy_of_constant_and_of_perfect_scores():
     texts, comparisons = evaluation_comparisons("test")
     assert pair_accuracy(torch.zeros(len(texts)), comparisons) == 0.5
     means = torch.tensor([text.mean for text in texts])
-    assert 0.90 < pair_accuracy(means, comparisons) < 0.95, "with the drawn raters in the means it looks better than it is"
+    accuracy = pair_accuracy(means, comparisons)
+    assert 0.90 < accuracy < 0.95, "with the drawn raters in the means it looks better than it is"
     assert pair_accuracy(means, comparisons) > human_ceiling(texts, comparisons)
 
 
