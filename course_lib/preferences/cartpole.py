@@ -178,7 +178,7 @@ class Watcher:
         self.points = {int(update): value for update, value in json.loads(text).items()}   # update -> true return
 
     def beside(self, training: Iterator[Progress], network: nn.Module) -> Iterator[Progress]:
-        """Pass `training` on unchanged, and note what `network` is worth before it and after every few updates."""
+        """Pass `training` on unchanged, and note the return of `network` before it and after every few updates."""
         if 0 not in self.points:
             self._note(0, network)
         for progress in training:

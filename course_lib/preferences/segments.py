@@ -137,9 +137,9 @@ def disagreement(choose: MostDisputed = most_disputed) -> PairSelection:
     """A selection that draws ten times as many pairs as it needs and lets `choose` pick by what the members say."""
     @torch.no_grad()
     def select(clips: Sequence[Segment], count: int, ensemble: RewardEnsemble, rng: np.random.Generator) -> Pairs:
-        worth = segment_return(ensemble(stack(clips)))                              # (members, clips)
+        returns = segment_return(ensemble(stack(clips)))                              # (members, clips)
         pairs = np.array(_draw(len(clips), min(CANDIDATES * count, _possible(len(clips))), rng))
-        chosen = choose(worth[:, pairs[:, 0]], worth[:, pairs[:, 1]], count)
+        chosen = choose(returns[:, pairs[:, 0]], returns[:, pairs[:, 1]], count)
         return [(clips[i], clips[j]) for i, j in pairs[torch.as_tensor(chosen).numpy()]]
 
     return select

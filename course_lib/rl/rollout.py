@@ -19,7 +19,7 @@ class Rollout:
     logprobs: torch.Tensor          # (T, N) log-probability of each action when it was taken, nats
     values: torch.Tensor            # (T, N) the critic's value estimate before each step
     terminated: torch.Tensor        # (T, N) bool: the world ended the episode; nothing can follow
-    truncated: torch.Tensor         # (T, N) bool: the clock ended it; something would have followed
+    truncated: torch.Tensor         # (T, N) bool: a time limit cut it off; the value there counts
     final_obs: torch.Tensor         # (E, ...) the true last observations of the E episodes that ended, in order
     last_obs: torch.Tensor          # (N, ...) what the policy sees next
     last_values: torch.Tensor       # (N,) the critic's value estimate there
