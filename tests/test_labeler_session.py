@@ -1,4 +1,4 @@
-"""The kernel's half of the labeller, without a browser: messages, `require`, scripted runs, plain buttons, errors."""
+"""The kernel's half of the labeller, no browser: messages, `require`, synthetic labelers, plain buttons, errors."""
 
 import io
 import sqlite3
@@ -13,7 +13,7 @@ from PIL import Image
 from course_lib.labels import Labeler
 from course_lib.labels.labeler import NotYetLabelled
 from course_lib.labels.media import animation, frames, hide, sheet
-from course_lib.labels.session import Desk, in_words
+from course_lib.labels.session import LabelingSession, in_words
 
 
 @pytest.fixture
@@ -22,83 +22,83 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def desk(store):
-    return Desk(store, "texts", "ann", 10, "Which?")
+def session(store):
+    return LabelingSession(store, "texts", "ann", 10, "Which?")
 
 
-def say(desk, choice, question, event, **more):
-    return desk.handle({"type": "answer", "id": event, "question": question, "choice": choice, "have": [], **more})
+def say(session, choice, question, event, **more):
+    return session.handle({"type": "answer", "id": event, "question": question, "choice": choice, "have": [], **more})
 
 
-def hello(desk, have=()):
-    return desk.handle({"type": "hello", "have": list(have)})
+def hello(session, have=()):
+    return session.handle({"type": "hello", "have": list(have)})
 
 
 # ---- messages ------------------------------------------------------------------------------------------------------
 
-def test_hello_brings_one_question_and_three_in_reserve(desk):
-    state = hello(desk)
+def test_hello_brings_one_question_and_three_in_reserve(session):
+    state = hello(session)
     assert len(state["questions"]) == 4 and (state["done"], state["target"], state["total"]) == (0, 10, 12)
     held = [question["id"] for question in state["questions"]]
-    assert hello(desk, held)["questions"] == [], "what the browser holds is not sent again"
+    assert hello(session, held)["questions"] == [], "what the browser holds is not sent again"
 
 
-def test_an_answer_is_acknowledged_once_it_is_on_the_disk(desk, store):
-    question = hello(desk)["questions"][0]["id"]
-    state = say(desk, "left", question, "e1", response_ms=800)
+def test_an_answer_is_acknowledged_once_it_is_on_the_disk(session, store):
+    question = hello(session)["questions"][0]["id"]
+    state = say(session, "left", question, "e1", response_ms=800)
     assert state["acks"] == ["e1"] and state["gone"] == [question] and state["done"] == 1
     assert [row[0] for row in rows(store, "SELECT response_ms FROM labels")] == [800]
-    assert say(desk, "left", question, "e1")["done"] == 1, "sent twice, counted once"
+    assert say(session, "left", question, "e1")["done"] == 1, "sent twice, counted once"
 
 
-def test_the_right_side_really_is_the_other_item(desk, store):
-    for question in hello(desk)["questions"]:
+def test_the_right_side_really_is_the_other_item(session, store):
+    for question in hello(session)["questions"]:
         left, right = (item["text"] for item in question["items"])
         assert left != right and side_of(store, question["id"], left) == "left"
 
 
-def test_undo_after_a_reload_brings_the_question_back(desk):
-    question = hello(desk)["questions"][0]["id"]
-    say(desk, "left", question, "e1")
-    state = desk.handle({"type": "undo", "id": "u1", "have": []})
+def test_undo_after_a_reload_brings_the_question_back(session):
+    question = hello(session)["questions"][0]["id"]
+    say(session, "left", question, "e1")
+    state = session.handle({"type": "undo", "id": "u1", "have": []})
     assert [one["id"] for one in state["front"]] == [question] and state["done"] == 0
-    assert desk.handle({"type": "undo", "id": "u2", "have": []})["note"] == "There is nothing to take back."
+    assert session.handle({"type": "undo", "id": "u2", "have": []})["note"] == "There is nothing to take back."
 
 
-def test_no_more_than_the_target_is_asked(desk):
+def test_no_more_than_the_target_is_asked(session):
     answered = 0
-    while (state := hello(desk))["questions"]:
-        say(desk, "equal", state["questions"][0]["id"], f"e{answered}")
+    while (state := hello(session))["questions"]:
+        say(session, "equal", state["questions"][0]["id"], f"e{answered}")
         answered += 1
     assert answered == 11 and state["done"] == 10               # one of them was asked twice
     assert state["summary"]["equal"] == 10 and state["summary"]["same"] == len(state["summary"]["repeats"]) == 1
-    more = desk.handle({"type": "more", "have": []})
+    more = session.handle({"type": "more", "have": []})
     assert len(more["questions"]) == 2 and more["target"] == 12
 
 
-def test_a_repeat_is_named_after_it_was_answered(desk):
+def test_a_repeat_is_named_after_it_was_answered(session):
     asked = []
     for number in range(5):
-        asked.append(hello(desk)["questions"][0])
-        say(desk, "left", asked[-1]["id"], f"e{number}")
-    repeat = hello(desk)["questions"][0]
+        asked.append(hello(session)["questions"][0])
+        say(session, "left", asked[-1]["id"], f"e{number}")
+    repeat = hello(session)["questions"][0]
     assert repeat["extra"] and [item["text"] for item in repeat["items"]] == [
         item["text"] for item in reversed(asked[0]["items"])]
-    note = say(desk, "right", repeat["id"], "again")["note"]
+    note = say(session, "right", repeat["id"], "again")["note"]
     assert note == "That was pair 1 again, with the sides swapped: the same answer as before."
 
 
 def test_the_scale_is_stored_as_given(store):
-    desk = Desk(store, "texts", "ann", 10, "Which?", scale=True)
-    state = hello(desk)
+    session = LabelingSession(store, "texts", "ann", 10, "Which?", scale=True)
+    state = hello(session)
     assert state["scale"]
-    say(desk, "right", state["questions"][0]["id"], "e1", confidence=8)
+    say(session, "right", state["questions"][0]["id"], "e1", confidence=8)
     assert store.preferences("texts")[0].weight == 0.75
 
 
 def test_clips_go_out_as_one_picture_each(tmp_path):
     store = clip_store(tmp_path / "clips.sqlite", 1)
-    left, right = hello(Desk(store, "clips", "ann", 1, "?"))["questions"][0]["items"]
+    left, right = hello(LabelingSession(store, "clips", "ann", 1, "?"))["questions"][0]["items"]
     assert left["data"] != right["data"] and (left["frames"], left["width"], left["height"]) == (12, 80, 60)
 
 
@@ -169,9 +169,9 @@ def test_require_gives_the_preferences(store):
     assert (sigma1.text, sigma2.text, mu) == ("text 0", "text 1", 0.0)
 
 
-def test_the_scripted_labeller_answers_only_when_asked(store, monkeypatch):
+def test_the_synthetic_labeler_answers_only_when_asked(store, monkeypatch):
     monkeypatch.delenv("COURSE_LABELER", raising=False)
-    labeler = Labeler(store, run="texts", target=6, labeler="ann", scripted=prefer_smaller)
+    labeler = Labeler(store, run="texts", target=6, labeler="ann", synthetic=prefer_smaller)
     with pytest.raises(NotYetLabelled):
         labeler.require()
     monkeypatch.setenv("COURSE_LABELER", "scripted")
@@ -183,26 +183,26 @@ def test_the_scripted_labeller_answers_only_when_asked(store, monkeypatch):
 
 def test_label_some_more_does_not_move_what_the_next_cell_needs(store):
     labeler = Labeler(store, run="texts", target=1, labeler="ann")
-    say(labeler.desk, "left", hello(labeler.desk)["questions"][0]["id"], "e1")
-    labeler.desk.handle({"type": "more", "have": []})
-    assert labeler.desk.target > 1 and len(labeler.require()) == 1
+    say(labeler.session, "left", hello(labeler.session)["questions"][0]["id"], "e1")
+    labeler.session.handle({"type": "more", "have": []})
+    assert labeler.session.target > 1 and len(labeler.require()) == 1
 
 
-def test_the_button_of_the_scripted_labeller_finishes_what_a_person_began(store):
-    desk = Desk(store, "texts", "ann", 6, "?", scripted=prefer_smaller)
-    say(desk, "equal", hello(desk)["questions"][0]["id"], "e1")
-    state = desk.handle({"type": "scripted", "have": []})
-    assert state["done"] == 6 and state["note"] == "The scripted labeller answered 5 pairs."
+def test_the_button_of_the_synthetic_labeler_finishes_what_a_person_began(store):
+    session = LabelingSession(store, "texts", "ann", 6, "?", synthetic=prefer_smaller)
+    say(session, "equal", hello(session)["questions"][0]["id"], "e1")
+    state = session.handle({"type": "synthetic", "have": []})
+    assert state["done"] == 6 and state["note"] == "The synthetic labeler answered 5 pairs."
     sources = [p.source for p in store.preferences("texts")]
     assert sorted(sources) == ["human"] + 5 * ["scripted"]
 
 
-def test_a_scripted_labeller_ranks(tmp_path):
+def test_a_synthetic_labeler_ranks(tmp_path):
     store = text_store(tmp_path / "labels.sqlite", 0)
     store.add_ranking([store.add_text(f"text {n}") for n in (3, 1, 4)], run="texts")
-    Labeler(store, run="texts", target=1, scripted=prefer_smaller).answer_scripted()
-    verdicts = {(p.sigma1.text, p.sigma2.text): p.mu for p in store.preferences("texts")}
-    assert verdicts == {("text 3", "text 1"): 0, ("text 3", "text 4"): 1, ("text 1", "text 4"): 1}
+    Labeler(store, run="texts", target=1, synthetic=prefer_smaller).answer_synthetic()
+    preferences = {(p.sigma1.text, p.sigma2.text): p.mu for p in store.preferences("texts")}
+    assert preferences == {("text 3", "text 1"): 0, ("text 3", "text 4"): 1, ("text 1", "text 4"): 1}
 
 
 def test_the_stored_notebook_shows_a_picture_and_no_widget(tmp_path, monkeypatch, store):
@@ -297,14 +297,14 @@ def test_errors_are_words_that_say_what_to_do(store, tmp_path):
     assert "bug" in in_words(ZeroDivisionError("division"), store.path)
 
 
-def test_after_a_full_disk_the_same_answer_can_be_sent_again(desk, store):
-    question = hello(desk)["questions"][0]["id"]
+def test_after_a_full_disk_the_same_answer_can_be_sent_again(session, store):
+    question = hello(session)["questions"][0]["id"]
     with full_disk(store), pytest.raises(sqlite3.OperationalError):
         for number in range(2000):
-            say(desk, "left", question + number % 12, f"e{number}", plays=number)
-            desk.handle({"type": "undo", "id": f"u{number}", "have": []})
+            say(session, "left", question + number % 12, f"e{number}", plays=number)
+            session.handle({"type": "undo", "id": f"u{number}", "have": []})
     written = len(rows(store, "SELECT * FROM labels"))
     event = f"e{written}"
-    say(desk, "right", question + written % 12, event)
-    say(desk, "right", question + written % 12, event)
+    say(session, "right", question + written % 12, event)
+    say(session, "right", question + written % 12, event)
     assert len(rows(store, "SELECT * FROM labels WHERE event_id = ?", event)) == 1

@@ -1,4 +1,4 @@
-"""The labeller's front end in a real Chromium, with the real desk behind it but no Jupyter: fast and exact."""
+"""The labeller's front end in a real Chromium, with the real session behind it but no Jupyter: fast and exact."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ import pytest
 from labelling import BLOCKS, clip_store, rows, text_store
 from waiting import until
 
-from course_lib.labels.session import Desk, in_words
+from course_lib.labels.session import LabelingSession, in_words
 
 pytestmark = pytest.mark.browser
 
@@ -36,10 +36,10 @@ START = """async ([script, style, width]) => {
 
 
 class Widget:
-    """A page with the labeller in it. `desk` answers; `broken`, when set, is raised instead."""
+    """A page with the labeller in it. `session` answers; `broken`, when set, is raised instead."""
 
-    def __init__(self, context, desk, width=700):
-        self.context, self.desk, self.width, self.broken = context, desk, width, None
+    def __init__(self, context, session, width=700):
+        self.context, self.session, self.width, self.broken = context, session, width, None
         self.address = f"http://labeller-{next(NUMBERS)}.test/"
         self.open()
 
@@ -62,9 +62,9 @@ class Widget:
         try:
             if self.broken:
                 raise self.broken
-            return {**self.desk.handle(message), "view": message["view"], "lock_ms": LOCK}
+            return {**self.session.handle(message), "view": message["view"], "lock_ms": LOCK}
         except Exception as error:
-            return {"type": "trouble", "words": in_words(error, self.desk.store.path), "view": message["view"]}
+            return {"type": "error", "words": in_words(error, self.session.store.path), "view": message["view"]}
 
     def wait(self, ms=PAUSE):
         """Until Python has answered all that the page has sent, and then longer than the lock."""
@@ -93,7 +93,7 @@ class Widget:
         return self.root.inner_text()
 
     def choices(self):
-        found = rows(self.desk.store, "SELECT question_id, choice FROM live_labels ORDER BY label_id")
+        found = rows(self.session.store, "SELECT question_id, choice FROM live_labels ORDER BY label_id")
         return [tuple(row) for row in found]
 
     def numbers(self):
@@ -106,7 +106,8 @@ class Widget:
 
 @pytest.fixture
 def clips(browser_context, tmp_path):
-    widget = Widget(browser_context, Desk(clip_store(tmp_path / "clips.sqlite", 8), "clips", "ann", 6, "Which clip?"))
+    store = clip_store(tmp_path / "clips.sqlite", 8)
+    widget = Widget(browser_context, LabelingSession(store, "clips", "ann", 6, "Which clip?"))
     yield widget
     widget.page.close()
 
@@ -115,7 +116,7 @@ def ranking(browser_context, tmp_path, kind="clips", cards=4, width=700):
     store = (clip_store if kind == "clips" else text_store)(tmp_path / "order.sqlite", 3, run="other")
     items = [row[0] for row in rows(store, "SELECT item_id FROM items ORDER BY rowid LIMIT ?", cards)]
     store.add_ranking(items, run="order")
-    return Widget(browser_context, Desk(store, "order", "ann", 1, "Order?"), width)
+    return Widget(browser_context, LabelingSession(store, "order", "ann", 1, "Order?"), width)
 
 
 # ---- answers -------------------------------------------------------------------------------------------------------
@@ -134,7 +135,7 @@ def test_keys_and_buttons_say_the_same(clips):
 
 def test_each_side_shows_its_own_clip(clips):
     for _ in range(3):
-        left, right = (item.info["number"] for item in clips.desk.store.question(clips.shown).shown)
+        left, right = (item.info["number"] for item in clips.session.store.question(clips.shown).shown)
         assert [number for _, number in clips.numbers()] == [left, right] and left != right
         clips.press("e")
 
@@ -205,7 +206,7 @@ def test_undo_after_a_reload(clips):
 
 def test_the_scale(browser_context, tmp_path):
     store = text_store(tmp_path / "texts.sqlite", 4)
-    widget = Widget(browser_context, Desk(store, "texts", "ann", 3, "?", scale=True))
+    widget = Widget(browser_context, LabelingSession(store, "texts", "ann", 3, "?", scale=True))
     widget.press("7", "5")
     widget.click("1: left, surely")
     given = [(label.choice, label.confidence) for label in store.labels("texts")]
@@ -230,11 +231,11 @@ def test_answers_of_another_person_are_not_sent_as_mine(clips):
     clips.page.evaluate("window.deaf = true")
     clips.press("ArrowLeft")
     clips.page.close()
-    clips.desk = Desk(clips.desk.store, "clips", "bob", 6, "?")
+    clips.session = LabelingSession(clips.session.store, "clips", "bob", 6, "?")
     clips.open()
     assert clips.choices() == []
     clips.page.close()
-    clips.desk = Desk(clips.desk.store, "clips", "ann", 6, "?")
+    clips.session = LabelingSession(clips.session.store, "clips", "ann", 6, "?")
     clips.open()
     assert len(clips.choices()) == 1
 
@@ -283,7 +284,7 @@ def test_a_view_that_was_taken_away_says_so(clips):
 
 
 def test_an_answer_that_was_given_elsewhere_counts_once(clips):
-    clips.desk.store.answer(clips.shown, "equal", labeler="ann")
+    clips.session.store.answer(clips.shown, "equal", labeler="ann")
     clips.press("ArrowLeft")
     assert "had been answered before" in clips.text
     now = clips.shown
@@ -310,7 +311,7 @@ def test_the_summary(clips):
 
 
 def test_a_run_without_pairs_says_what_to_do(browser_context, tmp_path):
-    widget = Widget(browser_context, Desk(text_store(tmp_path / "t.sqlite", 0), "none", "ann", 5, "?"))
+    widget = Widget(browser_context, LabelingSession(text_store(tmp_path / "t.sqlite", 0), "none", "ann", 5, "?"))
     assert "There are no pairs yet" in widget.text and "store.add_pair" in widget.text
     widget.page.close()
 
@@ -340,16 +341,16 @@ def test_reduced_motion_starts_paused(clips):
 
 # ---- rankings ------------------------------------------------------------------------------------------------------
 
-def verdicts(widget):
-    return {(p.sigma1.info["number"], p.sigma2.info["number"]): p.mu for p in widget.desk.store.preferences("order")}
+def preferences(widget):
+    return {(p.sigma1.info["number"], p.sigma2.info["number"]): p.mu for p in widget.session.store.preferences("order")}
 
 
 def shown_numbers(widget):
-    return [item.info["number"] for item in widget.desk.store.question(widget.shown).shown]
+    return [item.info["number"] for item in widget.session.store.question(widget.shown).shown]
 
 
 def implied(order):
-    """The verdicts that an order implies, for pairs in rising order of their numbers."""
+    """The preferences that an order implies, for pairs in rising order of their numbers."""
     numbers = sorted(order)
     return {(one, other): float(order.index(one) < order.index(other))
             for place, one in enumerate(numbers) for other in numbers[place + 1:]}
@@ -362,7 +363,7 @@ def test_ranking_by_number_keys(browser_context, tmp_path):
     widget.press("3", "1", "4")                                # the fourth place is then known
     assert [number for _, number in widget.numbers()] == [numbers[place] for place in (2, 0, 3, 1)]
     widget.press("Enter")
-    assert verdicts(widget) == implied([numbers[place] for place in (2, 0, 3, 1)])
+    assert preferences(widget) == implied([numbers[place] for place in (2, 0, 3, 1)])
     widget.page.close()
 
 
@@ -377,7 +378,7 @@ def test_ranking_by_dragging(browser_context, tmp_path):
     widget.wait()
     assert [number for _, number in widget.numbers()] == [*numbers[1:], numbers[0]]
     widget.click("Save this order")
-    assert verdicts(widget) == implied([*numbers[1:], numbers[0]])
+    assert preferences(widget) == implied([*numbers[1:], numbers[0]])
     widget.page.close()
 
 
@@ -392,7 +393,7 @@ def test_ranking_by_buttons_with_a_tie(browser_context, tmp_path):
     widget.press("Enter")                                      # saves: after a click the keys are the labeller's again
     expected = implied([numbers[0], numbers[2], numbers[1]])
     expected[min(numbers[1:]), max(numbers[1:])] = 0.5
-    assert verdicts(widget) == expected
+    assert preferences(widget) == expected
     widget.page.close()
 
 
@@ -415,7 +416,7 @@ HOSTILE = '<img src=x onerror="window.hit = 1"><b>bold</b> & <script>window.hit 
 def test_markup_is_shown_as_it_was_written(browser_context, tmp_path):
     store = text_store(tmp_path / "texts.sqlite", 0)
     store.add_pair(store.add_text(HOSTILE), store.add_text(f"other {HOSTILE}"), run=HOSTILE, prompt=HOSTILE)
-    widget = Widget(browser_context, Desk(store, HOSTILE, HOSTILE, 1, HOSTILE))
+    widget = Widget(browser_context, LabelingSession(store, HOSTILE, HOSTILE, 1, HOSTILE))
     assert widget.text.count(HOSTILE) == 4                     # title, prompt, both sides
     widget.press("e")
     assert widget.page.evaluate("window.hit") is None
@@ -466,8 +467,8 @@ def states(browser_context, tmp_path, width):
         options = {"height": 210, "width": 160} if kind == "clips" else {"prompt": "A prompt of some length. " * 20}
         for scale in (False, True):
             store = make(tmp_path / f"{kind}-{scale}-{width}.sqlite", 4, run=kind, **options)
-            yield f"{kind}, scale {scale}", Widget(browser_context, Desk(store, kind, "ann", 4, "A question?",
-                                                                         scale=scale), width)
+            session = LabelingSession(store, kind, "ann", 4, "A question?", scale=scale)
+            yield f"{kind}, scale {scale}", Widget(browser_context, session, width)
     for kind in ("clips", "texts"):
         folder = tmp_path / f"{kind}-{width}"
         folder.mkdir()

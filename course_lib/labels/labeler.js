@@ -293,7 +293,7 @@ class Ranking {
 class Labeler {
   constructor(model, el) {
     Object.assign(this, { model, el, view: newId(), state: null, current: null, stage: null, queue: [], past: [] });
-    Object.assign(this, { note: "", trouble: "", silentSince: 0, closed: false, shownAt: 0, undoneAt: 0 });
+    Object.assign(this, { note: "", error: "", silentSince: 0, closed: false, shownAt: 0, undoneAt: 0 });
     this.player = new Player(() => this.paintPlayer());
     this.build();
     el.append(this.root);
@@ -374,7 +374,7 @@ class Labeler {
     this.banner = h("div", { class: "cl-banner", role: "alert", hidden: true }, this.words, this.retry);
     this.undoButton = button("cl-small", () => this.undo(), icon("undo"), "Undo ", key("U"));
     this.status = h("span", { class: "cl-status" });
-    this.script = button("cl-small", () => this.tell({ type: "scripted" }), "Let the scripted labeller finish");
+    this.script = button("cl-small", () => this.tell({ type: "synthetic" }), "Let the synthetic labeler finish");
     this.helpButton = button("cl-small", () => this.toggleHelp(), "Keys ", key("?"));
     this.help = h("div", { class: "cl-help", hidden: true });
     this.live = h("div", { class: "cl-sr", role: "status", "aria-live": "polite" });
@@ -416,17 +416,17 @@ class Labeler {
 
   // -- answering --
 
-  /** Take one answer: keep it, send it, show the next question. `verdict`: { choice, confidence } or { ranks }. */
-  answer(verdict) {
+  /** Take one answer: keep it, send it, show the next question. `given`: { choice, confidence } or { ranks }. */
+  answer(given) {
     const clock = performance.now();
     if (this.closed || !this.current || clock - this.shownClock < this.state.lock_ms) return;
-    const message = { type: "answer", id: newId(), question: this.current.id, ...verdict, extra: this.current.extra,
+    const message = { type: "answer", id: newId(), question: this.current.id, ...given, extra: this.current.extra,
       shown_at: this.shownAt / 1000, answered_at: Date.now() / 1000, response_ms: Math.round(clock - this.shownClock),
       plays: this.player.plays };
     this.past.push({ question: this.current, id: message.id });
     if (this.past.length > PAST) this.past.shift();
     this.keep(message);
-    this.say(verdict.ranks ? "Order saved." : `You said: ${SAID[verdict.choice]}.`);
+    this.say(given.ranks ? "Order saved." : `You said: ${SAID[given.choice]}.`);
     this.next();
   }
   answerScale(confidence) {
@@ -466,12 +466,12 @@ class Labeler {
 
   async hear(message) {
     this.silentSince = 0;
-    if (message.type === "trouble") { this.trouble = message.words; this.paint(); return; }
+    if (message.type === "error") { this.error = message.words; this.paint(); return; }
     const first = !this.state, mine = message.view === this.view;
     this.state = message;
     this.outbox ??= new Outbox(`${message.store}:${message.run}:${message.labeler}`);
     message.acks.forEach((id) => this.outbox.drop(id));
-    if (!this.outbox.size) this.trouble = "";                      // as long as an answer waits, so does the warning
+    if (!this.outbox.size) this.error = "";                      // as long as an answer waits, so does the warning
     if (first) this.outbox.waiting.forEach((kept) => this.send(kept));     // from a killed kernel or a closed tab
     if (mine && message.note) this.say(message.note);
     const takenBack = this.outbox.waiting.filter((m) => m.type === "undo").map((m) => m.question);
@@ -513,7 +513,7 @@ class Labeler {
   }
   fail(error) {
     console.error("labeller", error);
-    this.trouble = `The labeller stumbled (${error.message}). Your answers are kept. Run this cell again.`;
+    this.error = `The labeller stumbled (${error.message}). Your answers are kept. Run this cell again.`;
     this.paint();
   }
 
@@ -535,7 +535,7 @@ class Labeler {
     }
     if (mode === "ranking") this.save.disabled = this.closed || !this.stage.complete;
     this.undoButton.disabled = this.closed || !(this.past.length || done > 0);
-    this.script.hidden = !state?.can_script || this.closed || over;
+    this.script.hidden = !state?.has_synthetic || this.closed || over;
     if (over && this.body.dataset.summary !== JSON.stringify(state)) {
       this.body.replaceChildren(this.summary(state));
       this.body.dataset.summary = JSON.stringify(state);
@@ -556,7 +556,7 @@ class Labeler {
     const safe = !kept ? "Everything you answered is saved."
       : `${kept === 1 ? "1 answer waits" : `${kept} answers wait`} safely in ${where}.`;
     if (this.closed) return `The connection to the kernel is gone. ${safe} Run this cell again to go on.`;
-    if (this.trouble) return kept ? `${this.trouble} ${safe}` : this.trouble;
+    if (this.error) return kept ? `${this.error} ${safe}` : this.error;
     if (silent < (kept ? PENDING_MS : SILENT_MS)) return "";
     return `The kernel does not answer: it is busy or has stopped. ${safe} If another cell is running, wait for it; `
       + "else run this cell again.";
@@ -574,7 +574,7 @@ class Labeler {
 
   summary({ summary, done, target, total }) {
     const { left, equal, right, skip, rankings, repeats, same, seconds, file } = summary;
-    const verdicts = left + equal + right;
+    const compared = left + equal + right;
     const tile = (big, small) => div("cl-tile", h("b", {}, big), h("span", {}, small));
     const parts = Object.entries({ left, equal, right, skip }).filter(([, count]) => count);
     const label = parts.map(([name, count]) => `${count} ${name}`).join(", ");
@@ -586,7 +586,7 @@ class Labeler {
       !parts.length ? "" : h("div", { class: "cl-parts", role: "img", "aria-label": label }, ...parts.map(
         ([name, count]) => h("span", { class: `cl-part-${name}`, style: `flex-grow: ${count}` }, `${count} ${name}`))),
       div("cl-tiles", tile(String(done), `answered${rankings ? `, ${rankings} of them orders` : ""}`),
-        verdicts ? tile(`${Math.round((100 * equal) / verdicts)}%`, "ties") : "",
+        compared ? tile(`${Math.round((100 * equal) / compared)}%`, "ties") : "",
         repeats.length ? tile(`${same} of ${repeats.length}`, "pairs asked twice, same answer") : "",
         seconds ? tile(`${seconds} s`, "typical time for a pair (median)") : ""),
       !twice.length ? ""

@@ -1,8 +1,8 @@
 """The labeling session in the kernel: takes one message of a front end, returns the state that it should show.
 
-The widget, the plain buttons, the terminal and the synthetic labeler all talk to a `Desk`. A message is a dict with a
-`type`; the reply is one too, of plain values only, so that it fits any notebook front end. `in_words` turns errors of
-the label file into a sentence that says what to do. Taught in lesson 04.
+The widget, the plain buttons, the terminal and the synthetic labeler all talk to a `LabelingSession`. A message is a
+dict with a `type`; the reply is one too, of plain values only, so that it fits any notebook front end. `in_words` turns
+errors of the label file into a sentence that says what to do. Taught in lesson 04.
 """
 
 import base64
@@ -22,10 +22,10 @@ LOCK_MS = 250                                      # so long a new question take
 LEASE_SECONDS = 60
 MORE = 20                                          # questions that "Label some more" adds
 
-Scripted = Callable[[Item, Item], str]             # (left, right) -> "left", "right", "equal" or "skip"
+SyntheticAnswer = Callable[[Item, Item], str]             # (left, right) -> "left", "right", "equal" or "skip"
 
 
-class Desk:
+class LabelingSession:
     """One person's labelling of one run, up to `target` questions.
 
     `repeats` is the share of pairs that are asked a second time, sides swapped. `scale` asks for a confidence from 1
@@ -33,26 +33,26 @@ class Desk:
     """
 
     def __init__(self, store: PreferenceStore, run: str, labeler: str, target: int, title: str,
-                 repeats: float = 0.1, scale: bool = False, scripted: Scripted | None = None) -> None:
+                 repeats: float = 0.1, scale: bool = False, synthetic: SyntheticAnswer | None = None) -> None:
         self.store, self.run, self.labeler, self.target = store, run, labeler, target
-        self.title, self.repeats, self.scale, self.scripted = title, repeats, scale, scripted
+        self.title, self.repeats, self.scale, self.synthetic = title, repeats, scale, synthetic
         self.labelers = (labeler, SCRIPTED)
-        self.session = queue.session_name()
+        self.name = queue.session_name()       # of this process, under which the queue reserves questions
 
     @property
     def counts(self) -> Counts:
-        """What this person and the scripted labeller have answered in the run."""
+        """What this person and the synthetic labeler have answered in the run."""
         return self.store.counts(self.run, self.labelers)
 
     def handle(self, message: Mapping) -> dict:
         """Carry out one message and return the new state. What is in `acks` is on the disk.
 
-        Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), scripted (let the function
+        Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), synthetic (let the function
         answer the rest). `have` lists the questions that the front end holds.
         """
         kind, have, note, front, gone = message["type"], message.get("have", ()), "", [], []
-        if kind == "scripted":                     # calls a function of the notebook: others may write meanwhile
-            note = f"The scripted labeller answered {self.answer_scripted()} pairs."
+        if kind == "synthetic":                    # calls a function of the notebook: others may write meanwhile
+            note = f"The synthetic labeler answered {self.answer_synthetic()} pairs."
         with self.store.transaction():             # one write to the disk, for the answer and for what it brings
             if kind == "answer":
                 note, gone = self._answer(message), [message["question"]]
@@ -65,7 +65,7 @@ class Desk:
             elif kind == "more":
                 self.target = self.counts.done + MORE
             elif kind == "renew":
-                queue.renew(self.store, self.session, LEASE_SECONDS)
+                queue.renew(self.store, self.name, LEASE_SECONDS)
             queue.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
             state = self._state(have, front)
         return {**state, "note": note, "acks": [message["id"]] if kind in ("answer", "undo") else [], "gone": gone}
@@ -73,22 +73,22 @@ class Desk:
     def next(self, count: int = 1) -> list[Question]:
         """Up to `count` questions to ask now, reserved for this session; none once the target is reached."""
         done = self.counts.done
-        questions = queue.lease(self.store, self.run, self.labelers, self.session, count, LEASE_SECONDS)
+        questions = queue.lease(self.store, self.run, self.labelers, self.name, count, LEASE_SECONDS)
         repeats = [question for question in questions if question.repeat_of]
         fresh = [question for question in questions if not question.repeat_of]
         return repeats + fresh[:max(0, self.target - done)]
 
-    def answer_scripted(self, target: int | None = None) -> int:
-        """Let the `scripted` function answer until `target` (default: the desk's) are answered; returns how many."""
+    def answer_synthetic(self, target: int | None = None) -> int:
+        """Let the synthetic labeler answer until `target` (default: the session's) are answered; returns how many."""
         target, answered = self.target if target is None else target, 0
         while self.counts.done < target:
             questions = [question for question in queue.lease(self.store, self.run, (SCRIPTED, self.labeler),
-                                                               self.session, 20) if not question.repeat_of]
+                                                               self.name, 20) if not question.repeat_of]
             for question in questions[:target - self.counts.done]:
-                verdict = ({"ranks": scripted_ranks(self.scripted, question.shown)} if question.ranking
-                           else {"choice": self.scripted(*question.shown)})
-                self.store.answer(question.question_id, **verdict, labeler=SCRIPTED, source="scripted",
-                                  session=self.session)
+                answer = ({"ranks": synthetic_ranks(self.synthetic, question.shown)} if question.ranking
+                          else {"choice": self.synthetic(*question.shown)})
+                self.store.answer(question.question_id, **answer, labeler=SCRIPTED, source="scripted",
+                                  session=self.name)
                 answered += 1
             if not questions:
                 break
@@ -107,7 +107,7 @@ class Desk:
         """File one answer; returns a sentence when there is something to say about it."""
         filed = self.store.answer(
             message["question"], message.get("choice"), ranks=message.get("ranks"), labeler=self.labeler,
-            event_id=message["id"], session=self.session, confidence=message.get("confidence"),
+            event_id=message["id"], session=self.name, confidence=message.get("confidence"),
             shown_at=message.get("shown_at"), answered_at=message.get("answered_at"),
             response_ms=message.get("response_ms"), plays=message.get("plays"))
         if filed == "set aside":
@@ -116,8 +116,8 @@ class Desk:
                  if pair["question_id"] == message["question"]]
         if not twice:
             return ""
-        verdict = "the same answer as before" if twice[0]["same"] else "a different answer than before"
-        return f"That was pair {twice[0]['pair']} again, with the sides swapped: {verdict}."
+        compared = "the same answer as before" if twice[0]["same"] else "a different answer than before"
+        return f"That was pair {twice[0]['pair']} again, with the sides swapped: {compared}."
 
     def _state(self, have: Iterable[int], front: Iterable[int]) -> dict:
         counts = self.counts
@@ -125,7 +125,7 @@ class Desk:
         held = set(have)
         state = {"type": "state", "store": self.store.store_id, "run": self.run, "labeler": self.labeler,
                  "title": self.title, "scale": self.scale, "lock_ms": LOCK_MS,
-                 "can_script": self.scripted is not None, "done": counts.done,
+                 "has_synthetic": self.synthetic is not None, "done": counts.done,
                  "target": min(self.target, counts.total), "total": counts.total,
                  "questions": [on_the_wire(question) for question in questions if question.question_id not in held],
                  "front": [on_the_wire(self.store.question(name)) for name in front]}
@@ -134,7 +134,7 @@ class Desk:
         return state
 
 
-def scripted_ranks(better: Scripted, items: tuple[Item, ...]) -> list[int]:
+def synthetic_ranks(better: SyntheticAnswer, items: tuple[Item, ...]) -> list[int]:
     """Ranks from comparisons: an item's rank is the number of others that beat it."""
     return [sum(better(other, item) == "left" for other in items if other is not item) for item in items]
 

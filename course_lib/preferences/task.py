@@ -1,6 +1,6 @@
 """What the preference loop needs to know about a task, and the settings of a run. Lessons 04 and 07.
 
-A `PreferenceTask` brings what differs: who learns (`trainer`), what judges a step (`reward_model`), what a person is
+A `PreferenceTask` brings what differs: who learns (`trainer`), what rewards a step (`reward_model`), what a person is
 shown and asked. Tasks with environments inherit from `EnvironmentTask` and say the rest in a few lines: environments,
 a network, where GAE stops. A task of texts has no environments: its segments are completions, and its own trainer
 samples them.

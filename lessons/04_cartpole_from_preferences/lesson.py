@@ -107,10 +107,10 @@ video(film(loop.agent(0)), fps=17, width=300,
 # later with the sides swapped, to see whether you agree with yourself.
 
 # %%
-from course_lib.preferences.cartpole import ScriptedJudge
+from course_lib.preferences.cartpole import CartPoleLabeler
 
 loop.collect(round=1)
-labeler = loop.labeler(ScriptedJudge(), round=1)
+labeler = loop.labeler(CartPoleLabeler(), round=1)
 labeler
 
 # %% [markdown]
@@ -135,7 +135,7 @@ from course_lib.preferences.cartpole import SCALE
 
 segment_return, bradley_terry_loss = mine("04.1"), mine("03.1")
 
-first, second, mu = loop.verdicts.first[:20], loop.verdicts.second[:20], loop.verdicts.mu[:20]
+first, second, mu = loop.preferences.first[:20], loop.preferences.second[:20], loop.preferences.mu[:20]
 print("clips:", tuple(first.shape), "(pairs, steps, numbers); ties:", (mu == 0.5).sum().item())
 
 torch.manual_seed(0)
@@ -205,7 +205,7 @@ train(1)
 
 # %%
 loop.collect(round=2)
-labeler = loop.labeler(ScriptedJudge(), round=2)
+labeler = loop.labeler(CartPoleLabeler(), round=2)
 labeler
 
 # %%
@@ -218,7 +218,7 @@ train(2)
 
 # %%
 loop.collect(round=3)
-labeler = loop.labeler(ScriptedJudge(), round=3)
+labeler = loop.labeler(CartPoleLabeler(), round=3)
 labeler
 
 # %%
@@ -288,7 +288,7 @@ for stats in labeler_stats(store, "cartpole"):
         print(f"   median {stats.median_seconds:.1f} seconds a pair")
     if stats.repeated:
         print(f"   asked twice: {stats.repeated} pairs; {stats.same} answered the same way")
-ties = (loop.verdicts.mu == 0.5).float().mean().item()
+ties = (loop.preferences.mu == 0.5).float().mean().item()
 expect(ties < 0.5, "most pairs brought a clear verdict",
        measured=f"{ties:.0%} ties, {loop.source}")
 
@@ -303,10 +303,10 @@ expect(ties < 0.5, "most pairs brought a clear verdict",
 
 # %%
 models = {f"round {r}": loop.reward_model(r).normalized_reward for r in (1, 2, 3)}
-clips = torch.stack([loop.verdicts.first, loop.verdicts.second], dim=1)     # (60, 2, steps, 4)
+clips = torch.stack([loop.preferences.first, loop.preferences.second], dim=1)     # (60, 2, steps, 4)
 judged = {f"round {r}": clips[:20 * r].flatten(0, 2) for r in (1, 2, 3)}
 title = "After round 1 it knows the pole; where the cart should be, it learns later"
-show(plots.opinion_maps(models, judged, "position", "angle", title),
+show(plots.reward_maps(models, judged, "position", "angle", title),
      alt="Heat maps of the learned reward over position and pole angle after each round. After "
          "round 1 the judged states lie near the centre; later they spread over the track.")
 
@@ -331,7 +331,7 @@ expect(costs[-1] > 0.2, "in the end the model likes the centre more than a place
 # like it?
 
 # %%
-show(plots.opinion_maps(models, judged, "angle", "turning", "What is liked: angle and turning"),
+show(plots.reward_maps(models, judged, "angle", "turning", "What is liked: angle and turning"),
      alt="Heat maps of the learned reward over pole angle and turning speed after each round; "
          "the bright band lies around the upright pole.")
 
@@ -438,10 +438,10 @@ from course_lib.preferences.segments import contrast, disagreement, random_pairs
 
 choices = {"random": random_pairs, "disputed": disagreement(mine("04.3")),
            "contrast": contrast(falls)}
-judge = ScriptedJudge()
+synthetic = CartPoleLabeler()
 for name, select in choices.items():
     pairs = select(loop.pool, 20, loop.ensemble, np.random.default_rng(0))
-    verdicts = [judge(a, b) for a, b in pairs]
+    verdicts = [synthetic(a, b) for a, b in pairs]
     print(f"{name:9s} ties: {verdicts.count(0.5):2d} of 20")
 
 # %% [markdown]
@@ -486,14 +486,14 @@ import tempfile
 from pathlib import Path
 
 
-def whole_run(config, judge, run, folder):
-    """All rounds with a scripted judge; labels and the loop's state go into `folder`."""
+def whole_run(config, synthetic, run, folder):
+    """All rounds with a synthetic labeler; labels and the loop's state go into `folder`."""
     own_store = PreferenceStore(Path(folder) / "labels.sqlite")
     loop = PreferenceLoop(CartPoleTask(), own_store, Path(folder) / run, run=run, config=config)
     while loop.stage != "finished":
         loop.collect()
-        labeler = loop.labeler(judge)
-        labeler.answer_scripted()
+        labeler = loop.labeler(synthetic)
+        labeler.answer_synthetic()
         loop.label(labeler.require())
         loop.fit()
         for _ in loop.train():
@@ -503,7 +503,7 @@ def whole_run(config, judge, run, folder):
 with tempfile.TemporaryDirectory() as place:
     early = LoopConfig(labels=(budget(full=60, ci=20),), updates=(budget(full=84, ci=20),),
                        seed=3)
-    beginner = whole_run(early, ScriptedJudge(), "all-at-once", place)
+    beginner = whole_run(early, CartPoleLabeler(), "all-at-once", place)
 print(beginner)
 
 # %%
@@ -512,7 +512,7 @@ show(plots.positions_over_time({name: episodes.states for name, episodes in pair
                                "All labels before training, and the same number in three rounds"),
      alt="Two panels with the cart's position over 500 steps in 20 episodes: with all verdicts "
          "given before training, and with three rounds.")
-far = beginner.verdicts.first[..., 0].abs().max().item()
+far = beginner.preferences.first[..., 0].abs().max().item()
 expect(far < 1.0, "no judged clip of the beginner was a metre away from the centre",
        measured=f"the farthest: {far:.2f} m")
 
@@ -558,7 +558,7 @@ for name, rows in failing.items():
 
 # %%
 mark_place = mine("04.6")
-likes_left = ScriptedJudge(marks=lambda clip: mark_place(clip, -0.5))
+likes_left = CartPoleLabeler(marks=lambda clip: mark_place(clip, -0.5))
 
 my_task = CartPoleTask(question="Which clip shows more of what YOU want?")
 my_config = LoopConfig(labels=(20, 20, 20, 20),

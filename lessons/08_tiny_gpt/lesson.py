@@ -141,7 +141,7 @@ explore(guess, "Bars of the eight likeliest next characters after the beginning 
 
 # %%
 nats = -probs[:-1].log().gather(1, said[0, 1:, None]).squeeze(1)           # (T - 1,)
-show(plots.surprise_along(sentence, nats.tolist(), "Words are hard to begin and easy to end"),
+show(plots.loss_along(sentence, nats.tolist(), "Words are hard to begin and easy to end"),
      alt="Bars of the surprise at each character of the sentence. High bars stand mostly at first "
          "letters of words; inside words they are low.")
 first_letters = torch.tensor([i == 0 or sentence[i - 1] == " " for i in range(len(sentence))])
