@@ -14,7 +14,7 @@ from course_lib.atari.games import PONG, UnknownGame, emulators
 from course_lib.atari.networks import CoarseAgent, FrameAgent
 from course_lib.atari.pong import at_points, pong_from_score
 from course_lib.atari.shipped import NoResults
-from course_lib.exercises.lesson_checks import lesson_05
+from course_lib.exercises.lesson_checks import lesson_06
 from course_lib.interrupts import PatientInterrupt
 from course_lib.rl.rollout import Collector
 from course_lib.training.checkpoint import CheckpointError
@@ -38,7 +38,7 @@ def test_frame_skip_of_the_exercise_is_the_emulators_own(game: str):
         steps = [slow.step(np.array([button])) for _ in range(4)]
         frames, rewards = np.stack([s[0][0, 0] for s in steps]), np.array([s[1][0] for s in steps])
         picture, reward, *_ = fast.step(np.array([button]))
-        pooled, reward_sum = lesson_05.frame_skip(frames, rewards, 4)
+        pooled, reward_sum = lesson_06.frame_skip(frames, rewards, 4)
         assert np.array_equal(pooled[0], picture[0, 0]) and reward_sum[0] == reward[0]
     slow.close(), fast.close()
 
@@ -49,16 +49,16 @@ def test_the_exercises_cells_and_boundaries_are_those_of_the_library():
     courts = envs.take_frames().reshape(-1, 160, 160)
     screens = np.random.default_rng(0).integers(0, 256, (len(courts), 210, 160), dtype=np.uint8)
     screens[:, PONG.court] = courts
-    assert np.array_equal(lesson_05.to_cells(screens), BinaryFrames().look(courts))
+    assert np.array_equal(lesson_06.to_cells(screens), BinaryFrames().look(courts))
     assert at_points(rollout).any()
-    assert torch.equal(lesson_05.point_boundaries(rollout.rewards, rollout.ended), at_points(rollout))
+    assert torch.equal(lesson_06.point_boundaries(rollout.rewards, rollout.ended), at_points(rollout))
 
 
 def test_the_exercises_pairs_are_those_that_the_environment_shows():
     envs = AtariEnvs("pong", 3, BinaryFrames(), max_num_frames_per_episode=240)
     rollout, _ = Collector(envs, FrameAgent(), torch.Generator().manual_seed(0), seed=2).collect(100)
     assert rollout.ended.any()
-    paired = lesson_05.with_the_look_before(rollout.obs[:, :, 0], rollout.ended)
+    paired = lesson_06.with_the_look_before(rollout.obs[:, :, 0], rollout.ended)
     assert torch.equal(paired, rollout.obs)
 
 

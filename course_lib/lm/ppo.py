@@ -89,7 +89,7 @@ class TokenPPO(TrainingRun[TextProgress]):
     reference: the model from which the KL is measured, usually a copy of the policy at the start; never changed.
     prompts: (N, P) prompts of one length, each begun by the end token. reward: whole texts -> (texts,).
     token_rewards, advantages, whitening, policy_loss: take the place of the course's `token_rewards`, `token_gae`,
-    `whiten` and `clipped_policy_loss`, for instance the learner's own of exercises 10.1 and 10.3 to 11.5; called by
+    `whiten` and `clipped_policy_loss`, for instance the learner's own of exercises 11.1 and 11.3 to 11.5; called by
     position.
     """
 

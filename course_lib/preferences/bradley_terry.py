@@ -9,7 +9,7 @@ Sources: R. A. Bradley and M. E. Terry (1952), Biometrika 39; L. R. Ford (1957) 
 et al. (2017), section 2.2.2 for the targets 1, 0 and 0.5 and for leaving incomparable pairs out, section 2.2.3,
 equation 1, for ties as mu = 0.5 and for the assumed error rate; N. Stiennon et al. (2020), appendix C, for confidence:
 labelers of summaries answered on nine points, from "surely the left" to "surely the right", which the label store
-turns into a weight from 0.25 to 1. Taught in lesson 03 (strengths: 3.3, targets: 3.5) and lesson 10 (confidence: 9.7);
+turns into a weight from 0.25 to 1. Taught in lesson 03 (strengths: 3.3, targets: 3.5) and lesson 10 (confidence: 10.7);
 used in lessons 04, 07, 10 and 11.
 """
 

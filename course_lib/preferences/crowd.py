@@ -11,8 +11,8 @@ count each ranking once (`share`). Source: L. Ouyang et al. (2022), section 3.5 
 answers, all pairs of one ranking in one batch, their loss divided by their number. Taught in lesson 10, section 10.4.
 
 The designs draw from the human ratings as `sample_comparisons` does, with several raters a text or rankings of several
-texts, so that they can be compared: what matters is how often somebody reads a text (`readings`). Lesson 10, 9.3 and
-9.4.
+texts, so that they can be compared: what matters is how often somebody reads a text (`readings`). Lesson 10, 10.3
+and 10.4.
 """
 
 from collections.abc import Callable, Sequence

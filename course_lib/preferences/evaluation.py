@@ -1,6 +1,6 @@
 """How good is a score at predicting preferences, and how good could any score be?
 
-- Pair accuracy and the human ceiling: lesson 03, sections 3.6 and 3.8; used again in lessons 10 and 11.
+- Pair accuracy and the human ceiling: lesson 03, sections 3.6 and 3.8; used again in lesson 10.
 - Calibration: when the model says 70%, is it right 7 times out of 10? Source: A. Niculescu-Mizil and R. Caruana (2005)
   for reliability diagrams; C. Guo et al. (2017), section 2, for the expected calibration error. Lesson 03, section 3.9.
 - Splitting preferences into a part to learn from and a part to test on: lesson 10.

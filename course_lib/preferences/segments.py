@@ -1,8 +1,8 @@
 """Clips of behaviour, which pairs of them to ask about, and the pairs that were labelled. Lessons 04 and 07.
 
 Vocabulary, as in Christiano et al. (2017): a segment sigma is a short stretch of behaviour, cut out of a rollout
-without any reward attached (section 2.1); a preference (sigma1, sigma2, mu) says which of two is better, mu is 1 for
-the first, 0 for the second, 0.5 for a tie. A task without environments has segments too: a completion is one, its
+without any reward attached (their section 2.1); a preference (sigma1, sigma2, mu) says which of two is better, mu is
+1 for the first, 0 for the second, 0.5 for a tie. A task without environments has segments too: a completion is one, its
 tokens are `obs`.
 
 Pairs are chosen at random, by the reward models' disagreement, for contrast, or around events: each function takes

@@ -289,7 +289,7 @@ expect(moved[happiest].mean() > moved[saddest].mean(),
 # **Do [exercise 09.4](../exercises/09_sft_and_sentiment.ipynb)**.
 #
 # > **Predict.** Four ways to weigh a text: its reward, on a scale from 0 to 2; the same on VADER's own scale from −1 to 1; minus the mean of
-# > the batch; minus its siblings' mean. All four point in the same direction on average (section 2.2). Which is the loudest?
+# > the batch; minus its siblings' mean. All four point in the same direction on average (lesson 02, section 2.2). Which is the loudest?
 
 # %%
 from course_lib.lm.policy_gradient import minus_batch_mean, no_baseline

@@ -145,7 +145,7 @@ check("11.5", whiten)
 # %% [markdown] tags=["solution-only"]
 # **What was wrong.** The zeros of the padding went into mean and spread, and pull the mean toward 0. In the batch above it comes out too
 # small, so every choice looks *better* than it was; where the advantages are negative on average, every choice looks worse. What pushes
-# all choices the same way teaches nothing and adds noise (section 2.2), and how hard it pushes depends on the padding.
+# all choices the same way teaches nothing and adds noise (lesson 02, section 2.2), and how hard it pushes depends on the padding.
 
 # %% [markdown]
 # {{exercise 11.6}}
