@@ -36,6 +36,8 @@ def bring_forward() -> None:
     if done.exists():
         return
     with atomic.in_a_sentence(work), _alone():
+        if done.exists():                           # by another process, while this one waited
+            return
         moved = [*_answers(), *_checkpoints(), *_notebooks()]
         old = work / "before_renumbering"
         if moved or old.exists():

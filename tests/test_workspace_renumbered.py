@@ -127,6 +127,7 @@ renumbered.answers()
 def test_several_processes_at_once_renumber_once(work):
     old_progress()
     old_answers(work)
+    old_work(work)
     processes = [subprocess.Popen([sys.executable, "-c", TOGETHER], env=settings(work), cwd=ROOT, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
     said = [process.communicate(timeout=LONG_ENOUGH) for process in processes]

@@ -30,12 +30,12 @@ def mine(id: str) -> Callable[..., Any]:
     """
     exercise = load(id)
     path = file(id)
-    if id[:2] >= renumbered.NUMBERS[0] and renumbered.pending():
-        try:
+    try:
+        if id[:2] >= renumbered.NUMBERS[0] and renumbered.pending():
             renumbered.answers()
-        except OSError as error:
-            return _fall_back(exercise, f"Answers in {path.parent} have numbers of an earlier version of the course "
-                                        f"and cannot be renamed: {error}")
+    except OSError as error:
+        return _fall_back(exercise, f"Answers in {path.parent} have numbers of an earlier version of the course and "
+                                    f"cannot be renamed: {error}")
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
