@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from course_lib import atomic, paths, restore
+from course_lib import atomic, paths, renumbered, restore
 from course_lib.atomic import in_a_sentence
 from course_lib.errors import CourseError
 
@@ -63,6 +63,7 @@ def update() -> Brought:
 
 
 def _bring(put_beside: bool) -> Brought:
+    renumbered.bring_forward()
     brought = Brought()
     handed_out = _read_record()
     before = dict(handed_out)

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from course_lib import atomic, paths
+from course_lib import atomic, paths, renumbered
 from course_lib.exercises.error_messages import in_words, their_line
 from course_lib.exercises.registry import Exercise, load
 from course_lib.exercises.screen import say
@@ -30,6 +30,12 @@ def mine(id: str) -> Callable[..., Any]:
     """
     exercise = load(id)
     path = file(id)
+    try:
+        if id[:2] >= renumbered.NUMBERS[0] and renumbered.pending():
+            renumbered.answers()
+    except OSError as error:
+        return _fall_back(exercise, f"Answers in {path.parent} have numbers of an earlier version of the course and "
+                                    f"cannot be renamed: {error}")
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
@@ -59,10 +65,12 @@ def save(exercise: Exercise, fn: Callable[..., Any]) -> str:
             f"# Saved {moment}, when it passed its check.\n\n")
     path = file(exercise.id)
     try:
+        renumbered.answers()
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_text(path, head + source)
     except OSError as error:
-        return f"Your function passed but could not be saved for mine({exercise.id!r}): {path}: {error.strerror}."
+        return (f"Your function passed but could not be saved for mine({exercise.id!r}): {path}: "
+                f"{error.strerror or error}.")
     return ""
 
 

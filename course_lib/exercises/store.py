@@ -3,6 +3,8 @@
 Every write is one short transaction on a connection of its own, begun with BEGIN IMMEDIATE so that it waits for its
 turn (up to `PATIENCE`) instead of failing half-way. The journal is SQLite's rollback journal, not WAL: a home folder
 may be on a network disk, where WAL's shared memory does not work, and the writes are rare.
+
+Version 1 has the exercise numbers of before course_lib/renumbered.py; whoever opens one gives it the new ones first.
 """
 
 import os
@@ -15,9 +17,10 @@ from datetime import datetime
 from pathlib import Path
 
 from course_lib import paths
+from course_lib.renumbered import NUMBERS
 
 PATIENCE = 20.0         # seconds to wait for other notebooks' writes
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 create table if not exists attempts(
@@ -79,6 +82,10 @@ def standings() -> dict[str, Standing]:
     except OSError as error:
         raise CannotSave(f"{file()} cannot be read ({error.strerror})") from error
     with _usable() as connection:
+        if _version(connection) < VERSION:
+            connection.execute("begin immediate")
+            _bring_forward(connection)
+            connection.execute("commit")
         tried = connection.execute(
             "select exercise, sum(status <> 'unwritten'), sum(status not in ('unwritten', 'passed')), max(points), "
             "max(status = 'passed') from attempts group by exercise").fetchall()
@@ -114,12 +121,28 @@ def _write(statement: str, values: tuple[object, ...]) -> str:
 def _write_once(statement: str, values: tuple[object, ...]) -> None:
     with closing(_connect()) as connection:
         connection.execute("begin immediate")
-        if connection.execute("pragma user_version").fetchone()[0] < VERSION:
-            for table in _TABLES.split(";"):
-                connection.execute(table)
-            connection.execute(f"pragma user_version = {VERSION}")
+        _bring_forward(connection)
         connection.execute(statement, values)
         connection.execute("commit")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return connection.execute("pragma user_version").fetchone()[0]
+
+
+def _bring_forward(connection: sqlite3.Connection) -> None:
+    """Within a transaction: make the tables of a new file, give the exercises of version 1 their new numbers."""
+    version = _version(connection)
+    if version < 1:
+        for table in _TABLES.split(";"):
+            connection.execute(table)
+    if version == 1:
+        for table in ("attempts", "hints"):
+            connection.execute(f"update {table} set exercise = printf('%02d', substr(exercise, 1, 2) + 1) || "
+                               "substr(exercise, 3) where substr(exercise, 1, 2) between ? and ?",
+                               (NUMBERS[0], NUMBERS[-1]))
+    if version < VERSION:
+        connection.execute(f"pragma user_version = {VERSION}")
 
 
 @contextmanager
