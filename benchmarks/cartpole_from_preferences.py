@@ -25,6 +25,7 @@ from record import append, circumstances, lines
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences.cartpole import TIE_BELOW, CartPoleLabeler, CartPoleTask, falls, fresh_episodes
 from course_lib.preferences.loop import LoopConfig, PreferenceLoop
+from course_lib.preferences.reward_model import RewardConfig
 from course_lib.preferences.segments import PairSelection, contrast, disagreement, random_pairs
 
 RETURN, DISTANCE = 490.0, 0.5                           # the goal: at least, below (m)
@@ -49,6 +50,7 @@ JOBS = {
     "60-labels": Job("60 labels, random pairs"),
     "40-labels": Job("40 labels, random pairs", LoopConfig(labels=(14, 13, 13))),
     "60-labels-noise": Job("60 labels, 10% at random", wrong=0.1),
+    "no-penalty": Job("60 labels, the ensemble's mean alone", LoopConfig(reward=RewardConfig(uncertainty_penalty=0.0))),
     "disagreement": Job("60 labels, pairs that the models dispute", select=disagreement()),
     "contrast": Job("60 labels, a fall beside none", select=contrast(falls)),
     "all-at-once": Job("60 labels before any training", LoopConfig(labels=(60,), updates=(84,))),

@@ -5,6 +5,7 @@ import shutil
 import signal
 
 import pytest
+import torch
 from preference_loop import SMALL, STEPS, SYNTHETIC, finish, make, outcome, same
 
 import course_lib.atomic
@@ -122,7 +123,6 @@ def test_a_missing_trainer_file_is_a_damaged_state(tmp_path):
 
 
 def test_a_state_with_a_part_missing(tmp_path):
-    import torch
 
     make(tmp_path).collect()
     path = tmp_path / "run" / "loop.pt"
@@ -150,7 +150,6 @@ def test_two_notebooks_on_one_folder_are_noticed(tmp_path):
 
 
 def test_a_run_saved_before_ends_were_absorbing_is_refused(tmp_path):
-    import torch
 
     make(tmp_path).collect()
     path = tmp_path / "run" / "loop.pt"
@@ -169,6 +168,7 @@ def test_a_function_of_ones_own_standardizes(tmp_path):
         return standardize_rewards(raw, labelled, std)
 
     loop = finish(make(tmp_path, standardize=own))
-    assert len(calls) == 5 and all(std == 0.15 for _, std in calls)
-    assert [tuple(labelled.shape) for labelled, _ in calls] == 3 * [(10, 8)] + 2 * [(18, 8)]
-    assert calls[-1][0] is loop.ensemble.labelled
+    members = loop.config.reward.members
+    assert len(calls) == 5 * members and all(std == 0.15 for _, std in calls)
+    assert [tuple(labelled.shape) for labelled, _ in calls] == members * 3 * [(10, 8)] + members * 2 * [(18, 8)]
+    assert torch.equal(torch.stack([labelled for labelled, _ in calls[-members:]]), loop.ensemble.labelled)

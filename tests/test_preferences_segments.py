@@ -94,12 +94,12 @@ def test_the_ensemble_learns_an_order_from_verdicts_and_weights_count():
     first, second = (torch.randn(60, 5, 4, generator=rng) for _ in range(2))
     mu = (first[..., 2].abs().sum(1) < second[..., 2].abs().sum(1)).float()
     assert ensemble.fit(first, second, mu).loss < 0.35
-    upright, leaning = ensemble.normalized_reward(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
+    upright, leaning = ensemble.predict(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
     assert upright > leaning
     contrary = StateRewardEnsemble(SCALE, RewardConfig(members=2, fit_steps=60))
     wrong_half = torch.cat([mu[:30], 1 - mu[30:]])
     contrary.fit(first, second, wrong_half, weight=torch.cat([torch.ones(30), torch.zeros(30)]))
-    upright, leaning = contrary.normalized_reward(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
+    upright, leaning = contrary.predict(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
     assert upright > leaning
     with pytest.raises(ValueError, match="no preferences to fit"):
         ensemble.fit(first[:0], second[:0], mu[:0])
@@ -114,3 +114,23 @@ def test_the_task_draws_and_describes_a_clip():
     assert task.alt(clip) == "The cart goes from +0.5 m to +0.5 m, the pole leans by up to 17 degrees, one fall."
     assert falls(clip) and not falls(Segment(still(), torch.zeros(10)))
     assert 25 / task.fps == 2.0
+
+
+def disagreeing(penalty):
+    """Two members that agree about labelled states (0 and 1 in the first number) and not about 4."""
+    ensemble = StateRewardEnsemble(torch.ones(1), RewardConfig(members=2, std=1.0, uncertainty_penalty=penalty))
+    ensemble.forward = lambda obs: torch.stack([obs[..., 0], torch.where(obs[..., 0] > 2, -1.0, 1.0) * obs[..., 0]])
+    ensemble.labelled = ensemble(torch.tensor([[[0.0], [1.0]]]))
+    return ensemble.normalized_reward(torch.tensor([[0.0], [1.0], [4.0]]))
+
+
+def test_where_the_members_disagree_the_reward_is_lower():
+    careful, bold = disagreeing(1.0), disagreeing(0.0)
+    assert torch.allclose(careful[:2], bold[:2]), "they agree: nothing is taken off"
+    assert bold[2] - careful[2] == pytest.approx(4 / 0.5 ** 0.5, rel=1e-4)
+
+
+def test_one_member_alone_has_nothing_to_disagree_with():
+    ensemble = StateRewardEnsemble(torch.ones(4), RewardConfig(members=1, fit_steps=2))
+    ensemble.fit(torch.randn(3, 5, 4), torch.randn(3, 5, 4), torch.tensor([1.0, 0.0, 0.5]))
+    assert torch.isfinite(ensemble.normalized_reward(torch.randn(2, 4))).all()

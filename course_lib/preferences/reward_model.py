@@ -8,10 +8,15 @@ atari/reward_ensemble.py for a screen. Lesson 04.
 Departures of `StateRewardEnsemble` from the paper: five small networks instead of three deep ones, each on a bootstrap
 sample; the reward sees the state alone, not the action.
 
-Comparisons fix no zero and no scale, so `standardize_rewards` takes both from the labelled clips. Source: the same,
-section 2.2.1, who normalize predicted rewards to mean 0 and a fixed standard deviation. Departure: theirs follows what
-the policy meets. As a policy gets good its states become alike, and dividing by *their* deviation magnifies what is
-left, noise; the labelled clips hold falls as well and keep their scale.
+Comparisons fix no zero and no scale, so `standardize_rewards` takes both from the labelled clips, for each member on
+its own. Source: the same, section 2.2.1, who normalize predicted rewards to mean 0 and a fixed standard deviation, and
+section 2.2.3, each predictor independently. Departure: theirs follows what the policy meets. As a policy gets good its
+states become alike, and dividing by *their* deviation magnifies what is left, noise; the labelled clips hold falls as
+well and keep their scale.
+
+The policy gets the members' mean less their standard deviation: where they disagree nobody has judged, and what a model
+makes up there is not worth a journey. Source: T. Coste et al. (2024), "Reward model ensembles help mitigate
+overoptimization", section 3 (uncertainty-weighted optimization).
 
 `PreferenceReward` is for any library: a Gymnasium environment with the learned reward, which hides its own.
 
@@ -108,7 +113,8 @@ class RewardConfig:
     learning_rate: float = 3e-3             # AdamW's
     weight_decay: float = 1e-3              # AdamW's
     error_rate: float = 0.1                 # share of labels taken to be slips (Christiano et al. 2017)
-    std: float = 0.15                       # standard deviation of the agent's rewards over the labelled clips
+    std: float = 0.15                       # standard deviation of each member's rewards over the labelled clips
+    uncertainty_penalty: float = 1.0        # standard deviations of the members that are taken off their mean
 
 
 class StateRewardEnsemble(RewardEnsemble):
@@ -130,7 +136,7 @@ class StateRewardEnsemble(RewardEnsemble):
             torch.manual_seed(seed)
             self.members = nn.ModuleList(self._network(len(scale)) for _ in range(self.config.members))
         self.register_buffer("scale", scale.float())
-        self.labelled = torch.zeros(0)                              # (2 pairs, L) raw scores of the labelled clips
+        self.labelled = torch.zeros(0)                  # (members, 2 pairs, L) raw scores of the labelled clips
 
     def _network(self, inputs: int) -> nn.Sequential:
         width = self.config.hidden
@@ -161,19 +167,24 @@ class StateRewardEnsemble(RewardEnsemble):
                 loss.backward()
                 optimizer.step()
             losses.append(loss.item())
-        self.labelled = self.predict(torch.cat([first, second]))                    # (2 pairs, L)
-        r1, r2 = self.segment_return(self.labelled).chunk(2)
+        with torch.no_grad():
+            self.labelled = self(torch.cat([first, second]))                        # (members, 2 pairs, L)
+        r1, r2 = self.segment_return(self.labelled.mean(dim=0)).chunk(2)
         return Fit.of(losses, r1, r2, mu)
 
     @torch.no_grad()
     def normalized_reward(self, obs: Tensor) -> Tensor:
-        """Rewards for the policy, (..., D) -> (...): the members' mean, standardized over the labelled clips.
+        """Rewards for the policy, (..., D) -> (...): the members' mean, less their disagreement.
 
-        Raises ValueError before the first `fit`: until then there is no zero and no scale.
+        Each member is standardized over the labelled clips first; then `uncertainty_penalty` times the members'
+        standard deviation is taken off. Raises ValueError before the first `fit`: until then there is no zero and no
+        scale.
         """
         if len(self.labelled) == 0:
             raise ValueError("the reward model has no zero and no scale yet; fit it to some labels first")
-        return self.standardize(self.predict(obs), self.labelled, self.config.std)
+        rewards = torch.stack([self.standardize(raw, labelled, self.config.std)
+                               for raw, labelled in zip(self(obs), self.labelled, strict=True)])    # (members, ...)
+        return rewards.mean(dim=0) - self.config.uncertainty_penalty * rewards.std(dim=0, correction=0)
 
     def get_extra_state(self) -> Tensor:
         """What `state_dict` keeps beside the weights: the scores of the labelled clips."""

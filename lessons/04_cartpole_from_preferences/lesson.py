@@ -40,8 +40,8 @@ torch.set_num_threads(1)
 # This is Christiano et al. (2017), *Deep reinforcement learning from human preferences*, in small. Our departures from the paper: the steps
 # take turns instead of running at once; PPO takes the place of A2C; pairs are drawn at random by default, not by disagreement; the
 # reward is a function of the state that an action led to; five small networks stand for the ensemble; verdicts are never
-# dropped; rewards are standardized over the labelled clips (exercise 04.2); and the end of an episode is an absorbing state
-# (section 4.8 shows why).
+# dropped; rewards are standardized over the labelled clips (exercise 04.2), and where the ensemble disagrees they are lower; and the end
+# of an episode is an absorbing state (section 4.8 shows why).
 #
 # **Do [exercise 04.2](../exercises/04_cartpole_from_preferences.ipynb) now or later**: the loop takes *your* function as soon as it has passed.
 
@@ -168,8 +168,7 @@ expect(worth[0] > worth[-1], "and likes an upright pole more than one about to f
        measured=(worth[0] - worth[-1]).item())
 
 # %% [markdown]
-# The loop's reward model is five such networks, each fitted to its own draw of the verdicts, with the loss that expects slips (03.5).
-# It pays their mean.
+# The loop's reward model is five such networks, each fitted to its own draw of the labels, with the loss that expects slips (03.5).
 
 # %%
 fit = loop.fit(round=1)
@@ -180,10 +179,14 @@ loop
 # ## 4.4 Train: PPO on the learned reward
 #
 # The same PPO as in lesson 02; its rewards come from the reward model. The scores of a reward model have no zero and no scale of their
-# own, so your function from exercise 04.2 **standardizes** them: over all states of the labelled clips they get mean 0 and standard
-# deviation 0.15. This is done once after each fit and then stays fixed until the next fit.
+# own, so your function from exercise 04.2 **standardizes** them, for each of the five networks: over all states of the labelled clips
+# they get mean 0 and standard deviation 0.15. This is done once after each fit and then stays fixed until the next fit.
 #
-# So within a round the left curve can be read: at 0, the agent meets states as good as those of the labelled clips; above 0, better
+# The agent's reward is the mean of the five **less their standard deviation** (Coste et al. 2024). Where the five disagree, no label has
+# said what is good, and each network continues in its own way. Without this penalty the agent likes to go where the reward is made up
+# (section 4.10 has runs without it).
+#
+# Within a round the left curve can be read: near 0, the agent meets states as good as those of the labelled clips; above 0, better
 # ones. The last state of an episode counts 21 times (section 4.8), so falls pull the curve down. The evaluator looks on from outside
 # and writes the true return down, for a figure later.
 
@@ -194,6 +197,18 @@ watcher = Watcher(folder / "evaluator.json")
 def train(round):
     watch(watcher.beside(loop.train(round), loop.network), curves=("mean_reward", "entropy"),
           past=loop.ppo.history, total=loop.ppo.config.total_steps)
+    what_changed(loop, round)
+
+
+def what_changed(loop, round):
+    """The agent before this round's labels and after them: side by side, and in a sentence."""
+    agents = [loop.agent(round - 1), loop.agent(round)]
+    video(side_by_side([film(agent) for agent in agents], ["before", f"after round {round}"]),
+          fps=17, width=520, alt=f"The agent before and after round {round}, side by side.")
+    before, after = map(fresh_episodes, agents)
+    print(f"After the labels of round {round} it balances for {after.true_return:.0f} of 500 steps "
+          f"(before: {before.true_return:.0f}),\nand is on average {after.mean_distance:.2f} m "
+          f"from the centre (before: {before.mean_distance:.2f} m).")
 
 train(1)
 
@@ -521,11 +536,13 @@ expect(far < 1.0, "no judged clip of the beginner was a metre away from the cent
 
 # %%
 failing = {"60 in 3 rounds": measured("60-labels"), "40 in 3 rounds": measured("40-labels"),
-           "60, a tenth wrong": measured("60-labels-noise"), "60 at once": measured("all-at-once")}
-show(plots.seeds_of_jobs(failing, "Fewer labels, wrong labels, all labels at once"),
-     alt="Four panels: true return against mean distance from the centre, one point a seed, for "
+           "60, a tenth wrong": measured("60-labels-noise"), "60 at once": measured("all-at-once"),
+           "60, no penalty": measured("no-penalty")}
+show(plots.seeds_of_jobs(failing, "Fewer labels, wrong labels, all labels at once, no penalty"),
+     alt="Five panels: true return against mean distance from the centre, one point a seed, for "
          "60 labels in three rounds, 40 labels in three rounds, 60 labels of which a tenth is "
-         "random, and 60 labels before any training.")
+         "random, 60 labels before any training, and 60 labels without the penalty for "
+         "disagreement.")
 for name, rows in failing.items():
     missed = [f"{row['seed']} (return {row['true_return']:.0f}, {row['mean_distance']:.2f} m)"
               for row in rows if row["true_return"] < 490 or row["mean_distance"] >= 0.5]
@@ -533,7 +550,7 @@ for name, rows in failing.items():
     print(f"{name}: {good} of {len(rows)} seeds; missed: {', '.join(missed) or 'none'}")
 
 # %% [markdown]
-# **What two changes did.** An earlier version of this loop hid the ends of episodes and standardized rewards over the states that the
+# **What three changes did.** An earlier version of this loop hid the ends of episodes and standardized rewards over the states that the
 # policy had met lately, and on seeds that nobody had looked at before it often missed the goal. In the failed runs the reward model was
 # *right*: it liked the centre and disliked both posts. But the agent rolled off the track on purpose, because the restart put it back
 # into the centre: the free ride home of section 4.8. With absorbing ends, and with rewards standardized over the labelled clips, every
