@@ -197,6 +197,60 @@ def test_the_button_of_the_scripted_labeller_finishes_what_a_person_began(store)
     assert sorted(sources) == ["human"] + 5 * ["scripted"]
 
 
+def test_the_script_answers_in_batches_and_names_what_is_not_to_be_asked(store):
+    desk = Desk(store, "texts", "ann", 10, "?", repeats=0.5, scripted=prefer_smaller)
+    for number in range(5):
+        say(desk, "left", hello(desk)["questions"][0]["id"], f"e{number}")
+    held = [question["id"] for question in hello(desk)["questions"]]
+    assert any(question["extra"] for question in hello(desk)["questions"]), "a repeat is due"
+    state = desk.handle({"type": "scripted", "count": 2, "have": held})
+    assert (state["done"], state["own"], state["scripted"], state["answered"]) == (7, 5, 2, 2)
+    assert len(state["gone"]) == 2 and set(state["gone"]) < set(held)
+    held = [one for one in held if one not in state["gone"]] + [one["id"] for one in state["questions"]]
+    state = desk.handle({"type": "scripted", "count": 20, "have": held})
+    assert (state["done"], state["answered"], state["questions"]) == (10, 3, [])
+    assert sorted(state["gone"]) == sorted(held), "the due repeat is not asked either"
+    assert hello(desk)["questions"] == [] and "summary" in hello(desk)
+
+
+def test_what_the_script_answered_is_not_answered_again(store):
+    desk = Desk(store, "texts", "ann", 3, "?", scripted=prefer_smaller)
+    first = hello(desk)["questions"][0]["id"]
+    desk.handle({"type": "scripted", "have": [first]})
+    state = say(desk, "left", first, "late")
+    assert state["done"] == 3 and "by the scripted labeller" in state["note"] and state["gone"] == [first]
+    assert [label.labeler for label in store.labels("texts")] == 3 * ["scripted"]
+    assert rows(store, "SELECT reason FROM set_aside")[0][0] == "scripted has already answered this question"
+    note = desk.handle({"type": "undo", "id": "u1", "have": []})["note"]
+    assert note == "There is nothing of yours to take back: the scripted labeller answered."
+
+
+@pytest.mark.parametrize(("function", "words"), [
+    (lambda left, right: {}[left.text], "KeyError"),
+    (lambda left, right: "the first", "returned 'the first'; it should return \"left\", \"right\""),
+    (lambda left, right: 1 / 0, "ZeroDivisionError: division by zero.")])
+def test_an_error_of_the_scripted_function_is_told_and_the_person_can_go_on(store, function, words):
+    calls = []
+
+    def third_fails(left, right):
+        calls.append(left)
+        return function(left, right) if len(calls) == 3 else "equal"
+
+    desk = Desk(store, "texts", "ann", 10, "?", scripted=third_fails)
+    state = desk.handle({"type": "scripted", "count": 10, "have": []})
+    assert words in state["stopped"] and (state["answered"], state["done"]) == (2, 2)
+    assert say(desk, "left", state["questions"][0]["id"], "mine")["done"] == 3
+
+
+def test_a_full_disk_is_not_blamed_on_the_scripted_function(store):
+    desk = Desk(store, "texts", "ann", 10, "?", scripted=prefer_smaller)
+    with full_disk(store), pytest.raises(sqlite3.OperationalError):
+        for _ in range(100):
+            desk.handle({"type": "scripted", "have": []})
+            while store.undo("texts", "scripted"):
+                pass
+
+
 def test_a_scripted_labeller_ranks(tmp_path):
     store = text_store(tmp_path / "labels.sqlite", 0)
     store.add_ranking([store.add_text(f"text {n}") for n in (3, 1, 4)], run="texts")

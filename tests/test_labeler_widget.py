@@ -315,6 +315,96 @@ def test_a_run_without_pairs_says_what_to_do(browser_context, tmp_path):
     widget.page.close()
 
 
+# ---- the scripted labeller -----------------------------------------------------------------------------------------
+
+def always_equal(left, right):
+    return "equal"
+
+
+@pytest.fixture
+def script(browser_context, tmp_path):
+    """A labeller with a scripted function behind its button: 25 pairs of texts."""
+    desk = Desk(text_store(tmp_path / "texts.sqlite", 25), "texts", "ann", 25, "Which text?", scripted=always_equal)
+    widget = Widget(browser_context, desk)
+    yield widget
+    widget.page.close()
+
+
+def test_the_scripted_labeller_asks_first_then_finishes(script):
+    script.press("ArrowLeft", "ArrowRight")
+    script.click("Let the scripted labeller finish")
+    for words in ("Let the scripted labeller answer 23 pairs?", "marked scripted", "already holds 2 labels of yours",
+                  "refused unless you allow it"):
+        assert words in script.text
+    assert not script.root.get_by_role("button", name="Left is better").is_visible()
+    script.press("ArrowLeft", "e", "u")
+    assert len(script.choices()) == 2, "the keys rest while the page asks"
+    script.click("Answer 23 pairs")
+    script.until(lambda: "Done. Thank you!" in script.text)
+    assert "25 / 25" in script.text and not script.shown and "The scripted labeller answered 23 pairs." in script.text
+    script.press("ArrowLeft", "ArrowRight", "e")
+    assert len(script.choices()) == 25 and [choice for _, choice in script.choices()][2:] == 23 * ["equal"]
+    sources = [label.source for label in script.desk.store.labels("texts")]
+    assert sources.count("human") == 2 and sources.count("scripted") == 23
+
+
+def test_escape_and_cancel_leave_the_pair_as_it_was(script):
+    first = script.shown
+    script.click("Let the scripted labeller finish")
+    assert "holds no labels of yours" in script.text
+    script.press("Escape")
+    assert script.shown == first and script.root.get_by_role("button", name="Left is better").is_visible()
+    script.root.get_by_role("button", name="Let the scripted labeller finish").focus()
+    script.press("Enter", "Enter", "Tab", "Tab", "Enter")         # opens; nothing; to Cancel; cancels
+    assert script.choices() == [] and script.root.get_by_role("button", name="Left is better").is_visible()
+    script.press("ArrowLeft")
+    assert script.choices() == [(first, "left")]
+
+
+def test_progress_is_shown_and_a_stop_leaves_the_rest_to_the_person(script):
+    batches = []
+    handle = script.desk.handle
+
+    def watched(message):
+        if message["type"] == "scripted":
+            batches.append(script.text)                       # what the page shows while Python works on a batch
+            if len(batches) == 2:
+                script.root.get_by_role("button", name="Stop").click()
+        return handle(message)
+
+    script.desk.handle = watched
+    script.click("Let the scripted labeller finish")
+    script.click("Answer 25 pairs")
+    script.until(lambda: script.root.get_by_role("button", name="Left is better").is_visible())
+    assert len(batches) == 2 and "0 of 25 pairs answered" in batches[0] and "10 of 25 pairs answered" in batches[1]
+    assert "20 / 25" in script.text and len(script.choices()) == 20
+    script.wait()
+    script.press("ArrowRight")
+    assert script.choices()[-1][1] == "right" and len({question for question, _ in script.choices()}) == 21
+
+
+def test_the_other_controls_rest_while_the_script_answers(script):
+    script.press("ArrowLeft")
+    seen = []
+    script.desk.scripted = lambda left, right: seen.append(
+        (script.root.get_by_role("button", name="Undo").is_disabled(),
+         script.root.get_by_role("button", name="Left is better").is_visible())) or "equal"
+    script.click("Let the scripted labeller finish")
+    script.click("Answer 24 pairs")
+    script.until(lambda: "Done. Thank you!" in script.text)
+    assert set(seen) == {(True, False)}
+
+
+def test_an_error_of_the_scripted_function_is_shown_and_one_can_go_on(script):
+    script.desk.scripted = lambda left, right: 1 / 0
+    script.click("Let the scripted labeller finish")
+    script.click("Answer 25 pairs")
+    assert "stopped with an error" in script.text and "ZeroDivisionError: division by zero" in script.text
+    script.click("Go on myself")
+    script.press("ArrowLeft")
+    assert [choice for _, choice in script.choices()] == ["left"] and "1 / 25" in script.text
+
+
 # ---- playing -------------------------------------------------------------------------------------------------------
 
 def test_pause_step_slide_and_half_speed(clips):

@@ -70,6 +70,13 @@ def renew(store: PreferenceStore, session: str, seconds: float = 60.0) -> None:
                                   (time.time() + seconds, session))
 
 
+def answered(store: PreferenceStore, names: Sequence[int], labelers: Sequence[str]) -> list[int]:
+    """Which of these questions one of `labelers` has answered, in rising order."""
+    return [row[0] for row in store._connection.execute(
+        f"SELECT DISTINCT question_id FROM live_labels WHERE question_id IN ({_marks(names)})"
+        f" AND labeler IN ({_marks(labelers)}) ORDER BY question_id", (*names, *labelers))]
+
+
 def add_due_repeat(store: PreferenceStore, run: str, labeler: str, share: float) -> int | None:
     """Put one earlier pair back in the queue, sides swapped, when fewer than `share` of the answers were repeats.
 

@@ -8,12 +8,12 @@ the label file into a sentence that says what to do. Taught in lesson 04.
 import base64
 import sqlite3
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from course_lib.errors import CourseError
 from course_lib.labels import queue
-from course_lib.labels.records import Counts, Item, Question
+from course_lib.labels.records import CHOICES, Counts, Item, Question
 from course_lib.labels.store import PreferenceStore
 
 SCRIPTED = "scripted"                              # the labeller's name on rows that a function answered
@@ -48,27 +48,33 @@ class Desk:
         """Carry out one message and return the new state. What is in `acks` is on the disk.
 
         Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), scripted (let the function
-        answer the rest). `have` lists the questions that the front end holds.
+        answer the next `count`, or the rest). `have` lists the questions that the front end holds, and `gone` in the
+        state those that it should not ask any more.
         """
-        kind, have, note, front, gone = message["type"], message.get("have", ()), "", [], []
+        kind, have, note, front, gone = message["type"], list(message.get("have", ())), "", [], []
+        extra = {}
         if kind == "scripted":                     # calls a function of the notebook: others may write meanwhile
-            note = f"The scripted labeller answered {self.answer_scripted()} pairs."
+            extra = self._script(message.get("count"))
+            note = f"The scripted labeller answered {extra['answered']} pairs."
         with self.store.transaction():             # one write to the disk, for the answer and for what it brings
             if kind == "answer":
                 note, gone = self._answer(message), [message["question"]]
             elif kind == "undo":
                 back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
                 if back is None:                   # for instance an answer that was set aside: do not ask it again
-                    note, gone = "There is nothing to take back.", [message.get("question")]
+                    note, gone = self._nothing_to_undo(), [message.get("question")]
                 elif back not in have:
                     front = [back]
             elif kind == "more":
                 self.target = self.counts.done + MORE
             elif kind == "renew":
                 queue.renew(self.store, self.session, LEASE_SECONDS)
-            queue.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
+            if not self.finished_by_script:
+                queue.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
             state = self._state(have, front)
-        return {**state, "note": note, "acks": [message["id"]] if kind in ("answer", "undo") else [], "gone": gone}
+            gone += self._not_open(have)
+        acks = [message["id"]] if kind in ("answer", "undo") else []
+        return {**state, **extra, "note": note, "acks": acks, "gone": gone}
 
     def next(self, count: int = 1) -> list[Question]:
         """Up to `count` questions to ask now, reserved for this session; none once the target is reached."""
@@ -76,23 +82,44 @@ class Desk:
         questions = queue.lease(self.store, self.run, self.labelers, self.session, count, LEASE_SECONDS)
         repeats = [question for question in questions if question.repeat_of]
         fresh = [question for question in questions if not question.repeat_of]
-        return repeats + fresh[:max(0, self.target - done)]
+        return ([] if self.finished_by_script else repeats) + fresh[:max(0, self.target - done)]
+
+    @property
+    def finished_by_script(self) -> bool:
+        """Whether the target is reached with the help of the `scripted` function: then no pair is asked again."""
+        return self.counts.done >= self.target and self._done_by(SCRIPTED) > 0
 
     def answer_scripted(self, target: int | None = None) -> int:
         """Let the `scripted` function answer until `target` (default: the desk's) are answered; returns how many."""
-        target, answered = self.target if target is None else target, 0
+        return sum(1 for _ in self._scripted_answers(self.target if target is None else target))
+
+    def _scripted_answers(self, target: int) -> Iterator[int]:
+        """Each question that the `scripted` function has answered, as soon as its answer is on the disk."""
         while self.counts.done < target:
             questions = [question for question in queue.lease(self.store, self.run, (SCRIPTED, self.labeler),
                                                                self.session, 20) if not question.repeat_of]
             for question in questions[:target - self.counts.done]:
                 verdict = ({"ranks": scripted_ranks(self.scripted, question.shown)} if question.ranking
-                           else {"choice": self.scripted(*question.shown)})
-                self.store.answer(question.question_id, **verdict, labeler=SCRIPTED, source="scripted",
-                                  session=self.session)
-                answered += 1
+                           else {"choice": scripted_choice(self.scripted, *question.shown)})
+                filed = self.store.answer(question.question_id, **verdict, labeler=SCRIPTED, source="scripted",
+                                          session=self.session, together=self.labelers)
+                if filed == "saved":
+                    yield question.question_id
             if not questions:
-                break
-        return answered
+                return
+
+    def _script(self, count: int | None) -> dict:
+        """Let the `scripted` function answer `count` more; how many it did, and in words what stopped it."""
+        target = self.target if count is None else min(self.target, self.counts.done + count)
+        answered = 0
+        try:
+            for _ in self._scripted_answers(target):
+                answered += 1
+        except sqlite3.Error:                      # the label file's fault, not the function's
+            raise
+        except Exception as error:                 # the notebook's own function may raise whatever it likes
+            return {"answered": answered, "stopped": said_by(error)}
+        return {"answered": answered, "stopped": ""}
 
     def summary(self) -> dict:
         """What one wants to know at the end: counts, ties, sides, pace, agreement with oneself, the file."""
@@ -103,15 +130,30 @@ class Desk:
                 "rankings": counts.rankings, "repeats": twice, "same": sum(pair["same"] for pair in twice),
                 "seconds": round(statistics.median(times) / 1000, 1) if times else None, "file": str(self.store.path)}
 
+    def _done_by(self, labeler: str) -> int:
+        return self.store.counts(self.run, [labeler]).done
+
+    def _not_open(self, have: list[int]) -> list[int]:
+        """Which of the questions that a front end holds should not be asked any more."""
+        if self.finished_by_script:
+            return have
+        return queue.answered(self.store, have, self.labelers)
+
+    def _nothing_to_undo(self) -> str:
+        if self._done_by(SCRIPTED) and not self._done_by(self.labeler):
+            return "There is nothing of yours to take back: the scripted labeller answered."
+        return "There is nothing to take back."
+
     def _answer(self, message: Mapping) -> str:
         """File one answer; returns a sentence when there is something to say about it."""
         filed = self.store.answer(
             message["question"], message.get("choice"), ranks=message.get("ranks"), labeler=self.labeler,
             event_id=message["id"], session=self.session, confidence=message.get("confidence"),
             shown_at=message.get("shown_at"), answered_at=message.get("answered_at"),
-            response_ms=message.get("response_ms"), plays=message.get("plays"))
+            response_ms=message.get("response_ms"), plays=message.get("plays"), together=self.labelers)
         if filed == "set aside":
-            return "That pair had been answered before, in another window. The first answer counts."
+            return ("That pair had been answered before, in another window or by the scripted labeller. "
+                    "The first answer counts.")
         twice = [pair for pair in queue.repeats(self.store, self.run, self.labelers)
                  if pair["question_id"] == message["question"]]
         if not twice:
@@ -126,6 +168,7 @@ class Desk:
         state = {"type": "state", "store": self.store.store_id, "run": self.run, "labeler": self.labeler,
                  "title": self.title, "scale": self.scale, "lock_ms": LOCK_MS,
                  "can_script": self.scripted is not None, "done": counts.done,
+                 "own": self._done_by(self.labeler), "scripted": self._done_by(SCRIPTED),
                  "target": min(self.target, counts.total), "total": counts.total,
                  "questions": [on_the_wire(question) for question in questions if question.question_id not in held],
                  "front": [on_the_wire(self.store.question(name)) for name in front]}
@@ -134,9 +177,25 @@ class Desk:
         return state
 
 
+def scripted_choice(better: Scripted, left: Item, right: Item) -> str:
+    """What the function says about two items. Raises ValueError when it is none of the four words."""
+    choice = better(left, right)
+    if choice not in CHOICES:
+        raise ValueError(f'the function returned {choice!r}; it should return "left", "right", "equal" or "skip"')
+    return choice
+
+
 def scripted_ranks(better: Scripted, items: tuple[Item, ...]) -> list[int]:
     """Ranks from comparisons: an item's rank is the number of others that beat it."""
-    return [sum(better(other, item) == "left" for other in items if other is not item) for item in items]
+    return [sum(scripted_choice(better, other, item) == "left" for other in items if other is not item)
+            for item in items]
+
+
+def said_by(error: BaseException) -> str:
+    """An error of a function of the notebook, in a line: its kind and its words."""
+    if isinstance(error, CourseError):
+        return str(error)
+    return f"{type(error).__name__}: {error}." if str(error) else f"{type(error).__name__}."
 
 
 def on_the_wire(question: Question) -> dict:

@@ -160,14 +160,15 @@ class PreferenceStore:
     def answer(self, question_id: int, choice: str | None = None, *, ranks: Sequence[int] | None = None, labeler: str,
                source: str = "human", confidence: int | None = None, event_id: str | None = None,
                session: str | None = None, shown_at: float | None = None, answered_at: float | None = None,
-               response_ms: int | None = None, plays: int | None = None) -> str:
+               response_ms: int | None = None, plays: int | None = None, together: Sequence[str] = ()) -> str:
         """Write one answer to the disk. Sides are the labeller's: "left" is what stood left on their screen.
 
         A ranking has `ranks` instead of a choice (unless it is skipped): one number for each item from left to right,
-        0 the best, equal numbers for ties. `event_id` makes a repeated call harmless.
+        0 the best, equal numbers for ties. `event_id` makes a repeated call harmless. `together` names labellers who
+        share the work: what one of them has answered, nobody of them answers again.
 
         Returns "saved"; "duplicate" when this event is already there; "set aside" when it could not be filed (the
-        question is gone, or this labeller has answered it already): then it is kept in `set_aside`, not counted.
+        question is gone, or it is answered already): then it is kept in `set_aside`, not counted.
         """
         event_id = event_id or uuid.uuid4().hex
         how = {"event_id": event_id, "confidence": confidence, "labeler": labeler, "source": source,
@@ -178,10 +179,12 @@ class PreferenceStore:
                 return "duplicate"
             pairs = self._connection.execute("SELECT * FROM pairs WHERE question_id = ?", (question_id,)).fetchall()
             shown = self._shown(question_id)
-            answered = self._one("SELECT 1 FROM live_labels WHERE question_id = ? AND labeler = ?",
-                                 question_id, labeler)
-            if answered or not pairs:
-                reason = "this labeller has already answered this question" if answered else "no such question"
+            sharing = {labeler, *together}
+            first = self._one("SELECT labeler FROM live_labels WHERE question_id = ?"
+                              f" AND labeler IN ({', '.join('?' * len(sharing))})", question_id, *sharing)
+            if first or not pairs:
+                who = first and ("this labeller" if first["labeler"] == labeler else first["labeler"])
+                reason = f"{who} has already answered this question" if first else "no such question"
                 self.set_aside("answer", event_id, reason,
                                {"question_id": question_id, "choice": choice, "ranks": ranks, **how})
                 return "set aside"
