@@ -10,6 +10,7 @@ import pytest
 from labelling import clip_store, counter_clip, full_disk, rows, side_of, text_store
 from PIL import Image
 
+from course_lib.errors import CourseError
 from course_lib.labels import Labeler
 from course_lib.labels.labeler import NotYetLabelled
 from course_lib.labels.media import animation, frames, hide, sheet
@@ -240,6 +241,55 @@ def test_an_error_of_the_scripted_function_is_told_and_the_person_can_go_on(stor
     state = desk.handle({"type": "scripted", "count": 10, "have": []})
     assert words in state["stopped"] and (state["answered"], state["done"]) == (2, 2)
     assert say(desk, "left", state["questions"][0]["id"], "mine")["done"] == 3
+
+
+def mixed_session(store, **options):
+    """Ann has answered two pairs and the script four."""
+    labeler = Labeler(store, run="texts", target=6, labeler="ann", scripted=prefer_smaller, **options)
+    for number in range(2):
+        say(labeler.desk, "equal", hello(labeler.desk)["questions"][0]["id"], f"e{number}")
+    labeler.answer_scripted()
+    return labeler
+
+
+@pytest.mark.parametrize(("source", "again", "left"), [("human", 4, 2), ("scripted", 2, 4)])
+def test_keep_only_sets_the_other_source_aside_and_says_so_in_the_log(store, source, again, left):
+    labeler = mixed_session(store)
+    assert labeler.keep_only(source) == again and labeler.counts.done == left
+    assert {p.source for p in store.preferences("texts")} == {source}
+    assert len(rows(store, "SELECT * FROM labels")) == 6, "nothing is deleted"
+    assert [row[0] for row in rows(store, "SELECT reason FROM undos")] == again * [f"only the {source} labels are kept"]
+    assert labeler.keep_only(source) == 0, "once is enough"
+    with pytest.raises(NotYetLabelled):
+        labeler.require()
+    labeler.answer_scripted()
+    assert len(labeler.require()) == 6
+
+
+def test_keep_only_knows_two_sources(store):
+    with pytest.raises(CourseError, match=r'keep_only\("human"\) or keep_only\("scripted"\), not .mine.'):
+        mixed_session(store).keep_only("mine")
+
+
+def test_labels_that_are_used_for_training_stay(store):
+    labeler = mixed_session(store, used_rounds=lambda: 0)       # the pairs are of round 0
+    assert labeler.keep_only("human") == 0 and labeler.counts.done == 6
+    assert labeler.desk.summary()["mixture"] == {"human": 2, "scripted": 4, "used": 4, "again": 0}
+
+
+def test_the_summary_names_a_mixture_only_where_there_is_one(store):
+    labeler = mixed_session(store)
+    assert labeler.desk.summary()["mixture"] == {"human": 2, "scripted": 4, "used": 0, "again": 4}
+    state = labeler.desk.handle({"type": "keep_only", "source": "human", "have": []})
+    assert state["note"] == "4 labels are set aside; their pairs are asked again." and len(state["questions"]) == 4
+    assert labeler.desk.summary()["mixture"] is None
+
+
+def test_a_skip_does_not_make_a_mixture(store):
+    desk = Desk(store, "texts", "ann", 3, "?", scripted=prefer_smaller)
+    say(desk, "skip", hello(desk)["questions"][0]["id"], "e1")
+    desk.answer_scripted()
+    assert desk.mixture() is None and {p.source for p in store.preferences("texts")} == {"scripted"}
 
 
 def test_a_full_disk_is_not_blamed_on_the_scripted_function(store):

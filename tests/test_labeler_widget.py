@@ -334,7 +334,7 @@ def test_the_scripted_labeller_asks_first_then_finishes(script):
     script.press("ArrowLeft", "ArrowRight")
     script.click("Let the scripted labeller finish")
     for words in ("Let the scripted labeller answer 23 pairs?", "marked scripted", "already holds 2 labels of yours",
-                  "refused unless you allow it"):
+                  "refuses to train on a mixture of both unless you allow it"):
         assert words in script.text
     assert not script.root.get_by_role("button", name="Left is better").is_visible()
     script.press("ArrowLeft", "e", "u")
@@ -403,6 +403,27 @@ def test_an_error_of_the_scripted_function_is_shown_and_one_can_go_on(script):
     script.click("Go on myself")
     script.press("ArrowLeft")
     assert [choice for _, choice in script.choices()] == ["left"] and "1 / 25" in script.text
+
+
+def test_the_done_page_keeps_only_mine_in_one_click(script):
+    script.press("ArrowLeft", "ArrowRight")
+    script.desk.answer_scripted()
+    script.until(lambda: script.desk.counts.done == 25)
+    script.press("e")                                          # a pair that was answered meanwhile
+    script.until(lambda: "Done. Thank you!" in script.text)
+    assert "2 of these labels are yours, 23 are the scripted labeller's" in script.text and "mixed=True" in script.text
+    script.click("Keep only mine: 23 pairs will be asked again")
+    assert script.shown and "2 / 25" in script.text and "23 labels are set aside" in script.text
+    script.press("ArrowRight")
+    assert [choice for _, choice in script.choices()] == ["left", "right", "right"]
+
+
+def test_a_person_is_told_that_a_script_began(script):
+    script.desk.answer_scripted(4)
+    script.page.close()
+    script.open()
+    assert "The 4 pairs answered so far are the scripted labeller's. Yours will be mixed" in script.text
+    assert script.root.get_by_role("button", name="Undo").is_disabled(), "there is nothing of one's own to take back"
 
 
 # ---- playing -------------------------------------------------------------------------------------------------------

@@ -491,8 +491,8 @@ class Labeler {
       h("ul", {},
         h("li", {}, `It answers the ${pairs(open)} still open. You are not asked about them any more.`),
         h("li", {}, "Its labels are marked ", h("code", {}, "scripted"), ", yours are marked ", h("code", {}, "human"), "."),
-        h("li", {}, own ? `This run already holds ${own} ${own === 1 ? "label" : "labels"} of yours. Training on a `
-          + "mixture of both is refused unless you allow it explicitly." : "This run holds no labels of yours, so "
+        h("li", {}, own ? `This run already holds ${own} ${own === 1 ? "label" : "labels"} of yours. The preference `
+          + "loop refuses to train on a mixture of both unless you allow it explicitly (mixed=True)." : "This run holds no labels of yours, so "
           + "nothing is mixed.")),
       div("cl-page-foot", button("cl-main", () => this.runScript(open), `Answer ${pairs(open)}`),
         button("", () => this.turn(null), "Cancel ", key("Esc")))];
@@ -661,6 +661,8 @@ class Labeler {
 
   advice(over) {
     if (this.mode === "ranking" && !this.stage.complete) return "Press the numbers from best to worst, or drag.";
+    if (this.current && this.state.scripted && !this.state.own)
+      return `The ${pairs(this.state.scripted)} answered so far are the scripted labeller's. Yours will be mixed with them.`;
     return this.current || over || this.page || !this.state ? "" : "Waiting for the next pair…";
   }
 
@@ -670,7 +672,7 @@ class Labeler {
   }
 
   summary({ summary, done, target, total }) {
-    const { left, equal, right, skip, rankings, repeats, same, seconds, file } = summary;
+    const { left, equal, right, skip, rankings, repeats, same, seconds, mixture, file } = summary;
     const verdicts = left + equal + right;
     const tile = (big, small) => div("cl-tile", h("b", {}, big), h("span", {}, small));
     const parts = Object.entries({ left, equal, right, skip }).filter(([, count]) => count);
@@ -680,6 +682,7 @@ class Labeler {
     return div("cl-summary",
       h("p", {}, total ? "Run the next cell to use these answers."
         : "Add some with store.add_pair(...), then run this cell again."),
+      mixture ? this.mixture(mixture) : "",
       !parts.length ? "" : h("div", { class: "cl-parts", role: "img", "aria-label": label }, ...parts.map(
         ([name, count]) => h("span", { class: `cl-part-${name}`, style: `flex-grow: ${count}` }, `${count} ${name}`))),
       div("cl-tiles", tile(String(done), `answered${rankings ? `, ${rankings} of them orders` : ""}`),
@@ -690,6 +693,17 @@ class Labeler {
         : h("details", {}, h("summary", {}, "The pairs you were asked twice, sides swapped"), h("ul", {}, ...twice)),
       h("p", { class: "cl-file" }, `Saved in ${file}`),
       total > target ? button("", () => this.tell({ type: "more" }), "Label some more") : "");
+  }
+
+  /** What to do about labels of two sources. */
+  mixture({ human, scripted, used, again }) {
+    const words = again ? "The preference loop refuses to train on both unless you allow it (mixed=True), for nobody could "
+      + "tell later whose preferences were learned." : `${used} of the script's are already used for training and stay. So either keep `
+      + "only the script's, labeler.keep_only(\"scripted\"), or allow both, mixed=True.";
+    return div("cl-mixture", h("p", {}, h("b", {}, "Two sources: "), `${human} of these labels are yours, ${scripted} are `
+      + `the scripted labeller's. ${words}`),
+      again ? button("", () => this.tell({ type: "keep_only", source: "human" }),
+        `Keep only mine: ${pairs(again)} will be asked again`) : "");
   }
 
   paintPlayer() {

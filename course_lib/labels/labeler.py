@@ -10,11 +10,12 @@ A cell never waits for the person: while a cell runs, most notebooks deliver no 
 
 import getpass
 import os
+from collections.abc import Callable
 from html import escape
 
 from course_lib.errors import CourseError
 from course_lib.labels.records import Counts, Preference
-from course_lib.labels.session import Desk, Scripted
+from course_lib.labels.session import NO_ROUND, Desk, Scripted
 from course_lib.labels.store import PreferenceStore
 
 
@@ -37,13 +38,16 @@ class Labeler:
     scale: ask how sure one is, on nine points, as Stiennon et al. (2020) did; becomes the preference's weight.
     repeats: the share of pairs that are asked a second time with the sides swapped. plain: simple buttons (ipywidgets)
         for front ends in which the widget does not load.
+    used_rounds: a function that says up to which round the answers are already used for training; these stay.
     """
 
     def __init__(self, store: PreferenceStore | str | os.PathLike | None = None, *, run: str, target: int = 20,
                  title: str = "Which one is better?", labeler: str | None = None, scripted: Scripted | None = None,
-                 scale: bool = False, repeats: float = 0.1, plain: bool = False) -> None:
+                 scale: bool = False, repeats: float = 0.1, plain: bool = False,
+                 used_rounds: Callable[[], int] = lambda: NO_ROUND) -> None:
         store = store if isinstance(store, PreferenceStore) else PreferenceStore(store)
-        self.desk = Desk(store, run, labeler or user_name(), target, title, repeats, scale, scripted)
+        self.desk = Desk(store, run, labeler or user_name(), target, title, repeats, scale, scripted,
+                         used_rounds)
         self.target, self.plain = target, plain
         self._widget = None
 
@@ -74,6 +78,16 @@ class Labeler:
         if self.desk.scripted is None:
             raise CourseError("This labeller has no scripted function: give one, Labeler(..., scripted=function).")
         return self.desk.answer_scripted(self.target if number is None else number)
+
+    def keep_only(self, source: str) -> int:
+        """Keep the labels of one source, "human" or "scripted", and open the other's pairs again; returns how many.
+
+        Nothing is deleted: the label file keeps what is set aside, and why. Labels of rounds that are already used for
+        training stay. Open pairs wait in the labeller above; `answer_scripted()` lets the function answer them.
+        """
+        number = self.desk.keep_only(source)
+        self.refresh()
+        return number
 
     def refresh(self) -> None:
         """Tell an open widget that the run has new pairs."""

@@ -16,11 +16,13 @@ from course_lib.labels import queue
 from course_lib.labels.records import CHOICES, Counts, Item, Question
 from course_lib.labels.store import PreferenceStore
 
+SOURCES = ("human", "scripted")                    # who answers: a person, or a function
 SCRIPTED = "scripted"                              # the labeller's name on rows that a function answered
 PREFETCH = 3                                       # questions that wait in the browser behind the one on screen
 LOCK_MS = 250                                      # so long a new question takes no answer: double clicks
 LEASE_SECONDS = 60
 MORE = 20                                          # questions that "Label some more" adds
+NO_ROUND = -1                                      # comes before every round
 
 Scripted = Callable[[Item, Item], str]             # (left, right) -> "left", "right", "equal" or "skip"
 
@@ -29,14 +31,16 @@ class Desk:
     """One person's labelling of one run, up to `target` questions.
 
     `repeats` is the share of pairs that are asked a second time, sides swapped. `scale` asks for a confidence from 1
-    (left, surely) to 9 (right, surely), as Stiennon et al. (2020) did.
+    (left, surely) to 9 (right, surely), as Stiennon et al. (2020) did. `used_rounds` says up to which round the answers
+    are already used for training: they stay as they are.
     """
 
     def __init__(self, store: PreferenceStore, run: str, labeler: str, target: int, title: str,
-                 repeats: float = 0.1, scale: bool = False, scripted: Scripted | None = None) -> None:
+                 repeats: float = 0.1, scale: bool = False, scripted: Scripted | None = None,
+                 used_rounds: Callable[[], int] = lambda: NO_ROUND) -> None:
         self.store, self.run, self.labeler, self.target = store, run, labeler, target
         self.title, self.repeats, self.scale, self.scripted = title, repeats, scale, scripted
-        self.labelers = (labeler, SCRIPTED)
+        self.labelers, self.used_rounds = (labeler, SCRIPTED), used_rounds
         self.session = queue.session_name()
 
     @property
@@ -48,8 +52,8 @@ class Desk:
         """Carry out one message and return the new state. What is in `acks` is on the disk.
 
         Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), scripted (let the function
-        answer the next `count`, or the rest). `have` lists the questions that the front end holds, and `gone` in the
-        state those that it should not ask any more.
+        answer the next `count`, or the rest), keep_only (one `source`). `have` lists the questions that the front end
+        holds, and `gone` in the state those that it should not ask any more.
         """
         kind, have, note, front, gone = message["type"], list(message.get("have", ())), "", [], []
         extra = {}
@@ -67,6 +71,8 @@ class Desk:
                     front = [back]
             elif kind == "more":
                 self.target = self.counts.done + MORE
+            elif kind == "keep_only":
+                note = f"{self.keep_only(message['source'])} labels are set aside; their pairs are asked again."
             elif kind == "renew":
                 queue.renew(self.store, self.session, LEASE_SECONDS)
             if not self.finished_by_script:
@@ -121,14 +127,38 @@ class Desk:
             return {"answered": answered, "stopped": said_by(error)}
         return {"answered": answered, "stopped": ""}
 
+    def keep_only(self, source: str) -> int:
+        """Set the labels of the other source aside, in the rounds not yet used for training; returns how many pairs.
+
+        source: "human" or "scripted". The pairs are open again; the label file keeps the labels and says why.
+        """
+        if source not in SOURCES:
+            raise CourseError(f'There are two sources: keep_only("human") or keep_only("scripted"), not {source!r}.')
+        [other] = set(SOURCES) - {source}
+        return self.store.take_back_all(self.run, self.labelers, other, after_round=self.used_rounds(),
+                                        reason=f"only the {source} labels are kept")
+
+    def mixture(self) -> dict | None:
+        """How many labels are a person's and how many the script's, where the run holds both; else None.
+
+        "again": how many pairs are open again when only the person's are kept; 0 where the script's are already used.
+        """
+        found = self.store.sources(self.run, self.labelers, self.used_rounds())
+        count = {source: sum(row["preferences"] for row in found if row["source"] == source) for source in SOURCES}
+        if not all(count.values()):
+            return None
+        script = {row["later"]: row["answers"] for row in found if row["source"] == "scripted"}
+        return {**count, "used": script.get(0, 0), "again": 0 if 0 in script else script[1]}
+
     def summary(self) -> dict:
-        """What one wants to know at the end: counts, ties, sides, pace, agreement with oneself, the file."""
+        """What one wants to know at the end: counts, ties, sides, pace, agreement with oneself, sources, the file."""
         counts, twice = self.counts, queue.repeats(self.store, self.run, self.labelers)
         times = {label.event_id: label.response_ms for label in self.store.labels(self.run, repeats=True)
                  if label.labeler == self.labeler and label.response_ms is not None}.values()
         return {"left": counts.left, "right": counts.right, "equal": counts.equal, "skip": counts.skip,
                 "rankings": counts.rankings, "repeats": twice, "same": sum(pair["same"] for pair in twice),
-                "seconds": round(statistics.median(times) / 1000, 1) if times else None, "file": str(self.store.path)}
+                "seconds": round(statistics.median(times) / 1000, 1) if times else None, "mixture": self.mixture(),
+                "file": str(self.store.path)}
 
     def _done_by(self, labeler: str) -> int:
         return self.store.counts(self.run, [labeler]).done

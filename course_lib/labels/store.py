@@ -217,9 +217,26 @@ class PreferenceStore:
                               run, labeler, event_id)
             if label is None:
                 return None
-            self._connection.execute("INSERT INTO undos VALUES(?, ?, ?)",
-                                     (undo_id or uuid.uuid4().hex, label["event_id"], time.time()))
+            self._take_back(label["event_id"], undo_id)
         return label["question_id"]
+
+    def take_back_all(self, run: str, labelers: Sequence[str], source: str, *, after_round: int, reason: str) -> int:
+        """Take back all that these labellers answered as `source` in the rounds after this one, repeats too.
+
+        Nothing is deleted: each answer gets a row in `undos` with the reason. Returns how many questions are open now.
+        """
+        with self.transaction():
+            answers = self._connection.execute(
+                "SELECT DISTINCT event_id, question_id, repeat_of FROM live_labels WHERE run = ? AND source = ?"
+                f" AND round > ? AND labeler IN ({', '.join('?' * len(labelers))})",
+                (run, source, after_round, *labelers)).fetchall()
+            for answer in answers:
+                self._take_back(answer["event_id"], reason=reason)
+        return len({answer["question_id"] for answer in answers if answer["repeat_of"] is None})
+
+    def _take_back(self, event_id: str, undo_id: str | None = None, reason: str | None = None) -> None:
+        self._connection.execute("INSERT INTO undos(undo_id, event_id, saved_at, reason) VALUES(?, ?, ?, ?)",
+                                 (undo_id or uuid.uuid4().hex, event_id, time.time(), reason))
 
     def set_aside(self, what: str, key: str, reason: str, content: object = None) -> None:
         """Note that a row is damaged, or keep an answer that cannot be filed. Nothing is deleted."""
@@ -241,6 +258,17 @@ class PreferenceStore:
             row["answer"]: row["number"] for row in answers}
         total = self._one("SELECT COUNT(*) FROM questions WHERE run = ? AND repeat_of IS NULL", run)[0]
         return Counts(total=total, **number)
+
+    def sources(self, run: str, labelers: Sequence[str], round: int) -> list[dict]:
+        """What these labellers answered, by source, in the rounds up to this one and after it; repeats are left out.
+
+        `[{"source": "human", "later": 0 or 1, "answers": 12, "preferences": 11}, ...]`: a skip is no preference.
+        """
+        return [dict(row) for row in self._connection.execute(
+            "SELECT source, round > ? AS later, COUNT(DISTINCT question_id) AS answers,"
+            " COUNT(DISTINCT CASE WHEN choice <> 'skip' THEN question_id END) AS preferences FROM live_labels"
+            f" WHERE run = ? AND labeler IN ({', '.join('?' * len(labelers))}) AND repeat_of IS NULL"
+            " GROUP BY source, later", (round, run, *labelers))]
 
     def preferences(self, run: str, labelers: Iterable[str] | None = None) -> list[Preference]:
         """All verdicts of the run in the order they were given: skips, undone answers and repeats are left out."""
