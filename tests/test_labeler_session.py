@@ -66,6 +66,28 @@ def test_undo_after_a_reload_brings_the_question_back(desk):
     assert desk.handle({"type": "undo", "id": "u2", "have": []})["note"] == "There is nothing to take back."
 
 
+def test_undo_does_not_reach_what_is_used_for_training(tmp_path):
+    store, used = text_store(tmp_path / "rounds.sqlite", 0), [0]
+    for number in range(8):
+        store.add_pair(store.add_text(f"a{number}"), store.add_text(f"b{number}"), run="texts", round=1 + number // 6)
+    desk = Desk(store, "texts", "ann", 6, "?", repeats=0.5, used_rounds=lambda: used[0])
+    for number in range(6):
+        say(desk, "left", store.questions_of("texts")[number], f"e{number}")
+    used[0] = 1                                                 # the loop has taken round 1
+    refused = "The answers of round 1 are already used for training; they stay."
+    state = desk.handle({"type": "undo", "id": "u1", "event": "e5", "question": 6, "have": [6]})
+    assert (state["note"], state["gone"][0], state["front"], state["done"]) == (refused, 6, [], 6)
+    assert desk.handle({"type": "undo", "id": "u2", "have": []})["note"] == refused, "after a reload, too"
+    desk.target = 8
+    repeat = next(question for question in hello(desk)["questions"] if question["extra"])
+    say(desk, "left", repeat["id"], "again")
+    state = desk.handle({"type": "undo", "id": "u3", "have": []})
+    assert [one["id"] for one in state["front"]] == [repeat["id"]], "a repeat belongs to the round that asks it"
+    say(desk, "right", store.questions_of("texts", round=2)[0], "e6")
+    assert desk.handle({"type": "undo", "id": "u4", "event": "e6", "have": []})["done"] == 6
+    assert len(store.preferences("texts")) == 6
+
+
 def test_no_more_than_the_target_is_asked(desk):
     answered = 0
     while (state := hello(desk))["questions"]:

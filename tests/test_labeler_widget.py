@@ -203,6 +203,15 @@ def test_undo_after_a_reload(clips):
     assert clips.shown == first and clips.choices() == []
 
 
+def test_undo_of_an_answer_that_is_used_for_training(clips):
+    clips.press("ArrowLeft")
+    now = clips.shown
+    clips.desk.used_rounds = lambda: 0                         # the pairs are of round 0
+    clips.press("u")
+    assert clips.shown == now and "already used for training; they stay." in clips.text and "1 / 6" in clips.text
+    assert [choice for _, choice in clips.choices()] == ["left"]
+
+
 def test_the_scale(browser_context, tmp_path):
     store = text_store(tmp_path / "texts.sqlite", 4)
     widget = Widget(browser_context, Desk(store, "texts", "ann", 3, "?", scale=True))

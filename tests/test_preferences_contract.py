@@ -198,6 +198,23 @@ def test_each_way_out_of_a_mixed_run_works(tmp_path, small):
         assert loop.label(labeler.require()) > 0 and loop.source == source
 
 
+def test_answers_that_the_loop_has_taken_are_not_taken_back(tmp_path, small):
+    loop = make(small, tmp_path)
+    loop.collect()
+    for question in sorted(loop.asked):
+        loop.store.answer(question, "left", labeler="ann")
+    labeler = loop.labeler(labeler="ann")
+    undo = {"type": "undo", "have": []}
+    assert labeler.desk.handle({**undo, "id": "u1"})["done"] == 3, "before, they are"
+    loop.store.answer(max(loop.asked), "left", labeler="ann")
+    loop.label(labeler.require())
+    for stage in ("fit", "train", "collect", "label"):
+        assert loop.stage == stage
+        state = labeler.desk.handle({**undo, "id": "u2"})
+        assert "round 1 are already used for training" in state["note"] and state["done"] == 4
+        step(loop, small)
+
+
 def test_labels_that_trained_stay_and_the_message_names_what_is_left(tmp_path, small):
     """Round 1 by the script, round 2 by a person: only the person's labels can still be set aside."""
     loop = make(small, tmp_path)

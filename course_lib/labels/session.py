@@ -64,9 +64,9 @@ class Desk:
             if kind == "answer":
                 note, gone = self._answer(message), [message["question"]]
             elif kind == "undo":
-                back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
+                note, back = self._undo(message)
                 if back is None:                   # for instance an answer that was set aside: do not ask it again
-                    note, gone = self._nothing_to_undo(), [message.get("question")]
+                    gone = [message.get("question")]
                 elif back not in have:
                     front = [back]
             elif kind == "more":
@@ -169,10 +169,17 @@ class Desk:
             return have
         return queue.answered(self.store, have, self.labelers)
 
-    def _nothing_to_undo(self) -> str:
+    def _undo(self, message: Mapping) -> tuple[str, int | None]:
+        """Take one answer back: the question to ask again, or None and a sentence that says why there is none."""
+        last = self.store.last_answer(self.run, self.labeler, message.get("event"))
+        if last and last["round"] <= self.used_rounds():
+            return f"The answers of round {last['round']} are already used for training; they stay.", None
+        back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
+        if back is not None and not queue.answered(self.store, [back], self.labelers):
+            return "", back
         if self._done_by(SCRIPTED) and not self._done_by(self.labeler):
-            return "There is nothing of yours to take back: the scripted labeller answered."
-        return "There is nothing to take back."
+            return "There is nothing of yours to take back: the scripted labeller answered.", None
+        return "There is nothing to take back.", None
 
     def _answer(self, message: Mapping) -> str:
         """File one answer; returns a sentence when there is something to say about it."""

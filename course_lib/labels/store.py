@@ -212,13 +212,17 @@ class PreferenceStore:
                                  " WHERE undo_id = ? OR undos.event_id = ?", undo_id, event_id)
             if repeated:
                 return repeated["question_id"]
-            label = self._one("SELECT event_id, question_id FROM live_labels WHERE run = ? AND labeler = ?"
-                              " AND event_id = COALESCE(?, event_id) ORDER BY label_id DESC LIMIT 1",
-                              run, labeler, event_id)
+            label = self.last_answer(run, labeler, event_id)
             if label is None:
                 return None
             self._take_back(label["event_id"], undo_id)
         return label["question_id"]
+
+    def last_answer(self, run: str, labeler: str, event_id: str | None = None) -> dict | None:
+        """The answer that `undo` would take back: its event_id, question_id and round; None when there is none."""
+        row = self._one("SELECT event_id, question_id, round FROM live_labels WHERE run = ? AND labeler = ?"
+                        " AND event_id = COALESCE(?, event_id) ORDER BY label_id DESC LIMIT 1", run, labeler, event_id)
+        return row and dict(row)
 
     def take_back_all(self, run: str, labelers: Sequence[str], source: str, *, after_round: int, reason: str) -> int:
         """Take back all that these labellers answered as `source` in the rounds after this one, repeats too.

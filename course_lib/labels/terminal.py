@@ -32,8 +32,8 @@ def answer(desk: Desk, ask: Callable[[str], str] = input, tell: Callable[[str], 
         if word == "quit":
             break
         if word == "undo":
-            desk.handle({"type": "undo", "id": uuid.uuid4().hex})
-            tell("Your last answer is taken back.")
+            note = desk.handle({"type": "undo", "id": uuid.uuid4().hex})["note"]
+            tell(note or "Your last answer is taken back.")
             continue
         try:
             given = verdict(word, question)
