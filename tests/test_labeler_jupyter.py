@@ -156,6 +156,26 @@ def test_reload_undo_and_double_click(tmp_path, browser_page):
 
 
 @pytest.mark.slow
+def test_a_notebook_opened_anew_says_that_the_answers_are_kept(tmp_path, browser_page):
+    clip_store(tmp_path / "clips.sqlite", 4).close()
+    with Lab(tmp_path, COURSE_WORK=str(tmp_path)) as lab:
+        notebook = Notebook(browser_page, lab, "a.ipynb", "clips", 4)
+        notebook.show()
+        kept = browser_page.get_by_text("Every answer is kept in clips.sqlite: run this cell")
+        assert not kept.is_visible(), "beside the widget it is not needed"
+        notebook.press("ArrowLeft")
+        browser_page.keyboard.press("Control+s")
+        browser_page.wait_for_timeout(1500)
+        for session in lab.api("sessions"):                    # the notebook is put away with its kernel
+            lab.api(f"sessions/{session['id']}", "DELETE")
+        notebook.open()
+        kept.wait_for()
+        assert "0 of 4" not in browser_page.locator(".jp-CodeCell").first.inner_text()
+        notebook.show()
+        assert "1 / 4" in notebook.root.inner_text()
+
+
+@pytest.mark.slow
 def test_two_notebooks_on_one_file_and_a_closed_tab(tmp_path, browser_page, browser_context):
     clip_store(tmp_path / "clips.sqlite", 12).close()
     with Lab(tmp_path, COURSE_WORK=str(tmp_path)) as lab:

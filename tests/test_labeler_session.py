@@ -341,6 +341,22 @@ def test_the_stored_notebook_shows_a_picture_and_no_widget(tmp_path, monkeypatch
     assert "text 0" not in data["text/html"], "others' texts are not stored"
 
 
+def test_what_a_notebook_keeps_of_the_widget_is_true_whenever_it_is_read(store, monkeypatch):
+    monkeypatch.delenv("COURSE_LABELER", raising=False)
+    labeler = Labeler(store, run="texts", target=10, labeler="ann")
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda what, **options: shown.append(what))
+    labeler._ipython_display_()
+    data, note = shown
+    assert "application/vnd.jupyter.widget-view+json" in data
+    for words in (data["text/plain"], note.data):
+        assert "Every answer is kept in labels.sqlite: run this cell" in words and "0 of" not in words
+    assert 'class="cl-stored"' in note.data, "labeler.css hides it beside the widget"
+    store.answer(1, "left", labeler="ann")
+    data, _ = labeler._repr_mimebundle_()
+    assert "Answered when this cell last ran: 1; what came later is kept, too." in data["text/plain"]
+
+
 def test_a_notebook_shows_the_sentence_without_a_traceback(tmp_path):
     file = str(tmp_path / "labels.sqlite")
     cell = f"from course_lib.labels import Labeler\nLabeler({file!r}, run='r', target=3).require()"

@@ -96,16 +96,36 @@ class Labeler:
 
     def __repr__(self) -> str:
         counts = self.counts
-        return f"Labeler(run={self.desk.run!r}, {counts.done} of {min(self.desk.target, counts.total)} labelled)"
+        return f"Labeler(run={self.desk.run!r}, {counts.done} of {min(self.desk.target, counts.total)} pairs answered)"
 
     def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:
         if unattended():
-            return {"text/plain": repr(self), "text/html": self._unattended_view()}, {}
+            return {"text/plain": self._stored_text(), "text/html": self._unattended_view()}, {}
         if self._widget is None:
             self._widget = self._build()
         bundle = self._widget._repr_mimebundle_(**options)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})      # anywidget adds metadata for Colab
-        return {**data, "text/plain": repr(self)}, metadata
+        return {**data, "text/plain": self._stored_text()}, metadata
+
+    def _ipython_display_(self) -> None:
+        """The widget, and below it the words that remain where it cannot be shown; labeler.css hides them beside it.
+
+        JupyterLab shows "Error displaying widget: model not found" for a stored widget, and none of the text with it.
+        """
+        if unattended():
+            raise NotImplementedError                       # IPython then asks _repr_mimebundle_
+        from IPython.display import HTML, display
+
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)
+        display(HTML(f'<p class="cl-stored">{escape(self._stored_text())}</p>'))
+
+    def _stored_text(self) -> str:
+        """What a notebook keeps in place of the widget: true whenever it is read, so it gives no number as today's."""
+        done = self.counts.done
+        then = f" Answered when this cell last ran: {done}; what came later is kept, too." if done else ""
+        return (f"Here the run “{self.desk.run}” is labelled. Every answer is kept in {self.desk.store.path.name}: "
+                f"run this cell, and it goes on where you stopped.{then}")
 
     def _build(self) -> object:
         if not self.plain:
