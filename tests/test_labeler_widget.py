@@ -18,11 +18,11 @@ HERE = Path(__file__).parent.parent / "course_lib" / "labels"
 NUMBERS = itertools.count()                        # each widget has an address, and so a localStorage, of its own
 LOCK, PAUSE = 80, 140                              # ms: shorter than for people, so that the tests are shorter too
 
-START = """async ([script, style, width]) => {
+START = """async ([script, style, width, above]) => {
   document.head.append(Object.assign(document.createElement("style"), { textContent: style }));
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   const { default: widget } = await import(url), heard = [];
-  const box = Object.assign(document.createElement("div"), { style: `width: ${width}px` });
+  const box = Object.assign(document.createElement("div"), { style: `width: ${width}px; margin-top: ${above}px` });
   document.body.append(box);
   const model = { on: (_, f) => heard.push(f), off() {}, send: async (message) => {
     if (window.deaf) return;
@@ -43,8 +43,8 @@ class Widget:
         self.address = f"http://labeller-{next(NUMBERS)}.test/"
         self.open()
 
-    def open(self, **media):
-        """A fresh page, as after a reload or in a new tab."""
+    def open(self, above=0, **media):
+        """A fresh page, as after a reload or in a new tab; `above`: so many pixels of something else come first."""
         self.page = self.context.new_page()
         self.page.emulate_media(**media)
         self.page.on("pageerror", lambda error: print("[page error]", error))
@@ -52,11 +52,12 @@ class Widget:
             body='<!doctype html><html lang="en"><title>labeller</title><body>', content_type="text/html"))
         self.page.expose_function("python", self.hear)
         self.page.goto(self.address)
-        self.page.evaluate(START, [(HERE / "labeler.js").read_text(), (HERE / "labeler.css").read_text(), self.width])
+        self.page.evaluate(START, [(HERE / "labeler.js").read_text(), (HERE / "labeler.css").read_text(), self.width,
+                                     above])
         self.root = self.page.locator(".cl-root")
         self.page.wait_for_function("document.querySelector('.cl-number').innerText")
         self.wait()
-        self.root.focus()
+        self.root.evaluate("(root) => root.focus({ preventScroll: true })")
 
     def hear(self, message):
         try:
@@ -452,10 +453,30 @@ def test_pause_step_slide_and_half_speed(clips):
     clips.until(lambda: clips.numbers()[0][0] != 7)
 
 
-def test_reduced_motion_starts_paused(clips):
+def test_a_pause_is_for_one_pair(clips):
+    clips.press(" ", "ArrowLeft")
+    clips.until(lambda: clips.numbers()[0][0] != 0)
+    assert clips.root.get_by_role("button", name="Pause").is_visible()
+
+
+def test_reduced_motion_starts_every_pair_paused(clips):
     clips.page.close()
     clips.open(reduced_motion="reduce")
     assert clips.root.get_by_role("button", name="Play").is_visible()
+    clips.press(" ", "ArrowLeft")
+    assert clips.root.get_by_role("button", name="Play").is_visible() and clips.numbers()[0][0] == 0
+
+
+@pytest.mark.parametrize(("fresh", "space"), [(True, 500), (False, 500), (True, 2000)])
+def test_a_widget_that_is_cut_off_when_its_cell_has_run_comes_into_view(clips, fresh, space):
+    """Not after a reload of the page, and not when its reader is elsewhere."""
+    clips.page.close()
+    handle = clips.desk.handle
+    clips.desk.handle = lambda message: {**handle(message), "fresh": fresh}
+    clips.open(above=space)
+    top = clips.page.evaluate("scrollY")
+    bottom = clips.root.bounding_box()["y"] + clips.root.bounding_box()["height"]
+    assert (top > 0 and bottom <= 901) if fresh and space < 900 else top == 0
 
 
 # ---- rankings ------------------------------------------------------------------------------------------------------

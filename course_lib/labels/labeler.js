@@ -123,7 +123,6 @@ async function decode(question) {
 class Player {
   constructor(moved) {
     this.clips = [];                                               // [{ item, canvas, context }]
-    this.playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.speed = 1;
     this.visible = true;
     this.moved = moved;
@@ -134,6 +133,7 @@ class Player {
     this.frames = Math.max(0, ...clips.map(({ item }) => item.frames));
     this.time = 0;                                                 // in frames
     this.plays = 0;
+    this.playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;     // a pause was for the pair before
     this.draw();
     this.wake();
   }
@@ -572,6 +572,7 @@ class Labeler {
       if (this.current?.id === id) this.next();
     }
     if (mine) await this.enqueue(message);
+    if (mine && message.fresh && this.current) requestAnimationFrame(() => this.reveal());
     if (mine && this.page?.name === "run" && message.answered !== undefined) this.scripted(message);
     this.paint();
   }
@@ -728,6 +729,12 @@ class Labeler {
   }
 
   // -- keys --
+
+  /** Bring all of the widget into view where some of it is: JupyterLab scrolls before it knows how tall it will be. */
+  reveal() {
+    const { top, bottom } = this.root.getBoundingClientRect();
+    if (top < innerHeight && bottom > 0) this.root.scrollIntoView({ block: "nearest" });
+  }
 
   focus() { this.root.focus({ preventScroll: true }); }
 
