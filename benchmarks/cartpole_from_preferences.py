@@ -3,7 +3,7 @@
     python benchmarks/cartpole_from_preferences.py 60-labels --seeds 1000-1019
     python benchmarks/cartpole_from_preferences.py --table
 
-The judge sees what a clip shows and nothing else: more upright is better, nearer the centre is better, a fall is
+The labeler sees what a clip shows and nothing else: more upright is better, nearer the centre is better, a fall is
 worst, and clips that differ by less than 0.5 marks are a tie (course_lib/preferences/cartpole.py). Every run has
 a length fixed beforehand; the true return is looked at when it is over. Settings were chosen on seeds below 200; the
 seeds from 1000 on were run once, when all was settled. One JSON line a seed goes to
@@ -23,7 +23,7 @@ import torch
 from record import append, circumstances, lines
 
 from course_lib.labels.store import PreferenceStore
-from course_lib.preferences.cartpole import TIE_BELOW, CartPoleTask, ScriptedJudge, falls, fresh_episodes
+from course_lib.preferences.cartpole import TIE_BELOW, CartPoleLabeler, CartPoleTask, falls, fresh_episodes
 from course_lib.preferences.loop import LoopConfig, PreferenceLoop
 from course_lib.preferences.segments import PairSelection, contrast, disagreement, random_pairs
 
@@ -37,7 +37,7 @@ class Job:
     says: str
     config: LoopConfig = field(default_factory=LoopConfig)
     select: PairSelection = random_pairs
-    wrong: float = 0.0                                  # share of verdicts at random
+    wrong: float = 0.0                                  # share of labels at random
 
 
 def reached(line: dict) -> bool:
@@ -47,7 +47,7 @@ def reached(line: dict) -> bool:
 
 JOBS = {
     "60-labels": Job("60 labels, random pairs"),
-    "40-labels": Job("40 labels, random pairs", LoopConfig(labels=(10, 10, 10, 10))),
+    "40-labels": Job("40 labels, random pairs", LoopConfig(labels=(14, 13, 13))),
     "60-labels-noise": Job("60 labels, 10% at random", wrong=0.1),
     "disagreement": Job("60 labels, pairs that the models dispute", select=disagreement()),
     "contrast": Job("60 labels, a fall beside none", select=contrast(falls)),
@@ -59,22 +59,22 @@ def measure(name: str, seed: int) -> dict:
     """Run one seed to its end, then look at the true return; returns its line."""
     job = JOBS[name]
     config = LoopConfig(**{**vars(job.config), "seed": seed})
-    judge = ScriptedJudge(job.wrong, seed)
+    synthetic = CartPoleLabeler(job.wrong, seed)
     with tempfile.TemporaryDirectory() as folder:
         cpu, wall = time.process_time(), time.perf_counter()
         store = PreferenceStore(Path(folder) / "labels.sqlite")
         loop = PreferenceLoop(CartPoleTask(), store, Path(folder) / "run", name, config, job.select)
         while loop.stage != "finished":
             loop.collect()
-            labeler = loop.labeler(judge)
-            labeler.answer_scripted()
+            labeler = loop.labeler(synthetic)
+            labeler.answer_synthetic()
             loop.label(labeler.require())
             loop.fit()
             for _ in loop.train():
                 pass
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     fresh = [fresh_episodes(loop.agent(after)) for after in range(len(loop.agents))]
-    ties = int((loop.verdicts.mu == 0.5).sum())
+    ties = int((loop.preferences.mu == 0.5).sum())
     return {
         "job": name, "seed": seed, "true_return": round(fresh[-1].true_return, 1),
         "mean_distance": round(fresh[-1].mean_distance, 3),

@@ -1,8 +1,8 @@
 """Donkey Kong from its score and from synthetic preferences for climbing, reported as it is.
 
     python benchmarks/donkey_kong.py score
-    python benchmarks/donkey_kong.py preferences        the judge that likes an agent further right
-    python benchmarks/donkey_kong.py ladders            the judge that likes it nearer to the next ladder
+    python benchmarks/donkey_kong.py preferences        the synthetic labeler that likes an agent further right
+    python benchmarks/donkey_kong.py ladders            the synthetic labeler that likes it nearer to the next ladder
 
 One JSON line goes to benchmarks/results/donkey_kong.jsonl: the true score of 10 fresh games, and how high Jumpman got
 in them, in pixels above the ground (the next girder is 20 to 28 up, Pauline's 158). `--clip FILE` keeps the end of a
@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from record import append, circumstances
 
-from course_lib.atari.donkey_kong import ClimbJudge, LadderJudge, jumpman
+from course_lib.atari.donkey_kong import KongClimbLabeler, KongLadderLabeler, jumpman
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.games import DONKEY_KONG
 from course_lib.atari.shipped import save_kong
@@ -30,10 +30,10 @@ from course_lib.rl.evaluate import sampled
 from course_lib.rl.ppo import PPO, PPOConfig
 
 TASK = TASKS["donkey kong objects"]
-SCORE_UNIT = 0.01                       # a barrel jumped over pays 100 points
+SCORE_UNIT = 0.01                       # a barrel jumped over brings 100 points
 GROUND = 157                            # rows of the court above Jumpman's feet on the ground
 GAMES, STEP_LIMIT = 10, 2_000
-JUDGES = {"preferences": ClimbJudge, "ladders": LadderJudge}
+LABELERS = {"preferences": KongClimbLabeler, "ladders": KongLadderLabeler}
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def play(network: torch.nn.Module | None, seed: int) -> Fresh:
 def main() -> None:
     """Train, play, write one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("job", choices=("random", "score", *JUDGES))
+    parser.add_argument("job", choices=("random", "score", *LABELERS))
     parser.add_argument("--cpu-seconds", type=float, default=150.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clip", type=Path, help="write the end of a fresh game here, as a looping PNG")
@@ -102,8 +102,8 @@ def main() -> None:
     started, network, facts = time.process_time(), None, {}
     if arguments.job == "score":
         network, facts = from_score(arguments.cpu_seconds, arguments.seed)
-    elif arguments.job in JUDGES:
-        network, facts = from_preferences(JUDGES[arguments.job](), arguments.cpu_seconds, arguments.seed)
+    elif arguments.job in LABELERS:
+        network, facts = from_preferences(LABELERS[arguments.job](), arguments.cpu_seconds, arguments.seed)
     cpu = time.process_time() - started
     fresh = play(network, arguments.seed)
     line = {"job": arguments.job, "seed": arguments.seed, "cpu_s": round(cpu, 1), **facts, "scores": fresh.scores,

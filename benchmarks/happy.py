@@ -1,4 +1,4 @@
-"""Lesson 09's two models: fine-tuned on positive texts, then paid for sentiment with nothing to hold it back.
+"""Lesson 09's two models: fine-tuned on positive texts, then rewarded for sentiment without a KL penalty.
 
     python benchmarks/happy.py sft --seeds 0-2          # and --ship: the model becomes assets/checkpoints/gpt_sft.pt
     python benchmarks/happy.py paid --seeds 0-2         # and --ship: assets/checkpoints/gpt_paid.pt, with its history
@@ -18,14 +18,14 @@ import torch
 from record import append, circumstances, lines
 
 from course_lib.lm.data import Prompts, short_texts
-from course_lib.lm.evaluation import TextReport, look_at
+from course_lib.lm.evaluation import TextReport, text_report
 from course_lib.lm.policy_gradient import PolicyGradient, PolicyGradientConfig
 from course_lib.lm.sentiment import sentiment
 from course_lib.lm.sft import SFT, SFT_CONFIG, positive_texts, start_sft
 from course_lib.lm.shipped import BPE, ShippedGPT, folder, load_gpt, save_gpt
 
 PAID = "gpt_paid.pt"
-LOOKS = (0, 5, 10, 15, 20, 30, 40, 60, 80)             # updates at which the paid model is looked at
+EVALUATED_AT = (0, 5, 10, 15, 20, 30, 40, 60, 80)             # updates at which the rewarded model is evaluated
 MEASURED, TO_READ = 512, 12                             # prompts that are measured; of these, texts kept to read
 
 
@@ -37,7 +37,7 @@ def sft(seed: int, base: ShippedGPT, ship: Path | None) -> dict:
         print(f"step {point.steps}: loss {point.loss:.3f}, held out {point.held_out_loss:.3f}, "
               f"{point.cpu_seconds:.0f} CPU-seconds", flush=True)
     prompts = Prompts.of(short_texts("validation"), base.tokenizer).evenly_spaced(MEASURED)
-    before, after = (look_at(one, base.model, base.tokenizer, prompts) for one in (base.model, model.eval()))
+    before, after = (text_report(one, base.model, base.tokenizer, prompts) for one in (base.model, model.eval()))
     line = {"seed": seed, "before": figures(before), "after": figures(after), "cpu_s": round(training.cpu_seconds, 1),
             "positive_real_texts": round(sentiment(positive_texts("validation")).mean().item(), 3),
             "all_real_texts": round(sentiment(short_texts("validation")).mean().item(), 3),
@@ -58,13 +58,13 @@ def paid(seed: int, base: ShippedGPT, ship: Path | None) -> dict:
                          PolicyGradientConfig(seed=seed))
     to_read = list(range(0, len(prompts), len(prompts) // TO_READ))
     looks = []
-    for updates in LOOKS:
+    for updates in EVALUATED_AT:
         for progress in run.train(until=updates):
             if progress.steps % 5 == 0:
                 print(f"update {progress.steps}: reward {progress.reward:.2f}, KL {progress.kl_to_start:.1f}, "
                       f"distinct-2 {progress.distinct_2:.2f}, {progress.cpu_seconds:.0f} CPU-seconds | {progress.text}",
                       flush=True)
-        seen = look_at(model, base.model, tokenizer, prompts)
+        seen = text_report(model, base.model, tokenizer, prompts)
         looks.append({"updates": updates, "cpu_s": round(run.cpu_seconds, 1), **figures(seen),
                       "texts": [seen.texts[i] for i in to_read], "rewards": [seen.rewards[i] for i in to_read]})
         print({key: value for key, value in looks[-1].items() if key != "texts"}, flush=True)

@@ -2,9 +2,9 @@
 
     python benchmarks/label_store_stress.py --kills 200
 
-A child process runs the desk, as a notebook's kernel does. This process plays the browser: it sends answers as fast as
-they are taken, now and then an undo, keeps what is not acknowledged, and sends it again to the next child. Each child
-is ended by SIGKILL at a random moment, some of them while they start. At the end:
+A child process runs the session, as a notebook's kernel does. This process plays the browser: it sends answers as fast
+as they are taken, now and then an undo, keeps what is not acknowledged, and sends it again to the next child. Each
+child is ended by SIGKILL at a random moment, some of them while they start. At the end:
 
 - lost: acknowledged answers or undos that are not in the file (or not whole) — must be 0;
 - doubled: answers that are in the file twice, or questions with two live answers — must be 0;
@@ -33,7 +33,7 @@ from pathlib import Path
 from record import RESULTS, circumstances
 
 from course_lib.atomic import write_text
-from course_lib.labels.session import Desk
+from course_lib.labels.session import LabelingSession
 from course_lib.labels.store import PreferenceStore
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,10 +44,10 @@ LIFE_SECONDS = 0.3                  # the others live up to so long after it
 
 
 def serve(path: Path) -> None:
-    """The child: a desk that reads one message a line and answers with one."""
-    desk = Desk(PreferenceStore(path), RUN, "stress", 1_000_000, "?", repeats=0)
+    """The child: a session that reads one message a line and answers with one."""
+    session = LabelingSession(PreferenceStore(path), RUN, "stress", 1_000_000, "?", repeats=0)
     for line in sys.stdin:
-        print(json.dumps(desk.handle(json.loads(line))), flush=True)
+        print(json.dumps(session.handle(json.loads(line))), flush=True)
 
 
 class Browser:
@@ -133,9 +133,9 @@ def stress(kills: int, seed: int, folder: Path) -> dict:
     browser, deaths = Browser(path, random.Random(seed)), collections.Counter()
     for _ in range(kills):
         deaths[browser.life()] += 1
-    desk = Desk(PreferenceStore(path), RUN, "stress", 1_000_000, "?", repeats=0)
+    session = LabelingSession(PreferenceStore(path), RUN, "stress", 1_000_000, "?", repeats=0)
     for message in list(browser.outbox.values()):             # the last child's: the next notebook would send them
-        desk.handle(message)
+        session.handle(message)
     connection = sqlite3.connect(path)
     events = collections.Counter(row[0] for row in connection.execute(
         "SELECT event_id FROM labels UNION ALL SELECT undo_id FROM undos"

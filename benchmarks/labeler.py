@@ -108,7 +108,7 @@ def fill(path: Path, clips: Iterator[np.ndarray], pairs: int) -> dict:
     store.close()
     return {"bytes_per_pair": round(2 * statistics.mean(sizes)),
             "wire_bytes_per_pair": round(2 * statistics.mean(4 * ((size + 2) // 3) for size in sizes)),
-            "answer_on_disk_ms": spread(times)}
+            "answer_on_disk_ms": quantiles(times)}
 
 
 def label(folder: Path, answers: int) -> dict:
@@ -137,10 +137,10 @@ def label(folder: Path, answers: int) -> dict:
         browser.close()
     rows = sqlite3.connect(folder / "labels.sqlite").execute(
         "SELECT COUNT(*) FROM live_labels WHERE run = 'clips'").fetchone()[0]
-    return {"answers": rows, "key_to_drawn_ms": spread(drawn), "key_to_acknowledged_ms": spread(saved)}
+    return {"answers": rows, "key_to_drawn_ms": quantiles(drawn), "key_to_acknowledged_ms": quantiles(saved)}
 
 
-def spread(times: list[float]) -> dict:
+def quantiles(times: list[float]) -> dict:
     """Median, 95th percentile and number of some times, in milliseconds."""
     return {"median": round(statistics.median(times), 1), "p95": round(float(np.percentile(times, 95)), 1),
             "times": len(times)}

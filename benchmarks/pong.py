@@ -20,7 +20,7 @@ from course_lib.atari.evaluate import STEP_LIMIT, fresh_games, training_return
 from course_lib.atari.pong import pong_from_score
 from course_lib.atari.reward_ensemble import AtariRewardEnsemble
 from course_lib.atari.shipped import FROM_PREFERENCES, FROM_SCORE, save_shipped
-from course_lib.atari.synthetic_labelers import PointsJudge
+from course_lib.atari.synthetic_labelers import PongPointsLabeler
 from course_lib.atari.tasks import TASKS, AtariTask, learned_reward_ppo
 from course_lib.preferences.algorithm import run_preference_loop
 from course_lib.preferences.hidden_reward import TrueReturns
@@ -80,7 +80,7 @@ def from_score(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, No
 
 def from_preferences(job: Job, seed: int, report: Report) -> tuple[torch.nn.Module, AtariRewardEnsemble, dict]:
     """Train on synthetic preferences for a number of steps fixed beforehand: the score cannot say when to stop."""
-    started, task, labeler = time.process_time(), Watched(**vars(TASKS[job.task])), PointsJudge(job.wrong, seed)
+    started, task, labeler = time.process_time(), Watched(**vars(TASKS[job.task])), PongPointsLabeler(job.wrong, seed)
     config = task.config(**job.settings, seed=seed)
     for learned in run_preference_loop(task, labeler, config):
         report(learned.progress.steps, training_return(task.returns), time.process_time() - started)
@@ -92,7 +92,7 @@ def from_preferences(job: Job, seed: int, report: Report) -> tuple[torch.nn.Modu
 
 
 def measure(name: str, seed: int, ship: bool = False) -> dict:
-    """Train and judge one seed; returns its line. With `ship` the agent becomes the one that the lessons open with."""
+    """Train and evaluate one seed; returns its line. With `ship` the agent becomes the one that the lessons load."""
     job = JOBS[name]
     curve: list[list[float]] = []
     cpu, wall = time.process_time(), time.perf_counter()

@@ -3,7 +3,7 @@
     python benchmarks/rl_slip.py            # three seeds each
     python benchmarks/rl_slip.py --ship     # seed 0 of each also becomes a checkpoint in assets/checkpoints
 
-The agent whose legs are paid at every step is the shipped good lander, trained on; the others start from nothing.
+The agent whose legs are rewarded at every step is the shipped good lander, trained on; the others start from nothing.
 Twenty fresh episodes twice: with the likeliest action each time, and ("drawn") with actions drawn as in training.
 Results: benchmarks/results/rl_slip.json.
 """
@@ -35,18 +35,18 @@ SEEDS = 3
 
 
 def measure(setting: Setting, seed: int, ship: bool) -> dict:
-    """Train, and judge."""
+    """Train, and evaluate."""
     ppo = setting.start(seed=seed, network=load_agent(LANDER)[0] if setting is LEGS_EVERY_STEP else None)
     for _ in ppo.train():
         pass
     facts = {"seed": seed, "agent_steps": ppo.steps, "cpu_seconds": round(ppo.cpu_seconds, 1),
-             **judge(lambda: greedy(ppo.network)), "drawn": judge(lambda: sampled(ppo.network))}
+             **evaluated(lambda: greedy(ppo.network)), "drawn": evaluated(lambda: sampled(ppo.network))}
     if ship:
         save_agent(SHIPPED[setting], ppo.network, {"trained_on": setting.task, **facts, **circumstances()})
     return facts
 
 
-def judge(policy: Callable[[], Policy]) -> dict:
+def evaluated(policy: Callable[[], Policy]) -> dict:
     """The same 20 episodes under the reward as written and under each slip; `policy()` makes the policy anew."""
     true = evaluate(LUNAR_LANDER.make_envs(20), policy())
     return {
@@ -62,7 +62,7 @@ if __name__ == "__main__":
     parser.add_argument("--ship", action="store_true", help="train seed 0 of each again and write its checkpoint")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    results = Results("rl_slip", "LunarLander trained on its own reward and on three slips; judged under all four")
+    results = Results("rl_slip", "LunarLander trained on its own reward and on three slips; evaluated under all four")
     for setting in SHIPPED:
         if options.ship:
             print(setting.task, measure(setting, 0, ship=True))

@@ -1,11 +1,11 @@
-"""How many human verdicts buy how much, for text: words, small transformers, a frozen pretrained model. Lesson 10.
+"""How many human comparisons buy how much, for text: words, small transformers, a frozen pretrained model. Lesson 10.
 
     python benchmarks/text_reward.py features --ship     # read all rated texts once; ship the reduced features and gold
     python benchmarks/text_reward.py reading lines frozen reduced words small-lm small-scratch
     python benchmarks/text_reward.py proxy --ship        # the small reward model that lesson 11 opens with
 
-Lesson 03's fixed protocol (course_lib/preferences/human_ratings.py): three draws of the verdicts from the training
-texts, accuracy on 6,000 verdicts on test texts that no setting was chosen on. Run by run; a stopped run goes on.
+Lesson 03's fixed protocol (course_lib/preferences/human_ratings.py): three draws of the comparisons from the training
+texts, accuracy on 6,000 comparisons on test texts that no setting was chosen on. Run by run; a stopped run goes on.
 """
 
 import argparse
@@ -111,7 +111,7 @@ def small(labels: int, draw: int, from_lm: bool) -> dict:
 
 
 def lines() -> dict:
-    """What a person and the expert dictionary reach on the same 6,000 verdicts."""
+    """What a person and the expert dictionary reach on the same 6,000 comparisons."""
     texts, pairs = evaluation_comparisons("test")
     return {"ceiling": human_ceiling(texts, pairs),
             "vader": pair_accuracy(vader_scores([text.text for text in texts]), pairs),

@@ -4,12 +4,12 @@
     python benchmarks/text_rl.py best-of-n --seeds 0
     python benchmarks/text_rl.py parts no-kl no-value-start no-whitening no-clip parts-rloo --seeds 0-2
     python benchmarks/text_rl.py proxy proxy-no-kl --seeds 0 --gold --ship     # lesson 11's models
-    python benchmarks/text_rl.py few few-no-kl --seeds 0 --gold                # a proxy from 100 verdicts
+    python benchmarks/text_rl.py few few-no-kl --seeds 0 --gold                # a proxy from 100 comparisons
 
 One JSON line a seed goes to benchmarks/results/text_rl_<job>.jsonl; a seed that has a line is skipped, unless that run
-started from another SFT model than the shipped one. All are charged for their distance from where they start. A look is
-512 fresh completions of prompts from validation texts; KL is the exact one of each choice on them, distinct-2 is over
-blocks of 256 texts. CPU-seconds are those of training on one thread; looking is not among them.
+started from another SFT model than the shipped one. All are charged for their distance from where they start. An
+evaluation is 512 fresh completions of prompts from validation texts; KL is the exact one of each choice on them,
+distinct-2 is over blocks of 256 texts. CPU-seconds are those of training on one thread; looking is not among them.
 """
 
 import argparse
@@ -29,16 +29,16 @@ from record import append, circumstances, lines
 from torch import Tensor
 
 from course_lib.lm.data import Prompts, short_texts
-from course_lib.lm.evaluation import Look, looks_along
+from course_lib.lm.evaluation import PolicyEvaluation, evaluations_during
 from course_lib.lm.generate import TextReward, sample_completions
 from course_lib.lm.gpt import GPT
 from course_lib.lm.metrics import distinct_n
 from course_lib.lm.ppo import TokenPPO, value_network_for
 from course_lib.lm.recipes import (
-    PAID,
-    PAID_WITHOUT_KL,
     PARTS_RECIPE,
     PARTS_RLOO_RECIPE,
+    PPO_POLICY,
+    PPO_POLICY_WITHOUT_KL,
     PROXY_RECIPE,
     RLOO_RECIPE,
     VADER_RECIPE,
@@ -54,7 +54,7 @@ from course_lib.lm.tokenizers import Tokenizer
 from course_lib.preferences.human_ratings import sample_comparisons
 
 TARGET = {"vader": 0.80, "kl": 5.0, "distinct_2": 0.80, "cpu_s": 60}
-GOLD_TEXTS = 64                     # of each look are read by the 135M model
+GOLD_TEXTS = 64                     # of each evaluation are read by the 135M model
 FEW_LABELS = 100                    # of the poorer proxy
 
 
@@ -65,9 +65,9 @@ class Job:
     config: TextTrainingConfig      # seed and precision are set when it runs
     changes: dict = field(default_factory=dict)
     value_start: bool = True        # the value network begins as the reward model; else as the SFT model, head new
-    proxy: bool = False             # paid by the proxy; else by VADER
-    few: bool = False               # the proxy is one from FEW_LABELS verdicts, fitted now; else the shipped one
-    every: int = 5                  # updates between two looks
+    proxy: bool = False             # rewarded by the proxy; else by VADER
+    few: bool = False               # the proxy is one from FEW_LABELS comparisons, fitted now; else the shipped one
+    every: int = 5                  # updates between two evaluations
     ships: str | None = None        # the file in assets/checkpoints that seed 0 can become
 
 
@@ -81,22 +81,22 @@ JOBS = {
     "no-whitening": Job(PARTS_RECIPE, {"whiten": False}, every=12),
     "no-clip": Job(PARTS_RECIPE, {"clip": math.inf}, every=12),
     "parts-rloo": Job(PARTS_RLOO_RECIPE, every=12),
-    "proxy": Job(PROXY_RECIPE, proxy=True, every=6, ships=PAID),
-    "proxy-no-kl": Job(PROXY_RECIPE, FREE, proxy=True, every=6, ships=PAID_WITHOUT_KL),
+    "proxy": Job(PROXY_RECIPE, proxy=True, every=6, ships=PPO_POLICY),
+    "proxy-no-kl": Job(PROXY_RECIPE, FREE, proxy=True, every=6, ships=PPO_POLICY_WITHOUT_KL),
     "few": Job(PROXY_RECIPE, proxy=True, few=True, every=6),
     "few-no-kl": Job(PROXY_RECIPE, FREE, proxy=True, few=True, every=6),
 }
 
 
 def start() -> tuple[GPT, GPT, Tokenizer, Tensor, Tensor]:
-    """(policy, reference, tokenizer, prompts to train on, 512 prompts to look at)."""
+    """(policy, reference, tokenizer, prompts to train on, 512 prompts to evaluate on)."""
     shipped = load_sft()
     train, unseen = (Prompts.of(short_texts(part), shipped.tokenizer) for part in ("train", "validation"))
     return copy.deepcopy(shipped.model), shipped.model, shipped.tokenizer, train.tokens, unseen.evenly_spaced(512)
 
 
 def make(job: Job, seed: int) -> tuple[TokenPPO | RLOO, TextReward, Tensor]:
-    """(the run, the scaled proxy, prompts to look at)."""
+    """(the run, the scaled proxy, prompts to evaluate on)."""
     policy, reference, tokenizer, prompts, unseen = start()
     config = replace(job.config, seed=seed, bfloat16=None, **job.changes)
     generator = torch.Generator().manual_seed(1_000 + seed)
@@ -113,7 +113,7 @@ def make(job: Job, seed: int) -> tuple[TokenPPO | RLOO, TextReward, Tensor]:
 
 
 def poor_proxy(tokenizer: Tokenizer) -> RewardModel:
-    """A reward model from few verdicts, on the texts of which gold has seen none."""
+    """A reward model from few comparisons, on the texts of which gold has seen none."""
     texts, (model, _) = proxy_texts(), new_reward_model()
     fit_reward_model(model, tokenizer.encode_batch([text.text for text in texts]), tokenizer.eos,
                      sample_comparisons(texts, FEW_LABELS, seed=7), from_language_model(FEW_LABELS))
@@ -121,29 +121,29 @@ def poor_proxy(tokenizer: Tokenizer) -> RewardModel:
 
 
 def train(name: str, seed: int, gold: bool, ship: bool) -> dict:
-    """One run, with looks along it."""
+    """One run, with evaluations along it."""
     job = JOBS[name]
     run, proxy, unseen = make(job, seed)
     rewards: dict[str, TextReward] = {"vader": sentiment, "proxy": proxy}
     if gold:
         rewards["gold"] = load_gold().rewards
-    looks = []
-    for one in looks_along(run, job.every, unseen, rewards, {"gold": GOLD_TEXTS}):
-        looks.append(one)
+    evaluations = []
+    for one in evaluations_during(run, job.every, unseen, rewards, {"gold": GOLD_TEXTS}):
+        evaluations.append(one)
         print(f"{name} {seed}: update {one.updates}, {one.cpu_seconds:.0f} CPU-seconds, KL {one.kl:.2f}, distinct-2 "
               f"{one.distinct_2:.3f}, " + ", ".join(f"{k} {v:.3f}" for k, v in one.rewards.items()), flush=True)
     if ship and job.ships:
-        told = {key: value for key, value in asdict(looks[-1]).items() if key != "samples"}
+        told = {key: value for key, value in asdict(evaluations[-1]).items() if key != "samples"}
         save_gpt(folder() / job.ships, run.policy, run.tokenizer,
                  {**told, "command": f"python benchmarks/text_rl.py {name} --seeds {seed} --gold --ship"})
     curve = [[p.update, round(p.reward, 4), round(p.kl_from_reference, 3), round(p.beta, 4), round(p.clip_fraction, 4),
               round(p.explained_variance, 3), round(p.cpu_seconds, 1)] for p in run.history]
-    return {**verdict(looks[-1]), "settings": asdict(run.config), "looks": [asdict(one) for one in looks],
-            "curve": curve}
+    return {**against_target(evaluations[-1]), "settings": asdict(run.config),
+            "evaluations": [asdict(one) for one in evaluations], "curve": curve}
 
 
-def verdict(last: Look) -> dict:
-    """The last look against the target."""
+def against_target(last: PolicyEvaluation) -> dict:
+    """The last evaluation against the target."""
     reached = (last.rewards["vader"] >= TARGET["vader"] and last.kl <= TARGET["kl"]
                and last.distinct_2 >= TARGET["distinct_2"] and last.cpu_seconds <= TARGET["cpu_s"])
     return {"vader": round(last.rewards["vader"], 4), "kl": round(last.kl, 3), "distinct_2": round(last.distinct_2, 4),
@@ -153,15 +153,16 @@ def verdict(last: Look) -> dict:
 def best(seed: int, n: int = 16) -> dict:
     """Nothing is trained: `n` completions of each prompt, and the one that VADER likes best is kept."""
     _, reference, tokenizer, _, unseen = start()
-    looks = []
+    evaluations = []
     for count in (1, 2, 4, 8, n):
         started, generator = time.process_time(), torch.Generator().manual_seed(seed)
         texts, rewards = best_of_n(reference, unseen[::2], count, sentiment, tokenizer, 24, generator)
         bound = math.log(count) - (count - 1) / count
-        looks.append(asdict(Look(count, time.process_time() - started, bound, distinct_n(texts, 2), math.nan,
-                                 {"vader": rewards.mean().item()}, {"vader": rewards.std().item()}, texts[:8])))
+        evaluations.append(asdict(PolicyEvaluation(
+            count, time.process_time() - started, bound, distinct_n(texts, 2), math.nan,
+            {"vader": rewards.mean().item()}, {"vader": rewards.std().item()}, texts[:8])))
         print(f"best of {count}: VADER {rewards.mean():.3f}, KL at most {bound:.2f}", flush=True)
-    return {"what": "updates is n; kl is the upper bound log n - (n - 1) / n", "looks": looks}
+    return {"what": "updates is n; kl is the upper bound log n - (n - 1) / n", "evaluations": evaluations}
 
 
 def measured(work: Callable[[], dict]) -> dict:
@@ -177,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("jobs", nargs="+", choices=[*JOBS, "best-of-n"])
     parser.add_argument("--seeds", default="0-2", help="one number or a range: 1 or 0-2")
-    parser.add_argument("--gold", action="store_true", help="ask the 135M gold reward too, at every look")
+    parser.add_argument("--gold", action="store_true", help="ask the 135M gold reward too, at every evaluation")
     parser.add_argument("--ship", action="store_true", help="make the trained model one of assets/checkpoints")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

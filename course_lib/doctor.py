@@ -156,11 +156,11 @@ def work_folder() -> Finding:
     if progress.exists():
         try:
             with closing(sqlite3.connect(f"{progress.as_uri()}?mode=ro", uri=True)) as database:
-                verdict = database.execute("PRAGMA quick_check").fetchone()[0]
+                found = database.execute("PRAGMA quick_check").fetchone()[0]
         except sqlite3.Error as error:
-            verdict = str(error)
-        if verdict != "ok":
-            return Finding("your work", FAULT, f"{progress} is damaged ({verdict})",
+            found = str(error)
+        if found != "ok":
+            return Finding("your work", FAULT, f"{progress} is damaged ({found})",
                            "move the file away; a new one is made, and running your checks again fills it.")
     return Finding("your work", OK, str(folder) + ("" if folder.exists() else " (made when you start)"))
 

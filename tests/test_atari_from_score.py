@@ -9,12 +9,12 @@ import torch
 from course_lib.atari import pong, shipped
 from course_lib.atari.encoders import BinaryFrames
 from course_lib.atari.envs import AtariEnvs, film
-from course_lib.atari.evaluate import our_strokes, steps_to_the_point
+from course_lib.atari.evaluate import paddle_hits, steps_to_the_point
 from course_lib.atari.games import PONG, UnknownGame, emulators
 from course_lib.atari.networks import CoarseAgent, FrameAgent
 from course_lib.atari.pong import at_points, pong_from_score
-from course_lib.atari.shipped import NotMeasured
-from course_lib.exercises.lesson_checks import lesson_05
+from course_lib.atari.shipped import NoResults
+from course_lib.exercises.lesson_checks import lesson_06
 from course_lib.interrupts import PatientInterrupt
 from course_lib.rl.rollout import Collector
 from course_lib.training.checkpoint import CheckpointError
@@ -38,8 +38,8 @@ def test_frame_skip_of_the_exercise_is_the_emulators_own(game: str):
         steps = [slow.step(np.array([button])) for _ in range(4)]
         frames, rewards = np.stack([s[0][0, 0] for s in steps]), np.array([s[1][0] for s in steps])
         picture, reward, *_ = fast.step(np.array([button]))
-        pooled, paid = lesson_05.frame_skip(frames, rewards, 4)
-        assert np.array_equal(pooled[0], picture[0, 0]) and paid[0] == reward[0]
+        pooled, reward_sum = lesson_06.frame_skip(frames, rewards, 4)
+        assert np.array_equal(pooled[0], picture[0, 0]) and reward_sum[0] == reward[0]
     slow.close(), fast.close()
 
 
@@ -49,16 +49,16 @@ def test_the_exercises_cells_and_boundaries_are_those_of_the_library():
     courts = envs.take_frames().reshape(-1, 160, 160)
     screens = np.random.default_rng(0).integers(0, 256, (len(courts), 210, 160), dtype=np.uint8)
     screens[:, PONG.court] = courts
-    assert np.array_equal(lesson_05.to_cells(screens), BinaryFrames().look(courts))
+    assert np.array_equal(lesson_06.to_cells(screens), BinaryFrames().look(courts))
     assert at_points(rollout).any()
-    assert torch.equal(lesson_05.point_boundaries(rollout.rewards, rollout.ended), at_points(rollout))
+    assert torch.equal(lesson_06.point_boundaries(rollout.rewards, rollout.ended), at_points(rollout))
 
 
 def test_the_exercises_pairs_are_those_that_the_environment_shows():
     envs = AtariEnvs("pong", 3, BinaryFrames(), max_num_frames_per_episode=240)
     rollout, _ = Collector(envs, FrameAgent(), torch.Generator().manual_seed(0), seed=2).collect(100)
     assert rollout.ended.any()
-    paired = lesson_05.with_the_look_before(rollout.obs[:, :, 0], rollout.ended)
+    paired = lesson_06.with_the_look_before(rollout.obs[:, :, 0], rollout.ended)
     assert torch.equal(paired, rollout.obs)
 
 
@@ -123,13 +123,13 @@ def court_with_ball(columns: list[int]) -> np.ndarray:
     return frames
 
 
-def test_the_wait_runs_from_our_stroke_to_the_point_won():
+def test_the_wait_runs_from_our_paddle_hit_to_the_point_won():
     columns = [128, 132, 136, 132, 128, 124, -1, -1, 80, 84]
-    assert our_strokes(np.array(columns)).nonzero()[0].tolist() == [3]
+    assert paddle_hits(np.array(columns)).nonzero()[0].tolist() == [3]
     rewards = np.array([0, 0, 0, 0, 0, 1, 0, 0, 0, 1.0])[:, None]
-    assert steps_to_the_point(court_with_ball(columns), rewards) == [2]     # the second point was won without a stroke
+    assert steps_to_the_point(court_with_ball(columns), rewards) == [2]     # the second point was won without a hit
     assert steps_to_the_point(court_with_ball(columns), -rewards) == []
-    assert not our_strokes(np.array([20, 24, 20, 16])).any(), "that was the other paddle"
+    assert not paddle_hits(np.array([20, 24, 20, 16])).any(), "that was the other paddle"
 
 
 def test_results_come_by_seed_and_missing_ones_say_how_to_measure_them(tmp_path, monkeypatch):
@@ -137,9 +137,9 @@ def test_results_come_by_seed_and_missing_ones_say_how_to_measure_them(tmp_path,
     folder.mkdir(parents=True)
     (folder / "pong_job.jsonl").write_text("".join(json.dumps({"seed": seed}) + "\n" for seed in (2, 0, 1)))
     monkeypatch.setattr(shipped, "root", lambda: tmp_path)
-    assert [line["seed"] for line in shipped.measured("job")] == [0, 1, 2]
-    with pytest.raises(NotMeasured, match="python benchmarks/pong_parts.py"):
-        shipped.measured("parts", script="pong_parts")
+    assert [line["seed"] for line in shipped.benchmark_results("job")] == [0, 1, 2]
+    with pytest.raises(NoResults, match="python benchmarks/pong_parts.py"):
+        shipped.benchmark_results("parts", script="pong_parts")
 
 
 def test_variants_of_the_parts_benchmark_differ_in_one_thing_each(monkeypatch):

@@ -11,7 +11,7 @@ import torch
 
 from course_lib.atari.evaluate import training_return
 from course_lib.atari.reward_ensemble import FitConfig
-from course_lib.atari.synthetic_labelers import PointsJudge
+from course_lib.atari.synthetic_labelers import PongPointsLabeler
 from course_lib.atari.tasks import TASKS, AtariTask
 from course_lib.preferences.algorithm import run_preference_loop
 from course_lib.preferences.hidden_reward import RewardIsHidden, TrueReturns, hide_reward
@@ -27,7 +27,7 @@ def short(task: AtariTask) -> LoopConfig:
 
 def run_through(task: AtariTask) -> torch.Tensor:
     """The weights of the agent and of its reward model at the end of a run."""
-    *_, learned = run_preference_loop(task, PointsJudge(seed=1), short(task))
+    *_, learned = run_preference_loop(task, PongPointsLabeler(seed=1), short(task))
     networks = (learned.network, learned.reward_model)
     return torch.cat([p.detach().flatten() for network in networks for p in network.parameters()])
 

@@ -1,18 +1,26 @@
-"""Atari clips in the label store, compared by synthetic labelers through the same desk as a person."""
+"""Atari clips in the label store, compared by synthetic labelers through the same session as a person."""
 
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from course_lib.atari.donkey_kong import HALF_OF_HIM, LADDERS, ClimbJudge, KongObjects, LadderJudge, floor_of, jumpman
+from course_lib.atari.donkey_kong import (
+    HALF_OF_HIM,
+    LADDERS,
+    KongClimbLabeler,
+    KongLadderLabeler,
+    KongObjects,
+    floor_of,
+    jumpman,
+)
 from course_lib.atari.encoders import BALL
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.evaluate import occlusion, rewards_along
 from course_lib.atari.games import DONKEY_KONG, PONG
 from course_lib.atari.reward_ensemble import AtariRewardEnsemble, FitConfig
 from course_lib.atari.reward_models import RowPooledReward
-from course_lib.atari.synthetic_labelers import PointsJudge
+from course_lib.atari.synthetic_labelers import PongPointsLabeler
 from course_lib.atari.tasks import TASKS
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences.loop import PreferenceLoop
@@ -34,8 +42,8 @@ def test_answers_come_back_as_preferences_with_their_source_and_no_pair_twice(tm
     loop = PreferenceLoop(task, PreferenceStore(tmp_path / "labels.sqlite"), tmp_path / "run", "pong-test", config,
                           select=lambda clips, count, ensemble, rng: next(asked))
     assert loop.collect() == 3, "a clip was compared with itself, or a pair was asked about twice"
-    labeler = loop.labeler(PointsJudge())
-    labeler.answer_scripted()
+    labeler = loop.labeler(PongPointsLabeler())
+    labeler.answer_synthetic()
     preferences = sorted(labeler.require(), key=lambda p: p.group)
     assert [p.mu for p in preferences] == [1.0, 0.0, 0.5]
     assert {p.source for p in preferences} == {"scripted"}
@@ -57,14 +65,14 @@ def ends(across: int, feet: int) -> Segment:
 
 
 def test_the_climbing_judge_wants_up_then_right():
-    judge = ClimbJudge()
-    assert judge(ends(50, 120), ends(90, 157)) == 1.0           # higher
-    assert judge(ends(50, 157), ends(90, 157)) == 0.0           # nearer to the ladder
-    assert judge(ends(50, 157), ends(50, 152)) == 0.5           # a jump
-    assert judge(ends(50, 100), ends(90, 104)) == 0.5           # the same girder
+    labeler = KongClimbLabeler()
+    assert labeler(ends(50, 120), ends(90, 157)) == 1.0           # higher
+    assert labeler(ends(50, 157), ends(90, 157)) == 0.0           # nearer to the ladder
+    assert labeler(ends(50, 157), ends(50, 152)) == 0.5           # a jump
+    assert labeler(ends(50, 100), ends(90, 104)) == 0.5           # the same girder
     gone = Segment(torch.zeros(1), frames=np.zeros((2, 160, 160), np.uint8))
-    assert judge(gone, ends(40, 157)) == 0.0
-    assert judge.ties == 2
+    assert labeler(gone, ends(40, 157)) == 0.0
+    assert labeler.ties == 2
 
 
 def test_floors_follow_the_slanted_girders():
@@ -76,16 +84,16 @@ def test_floors_follow_the_slanted_girders():
 
 
 def test_the_ladder_judge_wants_up_then_the_next_ladder():
-    judge = LadderJudge()
-    assert judge(ends(106, 150), ends(106, 157)) == 0.5         # a jump
-    assert judge(ends(106, 147), ends(106, 157)) == 1.0         # on the ladder
-    assert judge(ends(106, 157), ends(118, 157)) == 1.0         # not past it
-    assert judge(ends(90, 157), ends(60, 157)) == 1.0           # nearer to it
-    assert judge(ends(90, 136), ends(106, 157)) == 1.0          # a floor higher
-    assert judge(ends(80, 136), ends(100, 137)) == 1.0          # there the next ladder is on the left
+    labeler = KongLadderLabeler()
+    assert labeler(ends(106, 150), ends(106, 157)) == 0.5         # a jump
+    assert labeler(ends(106, 147), ends(106, 157)) == 1.0         # on the ladder
+    assert labeler(ends(106, 157), ends(118, 157)) == 1.0         # not past it
+    assert labeler(ends(90, 157), ends(60, 157)) == 1.0           # nearer to it
+    assert labeler(ends(90, 136), ends(106, 157)) == 1.0          # a floor higher
+    assert labeler(ends(80, 136), ends(100, 137)) == 1.0          # there the next ladder is on the left
     gone = Segment(torch.zeros(1), frames=np.zeros((2, 160, 160), np.uint8))
-    assert [judge(gone, ends(40, 157)), judge(ends(40, 157), gone), judge(gone, gone)] == [0.0, 1.0, 0.5]
-    assert judge.ties == 2
+    assert [labeler(gone, ends(40, 157)), labeler(ends(40, 157), gone), labeler(gone, gone)] == [0.0, 1.0, 0.5]
+    assert labeler.ties == 2
 
 
 def test_kong_objects_name_jumpman_and_the_nearest_barrel():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.atari.reward_ensemble import AtariRewardEnsemble, FitConfig, Standardiser
+from course_lib.atari.reward_ensemble import AtariRewardEnsemble, FitConfig, Standardizer
 from course_lib.atari.reward_models import (
     BinnedReward,
     ObjectReward,
@@ -17,7 +17,7 @@ from course_lib.atari.reward_models import (
 )
 from course_lib.labels.records import Preference
 from course_lib.preferences.reward_model import Fit
-from course_lib.preferences.segments import Segment, Verdicts
+from course_lib.preferences.segments import PreferenceDataset, Segment
 
 
 def random_frames(segments: int, steps: int, seed: int = 0) -> torch.Tensor:
@@ -115,13 +115,13 @@ def labelled(kind: str, count: int, seed: int) -> list[Preference]:
 
 
 def fitted(ensemble: AtariRewardEnsemble, preferences: list[Preference], weight: torch.Tensor | None = None) -> Fit:
-    given = Verdicts.of(preferences)
+    given = PreferenceDataset.of(preferences)
     return ensemble.fit(given.first, given.second, given.mu, weight)
 
 
 def share_right(ensemble: AtariRewardEnsemble, preferences: list[Preference]) -> float:
     """The share of strict preferences that the ensemble predicts."""
-    given = Verdicts.of(preferences)
+    given = PreferenceDataset.of(preferences)
     first, second = (ensemble.predict(clips).sum(1) for clips in (given.first, given.second))
     return float(((first > second) == (given.mu > 0.5))[given.mu != 0.5].float().mean())
 
@@ -175,12 +175,12 @@ def test_a_label_that_was_changed_later_is_fitted_as_it_is_now():
     assert torch.equal(ensemble.kind.gather(ensemble.prepared), afresh)
 
 
-def test_standardised_rewards_have_the_spread_asked_for_whatever_the_units():
+def test_standardized_rewards_have_the_std_asked_for_whatever_the_units():
     rewards = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
     for scale, shift in ((1.0, 0.0), (40.0, -7.0)):
-        out = Standardiser(spread=0.15)(rewards * scale + shift)
+        out = Standardizer(std=0.15)(rewards * scale + shift)
         assert float(out.mean()) == pytest.approx(0, abs=1e-3) and float(out.std()) == pytest.approx(0.15, rel=1e-2)
-    slow = Standardiser(memory=0.95)
+    slow = Standardizer(memory=0.95)
     slow(rewards)
     assert float(slow(rewards + 10).mean()) > 1.0, "one odd rollout must not shift the zero at once"
-    assert float(Standardiser(limit=0.2)(rewards).max()) <= 0.2 + 1e-6
+    assert float(Standardizer(limit=0.2)(rewards).max()) <= 0.2 + 1e-6

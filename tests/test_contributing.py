@@ -40,23 +40,23 @@ def course(checkout: Path, command: str) -> subprocess.CompletedProcess:
 
 def test_the_guide_has_all_files_and_commands():
     assert [Path(name).name for name, _ in FILES] == ["lesson.py", "exercises.py", "checks.py", "answers.py"]
-    assert COMMANDS == ["course build 14", "course answers 14", "course build --execute 14"]
+    assert COMMANDS == ["course build 16", "course answers 16", "course build --execute 16"]
 
 
 def test_following_the_guide_builds_a_lesson(checkout: Path):
     for command in COMMANDS:
         done = course(checkout, command)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    assert "raise NotImplementedError" in (checkout / "exercises/14_your_lesson.ipynb").read_text()
-    assert "return 1 / chance" in (checkout / "solutions/14_your_lesson.ipynb").read_text()
-    assert "the dice agree with the formula" in (checkout / "notebooks/14_your_lesson.ipynb").read_text()
+    assert "raise NotImplementedError" in (checkout / "exercises/16_your_lesson.ipynb").read_text()
+    assert "return 1 / chance" in (checkout / "solutions/16_your_lesson.ipynb").read_text()
+    assert "the dice agree with the formula" in (checkout / "notebooks/16_your_lesson.ipynb").read_text()
 
 
 def test_a_wrong_answer_that_passes_is_caught(checkout: Path):
-    answers = checkout / "lessons/14_your_lesson/answers.py"
+    answers = checkout / "lessons/16_your_lesson/answers.py"
     text = answers.read_text()
     answers.write_text(text.replace("return 1 / chance - 1", "return 1 / chance"))
     try:
-        assert course(checkout, "course answers 14").returncode == 1
+        assert course(checkout, "course answers 16").returncode == 1
     finally:
         answers.write_text(text)

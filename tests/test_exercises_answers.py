@@ -1,4 +1,4 @@
-"""The kill matrix: it tells good answers files from bad ones, and every lesson's own is in order."""
+"""The answer matrix: it tells good answers files from bad ones, and every lesson's own is in order."""
 
 import os
 import re

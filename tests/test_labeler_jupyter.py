@@ -97,7 +97,7 @@ def test_label_lose_the_kernel_and_go_on(tmp_path, browser_page):
         questions, choices = zip(*labels(tmp_path, "clips"), strict=True)
         assert choices == ("left", "right", "skip", "left", "right", "equal") and len(set(questions)) == 6
         assert "Done. Thank you!" in notebook.root.inner_text()
-        assert notebook.required().count(",") == 4, "five verdicts and a skip"
+        assert notebook.required().count(",") == 4, "five preferences and a skip"
 
 
 @pytest.mark.slow
@@ -233,7 +233,7 @@ def full(*arguments, **options):
     error = sqlite3.OperationalError("database or disk is full")
     error.sqlite_errorname = "SQLITE_FULL"
     raise error
-works, labeler.desk.store.answer = labeler.desk.store.answer, full"""
+works, labeler.session.store.answer = labeler.session.store.answer, full"""
 
 
 @pytest.mark.slow
@@ -241,7 +241,7 @@ def test_a_full_disk_and_a_busy_kernel(tmp_path, browser_page):
     clip_store(tmp_path / "clips.sqlite", 8).close()
     with Lab(tmp_path, COURSE_WORK=str(tmp_path)) as lab:
         write_notebook(tmp_path / "a.ipynb", SHOW.format(file="clips", target=8), BREAK,
-                       "labeler.desk.store.answer = works", "import time; time.sleep(9)")
+                       "labeler.session.store.answer = works", "import time; time.sleep(9)")
         notebook = Notebook.__new__(Notebook)
         notebook.page, notebook.lab, notebook.name = browser_page, lab, "a.ipynb"
         notebook.open()

@@ -1,4 +1,4 @@
-"""The kernel's half of the labeller, without a browser: messages, `require`, scripted runs, plain buttons, errors."""
+"""The kernel's half of the labeller, no browser: messages, `require`, synthetic labelers, plain buttons, errors."""
 
 import io
 import sqlite3
@@ -14,7 +14,7 @@ from course_lib.errors import CourseError
 from course_lib.labels import Labeler
 from course_lib.labels.labeler import NotYetLabelled
 from course_lib.labels.media import animation, frames, hide, sheet
-from course_lib.labels.session import Desk, in_words
+from course_lib.labels.session import LabelingSession, in_words
 
 
 @pytest.fixture
@@ -23,105 +23,105 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def desk(store):
-    return Desk(store, "texts", "ann", 10, "Which?")
+def session(store):
+    return LabelingSession(store, "texts", "ann", 10, "Which?")
 
 
-def say(desk, choice, question, event, **more):
-    return desk.handle({"type": "answer", "id": event, "question": question, "choice": choice, "have": [], **more})
+def say(session, choice, question, event, **more):
+    return session.handle({"type": "answer", "id": event, "question": question, "choice": choice, "have": [], **more})
 
 
-def hello(desk, have=()):
-    return desk.handle({"type": "hello", "have": list(have)})
+def hello(session, have=()):
+    return session.handle({"type": "hello", "have": list(have)})
 
 
 # ---- messages ------------------------------------------------------------------------------------------------------
 
-def test_hello_brings_one_question_and_three_in_reserve(desk):
-    state = hello(desk)
+def test_hello_brings_one_question_and_three_in_reserve(session):
+    state = hello(session)
     assert len(state["questions"]) == 4 and (state["done"], state["target"], state["total"]) == (0, 10, 12)
     held = [question["id"] for question in state["questions"]]
-    assert hello(desk, held)["questions"] == [], "what the browser holds is not sent again"
+    assert hello(session, held)["questions"] == [], "what the browser holds is not sent again"
 
 
-def test_an_answer_is_acknowledged_once_it_is_on_the_disk(desk, store):
-    question = hello(desk)["questions"][0]["id"]
-    state = say(desk, "left", question, "e1", response_ms=800)
+def test_an_answer_is_acknowledged_once_it_is_on_the_disk(session, store):
+    question = hello(session)["questions"][0]["id"]
+    state = say(session, "left", question, "e1", response_ms=800)
     assert state["acks"] == ["e1"] and state["gone"] == [question] and state["done"] == 1
     assert [row[0] for row in rows(store, "SELECT response_ms FROM labels")] == [800]
-    assert say(desk, "left", question, "e1")["done"] == 1, "sent twice, counted once"
+    assert say(session, "left", question, "e1")["done"] == 1, "sent twice, counted once"
 
 
-def test_the_right_side_really_is_the_other_item(desk, store):
-    for question in hello(desk)["questions"]:
+def test_the_right_side_really_is_the_other_item(session, store):
+    for question in hello(session)["questions"]:
         left, right = (item["text"] for item in question["items"])
         assert left != right and side_of(store, question["id"], left) == "left"
 
 
-def test_undo_after_a_reload_brings_the_question_back(desk):
-    question = hello(desk)["questions"][0]["id"]
-    say(desk, "left", question, "e1")
-    state = desk.handle({"type": "undo", "id": "u1", "have": []})
+def test_undo_after_a_reload_brings_the_question_back(session):
+    question = hello(session)["questions"][0]["id"]
+    say(session, "left", question, "e1")
+    state = session.handle({"type": "undo", "id": "u1", "have": []})
     assert [one["id"] for one in state["front"]] == [question] and state["done"] == 0
-    assert desk.handle({"type": "undo", "id": "u2", "have": []})["note"] == "There is nothing to take back."
+    assert session.handle({"type": "undo", "id": "u2", "have": []})["note"] == "There is nothing to take back."
 
 
 def test_undo_does_not_reach_what_is_used_for_training(tmp_path):
     store, used = text_store(tmp_path / "rounds.sqlite", 0), [0]
     for number in range(8):
         store.add_pair(store.add_text(f"a{number}"), store.add_text(f"b{number}"), run="texts", round=1 + number // 6)
-    desk = Desk(store, "texts", "ann", 6, "?", repeats=0.5, used_rounds=lambda: used[0])
+    session = LabelingSession(store, "texts", "ann", 6, "?", repeats=0.5, used_rounds=lambda: used[0])
     for number in range(6):
-        say(desk, "left", store.questions_of("texts")[number], f"e{number}")
+        say(session, "left", store.questions_of("texts")[number], f"e{number}")
     used[0] = 1                                                 # the loop has taken round 1
     refused = "The answers of round 1 are already used for training; they stay."
-    state = desk.handle({"type": "undo", "id": "u1", "event": "e5", "question": 6, "have": [6]})
+    state = session.handle({"type": "undo", "id": "u1", "event": "e5", "question": 6, "have": [6]})
     assert (state["note"], state["gone"][0], state["front"], state["done"]) == (refused, 6, [], 6)
-    assert desk.handle({"type": "undo", "id": "u2", "have": []})["note"] == refused, "after a reload, too"
-    desk.target = 8
-    repeat = next(question for question in hello(desk)["questions"] if question["extra"])
-    say(desk, "left", repeat["id"], "again")
-    state = desk.handle({"type": "undo", "id": "u3", "have": []})
+    assert session.handle({"type": "undo", "id": "u2", "have": []})["note"] == refused, "after a reload, too"
+    session.target = 8
+    repeat = next(question for question in hello(session)["questions"] if question["extra"])
+    say(session, "left", repeat["id"], "again")
+    state = session.handle({"type": "undo", "id": "u3", "have": []})
     assert [one["id"] for one in state["front"]] == [repeat["id"]], "a repeat belongs to the round that asks it"
-    say(desk, "right", store.questions_of("texts", round=2)[0], "e6")
-    assert desk.handle({"type": "undo", "id": "u4", "event": "e6", "have": []})["done"] == 6
+    say(session, "right", store.questions_of("texts", round=2)[0], "e6")
+    assert session.handle({"type": "undo", "id": "u4", "event": "e6", "have": []})["done"] == 6
     assert len(store.preferences("texts")) == 6
 
 
-def test_no_more_than_the_target_is_asked(desk):
+def test_no_more_than_the_target_is_asked(session):
     answered = 0
-    while (state := hello(desk))["questions"]:
-        say(desk, "equal", state["questions"][0]["id"], f"e{answered}")
+    while (state := hello(session))["questions"]:
+        say(session, "equal", state["questions"][0]["id"], f"e{answered}")
         answered += 1
     assert answered == 11 and state["done"] == 10               # one of them was asked twice
     assert state["summary"]["equal"] == 10 and state["summary"]["same"] == len(state["summary"]["repeats"]) == 1
-    more = desk.handle({"type": "more", "have": []})
+    more = session.handle({"type": "more", "have": []})
     assert len(more["questions"]) == 2 and more["target"] == 12
 
 
-def test_a_repeat_is_named_after_it_was_answered(desk):
+def test_a_repeat_is_named_after_it_was_answered(session):
     asked = []
     for number in range(5):
-        asked.append(hello(desk)["questions"][0])
-        say(desk, "left", asked[-1]["id"], f"e{number}")
-    repeat = hello(desk)["questions"][0]
+        asked.append(hello(session)["questions"][0])
+        say(session, "left", asked[-1]["id"], f"e{number}")
+    repeat = hello(session)["questions"][0]
     assert repeat["extra"] and [item["text"] for item in repeat["items"]] == [
         item["text"] for item in reversed(asked[0]["items"])]
-    note = say(desk, "right", repeat["id"], "again")["note"]
+    note = say(session, "right", repeat["id"], "again")["note"]
     assert note == "That was pair 1 again, with the sides swapped: the same answer as before."
 
 
 def test_the_scale_is_stored_as_given(store):
-    desk = Desk(store, "texts", "ann", 10, "Which?", scale=True)
-    state = hello(desk)
+    session = LabelingSession(store, "texts", "ann", 10, "Which?", scale=True)
+    state = hello(session)
     assert state["scale"]
-    say(desk, "right", state["questions"][0]["id"], "e1", confidence=8)
+    say(session, "right", state["questions"][0]["id"], "e1", confidence=8)
     assert store.preferences("texts")[0].weight == 0.75
 
 
 def test_clips_go_out_as_one_picture_each(tmp_path):
     store = clip_store(tmp_path / "clips.sqlite", 1)
-    left, right = hello(Desk(store, "clips", "ann", 1, "?"))["questions"][0]["items"]
+    left, right = hello(LabelingSession(store, "clips", "ann", 1, "?"))["questions"][0]["items"]
     assert left["data"] != right["data"] and (left["frames"], left["width"], left["height"]) == (12, 80, 60)
 
 
@@ -192,9 +192,9 @@ def test_require_gives_the_preferences(store):
     assert (sigma1.text, sigma2.text, mu) == ("text 0", "text 1", 0.0)
 
 
-def test_the_scripted_labeller_answers_only_when_asked(store, monkeypatch):
+def test_the_synthetic_labeler_answers_only_when_asked(store, monkeypatch):
     monkeypatch.delenv("COURSE_LABELER", raising=False)
-    labeler = Labeler(store, run="texts", target=6, labeler="ann", scripted=prefer_smaller)
+    labeler = Labeler(store, run="texts", target=6, labeler="ann", synthetic=prefer_smaller)
     with pytest.raises(NotYetLabelled):
         labeler.require()
     monkeypatch.setenv("COURSE_LABELER", "scripted")
@@ -206,46 +206,46 @@ def test_the_scripted_labeller_answers_only_when_asked(store, monkeypatch):
 
 def test_label_some_more_does_not_move_what_the_next_cell_needs(store):
     labeler = Labeler(store, run="texts", target=1, labeler="ann")
-    say(labeler.desk, "left", hello(labeler.desk)["questions"][0]["id"], "e1")
-    labeler.desk.handle({"type": "more", "have": []})
-    assert labeler.desk.target > 1 and len(labeler.require()) == 1
+    say(labeler.session, "left", hello(labeler.session)["questions"][0]["id"], "e1")
+    labeler.session.handle({"type": "more", "have": []})
+    assert labeler.session.target > 1 and len(labeler.require()) == 1
 
 
-def test_the_button_of_the_scripted_labeller_finishes_what_a_person_began(store):
-    desk = Desk(store, "texts", "ann", 6, "?", scripted=prefer_smaller)
-    say(desk, "equal", hello(desk)["questions"][0]["id"], "e1")
-    state = desk.handle({"type": "scripted", "have": []})
-    assert state["done"] == 6 and state["note"] == "The scripted labeller answered 5 pairs."
+def test_the_button_of_the_synthetic_labeler_finishes_what_a_person_began(store):
+    session = LabelingSession(store, "texts", "ann", 6, "?", synthetic=prefer_smaller)
+    say(session, "equal", hello(session)["questions"][0]["id"], "e1")
+    state = session.handle({"type": "synthetic", "have": []})
+    assert state["done"] == 6 and state["note"] == "The synthetic labeler answered 5 pairs."
     sources = [p.source for p in store.preferences("texts")]
     assert sorted(sources) == ["human"] + 5 * ["scripted"]
 
 
 def test_the_script_answers_in_batches_and_names_what_is_not_to_be_asked(store):
-    desk = Desk(store, "texts", "ann", 10, "?", repeats=0.5, scripted=prefer_smaller)
+    session = LabelingSession(store, "texts", "ann", 10, "?", repeats=0.5, synthetic=prefer_smaller)
     for number in range(5):
-        say(desk, "left", hello(desk)["questions"][0]["id"], f"e{number}")
-    held = [question["id"] for question in hello(desk)["questions"]]
-    assert any(question["extra"] for question in hello(desk)["questions"]), "a repeat is due"
-    state = desk.handle({"type": "scripted", "count": 2, "have": held})
+        say(session, "left", hello(session)["questions"][0]["id"], f"e{number}")
+    held = [question["id"] for question in hello(session)["questions"]]
+    assert any(question["extra"] for question in hello(session)["questions"]), "a repeat is due"
+    state = session.handle({"type": "synthetic", "count": 2, "have": held})
     assert (state["done"], state["own"], state["scripted"], state["answered"]) == (7, 5, 2, 2)
     assert len(state["gone"]) == 2 and set(state["gone"]) < set(held)
     held = [one for one in held if one not in state["gone"]] + [one["id"] for one in state["questions"]]
-    state = desk.handle({"type": "scripted", "count": 20, "have": held})
+    state = session.handle({"type": "synthetic", "count": 20, "have": held})
     assert (state["done"], state["answered"], state["questions"]) == (10, 3, [])
     assert sorted(state["gone"]) == sorted(held), "the due repeat is not asked either"
-    assert hello(desk)["questions"] == [] and "summary" in hello(desk)
+    assert hello(session)["questions"] == [] and "summary" in hello(session)
 
 
 def test_what_the_script_answered_is_not_answered_again(store):
-    desk = Desk(store, "texts", "ann", 3, "?", scripted=prefer_smaller)
-    first = hello(desk)["questions"][0]["id"]
-    desk.handle({"type": "scripted", "have": [first]})
-    state = say(desk, "left", first, "late")
-    assert state["done"] == 3 and "by the scripted labeller" in state["note"] and state["gone"] == [first]
+    session = LabelingSession(store, "texts", "ann", 3, "?", synthetic=prefer_smaller)
+    first = hello(session)["questions"][0]["id"]
+    session.handle({"type": "synthetic", "have": [first]})
+    state = say(session, "left", first, "late")
+    assert state["done"] == 3 and "by the synthetic labeler" in state["note"] and state["gone"] == [first]
     assert [label.labeler for label in store.labels("texts")] == 3 * ["scripted"]
     assert rows(store, "SELECT reason FROM set_aside")[0][0] == "scripted has already answered this question"
-    note = desk.handle({"type": "undo", "id": "u1", "have": []})["note"]
-    assert note == "There is nothing of yours to take back: the scripted labeller answered."
+    note = session.handle({"type": "undo", "id": "u1", "have": []})["note"]
+    assert note == "There is nothing of yours to take back: the synthetic labeler answered."
 
 
 @pytest.mark.parametrize(("function", "words"), [
@@ -259,18 +259,18 @@ def test_an_error_of_the_scripted_function_is_told_and_the_person_can_go_on(stor
         calls.append(left)
         return function(left, right) if len(calls) == 3 else "equal"
 
-    desk = Desk(store, "texts", "ann", 10, "?", scripted=third_fails)
-    state = desk.handle({"type": "scripted", "count": 10, "have": []})
+    session = LabelingSession(store, "texts", "ann", 10, "?", synthetic=third_fails)
+    state = session.handle({"type": "synthetic", "count": 10, "have": []})
     assert words in state["stopped"] and (state["answered"], state["done"]) == (2, 2)
-    assert say(desk, "left", state["questions"][0]["id"], "mine")["done"] == 3
+    assert say(session, "left", state["questions"][0]["id"], "mine")["done"] == 3
 
 
 def mixed_session(store, **options):
     """Ann has answered two pairs and the script four."""
-    labeler = Labeler(store, run="texts", target=6, labeler="ann", scripted=prefer_smaller, **options)
+    labeler = Labeler(store, run="texts", target=6, labeler="ann", synthetic=prefer_smaller, **options)
     for number in range(2):
-        say(labeler.desk, "equal", hello(labeler.desk)["questions"][0]["id"], f"e{number}")
-    labeler.answer_scripted()
+        say(labeler.session, "equal", hello(labeler.session)["questions"][0]["id"], f"e{number}")
+    labeler.answer_synthetic()
     return labeler
 
 
@@ -284,7 +284,7 @@ def test_keep_only_sets_the_other_source_aside_and_says_so_in_the_log(store, sou
     assert labeler.keep_only(source) == 0, "once is enough"
     with pytest.raises(NotYetLabelled):
         labeler.require()
-    labeler.answer_scripted()
+    labeler.answer_synthetic()
     assert len(labeler.require()) == 6
 
 
@@ -296,39 +296,39 @@ def test_keep_only_knows_two_sources(store):
 def test_labels_that_are_used_for_training_stay(store):
     labeler = mixed_session(store, used_rounds=lambda: 0)       # the pairs are of round 0
     assert labeler.keep_only("human") == 0 and labeler.counts.done == 6
-    assert labeler.desk.summary()["mixture"] == {"human": 2, "scripted": 4, "used": 4, "again": 0}
+    assert labeler.session.summary()["mixture"] == {"human": 2, "scripted": 4, "used": 4, "again": 0}
 
 
 def test_the_summary_names_a_mixture_only_where_there_is_one(store):
     labeler = mixed_session(store)
-    assert labeler.desk.summary()["mixture"] == {"human": 2, "scripted": 4, "used": 0, "again": 4}
-    state = labeler.desk.handle({"type": "keep_only", "source": "human", "have": []})
+    assert labeler.session.summary()["mixture"] == {"human": 2, "scripted": 4, "used": 0, "again": 4}
+    state = labeler.session.handle({"type": "keep_only", "source": "human", "have": []})
     assert state["note"] == "4 labels are set aside; their pairs are asked again." and len(state["questions"]) == 4
-    assert labeler.desk.summary()["mixture"] is None
+    assert labeler.session.summary()["mixture"] is None
 
 
 def test_a_skip_does_not_make_a_mixture(store):
-    desk = Desk(store, "texts", "ann", 3, "?", scripted=prefer_smaller)
-    say(desk, "skip", hello(desk)["questions"][0]["id"], "e1")
-    desk.answer_scripted()
-    assert desk.mixture() is None and {p.source for p in store.preferences("texts")} == {"scripted"}
+    session = LabelingSession(store, "texts", "ann", 3, "?", synthetic=prefer_smaller)
+    say(session, "skip", hello(session)["questions"][0]["id"], "e1")
+    session.answer_synthetic()
+    assert session.mixture() is None and {p.source for p in store.preferences("texts")} == {"scripted"}
 
 
 def test_a_full_disk_is_not_blamed_on_the_scripted_function(store):
-    desk = Desk(store, "texts", "ann", 10, "?", scripted=prefer_smaller)
+    session = LabelingSession(store, "texts", "ann", 10, "?", synthetic=prefer_smaller)
     with full_disk(store), pytest.raises(sqlite3.OperationalError):
         for _ in range(100):
-            desk.handle({"type": "scripted", "have": []})
+            session.handle({"type": "synthetic", "have": []})
             while store.undo("texts", "scripted"):
                 pass
 
 
-def test_a_scripted_labeller_ranks(tmp_path):
+def test_a_synthetic_labeler_ranks(tmp_path):
     store = text_store(tmp_path / "labels.sqlite", 0)
     store.add_ranking([store.add_text(f"text {n}") for n in (3, 1, 4)], run="texts")
-    Labeler(store, run="texts", target=1, scripted=prefer_smaller).answer_scripted()
-    verdicts = {(p.sigma1.text, p.sigma2.text): p.mu for p in store.preferences("texts")}
-    assert verdicts == {("text 3", "text 1"): 0, ("text 3", "text 4"): 1, ("text 1", "text 4"): 1}
+    Labeler(store, run="texts", target=1, synthetic=prefer_smaller).answer_synthetic()
+    preferences = {(p.sigma1.text, p.sigma2.text): p.mu for p in store.preferences("texts")}
+    assert preferences == {("text 3", "text 1"): 0, ("text 3", "text 4"): 1, ("text 1", "text 4"): 1}
 
 
 def test_the_stored_notebook_shows_a_picture_and_no_widget(tmp_path, monkeypatch, store):
@@ -439,14 +439,14 @@ def test_errors_are_words_that_say_what_to_do(store, tmp_path):
     assert "bug" in in_words(ZeroDivisionError("division"), store.path)
 
 
-def test_after_a_full_disk_the_same_answer_can_be_sent_again(desk, store):
-    question = hello(desk)["questions"][0]["id"]
+def test_after_a_full_disk_the_same_answer_can_be_sent_again(session, store):
+    question = hello(session)["questions"][0]["id"]
     with full_disk(store), pytest.raises(sqlite3.OperationalError):
         for number in range(2000):
-            say(desk, "left", question + number % 12, f"e{number}", plays=number)
-            desk.handle({"type": "undo", "id": f"u{number}", "have": []})
+            say(session, "left", question + number % 12, f"e{number}", plays=number)
+            session.handle({"type": "undo", "id": f"u{number}", "have": []})
     written = len(rows(store, "SELECT * FROM labels"))
     event = f"e{written}"
-    say(desk, "right", question + written % 12, event)
-    say(desk, "right", question + written % 12, event)
+    say(session, "right", question + written % 12, event)
+    say(session, "right", question + written % 12, event)
     assert len(rows(store, "SELECT * FROM labels WHERE event_id = ?", event)) == 1

@@ -1,4 +1,4 @@
-"""The labeller's front end in a real Chromium, with the real desk behind it but no Jupyter: fast and exact."""
+"""The labeller's front end in a real Chromium, with the real session behind it but no Jupyter: fast and exact."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ import pytest
 from labelling import BLOCKS, clip_store, rows, text_store
 from waiting import until
 
-from course_lib.labels.session import Desk, in_words
+from course_lib.labels.session import LabelingSession, in_words
 
 pytestmark = pytest.mark.browser
 
@@ -36,10 +36,10 @@ START = """async ([script, style, width, above]) => {
 
 
 class Widget:
-    """A page with the labeller in it. `desk` answers; `broken`, when set, is raised instead."""
+    """A page with the labeller in it. `session` answers; `broken`, when set, is raised instead."""
 
-    def __init__(self, context, desk, width=700):
-        self.context, self.desk, self.width, self.broken = context, desk, width, None
+    def __init__(self, context, session, width=700):
+        self.context, self.session, self.width, self.broken = context, session, width, None
         self.address = f"http://labeller-{next(NUMBERS)}.test/"
         self.open()
 
@@ -63,9 +63,9 @@ class Widget:
         try:
             if self.broken:
                 raise self.broken
-            return {**self.desk.handle(message), "view": message["view"], "lock_ms": LOCK}
+            return {**self.session.handle(message), "view": message["view"], "lock_ms": LOCK}
         except Exception as error:
-            return {"type": "trouble", "words": in_words(error, self.desk.store.path), "view": message["view"]}
+            return {"type": "error", "words": in_words(error, self.session.store.path), "view": message["view"]}
 
     def wait(self, ms=PAUSE):
         """Until Python has answered all that the page has sent, and then longer than the lock."""
@@ -94,7 +94,7 @@ class Widget:
         return self.root.inner_text()
 
     def choices(self):
-        found = rows(self.desk.store, "SELECT question_id, choice FROM live_labels ORDER BY label_id")
+        found = rows(self.session.store, "SELECT question_id, choice FROM live_labels ORDER BY label_id")
         return [tuple(row) for row in found]
 
     def numbers(self):
@@ -107,7 +107,8 @@ class Widget:
 
 @pytest.fixture
 def clips(browser_context, tmp_path):
-    widget = Widget(browser_context, Desk(clip_store(tmp_path / "clips.sqlite", 8), "clips", "ann", 6, "Which clip?"))
+    store = clip_store(tmp_path / "clips.sqlite", 8)
+    widget = Widget(browser_context, LabelingSession(store, "clips", "ann", 6, "Which clip?"))
     yield widget
     widget.page.close()
 
@@ -116,7 +117,7 @@ def ranking(browser_context, tmp_path, kind="clips", cards=4, width=700):
     store = (clip_store if kind == "clips" else text_store)(tmp_path / "order.sqlite", 3, run="other")
     items = [row[0] for row in rows(store, "SELECT item_id FROM items ORDER BY rowid LIMIT ?", cards)]
     store.add_ranking(items, run="order")
-    return Widget(browser_context, Desk(store, "order", "ann", 1, "Order?"), width)
+    return Widget(browser_context, LabelingSession(store, "order", "ann", 1, "Order?"), width)
 
 
 # ---- answers -------------------------------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ def test_keys_and_buttons_say_the_same(clips):
 
 def test_each_side_shows_its_own_clip(clips):
     for _ in range(3):
-        left, right = (item.info["number"] for item in clips.desk.store.question(clips.shown).shown)
+        left, right = (item.info["number"] for item in clips.session.store.question(clips.shown).shown)
         assert [number for _, number in clips.numbers()] == [left, right] and left != right
         clips.press("e")
 
@@ -207,7 +208,7 @@ def test_undo_after_a_reload(clips):
 def test_undo_of_an_answer_that_is_used_for_training(clips):
     clips.press("ArrowLeft")
     now = clips.shown
-    clips.desk.used_rounds = lambda: 0                         # the pairs are of round 0
+    clips.session.used_rounds = lambda: 0                         # the pairs are of round 0
     clips.press("u")
     assert clips.shown == now and "already used for training; they stay." in clips.text and "1 / 6" in clips.text
     assert [choice for _, choice in clips.choices()] == ["left"]
@@ -215,7 +216,7 @@ def test_undo_of_an_answer_that_is_used_for_training(clips):
 
 def test_the_scale(browser_context, tmp_path):
     store = text_store(tmp_path / "texts.sqlite", 4)
-    widget = Widget(browser_context, Desk(store, "texts", "ann", 3, "?", scale=True))
+    widget = Widget(browser_context, LabelingSession(store, "texts", "ann", 3, "?", scale=True))
     widget.press("7", "5")
     widget.click("1: left, surely")
     given = [(label.choice, label.confidence) for label in store.labels("texts")]
@@ -240,11 +241,11 @@ def test_answers_of_another_person_are_not_sent_as_mine(clips):
     clips.page.evaluate("window.deaf = true")
     clips.press("ArrowLeft")
     clips.page.close()
-    clips.desk = Desk(clips.desk.store, "clips", "bob", 6, "?")
+    clips.session = LabelingSession(clips.session.store, "clips", "bob", 6, "?")
     clips.open()
     assert clips.choices() == []
     clips.page.close()
-    clips.desk = Desk(clips.desk.store, "clips", "ann", 6, "?")
+    clips.session = LabelingSession(clips.session.store, "clips", "ann", 6, "?")
     clips.open()
     assert len(clips.choices()) == 1
 
@@ -293,7 +294,7 @@ def test_a_view_that_was_taken_away_says_so(clips):
 
 
 def test_an_answer_that_was_given_elsewhere_counts_once(clips):
-    clips.desk.store.answer(clips.shown, "equal", labeler="ann")
+    clips.session.store.answer(clips.shown, "equal", labeler="ann")
     clips.press("ArrowLeft")
     assert "had been answered before" in clips.text
     now = clips.shown
@@ -320,12 +321,12 @@ def test_the_summary(clips):
 
 
 def test_a_run_without_pairs_says_what_to_do(browser_context, tmp_path):
-    widget = Widget(browser_context, Desk(text_store(tmp_path / "t.sqlite", 0), "none", "ann", 5, "?"))
+    widget = Widget(browser_context, LabelingSession(text_store(tmp_path / "t.sqlite", 0), "none", "ann", 5, "?"))
     assert "There are no pairs yet" in widget.text and "store.add_pair" in widget.text
     widget.page.close()
 
 
-# ---- the scripted labeller -----------------------------------------------------------------------------------------
+# ---- the synthetic labeler -----------------------------------------------------------------------------------------
 
 def always_equal(left, right):
     return "equal"
@@ -333,17 +334,18 @@ def always_equal(left, right):
 
 @pytest.fixture
 def script(browser_context, tmp_path):
-    """A labeller with a scripted function behind its button: 25 pairs of texts."""
-    desk = Desk(text_store(tmp_path / "texts.sqlite", 25), "texts", "ann", 25, "Which text?", scripted=always_equal)
-    widget = Widget(browser_context, desk)
+    """A labeller with a synthetic labeler behind its button: 25 pairs of texts."""
+    session = LabelingSession(text_store(tmp_path / "texts.sqlite", 25), "texts", "ann", 25, "Which text?",
+                              synthetic=always_equal)
+    widget = Widget(browser_context, session)
     yield widget
     widget.page.close()
 
 
-def test_the_scripted_labeller_asks_first_then_finishes(script):
+def test_the_synthetic_labeler_asks_first_then_finishes(script):
     script.press("ArrowLeft", "ArrowRight")
-    script.click("Let the scripted labeller finish")
-    for words in ("Let the scripted labeller answer 23 pairs?", "marked scripted", "already holds 2 labels of yours",
+    script.click("Let the synthetic labeler finish")
+    for words in ("Let the synthetic labeler answer 23 pairs?", "marked scripted", "already holds 2 labels of yours",
                   "refuses to train on a mixture of both unless you allow it"):
         assert words in script.text
     assert not script.root.get_by_role("button", name="Left is better").is_visible()
@@ -351,20 +353,20 @@ def test_the_scripted_labeller_asks_first_then_finishes(script):
     assert len(script.choices()) == 2, "the keys rest while the page asks"
     script.click("Answer 23 pairs")
     script.until(lambda: "Done. Thank you!" in script.text)
-    assert "25 / 25" in script.text and not script.shown and "The scripted labeller answered 23 pairs." in script.text
+    assert "25 / 25" in script.text and not script.shown and "The synthetic labeler answered 23 pairs." in script.text
     script.press("ArrowLeft", "ArrowRight", "e")
     assert len(script.choices()) == 25 and [choice for _, choice in script.choices()][2:] == 23 * ["equal"]
-    sources = [label.source for label in script.desk.store.labels("texts")]
+    sources = [label.source for label in script.session.store.labels("texts")]
     assert sources.count("human") == 2 and sources.count("scripted") == 23
 
 
 def test_escape_and_cancel_leave_the_pair_as_it_was(script):
     first = script.shown
-    script.click("Let the scripted labeller finish")
+    script.click("Let the synthetic labeler finish")
     assert "holds no labels of yours" in script.text
     script.press("Escape")
     assert script.shown == first and script.root.get_by_role("button", name="Left is better").is_visible()
-    script.root.get_by_role("button", name="Let the scripted labeller finish").focus()
+    script.root.get_by_role("button", name="Let the synthetic labeler finish").focus()
     script.press("Enter", "Enter", "Tab", "Tab", "Enter")         # opens; nothing; to Cancel; cancels
     assert script.choices() == [] and script.root.get_by_role("button", name="Left is better").is_visible()
     script.press("ArrowLeft")
@@ -373,17 +375,17 @@ def test_escape_and_cancel_leave_the_pair_as_it_was(script):
 
 def test_progress_is_shown_and_a_stop_leaves_the_rest_to_the_person(script):
     batches = []
-    handle = script.desk.handle
+    handle = script.session.handle
 
     def watched(message):
-        if message["type"] == "scripted":
+        if message["type"] == "synthetic":
             batches.append(script.text)                       # what the page shows while Python works on a batch
             if len(batches) == 2:
                 script.root.get_by_role("button", name="Stop").click()
         return handle(message)
 
-    script.desk.handle = watched
-    script.click("Let the scripted labeller finish")
+    script.session.handle = watched
+    script.click("Let the synthetic labeler finish")
     script.click("Answer 25 pairs")
     script.until(lambda: script.root.get_by_role("button", name="Left is better").is_visible())
     assert len(batches) == 2 and "0 of 25 pairs answered" in batches[0] and "10 of 25 pairs answered" in batches[1]
@@ -396,18 +398,18 @@ def test_progress_is_shown_and_a_stop_leaves_the_rest_to_the_person(script):
 def test_the_other_controls_rest_while_the_script_answers(script):
     script.press("ArrowLeft")
     seen = []
-    script.desk.scripted = lambda left, right: seen.append(
+    script.session.synthetic = lambda left, right: seen.append(
         (script.root.get_by_role("button", name="Undo").is_disabled(),
          script.root.get_by_role("button", name="Left is better").is_visible())) or "equal"
-    script.click("Let the scripted labeller finish")
+    script.click("Let the synthetic labeler finish")
     script.click("Answer 24 pairs")
     script.until(lambda: "Done. Thank you!" in script.text)
     assert set(seen) == {(True, False)}
 
 
 def test_an_error_of_the_scripted_function_is_shown_and_one_can_go_on(script):
-    script.desk.scripted = lambda left, right: 1 / 0
-    script.click("Let the scripted labeller finish")
+    script.session.synthetic = lambda left, right: 1 / 0
+    script.click("Let the synthetic labeler finish")
     script.click("Answer 25 pairs")
     assert "stopped with an error" in script.text and "ZeroDivisionError: division by zero" in script.text
     script.click("Go on myself")
@@ -417,11 +419,11 @@ def test_an_error_of_the_scripted_function_is_shown_and_one_can_go_on(script):
 
 def test_the_done_page_keeps_only_mine_in_one_click(script):
     script.press("ArrowLeft", "ArrowRight")
-    script.desk.answer_scripted()
-    script.until(lambda: script.desk.counts.done == 25)
+    script.session.answer_synthetic()
+    script.until(lambda: script.session.counts.done == 25)
     script.press("e")                                          # a pair that was answered meanwhile
     script.until(lambda: "Done. Thank you!" in script.text)
-    assert "2 of these labels are yours, 23 are the scripted labeller's" in script.text and "mixed=True" in script.text
+    assert "2 of these labels are yours, 23 are the synthetic labeler's" in script.text and "mixed=True" in script.text
     script.click("Keep only mine: 23 pairs will be asked again")
     assert script.shown and "2 / 25" in script.text and "23 labels are set aside" in script.text
     script.press("ArrowRight")
@@ -429,10 +431,10 @@ def test_the_done_page_keeps_only_mine_in_one_click(script):
 
 
 def test_a_person_is_told_that_a_script_began(script):
-    script.desk.answer_scripted(4)
+    script.session.answer_synthetic(4)
     script.page.close()
     script.open()
-    assert "The 4 pairs answered so far are the scripted labeller's. Yours will be mixed" in script.text
+    assert "The 4 pairs answered so far are the synthetic labeler's. Yours will be mixed" in script.text
     assert script.root.get_by_role("button", name="Undo").is_disabled(), "there is nothing of one's own to take back"
 
 
@@ -471,8 +473,8 @@ def test_reduced_motion_starts_every_pair_paused(clips):
 def test_a_widget_that_is_cut_off_when_its_cell_has_run_comes_into_view(clips, fresh, space):
     """Not after a reload of the page, and not when its reader is elsewhere."""
     clips.page.close()
-    handle = clips.desk.handle
-    clips.desk.handle = lambda message: {**handle(message), "fresh": fresh}
+    handle = clips.session.handle
+    clips.session.handle = lambda message: {**handle(message), "fresh": fresh}
     clips.open(above=space)
     top = clips.page.evaluate("scrollY")
     bottom = clips.root.bounding_box()["y"] + clips.root.bounding_box()["height"]
@@ -481,16 +483,16 @@ def test_a_widget_that_is_cut_off_when_its_cell_has_run_comes_into_view(clips, f
 
 # ---- rankings ------------------------------------------------------------------------------------------------------
 
-def verdicts(widget):
-    return {(p.sigma1.info["number"], p.sigma2.info["number"]): p.mu for p in widget.desk.store.preferences("order")}
+def preferences(widget):
+    return {(p.sigma1.info["number"], p.sigma2.info["number"]): p.mu for p in widget.session.store.preferences("order")}
 
 
 def shown_numbers(widget):
-    return [item.info["number"] for item in widget.desk.store.question(widget.shown).shown]
+    return [item.info["number"] for item in widget.session.store.question(widget.shown).shown]
 
 
 def implied(order):
-    """The verdicts that an order implies, for pairs in rising order of their numbers."""
+    """The preferences that an order implies, for pairs in rising order of their numbers."""
     numbers = sorted(order)
     return {(one, other): float(order.index(one) < order.index(other))
             for place, one in enumerate(numbers) for other in numbers[place + 1:]}
@@ -503,7 +505,7 @@ def test_ranking_by_number_keys(browser_context, tmp_path):
     widget.press("3", "1", "4")                                # the fourth place is then known
     assert [number for _, number in widget.numbers()] == [numbers[place] for place in (2, 0, 3, 1)]
     widget.press("Enter")
-    assert verdicts(widget) == implied([numbers[place] for place in (2, 0, 3, 1)])
+    assert preferences(widget) == implied([numbers[place] for place in (2, 0, 3, 1)])
     widget.page.close()
 
 
@@ -518,7 +520,7 @@ def test_ranking_by_dragging(browser_context, tmp_path):
     widget.wait()
     assert [number for _, number in widget.numbers()] == [*numbers[1:], numbers[0]]
     widget.click("Save this order")
-    assert verdicts(widget) == implied([*numbers[1:], numbers[0]])
+    assert preferences(widget) == implied([*numbers[1:], numbers[0]])
     widget.page.close()
 
 
@@ -533,7 +535,7 @@ def test_ranking_by_buttons_with_a_tie(browser_context, tmp_path):
     widget.press("Enter")                                      # saves: after a click the keys are the labeller's again
     expected = implied([numbers[0], numbers[2], numbers[1]])
     expected[min(numbers[1:]), max(numbers[1:])] = 0.5
-    assert verdicts(widget) == expected
+    assert preferences(widget) == expected
     widget.page.close()
 
 
@@ -556,7 +558,7 @@ HOSTILE = '<img src=x onerror="window.hit = 1"><b>bold</b> & <script>window.hit 
 def test_markup_is_shown_as_it_was_written(browser_context, tmp_path):
     store = text_store(tmp_path / "texts.sqlite", 0)
     store.add_pair(store.add_text(HOSTILE), store.add_text(f"other {HOSTILE}"), run=HOSTILE, prompt=HOSTILE)
-    widget = Widget(browser_context, Desk(store, HOSTILE, HOSTILE, 1, HOSTILE))
+    widget = Widget(browser_context, LabelingSession(store, HOSTILE, HOSTILE, 1, HOSTILE))
     assert widget.text.count(HOSTILE) == 4                     # title, prompt, both sides
     widget.press("e")
     assert widget.page.evaluate("window.hit") is None
@@ -607,8 +609,8 @@ def states(browser_context, tmp_path, width):
         options = {"height": 210, "width": 160} if kind == "clips" else {"prompt": "A prompt of some length. " * 20}
         for scale in (False, True):
             store = make(tmp_path / f"{kind}-{scale}-{width}.sqlite", 4, run=kind, **options)
-            yield f"{kind}, scale {scale}", Widget(browser_context, Desk(store, kind, "ann", 4, "A question?",
-                                                                         scale=scale), width)
+            session = LabelingSession(store, kind, "ann", 4, "A question?", scale=scale)
+            yield f"{kind}, scale {scale}", Widget(browser_context, session, width)
     for kind in ("clips", "texts"):
         folder = tmp_path / f"{kind}-{width}"
         folder.mkdir()

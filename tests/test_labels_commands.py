@@ -6,7 +6,7 @@ import pytest
 from labelling import clip_store, into_one_file, rows, text_store
 
 from course_lib.cli import main
-from course_lib.labels.session import Desk
+from course_lib.labels.session import LabelingSession
 from course_lib.labels.store import PreferenceStore
 from course_lib.labels.terminal import answer
 
@@ -56,7 +56,7 @@ def test_end_of_input_is_a_quit(store):
     def ended(_):
         raise EOFError
 
-    assert answer(Desk(store, "texts", "ann", 5, "?"), ask=ended, tell=lambda _: None) == 0
+    assert answer(LabelingSession(store, "texts", "ann", 5, "?"), ask=ended, tell=lambda _: None) == 0
 
 
 def test_a_ranking_and_the_scale_in_the_terminal(store, tmp_path):
@@ -64,13 +64,13 @@ def test_a_ranking_and_the_scale_in_the_terminal(store, tmp_path):
     shown = [item.text for item in store.question(ranking).shown]
     order = "".join(str(shown.index(word) + 1) for word in "bca")
     lines, said = iter(["11", order]), []
-    answer(Desk(store, "order", "ann", 1, "?"), ask=lambda _: next(lines), tell=said.append)
+    answer(LabelingSession(store, "order", "ann", 1, "?"), ask=lambda _: next(lines), tell=said.append)
     assert any("give each number from 1 to 3 once" in line for line in said)
-    verdicts = {(p.sigma1.text, p.sigma2.text): p.mu for p in store.preferences("order")}
-    assert verdicts == {("a", "b"): 0, ("a", "c"): 0, ("b", "c"): 1}
+    preferences = {(p.sigma1.text, p.sigma2.text): p.mu for p in store.preferences("order")}
+    assert preferences == {("a", "b"): 0, ("a", "c"): 0, ("b", "c"): 1}
 
     lines = iter(["9", "q"])
-    answer(Desk(store, "texts", "ann", 5, "?", scale=True), ask=lambda _: next(lines), tell=said.append)
+    answer(LabelingSession(store, "texts", "ann", 5, "?", scale=True), ask=lambda _: next(lines), tell=said.append)
     [label] = store.labels("texts")
     assert (label.choice, label.confidence) == ("right", 9)
 
@@ -79,7 +79,7 @@ def test_texts_cannot_move_the_cursor(tmp_path):
     store = PreferenceStore(tmp_path / "labels.sqlite")
     store.add_pair(store.add_text("clear \x1b[2Jscreen\x07"), store.add_text("other"), run="r")
     said = []
-    answer(Desk(store, "r", "ann", 1, "?"), ask=lambda _: "q", tell=said.append)
+    answer(LabelingSession(store, "r", "ann", 1, "?"), ask=lambda _: "q", tell=said.append)
     assert "clear [2Jscreen" in "".join(said) and "\x1b" not in "".join(said)
 
 
@@ -96,7 +96,7 @@ def test_stats_export_import_merge_check(store, tmp_path, capsys, monkeypatch):
         store.answer(question, "left" if question % 2 else "right", labeler="bob")
     assert main(["labels", "stats"]) == 0
     said = capsys.readouterr().out
-    assert "ann: 5 left; 0 taken back, median 2.0 s" in said and "same verdict 60%" in said and "kappa" in said
+    assert "ann: 5 left; 0 taken back, median 2.0 s" in said and "same label 60%" in said and "kappa" in said
 
     out = tmp_path / "out.jsonl"
     assert main(["labels", "export", "texts", str(out)]) == 0

@@ -225,12 +225,12 @@ def test_merge_leaves_the_other_file_alone(tmp_path, labelled):
 def test_kappa_and_alpha_by_hand():
     """50 pairs, the textbook table 20 / 5 / 10 / 15: observed .70, expected .50, so kappa .40."""
     table = {(1.0, 1.0): 20, (1.0, 0.0): 5, (0.0, 1.0): 10, (0.0, 0.0): 15}
-    verdicts, pair = {}, 0
+    preferences, pair = {}, 0
     for (one, other), count in table.items():
         for _ in range(count):
-            verdicts |= {("ann", pair): one, ("bob", pair): other}
+            preferences |= {("ann", pair): one, ("bob", pair): other}
             pair += 1
-    found = agreement_of(verdicts)
+    found = agreement_of(preferences)
     assert (found.pairs, found.percent) == (50, 0.7) and found.kappa == pytest.approx(0.4)
     # Krippendorff: 1 - (n - 1) * disagreeing / (n1 * n0), with n = 100 values, 55 ones, 45 zeros, 2 * 15 unequal twos
     assert found.alpha == pytest.approx(1 - 99 * 15 / (55 * 45))

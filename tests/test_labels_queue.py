@@ -105,8 +105,8 @@ def test_skipped_pairs_are_not_repeated(store):
 def test_consistency_compares_what_was_meant(store, second, same):
     answer_some(store, 5)                                        # "left" each time
     repeat = queue.add_due_repeat(store, "texts", "ann", share=0.1)
-    store.answer(repeat, second, labeler="ann")                  # sides swapped: the same verdict is now "right"
+    store.answer(repeat, second, labeler="ann")                  # sides swapped: the same answer is now "right"
     [twice] = queue.repeats(store, "texts", ["ann"])
     assert (twice["pair"], twice["first"], twice["same"]) == (1, "left", same)
-    assert len(store.preferences("texts")) == 5, "a repeat measures; it does not count as one more verdict"
+    assert len(store.preferences("texts")) == 5, "a repeat measures; it does not count as one more preference"
     assert store.counts("texts", ["ann"]).done == 5

@@ -177,8 +177,8 @@ def test_a_ranking_is_stored_as_the_pairs_it_implies(tmp_path):
     shown = [item.text for item in store.question(question).shown]
     place = {"c": 0, "a": 1, "d": 1, "b": 3}                   # c best, a and d tied, b worst
     store.answer(question, ranks=[place[word] for word in shown], labeler="ann")
-    verdicts = {(p.sigma1.text, p.sigma2.text): p.mu for p in store.preferences("order")}
-    assert verdicts == {("a", "b"): 1, ("a", "c"): 0, ("a", "d"): 0.5, ("b", "c"): 0, ("b", "d"): 0, ("c", "d"): 1}
+    preferences = {(p.sigma1.text, p.sigma2.text): p.mu for p in store.preferences("order")}
+    assert preferences == {("a", "b"): 1, ("a", "c"): 0, ("a", "d"): 0.5, ("b", "c"): 0, ("b", "d"): 0, ("c", "d"): 1}
     assert {p.group for p in store.preferences("order")} == {question}
     counts = store.counts("order", ["ann"])
     assert (counts.done, counts.rankings) == (1, 1)

@@ -16,7 +16,7 @@ PROMPTS = torch.randint(1, 13, (6, 5), generator=torch.Generator().manual_seed(0
 
 @pytest.fixture(scope="module")
 def model() -> GPT:
-    """A model with opinions: its weights are far from zero."""
+    """A model far from uniform: its weights are far from zero."""
     model = GPT(CONFIG).eval()
     with torch.no_grad():
         for weight in model.parameters():

@@ -1,4 +1,4 @@
-"""KL estimators against the exact KL on a vocabulary of five; the penalty on rewards; the adaptive price."""
+"""KL estimators against the exact KL on a vocabulary of five; the penalty on rewards; the adaptive KL coefficient."""
 
 import pytest
 import torch
@@ -53,28 +53,28 @@ def test_exact_kl_equals_torchs():
     torch.testing.assert_close(exact_kl(policy, reference), theirs)
 
 
-def test_a_text_earns_its_reward_less_the_price_of_its_distance():
+def test_a_text_gets_its_reward_less_beta_times_its_log_ratio():
     mask = torch.tensor([[False, True, True, True], [False, True, True, False]])
     logprobs, reference = -torch.rand(2, 4), -torch.rand(2, 4)
     rewards = torch.tensor([2.0, -1.0])
-    earned = token_rewards(rewards, logprobs, reference, mask, 0.3)
+    per_token = token_rewards(rewards, logprobs, reference, mask, 0.3)
     distance = ((logprobs - reference) * mask).sum(1)
-    torch.testing.assert_close(earned.sum(1), rewards - 0.3 * distance)
-    assert (earned[~mask] == 0).all()
+    torch.testing.assert_close(per_token.sum(1), rewards - 0.3 * distance)
+    assert (per_token[~mask] == 0).all()
 
 
-def test_without_a_price_all_is_paid_for_the_last_choice():
+def test_without_beta_the_last_choice_gets_all():
     mask = torch.tensor([[False, True, True, True], [False, True, False, False]])
-    earned = token_rewards(torch.tensor([2.0, -1.0]), torch.rand(2, 4), torch.rand(2, 4), mask, 0.0)
-    assert earned.tolist() == [[0, 0, 0, 2], [0, -1, 0, 0]]
+    per_token = token_rewards(torch.tensor([2.0, -1.0]), torch.rand(2, 4), torch.rand(2, 4), mask, 0.0)
+    assert per_token.tolist() == [[0, 0, 0, 2], [0, -1, 0, 0]]
 
 
-def test_the_price_rises_while_the_policy_is_too_far_and_falls_while_it_is_near():
-    price = AdaptiveBeta(0.1, target=5.0)
-    assert price.update(20.0) == pytest.approx(0.1 * 1.02)          # the error is held at 0.2
-    assert price.update(5.0) == pytest.approx(0.1 * 1.02)
-    assert price.update(4.5) == pytest.approx(0.1 * 1.02 * 0.99)
-    assert price.update(0.0) == pytest.approx(0.1 * 1.02 * 0.99 * 0.98)
+def test_beta_rises_while_the_policy_is_too_far_and_falls_while_it_is_near():
+    controller = AdaptiveBeta(0.1, target=5.0)
+    assert controller.update(20.0) == pytest.approx(0.1 * 1.02)          # the error is held at 0.2
+    assert controller.update(5.0) == pytest.approx(0.1 * 1.02)
+    assert controller.update(4.5) == pytest.approx(0.1 * 1.02 * 0.99)
+    assert controller.update(0.0) == pytest.approx(0.1 * 1.02 * 0.99 * 0.98)
 
 
 def test_a_price_of_zero_cannot_grow_and_is_refused():

@@ -1,4 +1,4 @@
-"""The linear reward on features: the right optimum, weights of verdicts, and what is refused."""
+"""The linear reward on features: the right optimum, weights of comparisons, and what is refused."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from course_lib.preferences.human_ratings import Comparisons
 
 
 def made_up(pairs: int = 400, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, Comparisons]:
-    """(features, true rewards, verdicts): of six features two matter, in very different units."""
+    """(features, true rewards, comparisons): of six features two matter, in very different units."""
     rng = torch.Generator().manual_seed(seed)
     features = torch.randn(100, 6, generator=rng) * torch.tensor([1.0, 50.0, 1.0, 1.0, 1.0, 1.0]) + 3.0
     truth = 2 * (features[:, 0] - 3) - (features[:, 1] - 3) / 25
@@ -64,7 +64,7 @@ def test_verdicts_of_weight_zero_count_nothing():
     assert with_weights > 0.8 > without
 
 
-def test_rewards_of_new_texts_use_the_spread_of_the_old_ones():
+def test_rewards_of_new_texts_use_the_std_of_the_old_ones():
     features, _, comparisons = made_up()
     reward = fit_linear_reward(features, comparisons)
     torch.testing.assert_close(reward.rewards(features[:3]), reward.rewards(features)[:3])

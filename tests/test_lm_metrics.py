@@ -14,7 +14,7 @@ CHARACTERS = CharTokenizer()
 CONFIG = GPTConfig(CHARACTERS.vocab_size, context=16, layers=2, heads=2, width=16)
 
 
-def opinionated(config: GPTConfig = CONFIG) -> GPT:
+def far_from_uniform(config: GPTConfig = CONFIG) -> GPT:
     model = GPT(config).eval()
     with torch.no_grad():
         model.token_embedding.weight.mul_(20)
@@ -38,14 +38,14 @@ def test_byte_pairs_are_counted_by_the_character_too():
 
 
 def test_short_rows_of_many_lengths_cost_what_each_costs_alone():
-    model = opinionated()
+    model = far_from_uniform()
     rows = [[0, 5, 9, 0], [0, 3, 3, 3, 3, 3, 3, 7, 0], [0, 0], [0, *range(2, 16), 0]]
     alone = [-token_logprobs(model(torch.tensor([row])), torch.tensor([row])).sum() for row in rows]
     torch.testing.assert_close(row_nats(model, rows).float(), torch.stack(alone).detach(), atol=1e-4, rtol=1e-5)
 
 
 def test_a_row_longer_than_the_context_counts_each_token_once():
-    model, row = opinionated(), [0, *range(2, 42), 0]
+    model, row = far_from_uniform(), [0, *range(2, 42), 0]
     x = torch.tensor(row)
     expected, counted = 0.0, 1
     for start, end in ((0, 16), (8, 24), (16, 32), (24, 40), (32, 42)):

@@ -1,4 +1,4 @@
-"""Looking at a policy from outside, scaling rewards, best of n, and mixtures of tokens."""
+"""Evaluating a policy from outside, scaling rewards, best of n, and mixtures of tokens."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from test_lm_ppo import GOOD, PROMPTS, SHAPE, SHORT, Numbers, count_good, ppo
 
 from course_lib.errors import CourseError
 from course_lib.lm import evaluation
-from course_lib.lm.evaluation import Look, kl_of, look, looks_along, measured
+from course_lib.lm.evaluation import PolicyEvaluation, benchmark_results, evaluate_policy, evaluations_during, kl_of
 from course_lib.lm.generate import sample_completions
 from course_lib.lm.gpt import GPT
 from course_lib.lm.ppo import value_network_for
@@ -40,7 +40,7 @@ def test_the_exact_kl_agrees_with_the_mean_log_ratio_and_scatters_less():
 
 
 def test_a_model_is_no_distance_from_itself():
-    seen = look(GPT(SHAPE, seed=1), GPT(SHAPE, seed=1), PROMPTS, {"good": count_good}, Numbers(), 6)
+    seen = evaluate_policy(GPT(SHAPE, seed=1), GPT(SHAPE, seed=1), PROMPTS, {"good": count_good}, Numbers(), 6)
     assert seen.kl == pytest.approx(0, abs=1e-6)
 
 
@@ -51,29 +51,30 @@ def test_a_dear_reward_is_asked_about_the_first_texts_only():
         asked.append(len(texts))
         return torch.zeros(len(texts))
 
-    look(GPT(SHAPE), GPT(SHAPE), MANY, {"dear": dear, "good": count_good}, Numbers(), 6, at_most={"dear": 10})
+    rewards = {"dear": dear, "good": count_good}
+    evaluate_policy(GPT(SHAPE), GPT(SHAPE), MANY, rewards, Numbers(), 6, at_most={"dear": 10})
     assert asked == [10]
 
 
 def test_looking_changes_nothing_of_the_training():
     seen, alone = ppo(), ppo()
-    looks = list(looks_along(seen, 2, PROMPTS, {"good": count_good}))
+    evaluations = list(evaluations_during(seen, 2, PROMPTS, {"good": count_good}))
     list(alone.train())
-    assert [one.updates for one in looks] == [0, 2, SHORT.updates]
+    assert [one.updates for one in evaluations] == [0, 2, SHORT.updates]
     assert [point.reward for point in seen.history] == [point.reward for point in alone.history]
 
 
 def test_measured_runs_come_back_as_looks(tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluation, "measured_path", lambda name: tmp_path / f"{name}.jsonl")
-    one = Look(3, 1.0, 2.0, 0.9, 5.0, {"proxy": 1.0}, {"proxy": 0.5}, ["a text"])
-    lines = [{"seed": 0, "start": start, "looks": [asdict(one)]} for start in ("older", "newer", "newer")]
+    monkeypatch.setattr(evaluation, "benchmark_path", lambda name: tmp_path / f"{name}.jsonl")
+    one = PolicyEvaluation(3, 1.0, 2.0, 0.9, 5.0, {"proxy": 1.0}, {"proxy": 0.5}, ["a text"])
+    lines = [{"seed": 0, "start": start, "evaluations": [asdict(one)]} for start in ("older", "newer", "newer")]
     (tmp_path / "job.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert measured("job") == [{"seed": 0, "start": "newer", "looks": [one]}] * 2
+    assert benchmark_results("job") == [{"seed": 0, "start": "newer", "evaluations": [one]}] * 2
     with pytest.raises(CourseError, match=r"text_rl\.py other"):
-        measured("other")
+        benchmark_results("other")
 
 
-def test_a_scaled_reward_has_mean_0_and_spread_1_on_its_texts():
+def test_a_scaled_reward_has_mean_0_and_std_1_on_its_texts():
     texts = ["5 5 1", "1", "5", "5 5 5 2"]
     scaled = ScaledReward.on(count_good, texts)
     assert scaled(texts).mean().abs() < 1e-6 and scaled(texts).std() == pytest.approx(1)
@@ -81,7 +82,7 @@ def test_a_scaled_reward_has_mean_0_and_spread_1_on_its_texts():
         ScaledReward.on(count_good, ["1", "2"])
 
 
-def test_a_value_network_for_another_reward_has_its_mean_and_spread():
+def test_a_value_network_for_another_reward_has_its_mean_and_std():
     model, tokenizer = RewardModel(GPT(SHAPE, seed=4)).eval(), Numbers()
     texts = [" ".join(map(str, torch.randint(1, 12, (5,)).tolist())) for _ in range(60)]
     values = value_network_for(count_good, model, texts, tokenizer)

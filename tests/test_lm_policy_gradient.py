@@ -33,7 +33,7 @@ for weight in TINY.parameters():
     nn.init.normal_(weight, std=0.8, generator=torch.Generator().manual_seed(weight.numel()))
 TINY_PROMPT, TINY_NEW = (1, 2), 2
 ALL_TEXTS = [(0, 0), *itertools.product((1, 2), (0, 1, 2))]                             # every completion there is
-PAID = dict(zip(ALL_TEXTS, (0.3, 1.0, -0.5, 2.0, 0.1, -1.2, 0.7), strict=True))
+REWARDS = dict(zip(ALL_TEXTS, (0.3, 1.0, -0.5, 2.0, 0.1, -1.2, 0.7), strict=True))
 
 
 def tiny_logprobs(completions: list[tuple[int, ...]]) -> torch.Tensor:
@@ -46,7 +46,7 @@ def flat_gradient(value: torch.Tensor) -> torch.Tensor:
 
 
 def exact_gradient() -> torch.Tensor:
-    expected_reward = (tiny_logprobs(ALL_TEXTS).exp() * torch.tensor([PAID[text] for text in ALL_TEXTS])).sum()
+    expected_reward = (tiny_logprobs(ALL_TEXTS).exp() * torch.tensor([REWARDS[text] for text in ALL_TEXTS])).sum()
     return flat_gradient(expected_reward)
 
 
@@ -59,7 +59,7 @@ def test_the_loss_has_the_exact_gradient_on_average(advantages):
     """Over every possible pair of completions of the prompt, weighed by its probability: no sampling, no tolerance."""
     logprobs = tiny_logprobs(ALL_TEXTS)
     probs = logprobs.exp().detach()
-    rewards = torch.tensor([PAID[text] for text in ALL_TEXTS])
+    rewards = torch.tensor([REWARDS[text] for text in ALL_TEXTS])
     mean_loss = 0.0
     for i, j in itertools.product(range(len(ALL_TEXTS)), repeat=2):
         pair = torch.tensor([i, j])
@@ -71,7 +71,7 @@ def test_the_loss_has_the_exact_gradient_on_average(advantages):
 def test_subtracting_the_mean_of_the_batch_shrinks_the_gradient_by_one_over_its_size():
     """A reward that stands in its own baseline pulls against itself: (n - 1) / n of the gradient is left."""
     logprobs = tiny_logprobs(ALL_TEXTS)
-    probs, rewards = logprobs.exp().detach(), torch.tensor([PAID[text] for text in ALL_TEXTS])
+    probs, rewards = logprobs.exp().detach(), torch.tensor([REWARDS[text] for text in ALL_TEXTS])
     mean_loss = 0.0
     for i, j in itertools.product(range(len(ALL_TEXTS)), repeat=2):
         pair = torch.tensor([i, j])
@@ -83,7 +83,7 @@ def test_subtracting_the_mean_of_the_batch_shrinks_the_gradient_by_one_over_its_
 def test_sampled_texts_give_the_exact_gradient_too():
     prompts = torch.tensor([TINY_PROMPT]).repeat(4_000, 1)
     tokens = generate(TINY, prompts, TINY_NEW, generator=torch.Generator().manual_seed(0), eos=0).tokens
-    rewards = torch.tensor([PAID[tuple(row)] for row in tokens[:, 2:].tolist()])
+    rewards = torch.tensor([REWARDS[tuple(row)] for row in tokens[:, 2:].tolist()])
     logprobs = completion_logprobs(TINY(tokens), tokens, 2, eos=0)
     found = -flat_gradient(policy_gradient_loss(logprobs, leave_one_out(rewards.view(1, -1)).flatten()))
     assert torch.cosine_similarity(found, exact_gradient(), dim=0) > 0.99
@@ -116,7 +116,7 @@ def curve(run: PolicyGradient) -> list[str]:
     return [repr(replace(point, cpu_seconds=0.0)) for point in run.history]
 
 
-def test_it_learns_what_is_paid():
+def test_it_learns_what_is_rewarded():
     run = make(config=replace(CONFIG, updates=60, batch_size=32, learning_rate=1e-2))
     records = list(run.train())
     assert records[-1].reward > records[0].reward + 0.2, (records[0], records[-1])

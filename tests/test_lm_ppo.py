@@ -9,7 +9,7 @@ import torch
 from course_lib.lm.data import draw_prompts
 from course_lib.lm.generate import sample_completions, token_logprobs
 from course_lib.lm.gpt import GPT, GPTConfig
-from course_lib.lm.kl import last_choice, pay_at_the_end
+from course_lib.lm.kl import last_choice, reward_at_last_token
 from course_lib.lm.ppo import TokenPPO, TokenPPOConfig, token_gae, value_network, whiten
 from course_lib.lm.reward_model import RewardModel
 from course_lib.lm.rloo import RLOO, RLOOConfig
@@ -18,7 +18,7 @@ from course_lib.training.checkpoint import CheckpointError, load_checkpoint
 from course_lib.training.resume import TrainingDiverged
 
 SHAPE = GPTConfig(vocab_size=12, context=16, layers=1, heads=2, width=16)
-GOOD = "5"                                  # the token that is paid for
+GOOD = "5"                                  # the token that is rewarded
 SHORT = TokenPPOConfig(updates=4, batch_size=16, max_new_tokens=6, minibatch_size=8, checkpoint_every=2, seed=3)
 
 
@@ -91,12 +91,12 @@ def test_log_probabilities_are_trls_at_temperature_1_and_those_taken_while_writi
     torch.testing.assert_close(again * batch.mask, batch.logprobs, atol=1e-5, rtol=1e-5)
 
 
-def test_the_reward_is_paid_at_the_end_token_or_where_the_text_was_cut():
+def test_the_reward_is_given_at_the_end_token_or_where_the_text_was_cut():
     batch = some_completions(64)
-    paid = pay_at_the_end(batch.rewards + 1, batch.mask)
-    torch.testing.assert_close(paid.sum(1), batch.rewards + 1)
+    placed = reward_at_last_token(batch.rewards + 1, batch.mask)
+    torch.testing.assert_close(placed.sum(1), batch.rewards + 1)
     rows = torch.arange(64)
-    last = (paid > 0).long().argmax(1)
+    last = (placed > 0).long().argmax(1)
     ended = batch.tokens[rows, last + 1] == 0
     assert torch.equal(last_choice(batch.mask).long().argmax(1), last) and ended.any() and not ended.all()
 
@@ -149,7 +149,7 @@ def test_a_padded_row_has_the_advantages_of_the_same_row_alone():
     torch.testing.assert_close(token_gae(rewards, values, mask, 0.9, 0.8)[:, 2:6], alone)
 
 
-def test_whitened_choices_have_mean_0_and_spread_1_however_much_padding_there_is():
+def test_whitened_choices_have_mean_0_and_std_1_however_much_padding_there_is():
     mask = torch.rand(20, 30) < 0.3
     white = whiten(torch.randn(20, 30) * 3 + 5, mask)
     assert white[mask].mean().abs() < 1e-5 and white[mask].std(correction=0) == pytest.approx(1, abs=1e-4)
@@ -168,7 +168,7 @@ def test_leave_one_out_by_hand():
 # the runs
 
 
-def test_the_value_network_begins_with_the_reward_models_opinion():
+def test_the_value_network_begins_with_the_reward_models_prediction():
     model = RewardModel(GPT(SHAPE, seed=4)).eval()
     tokens = torch.tensor([[0, 3, 4, 5]])
     with torch.no_grad():
@@ -180,7 +180,7 @@ def test_the_value_network_begins_with_the_reward_models_opinion():
     lambda: ppo(config=replace(SHORT, updates=15, batch_size=64, minibatch_size=32, learning_rate=1e-2, beta=0.0,
                                value_learning_rate=1e-2)),
     lambda: rloo(updates=15, batch_size=64, minibatch_size=32, learning_rate=1e-2, beta=0.0)])
-def test_it_learns_to_write_the_token_that_is_paid_for(make):
+def test_it_learns_to_write_the_token_that_is_rewarded(make):
     run = make()
     list(run.train())
     first, last = run.history[0].reward, run.history[-1].reward

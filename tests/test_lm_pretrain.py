@@ -140,7 +140,7 @@ def test_the_learning_rate_rises_and_comes_down():
     assert rates[-1] == pytest.approx(0.05, abs=0.01) and rates[2:] == sorted(rates[2:], reverse=True)
 
 
-def test_the_loss_is_the_mean_surprise():
+def test_the_loss_is_the_mean_cross_entropy():
     logits, targets = torch.randn(2, 3, 5), torch.randint(5, (2, 3))
     each = -logits.log_softmax(-1).gather(-1, targets[..., None])
     torch.testing.assert_close(next_token_loss(logits, targets), each.mean())

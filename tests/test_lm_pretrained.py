@@ -219,7 +219,7 @@ def test_directions_are_those_of_scikit_learns_pca(tmp_path, few_texts):
 
     rows = torch.randn(300, 10, generator=torch.Generator().manual_seed(0)) @ torch.randn(10, 10)
     reduction = features_module.fit_reduction(rows, 3, 1e-3, SETTINGS)
-    known = ((rows - reduction.mean) / reduction.spread).numpy()
+    known = ((rows - reduction.mean) / reduction.std).numpy()
     theirs = PCA(3).fit(known).components_
     overlap = np.abs(theirs @ reduction.components.numpy()).round(2)
     assert (np.diag(overlap) > 0.98).all()

@@ -6,14 +6,14 @@ import pytest
 import torch
 from test_lm_ppo import SHAPE, Numbers, count_good
 
-from course_lib.lm.evaluation import look_at
+from course_lib.lm.evaluation import text_report
 from course_lib.lm.gpt import GPT
 
 PROMPTS = torch.tensor([[0, 3], [0, 4], [0, 9], [0, 11]])
 
 
 def strong(seed: int) -> GPT:
-    """A model with opinions of its own."""
+    """A model far from the uniform distribution."""
     model = GPT(SHAPE, seed=seed)
     with torch.no_grad():
         for weight in model.parameters():
@@ -22,7 +22,7 @@ def strong(seed: int) -> GPT:
 
 
 def test_the_numbers_belong_to_the_texts():
-    report = look_at(strong(1), strong(1), Numbers(), PROMPTS, 6, reward=count_good)
+    report = text_report(strong(1), strong(1), Numbers(), PROMPTS, 6, reward=count_good)
     assert [text.split()[0] for text in report.texts] == ["3", "4", "9", "11"]
     assert report.rewards == count_good(report.texts).tolist()
     assert report.reward == pytest.approx(statistics.fmean(report.rewards))
@@ -32,11 +32,11 @@ def test_the_numbers_belong_to_the_texts():
 
 def test_a_model_has_not_gone_away_from_itself_and_has_from_another():
     many = PROMPTS.repeat(50, 1)
-    assert look_at(strong(1), strong(1), Numbers(), many, 6, reward=count_good).kl == pytest.approx(0, abs=1e-5)
-    assert look_at(strong(1), strong(2), Numbers(), many, 6, reward=count_good).kl > 0.5
+    assert text_report(strong(1), strong(1), Numbers(), many, 6, reward=count_good).kl == pytest.approx(0, abs=1e-5)
+    assert text_report(strong(1), strong(2), Numbers(), many, 6, reward=count_good).kl > 0.5
 
 
 def test_about_the_prompt_is_above_zero_and_nothing_where_all_prompts_are_the_same():
-    hears = look_at(strong(1), strong(1), Numbers(), PROMPTS.repeat(50, 1), 6, reward=count_good)
-    same = look_at(strong(1), strong(1), Numbers(), PROMPTS[:1].repeat(8, 1), 6, reward=count_good)
+    hears = text_report(strong(1), strong(1), Numbers(), PROMPTS.repeat(50, 1), 6, reward=count_good)
+    same = text_report(strong(1), strong(1), Numbers(), PROMPTS[:1].repeat(8, 1), 6, reward=count_good)
     assert hears.about_the_prompt > 0.2 and same.about_the_prompt == pytest.approx(0, abs=1e-5)

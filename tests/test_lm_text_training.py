@@ -35,11 +35,11 @@ def breaks_at(update: int):
     """`token_rewards` that pays nan in one update: the rewards are fine, the loss is not."""
     calls = []
 
-    def earn(*arguments):
+    def nan_rewards(*arguments):
         calls.append(1)
         return token_rewards(*arguments) * (float("nan") if len(calls) == update else 1.0)
 
-    return earn
+    return nan_rewards
 
 
 @pytest.mark.parametrize("kind", [TokenPPO, RLOO])

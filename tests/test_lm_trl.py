@@ -24,7 +24,7 @@ def token_by_token(model: GPT, tokens: torch.Tensor) -> torch.Tensor:
     return token_logprobs(model(tokens), tokens)
 
 
-def opinionated(seed: int) -> GPT:
+def far_from_uniform(seed: int) -> GPT:
     """A GPT that does not find all tokens alike, and about one time in five ends the text."""
     model = GPT(SHAPE, seed=seed).eval()
     luck = torch.Generator().manual_seed(seed)
@@ -50,7 +50,7 @@ def parts(tmp_path_factory):
     from transformers import PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("trl")
-    policy, reference = opinionated(1), opinionated(2)
+    policy, reference = far_from_uniform(1), far_from_uniform(2)
     words = PreTrainedTokenizerFast(tokenizer_object=copy.deepcopy(PIECES.engine), eos_token="<|endoftext|>",
                                     pad_token="<|endoftext|>", bos_token="<|endoftext|>")
     plain = {"output_dir": str(folder), "use_cpu": True, "bf16": False, "report_to": "none", "disable_tqdm": True}
@@ -102,9 +102,9 @@ def test_a_completions_log_probability_is_that_of_trls_rloo(parts, rloo):
 def test_rewards_less_kl_and_leave_one_out_are_those_of_trls_rloo(parts, rloo):
     tokens, mask, P = ours(rloo[1])
     texts = parts.words.batch_decode(rloo[1]["completion_ids"], skip_special_tokens=True)
-    earned = token_rewards(torch.tensor(letters(None, texts)), token_by_token(parts.policy, tokens),
+    per_token = token_rewards(torch.tensor(letters(None, texts)), token_by_token(parts.policy, tokens),
                            token_by_token(parts.reference, tokens), mask, BETA)
-    advantages = leave_one_out(earned.sum(1).view(-1, 4)).flatten()
+    advantages = leave_one_out(per_token.sum(1).view(-1, 4)).flatten()
     torch.testing.assert_close(advantages, rloo[1]["advantages"], atol=1e-4, rtol=1e-4)
 
 

@@ -21,12 +21,13 @@ def comparisons(rows):
     return Comparisons(torch.tensor(first), torch.tensor(second), torch.tensor(mu), zeros, zeros)
 
 
-def slow_ceiling(texts, verdicts, pairs):
-    """Share of the first `pairs` verdicts that the exact means of the others predict, by numpy and fractions."""
+def slow_ceiling(texts, comparisons, pairs):
+    """Share of the first `pairs` comparisons that the exact means of the others predict, by numpy and fractions."""
     points = Fraction(0)
     for k in range(pairs):
         sides = []
-        for side, raters in ((verdicts.first, verdicts.first_rater), (verdicts.second, verdicts.second_rater)):
+        for side, raters in ((comparisons.first, comparisons.first_rater),
+                             (comparisons.second, comparisons.second_rater)):
             ratings, rater = np.array(texts[side[k]].ratings), raters[k]
             others = np.delete(ratings, rater)
             sides.append((Fraction(int(others.sum()), len(others)), ratings[rater]))
@@ -37,10 +38,10 @@ def slow_ceiling(texts, verdicts, pairs):
 
 @pytest.mark.parametrize("domain", [None, "tweets", "editorials"])
 def test_the_ceiling_equals_slow_counting(domain):
-    texts, verdicts = evaluation_comparisons("test", domain)
+    texts, comparisons = evaluation_comparisons("test", domain)
     pairs = 1_500
-    some = Comparisons(*(column[:pairs] for column in vars(verdicts).values()))
-    assert human_ceiling(texts, some) == pytest.approx(float(slow_ceiling(texts, verdicts, pairs)), abs=1e-12)
+    some = Comparisons(*(column[:pairs] for column in vars(comparisons).values()))
+    assert human_ceiling(texts, some) == pytest.approx(float(slow_ceiling(texts, comparisons, pairs)), abs=1e-12)
 
 
 def test_the_ceiling_that_every_lesson_quotes():
@@ -63,11 +64,12 @@ def test_pair_accuracy_counts_and_gives_half_for_equal_scores():
 
 
 def test_pair_accuracy_of_constant_and_of_perfect_scores():
-    texts, verdicts = evaluation_comparisons("test")
-    assert pair_accuracy(torch.zeros(len(texts)), verdicts) == 0.5
+    texts, comparisons = evaluation_comparisons("test")
+    assert pair_accuracy(torch.zeros(len(texts)), comparisons) == 0.5
     means = torch.tensor([text.mean for text in texts])
-    assert 0.90 < pair_accuracy(means, verdicts) < 0.95, "with the drawn raters in the means it looks better than it is"
-    assert pair_accuracy(means, verdicts) > human_ceiling(texts, verdicts)
+    accuracy = pair_accuracy(means, comparisons)
+    assert 0.90 < accuracy < 0.95, "with the drawn raters in the means it looks better than it is"
+    assert pair_accuracy(means, comparisons) > human_ceiling(texts, comparisons)
 
 
 NOTHING = Comparisons(*(torch.zeros(0, dtype=torch.long) for _ in range(5)))
@@ -110,8 +112,8 @@ def test_equals_the_scorer_of_nltk_given_the_dictionary_by_hand():
 
 
 def test_the_dictionary_that_every_lesson_quotes():
-    texts, verdicts = evaluation_comparisons("test")
-    assert pair_accuracy(vader_scores([text.text for text in texts]), verdicts) == pytest.approx(0.7039, abs=0.0005)
+    texts, comparisons = evaluation_comparisons("test")
+    assert pair_accuracy(vader_scores([text.text for text in texts]), comparisons) == pytest.approx(0.7039, abs=0.0005)
 
 
 def test_words_that_the_lesson_calls_missing_from_the_dictionary():

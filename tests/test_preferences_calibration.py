@@ -1,4 +1,4 @@
-"""Calibration against scikit-learn's curve on pairs seen from both sides, and on judges whose honesty is known."""
+"""Calibration against scikit-learn's curve on pairs seen from both sides, and on raters whose honesty is known."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from course_lib.preferences.evaluation import calibration
 
 
 def promises(seed, pairs, sharpen=1.0):
-    """Probabilities and verdicts: what happens has the logit `sharpen` times that of the promise."""
+    """Probabilities and comparisons: what happens has the logit `sharpen` times that of the promise."""
     rng = np.random.default_rng(seed)
     logit = rng.normal(0, 1.5, pairs)
     happens = rng.random(pairs) < 1 / (1 + np.exp(-sharpen * logit))

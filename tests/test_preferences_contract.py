@@ -11,16 +11,16 @@ import pytest
 import torch
 
 import course_lib.atomic
-from course_lib.atari.donkey_kong import ClimbJudge
+from course_lib.atari.donkey_kong import KongClimbLabeler
 from course_lib.atari.reward_ensemble import FitConfig
-from course_lib.atari.synthetic_labelers import PointsJudge
+from course_lib.atari.synthetic_labelers import PongPointsLabeler
 from course_lib.atari.tasks import TASKS
 from course_lib.errors import CourseError
 from course_lib.labels import queue
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences.algorithm import run_preference_loop
 from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
-from course_lib.preferences.cartpole import CartPoleTask, ScriptedJudge
+from course_lib.preferences.cartpole import CartPoleLabeler, CartPoleTask
 from course_lib.preferences.hidden_reward import RewardIsHidden
 from course_lib.preferences.loop import PreferenceLoop
 from course_lib.preferences.reward_model import Fit, RewardConfig
@@ -53,9 +53,9 @@ def small_atari(name: str, labeler: Callable[[], SyntheticLabeler]) -> Small:
 TASKS_SMALL = {
     "cartpole": Small(CartPoleTask(num_envs=4, width=24), LoopConfig(
         labels=(4, 2), updates=(1, 2), clip_steps=4, pool=30, save_every=2, seed=3, ppo=PPO_SMALL,
-        reward=RewardConfig(members=2, hidden=8, fit_steps=4)), ScriptedJudge),
-    **{name: small_atari(name, PointsJudge) for name in ("pong frames", "pong objects")},
-    "donkey kong objects": small_atari("donkey kong objects", ClimbJudge),
+        reward=RewardConfig(members=2, hidden=8, fit_steps=4)), CartPoleLabeler),
+    **{name: small_atari(name, PongPointsLabeler) for name in ("pong frames", "pong objects")},
+    "donkey kong objects": small_atari("donkey kong objects", KongClimbLabeler),
 }
 
 
@@ -73,7 +73,7 @@ def step(loop: PreferenceLoop, small: Small) -> None:
     """Take the step that is due; the synthetic labeler answers."""
     if loop.stage == "label":
         labeler = loop.labeler(small.labeler())
-        labeler.answer_scripted()
+        labeler.answer_synthetic()
         loop.label(labeler.require())
     elif loop.stage == "train":
         list(loop.train())
@@ -93,7 +93,7 @@ def weights(*networks: torch.nn.Module) -> torch.Tensor:
 
 def outcome(loop: PreferenceLoop) -> list[torch.Tensor]:
     """All that two equal runs share, to the last digit."""
-    return [weights(loop.network, loop.ensemble), loop.verdicts.first, loop.verdicts.mu,
+    return [weights(loop.network, loop.ensemble), loop.preferences.first, loop.preferences.mu,
             torch.tensor([fit.loss for fit in loop.fits]), torch.tensor([p.mean_reward for p in loop.trainer.history])]
 
 
@@ -149,7 +149,7 @@ def test_weights_reach_the_fit(tmp_path, small):
         loop.ensemble.loss = noted
         loop.fit()
         assert all(w is not None for w in seen)
-        fitted.append((loop.verdicts.weight, weights(loop.ensemble)))
+        fitted.append((loop.preferences.weight, weights(loop.ensemble)))
     (even, one), (uneven, other) = fitted
     assert (even == 1).all() and uneven.unique().numel() == 2
     assert not torch.equal(one, other)
@@ -159,10 +159,10 @@ def test_two_notebooks_serve_different_pairs_and_one_of_them_may_go_on(tmp_path,
     one = make(small, tmp_path)
     one.collect()
     two = make(small, tmp_path)
-    desks = [loop.labeler(small.labeler()).desk for loop in (one, two)]
+    sessions = [loop.labeler(small.labeler()).session for loop in (one, two)]
     parent = psutil.Process(os.getppid())                   # another living process of this machine
-    desks[1].session = f"{queue.session_name().split(':')[0]}:{parent.pid}:{parent.create_time():.0f}"
-    served = [{question.question_id for question in desk.next(2)} for desk in desks]
+    sessions[1].name = f"{queue.session_name().split(':')[0]}:{parent.pid}:{parent.create_time():.0f}"
+    served = [{question.question_id for question in session.next(2)} for session in sessions]
     assert len(served[0]) == len(served[1]) == 2 and not served[0] & served[1]
     step(two, small)
     with pytest.raises(CourseError, match="Another notebook has taken the run .* further"):
@@ -191,10 +191,10 @@ def test_each_way_out_of_a_mixed_run_works(tmp_path, small):
         loop.collect()
         labeler = loop.labeler(small.labeler(), labeler="ann")
         loop.store.answer(min(loop.asked), "left", labeler="ann")
-        labeler.answer_scripted()
+        labeler.answer_synthetic()
         assert labeler.keep_only(source) == again
         for question in sorted(loop.asked.keys() - loop.store.answered_questions("contract")):
-            loop.store.answer(question, "left", labeler="ann") if source == "human" else labeler.answer_scripted()
+            loop.store.answer(question, "left", labeler="ann") if source == "human" else labeler.answer_synthetic()
         assert loop.label(labeler.require()) > 0 and loop.source == source
 
 
@@ -205,12 +205,12 @@ def test_answers_that_the_loop_has_taken_are_not_taken_back(tmp_path, small):
         loop.store.answer(question, "left", labeler="ann")
     labeler = loop.labeler(labeler="ann")
     undo = {"type": "undo", "have": []}
-    assert labeler.desk.handle({**undo, "id": "u1"})["done"] == 3, "before, they are"
+    assert labeler.session.handle({**undo, "id": "u1"})["done"] == 3, "before, they are"
     loop.store.answer(max(loop.asked), "left", labeler="ann")
     loop.label(labeler.require())
     for stage in ("fit", "train", "collect", "label"):
         assert loop.stage == stage
-        state = labeler.desk.handle({**undo, "id": "u2"})
+        state = labeler.session.handle({**undo, "id": "u2"})
         assert "round 1 are already used for training" in state["note"] and state["done"] == 4
         step(loop, small)
 
@@ -228,7 +228,7 @@ def test_labels_that_trained_stay_and_the_message_names_what_is_left(tmp_path, s
         loop.label(labeler.require())
     assert 'keep_only("scripted")' in str(raised.value) and 'keep_only("human")' not in str(raised.value)
     assert labeler.keep_only("human") == 0 and labeler.keep_only("scripted") == 2
-    labeler.answer_scripted()
+    labeler.answer_synthetic()
     assert loop.label(labeler.require()) > 0 and loop.source == "scripted"
 
 

@@ -1,4 +1,4 @@
-"""Other ways to ask for the same ratings: costs, verdicts, and the learner's own function inside."""
+"""Other ways to ask for the same ratings: costs, comparisons, and the learner's own function inside."""
 
 import pytest
 import torch
@@ -55,9 +55,9 @@ def test_a_verdict_of_weight_two_counts_like_two():
 
 def test_judges_who_all_see_the_same_agree_with_the_rest():
     clear = [RatedText("movies", "0", "good", (3,) * 6), RatedText("movies", "1", "bad", (-3,) * 6)]
-    assert majority_agreement(clear, sample_comparisons(clear, 10, 0), judges=3, seed=0) == 1.0
+    assert majority_agreement(clear, sample_comparisons(clear, 10, 0), raters=3, seed=0) == 1.0
 
 
 def test_judges_must_leave_somebody_else():
-    with pytest.raises(ValueError, match="leave nobody else"):
-        majority_agreement(TEXTS, sample_comparisons(TEXTS, 5, 0), judges=5, seed=0)
+    with pytest.raises(ValueError, match="leaves nobody else"):
+        majority_agreement(TEXTS, sample_comparisons(TEXTS, 5, 0), raters=5, seed=0)

@@ -33,18 +33,18 @@ class Poison(SealedReward):
 class OtherRewards(CartPoleTask):
     """CartPole whose environments pay something else."""
 
-    pay: object = None
+    swap: object = None
 
     def envs(self):
         envs, step = VectorCartPole(self.num_envs), VectorCartPole.step
-        envs.step = lambda actions: (lambda out: (out[0], self.pay(out[1]), *out[2:4], {**out[4], "score": out[1]}))(
+        envs.step = lambda actions: (lambda out: (out[0], self.swap(out[1]), *out[2:4], {**out[4], "score": out[1]}))(
             step(envs, actions))
         return envs
 
 
 def test_no_step_of_the_loop_looks_at_a_poisoned_reward(tmp_path):
     Poison.looks.clear()
-    loop = finish(make(tmp_path, task=OtherRewards(num_envs=4, width=24, pay=lambda rewards: Poison())))
+    loop = finish(make(tmp_path, task=OtherRewards(num_envs=4, width=24, swap=lambda rewards: Poison())))
     assert Poison.looks == [] and loop.stage == "finished"
     result = evaluate(VectorCartPole(4), greedy(loop.agent(2)))         # the evaluator, and only it, sees the reward
     assert (result.returns == result.lengths).all() and result.mean > 1
@@ -54,7 +54,7 @@ def test_another_true_reward_changes_nothing(tmp_path):
     """Whatever leads from the true reward to the agent or to the reward model would show here, by whatever way."""
     plain = outcome(finish(make(tmp_path / "plain")))
     rng = np.random.default_rng(0)
-    noise = OtherRewards(num_envs=4, width=24, pay=lambda rewards: rng.normal(size=rewards.shape) * 1e6)
+    noise = OtherRewards(num_envs=4, width=24, swap=lambda rewards: rng.normal(size=rewards.shape) * 1e6)
     assert same(outcome(finish(make(tmp_path / "noise", task=noise))), plain)
 
 
@@ -67,7 +67,7 @@ def test_clips_hold_what_is_seen_and_done_and_nothing_else(tmp_path):
             assert set(item.info) == {"fps", "frames", "height", "width", "columns", "alt"}
 
 
-LOOKS = {
+ACCESSES = {
     "float": float, "int": int, "bool": bool, "len": len, "list": list, "array": np.asarray, "sum": np.sum,
     "tensor": torch.as_tensor, "add": lambda r: r + 1, "radd": lambda r: 1.0 + r, "iadd": lambda r: operator.iadd(r, 1),
     "array add": lambda r: np.zeros(3) + r, "times": lambda r: r * 2, "minus": lambda r: 1 - r, "neg": operator.neg,
@@ -78,10 +78,10 @@ LOOKS = {
 }
 
 
-@pytest.mark.parametrize("name", LOOKS)
+@pytest.mark.parametrize("name", ACCESSES)
 def test_every_way_of_looking_at_a_sealed_reward_raises(name):
     with pytest.raises(RewardIsHidden, match="hidden from whoever learns"):
-        LOOKS[name](SealedReward())
+        ACCESSES[name](SealedReward())
 
 
 def test_a_learner_that_wants_the_reward_is_stopped():

@@ -15,7 +15,7 @@ def test_the_steps_come_round_and_the_run_ends(tmp_path):
         seen.append((loop.round, loop.stage))
         STEPS[loop.stage](loop)
     assert seen == [(r, stage) for r in (1, 2) for stage in ("collect", "label", "fit", "train")]
-    assert len(loop.asked) == 9 and len(loop.verdicts.mu) == 9 and loop.ppo.updates == 5 and len(loop.agents) == 3
+    assert len(loop.asked) == 9 and len(loop.preferences.mu) == 9 and loop.ppo.updates == 5 and len(loop.agents) == 3
     assert len(loop.fits) == 2 and loop.source == "scripted"
 
 
@@ -47,24 +47,24 @@ def test_open_pairs_are_counted(tmp_path):
     loop = make(tmp_path)
     loop.collect()
     labeler = loop.labeler(lambda left, right: 1.0)
-    labeler.answer_scripted(3)
+    labeler.answer_synthetic(3)
     with pytest.raises(OutOfTurn, match="3 of 5 pairs are labelled"):
-        loop.label(labeler.desk.store.preferences("test"))
+        loop.label(labeler.session.store.preferences("test"))
     assert loop.stage == "label" and loop.answered == 3
 
 
-def test_skips_bring_no_verdict_and_only_skips_are_refused(tmp_path):
+def test_skips_bring_no_preference_and_only_skips_are_refused(tmp_path):
     loop = make(tmp_path)
     loop.collect()
     labeler = loop.labeler()
-    questions = labeler.desk.next(5)
+    questions = labeler.session.next(5)
     for question in questions[:4]:
-        loop.store.answer(question.question_id, "skip", labeler=labeler.desk.labeler)
-    loop.store.answer(questions[4].question_id, "skip", labeler=labeler.desk.labeler)
+        loop.store.answer(question.question_id, "skip", labeler=labeler.session.labeler)
+    loop.store.answer(questions[4].question_id, "skip", labeler=labeler.session.labeler)
     with pytest.raises(CourseError, match="every pair was skipped"):
         loop.label(labeler.require())
-    loop.store.undo("test", labeler.desk.labeler)
-    loop.store.answer(questions[4].question_id, "left", labeler=labeler.desk.labeler)
+    loop.store.undo("test", labeler.session.labeler)
+    loop.store.answer(questions[4].question_id, "left", labeler=labeler.session.labeler)
     assert loop.label(labeler.require()) == 1
     assert loop.source == "human" and loop.fit().loss > 0
 
@@ -73,25 +73,25 @@ def test_labels_of_a_person_and_a_script_are_not_mixed_unnoticed(tmp_path):
     loop = make(tmp_path)
     loop.collect()
     labeler = loop.labeler(lambda left, right: 0.5)
-    for question in labeler.desk.next(2):
-        loop.store.answer(question.question_id, "left", labeler=labeler.desk.labeler, source="human")
-    labeler.answer_scripted()
-    with pytest.raises(CourseError, match="mix 2 verdicts of a person and 3 of a script"):
+    for question in labeler.session.next(2):
+        loop.store.answer(question.question_id, "left", labeler=labeler.session.labeler, source="human")
+    labeler.answer_synthetic()
+    with pytest.raises(CourseError, match="mix 2 labels of a person and 3 of a script"):
         loop.label(labeler.require())
     assert loop.label(labeler.require(), mixed=True) == 5
     assert loop.source == "mixed" and "MIXED" in loop._repr_html_()
 
 
-def test_verdicts_follow_the_clips_whichever_side_they_stood_on(tmp_path):
-    """mu = 1 says that sigma1 is preferred, and the first clip of the verdict is sigma1's, flipped or not."""
+def test_preferences_follow_the_clips_whichever_side_they_stood_on(tmp_path):
+    """mu = 1 says that sigma1 is preferred, and the first clip of the preference is sigma1's, flipped or not."""
     loop = make(tmp_path, LoopConfig(labels=(20,), updates=(1,), clip_steps=8, ppo=SMALL.ppo, reward=SMALL.reward))
     loop.collect()
     labeler = loop.labeler(lambda left, right: float(left.obs[-1, 0] > right.obs[-1, 0]))
-    labeler.answer_scripted()
+    labeler.answer_synthetic()
     loop.label(labeler.require())
     flips = {label.flip for label in loop.store.labels(loop.run)}
-    further = loop.verdicts.first[:, -1, 0] > loop.verdicts.second[:, -1, 0]
-    assert flips == {0, 1} and torch.equal(further, loop.verdicts.mu == 1)
+    further = loop.preferences.first[:, -1, 0] > loop.preferences.second[:, -1, 0]
+    assert flips == {0, 1} and torch.equal(further, loop.preferences.mu == 1)
 
 
 def test_labels_of_another_run_are_not_taken(tmp_path):
@@ -115,7 +115,7 @@ def test_training_reports_progress_and_the_view_counts(tmp_path):
     for stage in ("collect", "label", "fit"):
         STEPS[stage](loop)
     view = loop._repr_html_()
-    assert "5 of 5 pairs by a script" in view and "5 verdicts" in view and "aria-current=step" in view
+    assert "5 of 5 pairs by a script" in view and "5 preferences" in view and "aria-current=step" in view
     progress = next(loop.train())
     assert isinstance(progress, Progress) and progress.update == 1
 
@@ -134,8 +134,8 @@ def test_a_notebook_run_again_from_the_top_passes_over_what_is_done(tmp_path):
         for _ in range(2):
             assert loop.collect(round) == (5, 9)[round - 1]
         labeler = loop.labeler(lambda left, right: 1.0, round=round)
-        assert labeler.desk.target == (5, 9)[round - 1]
-        labeler.answer_scripted()
+        assert labeler.session.target == (5, 9)[round - 1]
+        labeler.answer_synthetic()
         for _ in range(2):
             assert loop.label(labeler.require(), round) == (5, 9)[round - 1]
         assert loop.fit(round) == loop.fit(round) == loop.fits[round - 1]
@@ -144,7 +144,7 @@ def test_a_notebook_run_again_from_the_top_passes_over_what_is_done(tmp_path):
                 loop.collect(2)
         assert len(list(loop.train(round))) == (3, 2)[round - 1] and list(loop.train(round)) == []
     assert loop.stage == "finished" and loop.collect(1) == 9
-    assert loop.labeler(round=1).desk.target == 5
+    assert loop.labeler(round=1).session.target == 5
 
 
 def test_agents_and_reward_models_of_each_round_are_kept(tmp_path):
@@ -167,14 +167,14 @@ def trained_from_labels(tmp_path):
 
 
 def test_the_end_of_an_episode_is_an_absorbing_state(tmp_path):
-    """The last reward counts 99 steps more, so a disliked fall costs 100 times as much; nothing behind it counts."""
+    """The last reward counts 20 steps more, so a disliked fall costs 21 times as much; nothing behind it counts."""
     loop = trained_from_labels(tmp_path)
     rollout, _ = loop.ppo.collector.collect(24)
     ended = rollout.ended
     assert ended.any() and not ended.all()
     once = loop.ensemble.normalized_reward(rollout.next_obs())
     rewards, advantages = loop.ppo.advantages(rollout)
-    assert torch.allclose(rewards[ended], 100 * once[ended]) and torch.equal(rewards[~ended], once[~ended])
+    assert torch.allclose(rewards[ended], 21 * once[ended]) and torch.equal(rewards[~ended], once[~ended])
     assert torch.allclose(advantages[ended], rewards[ended] - rollout.values[ended], atol=1e-6)
     t, n = (ended[:-1] & ~ended[1:]).nonzero()[0].tolist()
     rollout.obs[t + 1:, n] += 1                             # another next episode, in that environment alone
@@ -184,7 +184,7 @@ def test_the_end_of_an_episode_is_an_absorbing_state(tmp_path):
 
 def test_the_scale_of_the_rewards_is_fixed_between_two_fits(tmp_path):
     loop = trained_from_labels(tmp_path)
-    labelled = torch.cat([loop.verdicts.first, loop.verdicts.second])
+    labelled = torch.cat([loop.preferences.first, loop.preferences.second])
     before = loop.ensemble.normalized_reward(labelled)
     assert before.mean().abs() < 1e-5 and before.std() == pytest.approx(0.15, rel=1e-4)
     list(loop.train())
@@ -194,5 +194,5 @@ def test_the_scale_of_the_rewards_is_fixed_between_two_fits(tmp_path):
     for stage in ("collect", "label", "fit"):
         STEPS[stage](loop)
     assert not torch.equal(loop.ensemble.normalized_reward(labelled), before)
-    after = loop.ensemble.normalized_reward(torch.cat([loop.verdicts.first, loop.verdicts.second]))
+    after = loop.ensemble.normalized_reward(torch.cat([loop.preferences.first, loop.preferences.second]))
     assert after.mean().abs() < 1e-5 and after.std() == pytest.approx(0.15, rel=1e-4)

@@ -5,7 +5,7 @@ import shutil
 import signal
 
 import pytest
-from preference_loop import JUDGE, SMALL, STEPS, finish, make, outcome, same
+from preference_loop import SMALL, STEPS, SYNTHETIC, finish, make, outcome, same
 
 import course_lib.atomic
 from course_lib.errors import CourseError
@@ -48,7 +48,7 @@ def test_leaving_the_training_and_going_on(tmp_path, whole):
 def test_half_of_the_pairs_labelled(tmp_path, whole):
     loop = make(tmp_path)
     loop.collect()
-    loop.labeler(JUDGE).answer_scripted(2)
+    loop.labeler(SYNTHETIC).answer_synthetic(2)
     loop = make(tmp_path)
     assert loop.stage == "label" and loop.answered == 2
     assert same(outcome(finish(loop)), whole)
@@ -157,7 +157,7 @@ def test_a_run_saved_before_ends_were_absorbing_is_refused(tmp_path):
     state = torch.load(path, weights_only=True)
     del state["config"]["absorbing_steps"]
     torch.save(state, path)
-    with pytest.raises(CheckpointError, match="absorbing_steps None there, 99 here"):
+    with pytest.raises(CheckpointError, match="absorbing_steps None there, 20 here"):
         make(tmp_path)
 
 

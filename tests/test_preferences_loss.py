@@ -7,18 +7,18 @@ from scipy.special import expit, log_expit
 
 from course_lib.preferences.bradley_terry import bradley_terry_loss, preference_probability, segment_return
 
-VERDICTS = (0.0, 0.5, 1.0)
+LABELS = (0.0, 0.5, 1.0)
 
 
-def random_pairs(seed, pairs=40, spread=4.0):
-    """Scores, verdicts (wins, losses, ties and soft ones) and weights, as float64 arrays of shape (pairs,)."""
+def random_pairs(seed, pairs=40, std=4.0):
+    """Scores, comparisons (wins, losses, ties and soft ones) and weights, as float64 arrays of shape (pairs,)."""
     rng = np.random.default_rng(seed)
-    mu = np.where(rng.random(pairs) < 0.8, rng.choice(VERDICTS, pairs), rng.random(pairs))
-    return rng.normal(0, spread, pairs), rng.normal(0, spread, pairs), mu, rng.random(pairs) * 3
+    mu = np.where(rng.random(pairs) < 0.8, rng.choice(LABELS, pairs), rng.random(pairs))
+    return rng.normal(0, std, pairs), rng.normal(0, std, pairs), mu, rng.random(pairs) * 3
 
 
 def by_scipy(r1, r2, mu, error_rate=0.0, weight=None):
-    """The mean surprise, from its definition."""
+    """The mean negative log-likelihood, from its definition."""
     gap = np.asarray(r1) - np.asarray(r2)
     log_first, log_second = log_expit(gap), log_expit(-gap)
     if error_rate:
@@ -60,7 +60,7 @@ def test_a_huge_gap_costs_the_gap(dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("mu", VERDICTS)
+@pytest.mark.parametrize("mu", LABELS)
 def test_with_slips_an_absurd_verdict_costs_no_more_than_the_coin(dtype, mu):
     r1 = torch.tensor([800.0, -800.0], dtype=dtype, requires_grad=True)
     loss = bradley_terry_loss(r1, torch.zeros(2, dtype=dtype), torch.full((2,), mu, dtype=dtype), error_rate=0.1)
@@ -71,14 +71,14 @@ def test_with_slips_an_absurd_verdict_costs_no_more_than_the_coin(dtype, mu):
 
 @pytest.mark.parametrize("error_rate", [0.0, 0.1])
 def test_gradients_equal_finite_differences(error_rate):
-    r1, r2, mu, weight = tensors(*random_pairs(3, pairs=8, spread=2.0))
+    r1, r2, mu, weight = tensors(*random_pairs(3, pairs=8, std=2.0))
     r1.requires_grad_(), r2.requires_grad_()
     assert torch.autograd.gradcheck(lambda a, b: bradley_terry_loss(a, b, mu, error_rate), (r1, r2))
     assert torch.autograd.gradcheck(lambda a, b: bradley_terry_loss(a, b, mu, error_rate, weight=weight), (r1, r2))
 
 
 @pytest.mark.parametrize("error_rate", [0.0, 0.1])
-def test_shift_changes_nothing_and_a_tie_is_least_surprising_at_equal_scores(error_rate):
+def test_shift_changes_nothing_and_a_tie_is_likeliest_at_equal_scores(error_rate):
     r1, r2, mu, _ = tensors(*random_pairs(4))
     moved = bradley_terry_loss(r1 + 100, r2 + 100, mu, error_rate)
     assert moved.item() == pytest.approx(bradley_terry_loss(r1, r2, mu, error_rate).item(), rel=1e-9)

@@ -1,4 +1,4 @@
-"""The human ratings and the protocol: parts for ever apart, the same verdicts everywhere, damaged files refused."""
+"""The human ratings and the protocol: parts for ever apart, the same comparisons everywhere, damaged files refused."""
 
 import hashlib
 import re
@@ -28,7 +28,7 @@ COUNTS = {"train": {"tweets": 2_913, "movies": 7_447, "products": 2_574, "editor
 
 
 def fingerprint(comparisons, count=100):
-    """sha256 of the first verdicts, a line each: text, text, rater, rater, mu."""
+    """sha256 of the first comparisons, a line each: text, text, rater, rater, mu."""
     columns = (comparisons.first, comparisons.second, comparisons.first_rater, comparisons.second_rater,
                comparisons.mu.long())
     rows = torch.stack(columns, dim=1)[:count].tolist()
@@ -94,7 +94,7 @@ def test_the_evaluation_verdicts_are_fixed(part, pairs, first_wins, sha):
     texts, comparisons = evaluation_comparisons(part)
     assert texts == rated_texts(part)
     assert len(comparisons) == pairs and comparisons.mu.sum() == first_wins
-    assert fingerprint(comparisons) == sha, "every lesson's numbers hang on these verdicts"
+    assert fingerprint(comparisons) == sha, "every lesson's numbers hang on these comparisons"
     again = evaluation_comparisons(part)[1]
     assert all(torch.equal(column, vars(again)[name]) for name, column in vars(comparisons).items())
 

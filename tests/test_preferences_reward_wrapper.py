@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.preferences.cartpole import SCALE, ScriptedJudge
+from course_lib.preferences.cartpole import SCALE, CartPoleLabeler
 from course_lib.preferences.reward_model import PreferenceReward, RewardConfig, StateRewardEnsemble
 from course_lib.preferences.segments import Segment
 from course_lib.rl.cartpole import ANGLE_LIMIT, X_LIMIT, VectorCartPole
@@ -13,13 +13,13 @@ from course_lib.rl.evaluate import evaluate
 
 
 def fitted(pairs: int = 120, **config) -> StateRewardEnsemble:
-    """A reward model that saw scripted verdicts on made-up clips: eight states drawn around one."""
+    """A reward model that saw synthetic labels on made-up clips: eight states drawn around one."""
     rng = torch.Generator().manual_seed(0)
     limits = torch.tensor([X_LIMIT, 1.5, 1.3 * ANGLE_LIMIT, 1.5])
     centres = (2 * torch.rand(2 * pairs, 1, 4, generator=rng) - 1) * limits
     clips = centres + 0.05 * torch.randn(2 * pairs, 8, 4, generator=rng) * limits
-    judge = ScriptedJudge()
-    mu = torch.tensor([judge(Segment(a), Segment(b)) for a, b in zip(clips[:pairs], clips[pairs:], strict=True)])
+    labeler = CartPoleLabeler()
+    mu = torch.tensor([labeler(Segment(a), Segment(b)) for a, b in zip(clips[:pairs], clips[pairs:], strict=True)])
     ensemble = StateRewardEnsemble(SCALE, RewardConfig(**config))
     ensemble.fit(clips[:pairs], clips[pairs:], mu)
     return ensemble
@@ -109,5 +109,5 @@ def test_stable_baselines3_meets_the_learned_reward_and_no_other():
     envs = make_vec_env("CartPole-v1", n_envs=2, seed=0, wrapper_class=PreferenceReward,
                         wrapper_kwargs={"reward": ensemble.normalized_reward})
     PPO("MlpPolicy", envs, n_steps=64, batch_size=64, n_epochs=1, seed=0).learn(128, callback=Watch())
-    paid, expected = (np.stack(values) for values in zip(*pairs, strict=True))
-    assert np.allclose(paid, expected, atol=1e-5) and len(paid) == 64
+    wrapped, expected = (np.stack(values) for values in zip(*pairs, strict=True))
+    assert np.allclose(wrapped, expected, atol=1e-5) and len(wrapped) == 64

@@ -1,10 +1,10 @@
-"""Clips, the scripted judge, rewards: the small parts of lesson 04."""
+"""Clips, the synthetic labeler, rewards: the small parts of lesson 04."""
 
 import numpy as np
 import pytest
 import torch
 
-from course_lib.preferences.cartpole import SCALE, CartPoleTask, ScriptedJudge, falls, mark
+from course_lib.preferences.cartpole import SCALE, CartPoleLabeler, CartPoleTask, falls, mark
 from course_lib.preferences.reward_model import RewardConfig, StateRewardEnsemble, standardize_rewards
 from course_lib.preferences.segments import Segment, cut_segments, stack
 
@@ -37,23 +37,23 @@ def test_a_rollout_shorter_than_a_clip_says_so():
         cut_segments(torch.zeros(4, 1), torch.zeros(4, 1), 5, np.random.default_rng(0))
 
 
-def test_the_judge_prefers_upright_centre_and_no_fall():
-    scripted = ScriptedJudge()
+def test_the_synthetic_labeler_prefers_upright_centre_and_no_fall():
+    labeler = CartPoleLabeler()
 
-    def judge(first, second):
-        return scripted(Segment(first), Segment(second))
+    def mu(first, second):
+        return labeler(Segment(first), Segment(second))
 
-    assert judge(still(), still(angle=0.1)) == 1 and judge(still(angle=-0.1), still()) == 0
-    assert judge(still(x=-0.2), still(x=1.0)) == 1
+    assert mu(still(), still(angle=0.1)) == 1 and mu(still(angle=-0.1), still()) == 0
+    assert mu(still(x=-0.2), still(x=1.0)) == 1
     fall = still(steps=10)
     fall[-1, 2] = 0.25
-    assert judge(fall, still(x=2.0, angle=0.1)) == 0
-    assert judge(still(x=0.1), still(x=-0.1)) == 0.5
+    assert mu(fall, still(x=2.0, angle=0.1)) == 0
+    assert mu(still(x=0.1), still(x=-0.1)) == 0.5
     assert mark(still()) == 0 and mark(fall) < -10
 
 
 def test_wrong_verdicts_are_rare_lasting_and_the_same_from_both_sides():
-    careful, careless = ScriptedJudge(), ScriptedJudge(wrong_share=0.5, seed=2)
+    careful, careless = CartPoleLabeler(), CartPoleLabeler(wrong_share=0.5, seed=2)
     rng = torch.Generator().manual_seed(0)
     clips = torch.rand(400, 2, 10, 4, generator=rng)
     first = [careless(Segment(a), Segment(b)) for a, b in clips]
@@ -101,7 +101,7 @@ def test_the_ensemble_learns_an_order_from_verdicts_and_weights_count():
     contrary.fit(first, second, wrong_half, weight=torch.cat([torch.ones(30), torch.zeros(30)]))
     upright, leaning = contrary.normalized_reward(torch.stack([still(steps=1)[0], still(angle=0.2, steps=1)[0]]))
     assert upright > leaning
-    with pytest.raises(ValueError, match="no verdicts to fit"):
+    with pytest.raises(ValueError, match="no preferences to fit"):
         ensemble.fit(first[:0], second[:0], mu[:0])
 
 

@@ -9,7 +9,7 @@ from course_lib.preferences.human_ratings import MODES, RUNS, sound_quality_wins
 
 
 def loss_and_gradient(rest, wins):
-    """Sum of the surprises with the first strength held at 0, and its gradient by the others."""
+    """Sum of the negative log-likelihoods with the first strength held at 0, and its gradient by the others."""
     s = np.concatenate([[0.0], rest])
     gap = s[:, None] - s[None, :]
     pull = wins / (1 + np.exp(gap))                      # wins[i, j] * P(j beats i)

@@ -56,7 +56,7 @@ def test_the_vocabulary_holds_words_of_at_least_three_texts():
     texts = ["good good good", "a good film", "a film", "a bad film", "not good"]
     assert list(WordReward.for_texts(texts).index) == ["a", "film"]
     assert list(WordReward.for_texts(texts, min_texts=2).index) == ["a", "film", "good"]
-    assert (WordReward.for_texts(texts).rewards(texts) == 0).all(), "nothing is known before the first verdict"
+    assert (WordReward.for_texts(texts).rewards(texts) == 0).all(), "nothing is known before the first comparison"
 
 
 def test_strongest_names_both_ends_in_order():
@@ -68,7 +68,7 @@ def test_strongest_names_both_ends_in_order():
 
 @pytest.fixture(scope="module")
 def some():
-    """300 rated texts, 500 verdicts on them."""
+    """300 rated texts, 500 comparisons on them."""
     texts = rated_texts("train")[::55][:300]
     return [text.text for text in texts], sample_comparisons(texts, 500, seed=4)
 
@@ -87,14 +87,14 @@ def difference_matrix(vocabulary, texts, comparisons):
 def test_equals_the_logistic_regression_of_scikit_learn(some, l2):
     texts, comparisons = some
     model = WordReward.for_texts(texts)
-    surprise = fit_word_reward(model, texts, comparisons, l2)
+    loss = fit_word_reward(model, texts, comparisons, l2)
     x, y = difference_matrix(model.index, texts, comparisons), comparisons.mu.numpy()
     sklearn = LogisticRegression(C=1 / l2, fit_intercept=False, tol=1e-10, max_iter=10_000).fit(x, y)
     exact = sklearn.coef_[0]
     apart = np.abs(model.scores.weight.detach().squeeze(1).numpy() - exact).max()
     assert apart < 1e-3 * max(1, np.abs(exact).max())
     p = sklearn.predict_proba(x)[:, 1]
-    assert surprise == pytest.approx(-np.log(np.where(y == 1, p, 1 - p)).mean(), abs=1e-4)
+    assert loss == pytest.approx(-np.log(np.where(y == 1, p, 1 - p)).mean(), abs=1e-4)
 
 
 def test_the_start_does_not_matter(some):
@@ -187,7 +187,7 @@ def test_settings_are_chosen_on_validation_and_the_test_only_reports(monkeypatch
     assert fooled.test_accuracy == pytest.approx(1 - honest.test_accuracy, abs=1e-6)
 
 
-def test_validation_loss_is_the_mean_surprise(some):
+def test_validation_loss_is_the_mean_nll(some):
     texts, comparisons = some
     model = WordReward.for_texts(texts)
     assert validation_loss(model, texts, comparisons) == pytest.approx(np.log(2))

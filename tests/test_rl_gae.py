@@ -38,7 +38,7 @@ def test_one_environment_is_a_column_of_many():
 def test_by_hand():
     rewards, values = torch.tensor([1.0, 0.0, 2.0]), torch.tensor([0.5, 1.0, 1.5])
     dones = torch.tensor([False, False, False])
-    # surprises: 1 + .5*1 - .5 = 1;  0 + .5*1.5 - 1 = -.25;  2 + .5*4 - 1.5 = 2.5;  fading .5 * .5 = .25
+    # TD errors: 1 + .5*1 - .5 = 1;  0 + .5*1.5 - 1 = -.25;  2 + .5*4 - 1.5 = 2.5;  fading .5 * .5 = .25
     expected = torch.tensor([1 + 0.25 * (-0.25 + 0.25 * 2.5), -0.25 + 0.25 * 2.5, 2.5])
     torch.testing.assert_close(gae(rewards, values, dones, torch.tensor(4.0), gamma=0.5, lam=0.5), expected)
 
@@ -62,8 +62,8 @@ def test_lambda_one_is_return_minus_value_and_lambda_zero_one_step():
     dones[-1] = True
     zero = torch.zeros(2)
     torch.testing.assert_close(gae(rewards, values, dones, zero, 0.9, 1.0), discounted_returns(rewards, 0.9) - values)
-    following = torch.cat([values[1:], zero[None]])
-    torch.testing.assert_close(gae(rewards, values, dones, zero, 0.9, 0.0), rewards + 0.9 * following - values)
+    next_values = torch.cat([values[1:], zero[None]])
+    torch.testing.assert_close(gae(rewards, values, dones, zero, 0.9, 0.0), rewards + 0.9 * next_values - values)
 
 
 def test_discounted_returns_by_hand_and_across_an_end():

@@ -10,9 +10,9 @@ from course_lib.rl.lunar_lander import (
     MAIN_ENGINE,
     TERMS,
     SlippedReward,
-    legs_paid_every_step,
+    legs_rewarded_every_step,
     reward_terms,
-    score_paid_every_step,
+    score_rewarded_every_step,
     shaping_terms,
 )
 
@@ -62,17 +62,17 @@ def test_each_slip_changes_its_own_terms_only(episodes):
     obs, actions, _, _ = episodes[0]
     right = reward_terms(obs[:-1], actions, obs[1:], np.zeros(len(actions), bool))
     changed = {
-        legs_paid_every_step: {"legs"},
-        score_paid_every_step: {"distance", "speed", "angle", "legs"},
+        legs_rewarded_every_step: {"legs"},
+        score_rewarded_every_step: {"distance", "speed", "angle", "legs"},
     }
     for slip, names in changed.items():
         slipped = slip(right, obs[1:])
         assert {name for name in TERMS if not np.array_equal(slipped[name], right[name])} == names
-    np.testing.assert_array_equal(legs_paid_every_step(right, obs[1:])["legs"], shaping_terms(obs[1:])["legs"])
+    np.testing.assert_array_equal(legs_rewarded_every_step(right, obs[1:])["legs"], shaping_terms(obs[1:])["legs"])
 
 
 def test_the_wrapper_pays_the_slipped_reward_and_keeps_the_true_one():
-    plain, slipped = gym.make("LunarLander-v3"), SlippedReward(gym.make("LunarLander-v3"), score_paid_every_step)
+    plain, slipped = gym.make("LunarLander-v3"), SlippedReward(gym.make("LunarLander-v3"), score_rewarded_every_step)
     plain.reset(seed=5)
     slipped.reset(seed=5)
     rng, differ = np.random.default_rng(0), 0

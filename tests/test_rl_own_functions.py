@@ -8,7 +8,7 @@ from course_lib.rl.objectives import clipped_policy_loss, gae
 from course_lib.rl.ppo import PPO, PPOConfig
 
 CONFIG = PPOConfig(total_steps=512, num_steps=32, minibatch_size=64, entropy_coefficient=0.0,
-                   normalise_advantages=False)
+                   normalize_advantages=False)
 
 
 def trained(**functions) -> tuple[PPO, bool, bool]:
@@ -25,11 +25,11 @@ def test_the_advantages_are_those_of_the_given_function():
     """Advantages of zero leave the policy as it was."""
     calls = []
 
-    def no_opinion(rewards, values, dones, last_value, gamma, lam):
+    def no_advantage(rewards, values, dones, last_value, gamma, lam):
         calls.append((rewards.shape, dones.dtype, last_value.shape, gamma, lam))
         return torch.zeros_like(values)
 
-    _, policy_moved, _ = trained(advantage_function=no_opinion)
+    _, policy_moved, _ = trained(advantage_function=no_advantage)
     assert calls == [((32, 8), torch.bool, (8,), 0.99, 0.95)] * 2
     assert not policy_moved and trained()[1:] == (True, True)
 

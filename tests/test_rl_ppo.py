@@ -131,7 +131,7 @@ class Clock(gym.Env):
 
 
 @pytest.mark.parametrize(("truncates", "last_advantage"), [(False, 1.0), (True, 1.0 + 0.9 * 30.0)])
-def test_after_the_clocks_end_the_critic_guesses_the_rest_after_the_worlds_nothing_follows(truncates, last_advantage):
+def test_after_the_clocks_end_the_value_estimate_counts_after_the_worlds_nothing_follows(truncates, last_advantage):
     class TenTimes(ActorCritic):
         def forward(self, obs):                                 # the critic says ten times the age
             return self.distribution(obs), 10 * obs.squeeze(-1)
@@ -197,11 +197,11 @@ def test_the_boundary_function_cuts_the_advantages_where_it_says():
         cuts[3::4] = True
         return cuts
 
-    def pays(rollout):
+    def rewarded(rollout):
         return torch.arange(32.0)[:, None].expand(32, 8)
 
     ppo = PPO(VectorCartPole(8), ActorCritic(4, 2), replace(SHORT, gamma=1.0, lam=1.0),
-              reward_function=pays, boundary_function=each_fourth)
+              reward_function=rewarded, boundary_function=each_fourth)
     rollout, _ = ppo.collector.collect(32)
     _, advantages = ppo.advantages(rollout)
     sums = (advantages + rollout.values)[:, 0]

@@ -40,12 +40,12 @@ def test_a_failing_stage_does_not_stop_the_others_and_fails_the_whole(runner, mo
 
 def test_over_budget_is_a_warning_and_far_over_is_stopped(runner, monkeypatch, tmp_path):
     quick = runner.Stage("quick", "a bit over", python("pass"), 60)
-    assert runner.run(quick, tmp_path).verdict == "passed"
+    assert runner.run(quick, tmp_path).status == "passed"
     late = runner.table([runner.Result(quick, "passed", 60.5)])
     assert "over budget" in late and "BAD" not in late
     monkeypatch.setattr(runner, "STOP_AFTER", 0.5)
     stuck = runner.Stage("stuck", "never ends", python("import time; time.sleep(60)"), 1)
-    assert runner.run(stuck, tmp_path).verdict == "STOPPED"
+    assert runner.run(stuck, tmp_path).status == "STOPPED"
 
 
 def test_every_stage_runs_strictly_in_the_ci_budget_and_in_a_work_folder_of_its_own(runner, tmp_path, capfd):

@@ -77,6 +77,6 @@ def test_bars_and_counts_are_labelled():
     assert [bar.get_height() for bar in first.patches] == [50, 50] and first.get_ylabel() == "share of steps (%)"
 
 
-def test_strokes_at_the_same_place_are_drawn_larger():
+def test_paddle_hits_at_the_same_place_are_drawn_larger():
     axes = plots.angles(np.array([0.0, 0.0, 8.0]), np.array([-2.0, -2.0, 1.0]), "title").axes[0]
     assert axes.collections[0].get_sizes().tolist() == [50, 30] and axes.yaxis_inverted()

@@ -27,7 +27,7 @@ def test_measured_runs_are_those_from_preferences_and_half_a_line_is_left_out(tm
     (results / "pong_true.jsonl").write_text(json.dumps({**LINE, "labels": 0}) + "\n")
     (results / "pong_speed.jsonl").write_text(json.dumps({"steps_per_cpu_s": {}}) + "\n")
     monkeypatch.setattr(plots, "root", lambda: tmp_path)
-    assert plots.measured_runs() == {"few": [LINE]}
+    assert plots.benchmark_runs() == {"few": [LINE]}
 
 
 def test_the_last_labels_come_after_the_last_round_of_them():
@@ -35,7 +35,7 @@ def test_the_last_labels_come_after_the_last_round_of_them():
     assert plots.labels_end({"labels": [40], "updates": [540]}) == 0
 
 
-def test_the_table_has_a_line_a_job_with_the_spread_of_its_seeds():
+def test_the_table_has_a_line_a_job_with_the_range_of_its_seeds():
     table = plots.run_table({"few": [LINE, {**LINE, "true_return": 7.0}]})
     assert "+5.0 (from +3.0 to +7.0)" in table and "50%" in table and len(table.splitlines()) == 2
 

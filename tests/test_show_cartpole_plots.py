@@ -14,10 +14,10 @@ def closed():
     plt.close("all")
 
 
-def test_opinion_maps_show_the_liked_place():
+def test_reward_maps_show_the_liked_place():
     seen = {"round 1": torch.zeros(5, 4), "round 2": torch.ones(5, 4)}
     models = {"round 1": lambda s: -s[..., 0].abs(), "round 2": lambda s: s[..., 2]}
-    figure = plots.opinion_maps(models, seen, "position", "angle", "a title")
+    figure = plots.reward_maps(models, seen, "position", "angle", "a title")
     first, second = figure.axes[:2]
     middle = first.images[0].get_array()[30]
     assert middle.argmax() == 30 and (second.images[0].get_array()[-1] > second.images[0].get_array()[0]).all()

@@ -10,7 +10,7 @@ from course_lib.show.tables import sample_table
 FIGURES = {
     "attention": lambda: lm_plots.attention_maps(np.tril(np.ones((2, 3, 3))), ["a", "b", "c"], ["one", "two"], "T"),
     "next token": lambda: lm_plots.next_token_bars({"a": 0.5, " ": 0.2, "end": 0.3}, "T"),
-    "surprise": lambda: lm_plots.surprise_along(["a", " ", "b"], [1.0, 3.0, 0.1], "T"),
+    "loss along": lambda: lm_plots.loss_along(["a", " ", "b"], [1.0, 3.0, 0.1], "T"),
     "losses": lambda: lm_plots.loss_curves({"held out": ([0, 1, 2], [4.0, 3.0, 2.0])}, {"a line": 1.6}, "T"),
     "temperature": lambda: lm_plots.temperature_trade([0.5, 1.0], [0.3, 0.9], [1.0, 0.7], "T"),
     "bits": lambda: lm_plots.bits_bars({"nothing": 6.6, "pairs": 3.5, "chars": 2.3, "pieces": 2.0}, "T"),

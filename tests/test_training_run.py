@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from course_lib.training.checkpoint import CheckpointError
-from course_lib.training.resume import TrainingDiverged
+from course_lib.training.resume import TrainingDiverged, settings_that_differ
 from course_lib.training.run import NotFinite, Stopwatch, TrainingRun, gradient_step, require_finite
 
 
@@ -149,3 +149,9 @@ def test_the_stopwatch_counts_only_while_it_runs():
             work()
             assert watch.seconds == before
     assert watch.seconds >= middle
+
+
+def test_a_setting_under_the_name_it_had_before_still_fits():
+    older = {"seed": 0, "ppo": {"normalise_advantages": True, "clip": 0.2}}
+    assert settings_that_differ(older, {"seed": 0, "ppo": {"normalize_advantages": True, "clip": 0.2}}) == ""
+    assert settings_that_differ({"normalise_advantages": True}, {"normalize_advantages": False}) != ""

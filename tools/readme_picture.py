@@ -59,15 +59,15 @@ def labeller() -> Image.Image:
 
 
 def curve() -> Image.Image:
-    """How many verdicts of real people buy how much, three draws each."""
+    """How many comparisons by real people buy how much, three draws each."""
     fits = list(learning_curve(SIZES, seeds=3))
-    texts, verdicts = evaluation_comparisons("test")
-    lines = {"all other people together": human_ceiling(texts, verdicts),
-             "expert dictionary": pair_accuracy(vader_scores([text.text for text in texts]), verdicts)}
+    texts, comparisons = evaluation_comparisons("test")
+    lines = {"all other people together": human_ceiling(texts, comparisons),
+             "expert dictionary": pair_accuracy(vader_scores([text.text for text in texts]), comparisons)}
     accuracy = [[fit.test_accuracy for fit in fits if fit.labels == size] for size in SIZES]
     palette.style()
-    figure = preference_plots.label_curve(SIZES, {"learned from verdicts": accuracy}, lines,
-                                          "What the verdicts of real people buy")
+    figure = preference_plots.label_curve(SIZES, {"learned from comparisons": accuracy}, lines,
+                                          "What comparisons by real people buy")
     figure.set_size_inches(5.6, 4.2)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=120)

@@ -60,7 +60,7 @@ class Result:
     """What became of a stage."""
 
     stage: Stage
-    verdict: str        # passed, FAILED, STOPPED
+    status: str        # passed, FAILED, STOPPED
     seconds: float
 
 
@@ -79,7 +79,7 @@ def main() -> int:
             print(f"\n=== {stage.name}: {stage.what} (budget {stage.budget} s)\n$ {shown(stage.command)}", flush=True)
             results.append(run(stage, Path(work) / stage.name))
     print(table(results))
-    return int(any(result.verdict != "passed" for result in results))
+    return int(any(result.status != "passed" for result in results))
 
 
 def run(stage: Stage, work: Path, output: IO[bytes] | None = None, **variables: str) -> Result:
@@ -94,14 +94,14 @@ def run(stage: Stage, work: Path, output: IO[bytes] | None = None, **variables: 
         if interrupt.asked:
             raise KeyboardInterrupt
         code = process.wait(STOP_AFTER * stage.budget)
-        verdict = "passed" if code == 0 else "FAILED"
+        status = "passed" if code == 0 else "FAILED"
     except subprocess.TimeoutExpired:
         stop(process)
-        verdict = "STOPPED"
+        status = "STOPPED"
     except KeyboardInterrupt:
         stop(process)
         raise
-    return Result(stage, verdict, time.monotonic() - begun)
+    return Result(stage, status, time.monotonic() - begun)
 
 
 def stop(process: subprocess.Popen) -> None:
@@ -114,14 +114,14 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def table(results: list[Result]) -> str:
-    """The closing table: stage, verdict, seconds, budget, and a warning where it took longer."""
+    """The closing table: stage, status, seconds, budget, and a warning where it took longer."""
     rows = [f"{'stage':<10} {'result':<8} {'seconds':>8} {'budget':>7}"]
     for result in results:
         over = "  over budget" if result.seconds > result.stage.budget else ""
-        row = f"{result.stage.name:<10} {result.verdict:<8} {result.seconds:>8.1f} {result.stage.budget:>7}"
+        row = f"{result.stage.name:<10} {result.status:<8} {result.seconds:>8.1f} {result.stage.budget:>7}"
         rows.append(row + over)
     total, budget = sum(result.seconds for result in results), sum(result.stage.budget for result in results)
-    bad = sum(result.verdict != "passed" for result in results)
+    bad = sum(result.status != "passed" for result in results)
     rows.append(f"{'all':<10} {f'{bad} bad' if bad else 'passed':<8} {total:>8.1f} {budget:>7}")
     return "\n=== the suite\n" + "\n".join(rows)
 

@@ -1,9 +1,9 @@
 """Donkey Kong: what the agent observes, and two synthetic labelers that like climbing. Lesson 07.
 
 Random play hardly ever meets a reward (100 points for a barrel jumped over), and the way up is one long detour: a game
-where the score teaches little and a person's preferences could teach more. `ClimbJudge` prefers an agent further right,
-and gets one that runs past the ladder. `LadderJudge` answers as a person might who has watched that agent for a round:
-nearer to the next ladder is better. Results: benchmarks/donkey_kong.py.
+where the score teaches little and a person's preferences could teach more. `KongClimbLabeler` prefers an agent further
+right, and gets one that runs past the ladder. `KongLadderLabeler` answers as a person might who has watched that agent
+for a round: nearer to the next ladder is better. Results: benchmarks/donkey_kong.py.
 """
 
 import numpy as np
@@ -57,7 +57,7 @@ class KongObjects:
             now[:, 3:4], now[:, 4:6] * 3, moved[:, 4:6].clip(-3, 3) * barrels], axis=1).astype(np.float32)
 
 
-class ClimbJudge(SyntheticLabeler):
+class KongClimbLabeler(SyntheticLabeler):
     """Prefers the clip that ends higher up; on the lowest floor, the one that ends further right, where the ladder is.
 
     It looks at the last frame in which Jumpman is seen; a clip without him is worst. Ties are counted.
@@ -98,7 +98,7 @@ def floor_of(across: int, feet: int) -> int:
     return sum(feet <= edge + SINKS_IN for edge in edges)
 
 
-class LadderJudge(SyntheticLabeler):
+class KongLadderLabeler(SyntheticLabeler):
     """Prefers the clip that ends on a higher floor or higher on a ladder; else the one that ends nearer to a ladder.
 
     It looks at the last frame in which Jumpman is seen; a clip without him is worst. Ties are counted.

@@ -4,8 +4,8 @@ All encoders look at one frame at a time (`look`) and then put two looks togethe
 tell which way the ball flies. Nothing else reaches the agent: no score, no memory of the emulator.
 
 Soft bins turn Pong's ten numbers into places that a small network, or even a line, can tell apart. A bin is 1 at its
-middle and falls to 0 at the next one's, so that nothing jumps. Source: R. Sutton and A. Barto, Reinforcement Learning,
-2nd ed., section 9.5 (coarse coding). Lessons 06 and 07.
+middle and falls to 0 at the next one's, so that nothing jumps. Source: R. Sutton and A. Barto (2018), "Reinforcement
+Learning", 2nd ed., section 9.5 (coarse coding). Lessons 06 and 07.
 """
 
 from typing import Any, Protocol

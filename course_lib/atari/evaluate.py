@@ -2,7 +2,7 @@
 
 Only here is the true score read in a run from preferences: nothing here returns anything that a policy or a reward
 model learns from; the runs themselves play under the seal of preferences/hidden_reward.py. `play_style` says
-how an agent plays beyond its score (points, rallies, where its paddle stands), `our_strokes` how long a paddle hit
+how an agent plays beyond its score (points, rallies, where its paddle stands), `paddle_hits` how long a paddle hit
 waits for its point, `occlusion` which part of the screen a reward model's prediction rests on.
 """
 
@@ -110,7 +110,7 @@ def play_style(network: nn.Module, steps: int = 600, games: int = 8, seed: int =
 NEAR_US = OUR_COLUMN - 20               # pixels from the left: the ball turns at our paddle beyond this
 
 
-def our_strokes(across: np.ndarray) -> np.ndarray:
+def paddle_hits(across: np.ndarray) -> np.ndarray:
     """(T,) bool: between this step and the one before, the ball turned at our paddle (on the right).
 
     across: (T,) pixels from the left, -1 where no ball is seen.
@@ -123,15 +123,15 @@ def our_strokes(across: np.ndarray) -> np.ndarray:
 
 
 def steps_to_the_point(frames: np.ndarray, rewards: np.ndarray) -> list[int]:
-    """For each point won, the steps since our last stroke; points without one (the serve went past them) are left out.
+    """For each point won, the steps since our last paddle hit; points without one (won by the serve) are left out.
 
     frames: (T, N, H, W) grey, what each action led to; rewards: (T, N), 1 where a point was won, -1 where one was lost.
     """
     found = []
     for n in range(rewards.shape[1]):
-        strokes, last = our_strokes(ball_across(frames[:, n])), None
+        hits, last = paddle_hits(ball_across(frames[:, n])), None
         for t in range(len(rewards)):
-            last = t if strokes[t] else last
+            last = t if hits[t] else last
             if rewards[t, n] != 0:
                 if rewards[t, n] > 0 and last is not None:
                     found.append(t - last)

@@ -1,7 +1,7 @@
 """Pong from its true score: PPO on binary frames of 80 x 40 cells, and where one point ends and the next begins.
 
 A game has about 30 points, and what happened in one says nothing about the next. When GAE stops at each point, credit
-goes to the paddle hits that earned it; lesson 06 measures what that buys. `at_points` reads the true rewards;
+goes to the paddle hits that led to it; lesson 06 measures what that buys. `at_points` reads the true rewards;
 `at_ball_gone` reads the screen, for lesson 07, where the score is hidden.
 
 Departures from common practice (V. Mnih et al. 2015 and CleanRL's ppo_atari.py):

@@ -27,46 +27,46 @@ class FitConfig:
     learning_rate: float = 2e-3             # AdamW's
     weight_decay: float = 0.01              # AdamW's
     size_penalty: float = 0.02              # weight of the summed |reward| of a segment, in nats (L1)
-    error_rate: float = 0.1                 # share of verdicts assumed to be random: Christiano et al. (2017)
+    error_rate: float = 0.1                 # share of labels assumed to be random: Christiano et al. (2017)
 
 
-class Standardiser:
+class Standardizer:
     """Shifts and scales predicted rewards to mean 0 and a small, steady standard deviation, whatever their units.
 
     Preferences say nothing about zero or scale, and both wander as labels come in; PPO's critic needs them to stay.
-    Source: Christiano et al. (2017), section 2.2.1. `spread`: of the result; `limit`: larger rewards are cut there;
-    `memory`: share of the old mean and spread kept at each rollout.
+    Source: Christiano et al. (2017), section 2.2.1. `std`: standard deviation of the result; `limit`: larger rewards
+    are cut there; `memory`: share of the old mean and standard deviation kept at each rollout.
     """
 
-    def __init__(self, spread: float = 0.15, limit: float = 3.0, memory: float = 0.95):
-        self.spread, self.limit, self.memory = spread, limit, memory
-        self.mean, self.deviation = float("nan"), float("nan")
+    def __init__(self, std: float = 0.15, limit: float = 3.0, memory: float = 0.95):
+        self.std, self.limit, self.memory = std, limit, memory
+        self.mean, self.running_std = float("nan"), float("nan")
 
     def __call__(self, rewards: Tensor) -> Tensor:
         """Rewards of one rollout, (T, N) -> (T, N)."""
-        mean, deviation = float(rewards.mean()), float(rewards.std()) + 1e-6
+        mean, std = float(rewards.mean()), float(rewards.std()) + 1e-6
         if np.isnan(self.mean):
-            self.mean, self.deviation = mean, deviation
+            self.mean, self.running_std = mean, std
         self.mean += (1 - self.memory) * (mean - self.mean)
-        self.deviation += (1 - self.memory) * (deviation - self.deviation)
-        return ((rewards - self.mean) / self.deviation * self.spread).clamp(-self.limit, self.limit)
+        self.running_std += (1 - self.memory) * (std - self.running_std)
+        return ((rewards - self.mean) / self.running_std * self.std).clamp(-self.limit, self.limit)
 
 
 class AtariRewardEnsemble(RewardEnsemble):
     """`config.members` models of one kind: `RowPooledReward`, `ObjectReward`, `BinnedReward`, `CellReward`.
 
     It keeps the labelled clips, prepared, and an optimizer for each member, from one fit to the next. The learner's own
-    functions can be given: standardize (a `Standardiser`; a new one by default), loss and segment_return
+    functions can be given: standardize (a `Standardizer`; a new one by default), loss and segment_return
     (bradley_terry.py).
     """
 
     def __init__(self, kind: Callable[..., nn.Module], config: FitConfig | None = None, seed: int = 0,
-                 standardize: Standardiser | None = None, loss: Loss = bradley_terry_loss,
+                 standardize: Standardizer | None = None, loss: Loss = bradley_terry_loss,
                  segment_return: Return = segment_return):
         super().__init__()
         self.kind: Any = kind
         self.config, self.loss, self.segment_return = config or FitConfig(), loss, segment_return
-        self.standardize, self.rng = standardize or Standardiser(), np.random.default_rng(seed)
+        self.standardize, self.rng = standardize or Standardizer(), np.random.default_rng(seed)
         self.members = nn.ModuleList(kind(seed=seed * 1000 + k) for k in range(self.config.members))
         self.optimizers = [torch.optim.AdamW(member.parameters(), self.config.learning_rate, fused=True,
                                              weight_decay=self.config.weight_decay) for member in self.members]
@@ -91,7 +91,7 @@ class AtariRewardEnsemble(RewardEnsemble):
     def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> Fit:
         """Improve every member on all labels so far. See `RewardEnsemble`; first, second: (P, L, ...)."""
         if len(mu) == 0:
-            raise ValueError("there are no verdicts to fit; label some pairs that are not skipped first")
+            raise ValueError("there are no preferences to fit; label some pairs that are not skipped first")
         self._take(first, second)
         config, data = self.config, self.kind.gather(self.prepared)
         draws = torch.tensor(self.draws[:len(mu)]).float().T                        # (members, P)
@@ -130,7 +130,7 @@ class AtariRewardEnsemble(RewardEnsemble):
         """Weights, optimizers, draws, the running mean and standard deviation, and the random state."""
         return {"weights": self.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "draws": self.draws, "fits": self.fits, "random": self.rng.bit_generator.state,
-                "moments": [self.standardize.mean, self.standardize.deviation]}
+                "moments": [self.standardize.mean, self.standardize.running_std]}
 
     def restore(self, state: dict) -> None:
         """Take up what `checkpoint` gave; the labelled clips are prepared anew at the next fit."""
@@ -139,4 +139,4 @@ class AtariRewardEnsemble(RewardEnsemble):
             optimizer.load_state_dict(saved)
         self.draws, self.fits = state["draws"], state["fits"]
         self.rng.bit_generator.state = state["random"]
-        self.standardize.mean, self.standardize.deviation = state["moments"]
+        self.standardize.mean, self.standardize.running_std = state["moments"]

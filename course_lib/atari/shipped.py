@@ -10,8 +10,8 @@ climbing (lesson 07; none gets to the top, and the lesson shows where they stop)
     python benchmarks/donkey_kong.py preferences --ship
     python benchmarks/donkey_kong.py ladders --ship
 
-Files hold only numbers and words (`torch.load(weights_only=True)`), weights in half precision. `measured` reads what
-the benchmarks recorded, for the tables and figures of the lessons: a dict a line.
+Files hold only numbers and words (`torch.load(weights_only=True)`), weights in half precision. `benchmark_results`
+reads what the benchmarks recorded, for the tables and figures of the lessons: a dict a line.
 """
 
 import json
@@ -96,12 +96,12 @@ def load_kong(job: str) -> tuple[nn.Module, dict]:
                               f"benchmarks/donkey_kong.py {job} --ship`.") from error
 
 
-class NotMeasured(CourseError):
+class NoResults(CourseError):
     """A benchmark has no results in this checkout; the message says which command measures it."""
 
 
-def measured(job: str, script: str = "pong") -> list[dict]:
-    """The lines of benchmarks/results/pong_<job>.jsonl, by seed where they have one. Raises NotMeasured.
+def benchmark_results(job: str, script: str = "pong") -> list[dict]:
+    """The lines of benchmarks/results/pong_<job>.jsonl, by seed where they have one. Raises NoResults.
 
     script: the program in benchmarks/ that writes them, for the message.
     """
@@ -109,6 +109,6 @@ def measured(job: str, script: str = "pong") -> list[dict]:
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
     except FileNotFoundError:
-        raise NotMeasured(f"benchmarks/results/{path.name} is not there: get it back with `git checkout`, or measure "
+        raise NoResults(f"benchmarks/results/{path.name} is not there: get it back with `git checkout`, or measure "
                           f"it with `python benchmarks/{script}.py`.") from None
     return sorted(lines, key=lambda line: line.get("seed", 0))

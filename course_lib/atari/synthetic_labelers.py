@@ -1,9 +1,10 @@
 """Synthetic labelers for Pong that know only what the clip shows. Lesson 07.
 
-`PointsJudge` counts points won and lost within the clip: it watches the ball on the court's frames, which carry no
-score; a ball that is seen behind a paddle has scored. The emulator's reward is not asked (tests/test_atari_judge.py
-compares the two). `MarkJudge` has preferences that Pong's score does not know: long rallies, and a paddle that stays
-low. All say "equal" where they see no difference, and their labels are always called scripted.
+`PongPointsLabeler` counts points won and lost within the clip: it watches the ball on the court's frames, which carry
+no score; a ball that is seen behind a paddle has scored. The emulator's reward is not asked
+(tests/test_atari_points_labeler.py compares the two). `PongMarkLabeler` has preferences that Pong's score does not
+know: long rallies, and a paddle that stays low. All say "equal" where they see no difference, and their labels are
+always called scripted.
 """
 
 from collections.abc import Callable
@@ -46,10 +47,10 @@ def compare_points(sigma1: Segment, sigma2: Segment) -> float:
     return 0.5 if first == second else float(first > second)
 
 
-class PointsJudge(SyntheticLabeler):
-    """The scripted labeller, with a share of verdicts at random and a tally of what it said.
+class PongPointsLabeler(SyntheticLabeler):
+    """Counts the points that a clip shows, with a share of labels at random and a tally of what it said.
 
-    wrong: this share of verdicts is replaced by a left or right drawn at random, ties too.
+    wrong: this share of labels is replaced by a left or right drawn at random, ties too.
     """
 
     def __init__(self, wrong: float = 0.0, seed: int = 0):
@@ -89,7 +90,7 @@ def mark_low(segment: Segment) -> float:
     return -float(np.nanmean(height)) if np.isfinite(height).any() else -1.0
 
 
-class MarkJudge(SyntheticLabeler):
+class PongMarkLabeler(SyntheticLabeler):
     """Prefers the clip with the higher mark; marks closer than `blur` are equal."""
 
     def __init__(self, mark: Callable[[Segment], float], blur: float = 0.0):

@@ -52,7 +52,7 @@ def nowhere(rollout: Rollout) -> Tensor:
 def learned_reward_ppo(**changes: object) -> PPOConfig:
     """Lesson 06's settings, but the learning rate rises slowly and does not fall as far; `changes` win.
 
-    Learned rewards are centred where they are standardised (reward_ensemble.py).
+    Learned rewards are centred where they are standardized (reward_ensemble.py).
     """
     settings = {"warmup_share": 0.15, "final_learning_rate": 0.1, "centre_rewards": False}
     return pong_config(**{**settings, **changes})
@@ -60,7 +60,7 @@ def learned_reward_ppo(**changes: object) -> PPOConfig:
 
 @dataclass(frozen=True)
 class AtariTask(EnvironmentTask):
-    """One way of playing one game from preferences: how it is observed, who plays, what judges a step."""
+    """One way of playing one game from preferences: how it is observed, who plays, what rewards a step."""
 
     name: str
     game: Game

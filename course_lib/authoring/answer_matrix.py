@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from course_lib.authoring.answers import Answer, read
-from course_lib.authoring.run_cells import Trial, functions
+from course_lib.authoring.run_cells import CellFunction, functions
 from course_lib.authoring.source import Lesson
 from course_lib.errors import CourseError
 from course_lib.exercises import registry, report
@@ -101,13 +101,13 @@ def of(lesson: Lesson) -> Matrix:
                  solutions[exercise.id], stubs[exercise.id]) for exercise in exercises))
 
 
-def _section(exercise: Exercise, answers: Sequence[Answer], solution: Trial, stub: Trial) -> Section:
+def _section(exercise: Exercise, answers: Sequence[Answer], solution: CellFunction, stub: CellFunction) -> Section:
     rows = [
         _from_notebook("solution", exercise, solution),
-        _judged("reference", exercise.reference.partition(":")[2], exercise, _reference(exercise), None),
+        _row("reference", exercise.reference.partition(":")[2], exercise, _reference(exercise), None),
         _from_notebook("stub", exercise, stub),
-        *(_judged("right", answer.name, exercise, answer.fn, None) for answer in answers if answer.says is None),
-        *(_judged("wrong", answer.name, exercise, answer.fn, answer.says) for answer in answers if answer.says),
+        *(_row("right", answer.name, exercise, answer.fn, None) for answer in answers if answer.says is None),
+        *(_row("wrong", answer.name, exercise, answer.fn, answer.says) for answer in answers if answer.says),
     ]
     counts = {sort: sum(row.sort == sort for row in rows) for sort in ("right", "wrong")}
     faults = [f"{exercise.id} lists {count(counts[sort], f'{sort} answer')}, and needs at least {least}."
@@ -125,13 +125,13 @@ def _reference(exercise: Exercise) -> Callable[..., Any]:
                           ) from error
 
 
-def _from_notebook(sort: str, exercise: Exercise, trial: Trial) -> Row:
-    if trial.fn is None:
-        return Row(sort, exercise.function, " " * len(exercise.cases), "", f"{exercise.id}: {trial.problem}")
-    return _judged(sort, exercise.function, exercise, trial.fn, None)
+def _from_notebook(sort: str, exercise: Exercise, defined: CellFunction) -> Row:
+    if defined.fn is None:
+        return Row(sort, exercise.function, " " * len(exercise.cases), "", f"{exercise.id}: {defined.problem}")
+    return _row(sort, exercise.function, exercise, defined.fn, None)
 
 
-def _judged(sort: str, name: str, exercise: Exercise, fn: Callable[..., Any], says: str | None) -> Row:
+def _row(sort: str, name: str, exercise: Exercise, fn: Callable[..., Any], says: str | None) -> Row:
     result = run(exercise, fn)
     marks = "".join(_MARKS[outcome.status] for outcome in result.outcomes)
     passed = result.status == report.PASSED
@@ -160,7 +160,7 @@ def _section_lines(section: Section) -> list[str]:
     lines = [f"{exercise.id}  {exercise.title}  ({count(len(exercise.cases), 'case')})"]
     for row in rows:
         said = row.said if len(row.said) <= 70 else row.said[:69] + "…"
-        verdict = "FAULT" if row.fault else "ok"
-        lines.append(f"  {verdict:6}{row.sort:10}{row.name:{width}}  {row.marks}  {said}".rstrip())
+        status = "FAULT" if row.fault else "ok"
+        lines.append(f"  {status:6}{row.sort:10}{row.name:{width}}  {row.marks}  {said}".rstrip())
     lines += [f"  note: no wrong answer fails at \"{name}\"" for name in section.idle_cases()]
     return lines + [f"  → {fault}" for fault in (*section.faults, *(row.fault for row in rows if row.fault))]

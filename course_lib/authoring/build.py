@@ -5,7 +5,7 @@ import sys
 
 from course_lib import paths
 from course_lib.authoring import notebook_file
-from course_lib.authoring.render import FOLDERS, views
+from course_lib.authoring.render import FOLDERS, render
 from course_lib.authoring.rules import faults
 from course_lib.authoring.source import Lesson, lessons
 from course_lib.errors import CourseError
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def build(lesson: Lesson) -> None:
     """Write one lesson's notebooks, with the outputs that still belong to their cells."""
-    for folder, notebook in views(lesson).items():
+    for folder, notebook in render(lesson).items():
         path = paths.root() / folder / f"{lesson.slug}.ipynb"
         if folder != "exercises":                     # the learner's stubs never hold an output
             notebook_file.keep_outputs(notebook, notebook_file.read(path))
@@ -46,7 +46,7 @@ def build(lesson: Lesson) -> None:
 def check(lesson: Lesson) -> bool:
     """True when the lesson's notebooks hold the cells that would be built; prints each difference to stderr."""
     wrong = _say_missing(lesson)
-    for folder, notebook in views(lesson).items():
+    for folder, notebook in render(lesson).items():
         found = notebook_file.differences(notebook, notebook_file.read(paths.root() / folder / f"{lesson.slug}.ipynb"))
         for sentence in found:
             print(f"{folder}/{lesson.slug}.ipynb: {sentence}", file=sys.stderr)

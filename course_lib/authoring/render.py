@@ -84,7 +84,7 @@ class Block:
 
     @property
     def stub(self) -> list[str]:
-        """The lines that stand in the learner's view."""
+        """The lines that stand in the learner's notebook."""
         if not self.instead:
             return [self.indent + STUB]
         return [re.sub(r"^([ \t]*)# ?", r"\1", line, count=1) for line in self.instead]
@@ -131,7 +131,7 @@ def _block(opened: tuple[int, str], end: int, inside: list[str]) -> Block:
 
 
 def fill(source: str) -> str:
-    """The solution view: `source` without its marker lines and without what the learner gets instead."""
+    """The solution notebook: `source` without its marker lines and without what the learner gets instead."""
     lines: list[str] = []
     rest = source.split("\n")
     done = 0
@@ -162,7 +162,7 @@ METADATA = {
 }
 
 
-def views(lesson: Lesson) -> dict[str, NotebookNode]:
+def render(lesson: Lesson) -> dict[str, NotebookNode]:
     """The notebooks of a lesson without outputs, by folder; only those whose source file exists."""
     exercises = exercises_of(lesson.number)
     made = {}
@@ -176,7 +176,7 @@ def views(lesson: Lesson) -> dict[str, NotebookNode]:
     return made
 
 
-def _notebook(lesson: Lesson, cells: Iterable[Cell], exercises: dict, view: Callable[[str], str]) -> NotebookNode:
+def _notebook(lesson: Lesson, cells: Iterable[Cell], exercises: dict, rewrite: Callable[[str], str]) -> NotebookNode:
     seen: dict[str, int] = {}
     made = []
     for cell in cells:
@@ -188,15 +188,15 @@ def _notebook(lesson: Lesson, cells: Iterable[Cell], exercises: dict, view: Call
             source = fill_placeholders(cell.source, exercises)
             made.append(v4.new_markdown_cell(source, id=cell_id, metadata=metadata))
         elif cell.kind == "code":
-            made.append(v4.new_code_cell(_in_view(cell, view), id=cell_id, metadata=metadata))
+            made.append(v4.new_code_cell(_rendered(cell, rewrite), id=cell_id, metadata=metadata))
         else:
             raise SourceError(cell.fault(f"a {cell.kind} cell: only code and markdown are used"))
     return v4.new_notebook(cells=made, metadata=METADATA)
 
 
-def _in_view(cell: Cell, view: Callable[[str], str]) -> str:
+def _rendered(cell: Cell, rewrite: Callable[[str], str]) -> str:
     try:
-        return view(cell.source)
+        return rewrite(cell.source)
     except SolutionError as error:
         raise SourceError(Fault(cell.path, cell.line + error.line, str(error))) from None
 

@@ -15,21 +15,21 @@ from course_lib.exercises.registry import Exercise
 
 
 @dataclass(frozen=True)
-class Trial:
+class CellFunction:
     """A function as its cell left it, or why there is none."""
 
     fn: Callable[..., Any] | None
     problem: str = ""
 
 
-def functions(lesson: Lesson, exercises: Sequence[Exercise], *, filled: bool) -> dict[str, Trial]:
+def functions(lesson: Lesson, exercises: Sequence[Exercise], *, filled: bool) -> dict[str, CellFunction]:
     """What each exercise's function is after its tagged cell, by exercise id.
 
     Cells before it are run too, but checks are not. A cell that raises (among stubs, one that calls a stub) matters
     only when the function is not there afterwards; whole notebooks are run elsewhere.
     """
     by_tag = {f"exercise:{exercise.id}": exercise for exercise in exercises}
-    found = {exercise.id: Trial(None, f"no cell of {lesson.exercises} has the tag exercise:{exercise.id}")
+    found = {exercise.id: CellFunction(None, f"no cell of {lesson.exercises} has the tag exercise:{exercise.id}")
              for exercise in exercises}
     space: dict[str, Any] = {"__name__": "__main__"}
     broken = ""
@@ -44,7 +44,7 @@ def functions(lesson: Lesson, exercises: Sequence[Exercise], *, filled: bool) ->
             if exercise is not None:
                 fn = space.get(exercise.function)
                 missing = f"its cell does not define `{exercise.function}`"
-                found[exercise.id] = Trial(fn if callable(fn) else None, problem or broken or missing)
+                found[exercise.id] = CellFunction(fn if callable(fn) else None, problem or broken or missing)
             else:
                 broken = broken or problem
     return found

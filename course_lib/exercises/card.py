@@ -109,8 +109,8 @@ def partly_unwritten(miss: Outcome) -> str:
 def again(exercise: Exercise, step: int) -> str:
     """How to get the next hint."""
     steps = len(exercise.hints)
-    following = "the solution" if step == steps else "the first hint" if step == 0 else f"hint {step + 1}"
-    opens = f'`hint("{exercise.id}")` in a cell shows {following}'
+    what = "the solution" if step == steps else "the first hint" if step == 0 else f"hint {step + 1}"
+    opens = f'`hint("{exercise.id}")` in a cell shows {what}'
     return f"Stuck? {opens}; so does the next try that misses." if step else f"Stuck? {opens}. It costs no points."
 
 

@@ -81,12 +81,12 @@ def collect(fn: Callable[..., Any], name: str) -> str:
     base = inspect.unwrap(fn) if callable(fn) else fn
     if not isinstance(base, types.FunctionType | type):
         raise CannotCollect("it is neither a function nor a class; define it with `def` in a cell.")
-    harvest = _Harvest(base.__module__)
-    harvest.add(name, fn)
-    return harvest.text()
+    collector = _Collector(base.__module__)
+    collector.add(name, fn)
+    return collector.text()
 
 
-class _Harvest:
+class _Collector:
     """What was collected so far: import lines, and definitions in an order in which each finds what it needs."""
 
     def __init__(self, home: str) -> None:

@@ -24,14 +24,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     stats = word("stats", show_stats, "how much is labelled, by whom, and how far people agree")
     stats.add_argument("name", nargs="?", metavar="RUN", help="only this run")
 
-    export = word("export", write_export, "write a run's verdicts: .jsonl for text (as trl reads), .npz for clips")
+    export = word("export", write_export, "write a run's preferences: .jsonl for text (as trl reads), .npz for clips")
     export.add_argument("name", metavar="RUN")
     export.add_argument("out", type=Path, metavar="FILE")
 
-    bring = word("import", read_import, "add the verdicts of a .jsonl file with prompt, chosen, rejected")
+    bring = word("import", read_import, "add the preferences of a .jsonl file with prompt, chosen, rejected")
     bring.add_argument("source", type=Path, metavar="FILE")
     bring.add_argument("name", metavar="RUN", help="the run they go to")
-    bring.add_argument("--labeler", default="imported", help="whose verdicts they are, where the lines do not say")
+    bring.add_argument("--labeler", default="imported", help="whose preferences they are, where the lines do not say")
 
     join = word("merge", join_files, "bring in other people's label files; nothing becomes double")
     join.add_argument("sources", nargs="+", type=Path, metavar="FILE")
@@ -72,10 +72,10 @@ def show_stats(arguments: argparse.Namespace) -> int:
             print(f"  {one.labeler}: {choices}; {one.undone} taken back{pace}{again}")
         shared = agreement(store, name)
         if shared.pairs:
-            figures = [f"same verdict {shared.percent:.0%}"]
+            figures = [f"same label {shared.percent:.0%}"]
             figures += [f"Cohen's kappa {shared.kappa:.2f}"] if shared.kappa is not None else []
             figures += [f"Krippendorff's alpha {shared.alpha:.2f}"] if shared.alpha is not None else []
-            print(f"  {shared.pairs} pairs judged by several: {', '.join(figures)}")
+            print(f"  {shared.pairs} pairs labelled by several: {', '.join(figures)}")
     if not runs:
         print(f"No runs yet in {arguments.file}. A lesson that asks for labels makes the first one.")
     return 0
@@ -90,7 +90,7 @@ def write_export(arguments: argparse.Namespace) -> int:
         print(f"{write_arrays(store, arguments.name, arguments.out)} pairs written to {arguments.out}")
     elif arguments.out.suffix == ".jsonl":
         lines, ties = write_jsonl(store, arguments.name, arguments.out)
-        print(f"{lines} verdicts written to {arguments.out}; {ties} ties left out, for they have no chosen side")
+        print(f"{lines} preferences written to {arguments.out}; {ties} ties left out, for they have no chosen side")
     else:
         raise CourseError("The file's name says what to write: .jsonl for texts, .npz for the arrays of clips.")
     return 0
@@ -101,7 +101,7 @@ def read_import(arguments: argparse.Namespace) -> int:
     from course_lib.labels.exchange import read_jsonl
 
     new, there = read_jsonl(PreferenceStore(arguments.file), arguments.source, arguments.name, arguments.labeler)
-    print(f"{new} verdicts added to the run “{arguments.name}”, {there} were there already")
+    print(f"{new} preferences added to the run “{arguments.name}”, {there} were there already")
     return 0
 
 
@@ -139,11 +139,11 @@ def check_file(arguments: argparse.Namespace) -> int:
 def answer_here(arguments: argparse.Namespace) -> int:
     """`course labels answer RUN`."""
     from course_lib.labels.labeler import user_name
-    from course_lib.labels.session import Desk
+    from course_lib.labels.session import LabelingSession
     from course_lib.labels.terminal import answer
 
     store = known_run(arguments)
-    answer(Desk(store, arguments.name, arguments.labeler or user_name(), arguments.target, arguments.title,
+    answer(LabelingSession(store, arguments.name, arguments.labeler or user_name(), arguments.target, arguments.title,
                 scale=arguments.scale), input, print)
     return 0
 

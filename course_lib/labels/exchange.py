@@ -44,7 +44,7 @@ class FragmentPairs:
 
 
 def write_jsonl(store: PreferenceStore, run: str, path: Path) -> tuple[int, int]:
-    """Write the run's text verdicts as JSON lines with prompt, chosen and rejected; returns (lines, ties left out).
+    """Write the run's text preferences as JSON lines with prompt, chosen and rejected; returns (lines, ties left out).
 
     A tie has no chosen side, so trl cannot use it. Raises `CourseError` for a run of clips.
     """
@@ -84,10 +84,10 @@ def fragment(item: Item) -> Fragment:
 
 
 def write_arrays(store: PreferenceStore, run: str, path: Path) -> int:
-    """Write the run's clip verdicts as one .npz without pickles; returns the number of pairs. See `read_arrays`."""
+    """Write the run's clip preferences as one .npz without pickles; returns the number of pairs. See `read_arrays`."""
     preferences = store.preferences(run)
     if not preferences:
-        raise CourseError(f"The run “{run}” has no verdicts yet: nothing is written.")
+        raise CourseError(f"The run “{run}” has no preferences yet: nothing is written.")
     items = {item.item_id: item for p in preferences for item in (p.sigma1, p.sigma2)}
     place = {name: index for index, name in enumerate(items)}
     fragments = [fragment(item) for item in items.values()]
@@ -120,7 +120,7 @@ def read_arrays(path: Path) -> FragmentPairs:
 
 
 def read_jsonl(store: PreferenceStore, path: Path, run: str, labeler: str) -> tuple[int, int]:
-    """Add each line's verdict to the run; returns (new, already there). Lines may name labeler, source and event_id.
+    """Add each line's preference to the run; returns (new, already there). Lines may name labeler, source and event_id.
 
     Raises `CourseError` naming the first line that cannot be read; then nothing is added.
     """
@@ -129,7 +129,7 @@ def read_jsonl(store: PreferenceStore, path: Path, run: str, labeler: str) -> tu
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
-            row = _verdict(line, path, number)
+            row = _preference(line, path, number)
             better, worse = store.add_text(row["chosen"]), store.add_text(row["rejected"])
             question_id = store.add_pair(better, worse, run=run, prompt=row["prompt"])
             side = "left" if store.question(question_id).shown[0].item_id == better else "right"
@@ -142,7 +142,7 @@ def read_jsonl(store: PreferenceStore, path: Path, run: str, labeler: str) -> tu
     return new, there
 
 
-def _verdict(line: str, path: Path, number: int) -> dict:
+def _preference(line: str, path: Path, number: int) -> dict:
     try:
         row = json.loads(line)
     except ValueError as error:

@@ -23,7 +23,7 @@ const SILENT_MS = 4000, PENDING_MS = 1500;                         // when silen
 const REST_S = 0.4;                                                // clips rest on their last frame, so the end is seen
 const COARSE = 200;                                                // narrower clips keep their hard pixels, as games do
 const PAST = 10;                                                   // answers that can be taken back without asking
-const BATCH = 10;                                                  // pairs that the scripted labeller answers at a time
+const BATCH = 10;                                                  // pairs that the synthetic labeler answers at a time
 const BATCH_MS = 20000;                                            // so long it may take for them without a word
 
 const newId = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)),
@@ -296,7 +296,7 @@ class Ranking {
 class Labeler {
   constructor(model, el) {
     Object.assign(this, { model, el, view: newId(), state: null, current: null, stage: null, queue: [], past: [] });
-    Object.assign(this, { note: "", trouble: "", silentSince: 0, closed: false, shownAt: 0, undoneAt: 0, page: null });
+    Object.assign(this, { note: "", error: "", silentSince: 0, closed: false, shownAt: 0, undoneAt: 0, page: null });
     this.player = new Player(() => this.paintPlayer());
     this.build();
     el.append(this.root);
@@ -379,7 +379,7 @@ class Labeler {
     this.banner = h("div", { class: "cl-banner", role: "alert", hidden: true }, this.words, this.retry);
     this.undoButton = button("cl-small", () => this.undo(), icon("undo"), "Undo ", key("U"));
     this.status = h("span", { class: "cl-status" });
-    this.script = button("cl-small", () => this.turn("ask"), "Let the scripted labeller finish");
+    this.script = button("cl-small", () => this.turn("ask"), "Let the synthetic labeler finish");
     this.helpButton = button("cl-small", () => this.toggleHelp(), "Keys ", key("?"));
     this.help = h("div", { class: "cl-help", hidden: true });
     this.live = h("div", { class: "cl-sr", role: "status", "aria-live": "polite" });
@@ -421,17 +421,17 @@ class Labeler {
 
   // -- answering --
 
-  /** Take one answer: keep it, send it, show the next question. `verdict`: { choice, confidence } or { ranks }. */
-  answer(verdict) {
+  /** Take one answer: keep it, send it, show the next question. `given`: { choice, confidence } or { ranks }. */
+  answer(given) {
     const clock = performance.now();
     if (this.closed || !this.current || clock - this.shownClock < this.state.lock_ms) return;
-    const message = { type: "answer", id: newId(), question: this.current.id, ...verdict, extra: this.current.extra,
+    const message = { type: "answer", id: newId(), question: this.current.id, ...given, extra: this.current.extra,
       shown_at: this.shownAt / 1000, answered_at: Date.now() / 1000, response_ms: Math.round(clock - this.shownClock),
       plays: this.player.plays };
     this.past.push({ question: this.current, id: message.id });
     if (this.past.length > PAST) this.past.shift();
     this.keep(message);
-    this.say(verdict.ranks ? "Order saved." : `You said: ${SAID[verdict.choice]}.`);
+    this.say(given.ranks ? "Order saved." : `You said: ${SAID[given.choice]}.`);
     this.next();
   }
   answerScale(confidence) {
@@ -487,7 +487,7 @@ class Labeler {
 
   asking() {
     const open = this.state.target - this.done, { own } = this.state;
-    return [h("h4", { class: "cl-page-title" }, `Let the scripted labeller answer ${pairs(open)}?`),
+    return [h("h4", { class: "cl-page-title" }, `Let the synthetic labeler answer ${pairs(open)}?`),
       h("ul", {},
         h("li", {}, `It answers the ${pairs(open)} still open. You are not asked about them any more.`),
         h("li", {}, "Its labels are marked ", h("code", {}, "scripted"), ", yours are marked ", h("code", {}, "human"), "."),
@@ -501,13 +501,13 @@ class Labeler {
   running({ answered, goal, stopping }) {
     const stop = button("", () => this.stop(), stopping ? "Stopping…" : "Stop ", ...(stopping ? [] : [key("Esc")]));
     stop.disabled = Boolean(stopping);
-    return [h("h4", { class: "cl-page-title" }, "The scripted labeller is answering"),
+    return [h("h4", { class: "cl-page-title" }, "The synthetic labeler is answering"),
       h("p", {}, `${answered} of ${pairs(goal)} answered. If you stop it, the rest stays open for you.`),
       div("cl-page-foot", stop)];
   }
 
   failed({ words, answered }) {
-    return [h("h4", { class: "cl-page-title" }, "The scripted labeller stopped with an error"),
+    return [h("h4", { class: "cl-page-title" }, "The synthetic labeler stopped with an error"),
       h("p", { class: "cl-page-words" }, words),
       h("p", {}, `${answered ? `The ${pairs(answered)} that it answered before are saved. ` : ""}You can answer the `
         + "rest yourself, or mend the function and run this cell again."),
@@ -516,7 +516,7 @@ class Labeler {
 
   runScript(goal) {
     this.turn("run", { goal, answered: 0 });
-    this.tell({ type: "scripted", count: BATCH });
+    this.tell({ type: "synthetic", count: BATCH });
   }
 
   stop() {
@@ -533,11 +533,11 @@ class Labeler {
     if (stopped) { this.turn("failed", { words: stopped, answered: page.answered }); this.say(""); return; }
     if (answered && done < target && !page.stopping) {
       this.paintPage();
-      this.tell({ type: "scripted", count: BATCH });
+      this.tell({ type: "synthetic", count: BATCH });
       return;
     }
     this.turn(null);
-    this.say(`The scripted labeller answered ${pairs(page.answered)}.`);
+    this.say(`The synthetic labeler answered ${pairs(page.answered)}.`);
   }
 
   // -- talking with Python --
@@ -552,8 +552,8 @@ class Labeler {
 
   async hear(message) {
     this.silentSince = 0;
-    if (message.type === "trouble") {
-      this.trouble = message.words;
+    if (message.type === "error") {
+      this.error = message.words;
       if (this.page?.name === "run") this.turn(null);
       this.paint();
       return;
@@ -562,7 +562,7 @@ class Labeler {
     this.state = message;
     this.outbox ??= new Outbox(`${message.store}:${message.run}:${message.labeler}`);
     message.acks.forEach((id) => this.outbox.drop(id));
-    if (!this.outbox.size) this.trouble = "";                      // as long as an answer waits, so does the warning
+    if (!this.outbox.size) this.error = "";                      // as long as an answer waits, so does the warning
     if (first) this.outbox.waiting.forEach((kept) => this.send(kept));     // from a killed kernel or a closed tab
     if (mine && message.note) this.say(message.note);
     const takenBack = this.outbox.waiting.filter((m) => m.type === "undo").map((m) => m.question);
@@ -602,11 +602,11 @@ class Labeler {
   renew() { if (this.current && !document.hidden) this.tell({ type: "renew" }); }
   tryAgain() {
     if (this.outbox?.size) this.outbox.waiting.forEach((m) => this.send(m));
-    else this.tell(this.page?.name === "run" ? { type: "scripted", count: BATCH } : { type: "hello" });
+    else this.tell(this.page?.name === "run" ? { type: "synthetic", count: BATCH } : { type: "hello" });
   }
   fail(error) {
     console.error("labeller", error);
-    this.trouble = `The labeller stumbled (${error.message}). Your answers are kept. Run this cell again.`;
+    this.error = `The labeller stumbled (${error.message}). Your answers are kept. Run this cell again.`;
     this.paint();
   }
 
@@ -630,7 +630,7 @@ class Labeler {
     }
     if (mode === "ranking") this.save.disabled = this.closed || !this.stage.complete;
     this.undoButton.disabled = this.closed || Boolean(page) || !(this.past.length || done > (state?.scripted ?? 0));
-    this.script.hidden = !state?.can_script || this.closed || over || Boolean(page);
+    this.script.hidden = !state?.has_synthetic || this.closed || over || Boolean(page);
     if (over && this.body.dataset.summary !== JSON.stringify(state)) {
       this.body.replaceChildren(this.summary(state));
       this.body.dataset.summary = JSON.stringify(state);
@@ -654,7 +654,7 @@ class Labeler {
     const safe = !kept ? "Everything you answered is saved."
       : `${kept === 1 ? "1 answer waits" : `${kept} answers wait`} safely in ${where}.`;
     if (this.closed) return `The connection to the kernel is gone. ${safe} Run this cell again to go on.`;
-    if (this.trouble) return kept ? `${this.trouble} ${safe}` : this.trouble;
+    if (this.error) return kept ? `${this.error} ${safe}` : this.error;
     if (silent < (this.page?.name === "run" ? BATCH_MS : kept ? PENDING_MS : SILENT_MS)) return "";
     return `The kernel does not answer: it is busy or has stopped. ${safe} If another cell is running, wait for it; `
       + "else run this cell again.";
@@ -663,7 +663,7 @@ class Labeler {
   advice(over) {
     if (this.mode === "ranking" && !this.stage.complete) return "Press the numbers from best to worst, or drag.";
     if (this.current && this.state.scripted && !this.state.own)
-      return `The ${pairs(this.state.scripted)} answered so far are the scripted labeller's. Yours will be mixed with them.`;
+      return `The ${pairs(this.state.scripted)} answered so far are the synthetic labeler's. Yours will be mixed with them.`;
     return this.current || over || this.page || !this.state ? "" : "Waiting for the next pair…";
   }
 
@@ -674,7 +674,7 @@ class Labeler {
 
   summary({ summary, done, target, total }) {
     const { left, equal, right, skip, rankings, repeats, same, seconds, mixture, file } = summary;
-    const verdicts = left + equal + right;
+    const compared = left + equal + right;
     const tile = (big, small) => div("cl-tile", h("b", {}, big), h("span", {}, small));
     const parts = Object.entries({ left, equal, right, skip }).filter(([, count]) => count);
     const label = parts.map(([name, count]) => `${count} ${name}`).join(", ");
@@ -687,7 +687,7 @@ class Labeler {
       !parts.length ? "" : h("div", { class: "cl-parts", role: "img", "aria-label": label }, ...parts.map(
         ([name, count]) => h("span", { class: `cl-part-${name}`, style: `flex-grow: ${count}` }, `${count} ${name}`))),
       div("cl-tiles", tile(String(done), `answered${rankings ? `, ${rankings} of them orders` : ""}`),
-        verdicts ? tile(`${Math.round((100 * equal) / verdicts)}%`, "ties") : "",
+        compared ? tile(`${Math.round((100 * equal) / compared)}%`, "ties") : "",
         repeats.length ? tile(`${same} of ${repeats.length}`, "pairs asked twice, same answer") : "",
         seconds ? tile(`${seconds} s`, "typical time for a pair (median)") : ""),
       !twice.length ? ""
@@ -699,10 +699,10 @@ class Labeler {
   /** What to do about labels of two sources. */
   mixture({ human, scripted, used, again }) {
     const words = again ? "The preference loop refuses to train on both unless you allow it (mixed=True), for nobody could "
-      + "tell later whose preferences were learned." : `${used} of the script's are already used for training and stay. So either keep `
-      + "only the script's, labeler.keep_only(\"scripted\"), or allow both, mixed=True.";
+      + "tell later whose preferences were learned." : `${used} of the synthetic ones are already used for training and stay. So `
+      + "either keep only the synthetic ones, labeler.keep_only(\"scripted\"), or allow both, mixed=True.";
     return div("cl-mixture", h("p", {}, h("b", {}, "Two sources: "), `${human} of these labels are yours, ${scripted} are `
-      + `the scripted labeller's. ${words}`),
+      + `the synthetic labeler's. ${words}`),
       again ? button("", () => this.tell({ type: "keep_only", source: "human" }),
         `Keep only mine: ${pairs(again)} will be asked again`) : "");
   }

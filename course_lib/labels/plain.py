@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from course_lib.labels.media import animation
 from course_lib.labels.records import Question
-from course_lib.labels.session import LOCK_MS, Desk, in_words
+from course_lib.labels.session import LOCK_MS, LabelingSession, in_words
 
 PAIR = (("left", "Left is better"), ("equal", "Equally good"), ("skip", "Skip"), ("right", "Right is better"))
 SCALE = tuple((str(value), str(value)) for value in range(1, 10))
@@ -19,9 +19,9 @@ SCALE = tuple((str(value), str(value)) for value in range(1, 10))
 class PlainLabeler(widgets.VBox):
     """Buttons and pictures. Texts are shown in text areas, as text."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, session: LabelingSession) -> None:
         super().__init__()
-        self.desk, self.question, self.shown_at = desk, None, 0.0
+        self.session, self.question, self.shown_at = session, None, 0.0
         self.head, self.note = widgets.Label(), widgets.Label()
         self.stage, self.buttons = widgets.VBox(), widgets.HBox()
         self.back = widgets.Button(description="Undo")
@@ -34,7 +34,7 @@ class PlainLabeler(widgets.VBox):
         if self.question is None or time.time() - self.shown_at < LOCK_MS / 1000:
             return                                 # a double click must not answer the pair that nobody has seen
         try:
-            given = verdict(word, self.question)
+            given = parse_answer(word, self.question)
         except ValueError as error:
             self.note.value = f"Not understood: {error}."
             return
@@ -45,15 +45,16 @@ class PlainLabeler(widgets.VBox):
 
     def _try(self, message: dict) -> None:
         try:
-            state = self.desk.handle(message)
-            waiting = self.desk.next()
+            state = self.session.handle(message)
+            waiting = self.session.next()
             self._show(waiting[0] if waiting else None, state)
         except Exception as error:
-            self.note.value = f"{in_words(error, self.desk.store.path)} Your last answer was not saved: give it again."
+            said = in_words(error, self.session.store.path)
+            self.note.value = f"{said} Your last answer was not saved: give it again."
 
     def _show(self, question: Question | None, state: dict) -> None:
         self.question, self.shown_at = question, time.time()
-        self.head.value = f"{self.desk.title}    {state['done']} / {state['target']}"
+        self.head.value = f"{self.session.title}    {state['done']} / {state['target']}"
         self.note.value = state["note"]
         if question is None:
             summary = state.get("summary", {})
@@ -63,7 +64,7 @@ class PlainLabeler(widgets.VBox):
             return
         self.stage.children = [*_prompt(question), _items(question)]
         self.buttons.children = [self._order()] if question.ranking else [
-            self._button(*choice) for choice in (SCALE + PAIR[2:3] if self.desk.scale else PAIR)]
+            self._button(*choice) for choice in (SCALE + PAIR[2:3] if self.session.scale else PAIR)]
 
     def _button(self, word: str, text: str) -> widgets.Button:
         button = widgets.Button(description=text, layout=widgets.Layout(width="auto"))
@@ -76,8 +77,8 @@ class PlainLabeler(widgets.VBox):
         return field
 
 
-def verdict(word: str, question: Question) -> dict:
-    """What was typed or pressed, as the desk reads it. Raises `ValueError` with a sentence."""
+def parse_answer(word: str, question: Question) -> dict:
+    """What was typed or pressed, as the session reads it. Raises `ValueError` with a sentence."""
     if question.ranking and word != "skip":
         numbers = [int(digit) for digit in word if digit.isdigit()]
         if sorted(numbers) != list(range(1, len(question.shown) + 1)):

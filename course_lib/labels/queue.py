@@ -112,7 +112,7 @@ def repeat_key(question_key: str, labeler: str) -> str:
 
 
 def repeats(store: PreferenceStore, run: str, labelers: Sequence[str]) -> list[dict]:
-    """The pairs that were answered twice: number of the pair, first and second verdict in the sides of the first.
+    """The pairs that were answered twice: number of the pair, first and second answer in the sides of the first.
 
     `[{"pair": 4, "question_id": 17, "first": "left", "second": "equal", "same": False}, ...]`; "pair" counts this
     person's answers in the run from 1.

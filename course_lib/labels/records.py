@@ -90,7 +90,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Preference:
-    """One verdict, ready for the Bradley–Terry loss: `sigma1, sigma2, mu = preference`.
+    """One comparison with its label, ready for the Bradley–Terry loss: `sigma1, sigma2, mu = preference`.
 
     `mu` is 1 where sigma1 was preferred, 0 where sigma2 was, 0.5 for a tie. The sides are items of the store, or
     segments where a synthetic labeler answered without a store: both have `obs`.
@@ -126,7 +126,7 @@ class Counts:
         return self.left + self.right + self.equal + self.skip + self.rankings
 
 
-def verdict(rank_1: int, rank_2: int, flip: int) -> str:
+def side_from_ranks(rank_1: int, rank_2: int, flip: int) -> str:
     """What a ranking says about one of its pairs, in the words of the screen; rank 0 is the best."""
     if rank_1 == rank_2:
         return "equal"

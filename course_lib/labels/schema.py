@@ -1,7 +1,7 @@
 """The shape of the label file, as SQL, and the steps that bring an older file up to date.
 
 One file holds everything that people were shown and everything that they answered. Labels are only ever added:
-two triggers refuse to change or delete one, so no bug in the course can lose a verdict. Taking an answer back adds a
+two triggers refuse to change or delete one, so no bug in the course can lose a label. Taking an answer back adds a
 row to `undos`. What turns out to be damaged is named in `set_aside` and left out of the view; it is not removed.
 
 Taught in lesson 04.

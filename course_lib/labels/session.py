@@ -1,8 +1,8 @@
 """The labeling session in the kernel: takes one message of a front end, returns the state that it should show.
 
-The widget, the plain buttons, the terminal and the synthetic labeler all talk to a `Desk`. A message is a dict with a
-`type`; the reply is one too, of plain values only, so that it fits any notebook front end. `in_words` turns errors of
-the label file into a sentence that says what to do. Taught in lesson 04.
+The widget, the plain buttons, the terminal and the synthetic labeler all talk to a `LabelingSession`. A message is a
+dict with a `type`; the reply is one too, of plain values only, so that it fits any notebook front end. `in_words` turns
+errors of the label file into a sentence that says what to do. Taught in lesson 04.
 """
 
 import base64
@@ -24,10 +24,10 @@ LEASE_SECONDS = 60
 MORE = 20                                          # questions that "Label some more" adds
 NO_ROUND = -1                                      # comes before every round
 
-Scripted = Callable[[Item, Item], str]             # (left, right) -> "left", "right", "equal" or "skip"
+SyntheticAnswer = Callable[[Item, Item], str]             # (left, right) -> "left", "right", "equal" or "skip"
 
 
-class Desk:
+class LabelingSession:
     """One person's labelling of one run, up to `target` questions.
 
     `repeats` is the share of pairs that are asked a second time, sides swapped. `scale` asks for a confidence from 1
@@ -36,30 +36,30 @@ class Desk:
     """
 
     def __init__(self, store: PreferenceStore, run: str, labeler: str, target: int, title: str,
-                 repeats: float = 0.1, scale: bool = False, scripted: Scripted | None = None,
+                 repeats: float = 0.1, scale: bool = False, synthetic: SyntheticAnswer | None = None,
                  used_rounds: Callable[[], int] = lambda: NO_ROUND) -> None:
         self.store, self.run, self.labeler, self.target = store, run, labeler, target
-        self.title, self.repeats, self.scale, self.scripted = title, repeats, scale, scripted
+        self.title, self.repeats, self.scale, self.synthetic = title, repeats, scale, synthetic
         self.labelers, self.used_rounds = (labeler, SCRIPTED), used_rounds
-        self.session = queue.session_name()
+        self.name = queue.session_name()
 
     @property
     def counts(self) -> Counts:
-        """What this person and the scripted labeller have answered in the run."""
+        """What this person and the synthetic labeler have answered in the run."""
         return self.store.counts(self.run, self.labelers)
 
     def handle(self, message: Mapping) -> dict:
         """Carry out one message and return the new state. What is in `acks` is on the disk.
 
-        Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), scripted (let the function
+        Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), synthetic (let the function
         answer the next `count`, or the rest), keep_only (one `source`). `have` lists the questions that the front end
         holds, and `gone` in the state those that it should not ask any more.
         """
         kind, have, note, front, gone = message["type"], list(message.get("have", ())), "", [], []
         extra = {}
-        if kind == "scripted":                     # calls a function of the notebook: others may write meanwhile
-            extra = self._script(message.get("count"))
-            note = f"The scripted labeller answered {extra['answered']} pairs."
+        if kind == "synthetic":                    # calls a function of the notebook: others may write meanwhile
+            extra = self._synthetic_batch(message.get("count"))
+            note = f"The synthetic labeler answered {extra['answered']} pairs."
         with self.store.transaction():             # one write to the disk, for the answer and for what it brings
             if kind == "answer":
                 note, gone = self._answer(message), [message["question"]]
@@ -74,8 +74,8 @@ class Desk:
             elif kind == "keep_only":
                 note = f"{self.keep_only(message['source'])} labels are set aside; their pairs are asked again."
             elif kind == "renew":
-                queue.renew(self.store, self.session, LEASE_SECONDS)
-            if not self.finished_by_script:
+                queue.renew(self.store, self.name, LEASE_SECONDS)
+            if not self.finished_by_synthetic:
                 queue.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
             state = self._state(have, front)
             gone += self._not_open(have)
@@ -85,41 +85,41 @@ class Desk:
     def next(self, count: int = 1) -> list[Question]:
         """Up to `count` questions to ask now, reserved for this session; none once the target is reached."""
         done = self.counts.done
-        questions = queue.lease(self.store, self.run, self.labelers, self.session, count, LEASE_SECONDS)
+        questions = queue.lease(self.store, self.run, self.labelers, self.name, count, LEASE_SECONDS)
         repeats = [question for question in questions if question.repeat_of]
         fresh = [question for question in questions if not question.repeat_of]
-        return ([] if self.finished_by_script else repeats) + fresh[:max(0, self.target - done)]
+        return ([] if self.finished_by_synthetic else repeats) + fresh[:max(0, self.target - done)]
 
     @property
-    def finished_by_script(self) -> bool:
-        """Whether the target is reached with the help of the `scripted` function: then no pair is asked again."""
+    def finished_by_synthetic(self) -> bool:
+        """Whether the target is reached with the help of the synthetic labeler: then no pair is asked again."""
         return self.counts.done >= self.target and self._done_by(SCRIPTED) > 0
 
-    def answer_scripted(self, target: int | None = None) -> int:
-        """Let the `scripted` function answer until `target` (default: the desk's) are answered; returns how many."""
-        return sum(1 for _ in self._scripted_answers(self.target if target is None else target))
+    def answer_synthetic(self, target: int | None = None) -> int:
+        """Let the synthetic labeler answer until `target` (default: the session's) are answered; returns how many."""
+        return sum(1 for _ in self._synthetic_answers(self.target if target is None else target))
 
-    def _scripted_answers(self, target: int) -> Iterator[int]:
-        """Each question that the `scripted` function has answered, as soon as its answer is on the disk."""
+    def _synthetic_answers(self, target: int) -> Iterator[int]:
+        """Each question that the synthetic labeler has answered, as soon as its answer is on the disk."""
         while self.counts.done < target:
             questions = [question for question in queue.lease(self.store, self.run, (SCRIPTED, self.labeler),
-                                                               self.session, 20) if not question.repeat_of]
+                                                               self.name, 20) if not question.repeat_of]
             for question in questions[:target - self.counts.done]:
-                verdict = ({"ranks": scripted_ranks(self.scripted, question.shown)} if question.ranking
-                           else {"choice": scripted_choice(self.scripted, *question.shown)})
-                filed = self.store.answer(question.question_id, **verdict, labeler=SCRIPTED, source="scripted",
-                                          session=self.session, together=self.labelers)
+                answer = ({"ranks": synthetic_ranks(self.synthetic, question.shown)} if question.ranking
+                          else {"choice": synthetic_choice(self.synthetic, *question.shown)})
+                filed = self.store.answer(question.question_id, **answer, labeler=SCRIPTED, source="scripted",
+                                          session=self.name, together=self.labelers)
                 if filed == "saved":
                     yield question.question_id
             if not questions:
                 return
 
-    def _script(self, count: int | None) -> dict:
-        """Let the `scripted` function answer `count` more; how many it did, and in words what stopped it."""
+    def _synthetic_batch(self, count: int | None) -> dict:
+        """Let the synthetic labeler answer `count` more; how many it did, and in words what stopped it."""
         target = self.target if count is None else min(self.target, self.counts.done + count)
         answered = 0
         try:
-            for _ in self._scripted_answers(target):
+            for _ in self._synthetic_answers(target):
                 answered += 1
         except sqlite3.Error:                      # the label file's fault, not the function's
             raise
@@ -139,16 +139,16 @@ class Desk:
                                         reason=f"only the {source} labels are kept")
 
     def mixture(self) -> dict | None:
-        """How many labels are a person's and how many the script's, where the run holds both; else None.
+        """How many labels are a person's and how many the synthetic labeler's, where the run holds both; else None.
 
-        "again": how many pairs are open again when only the person's are kept; 0 where the script's are already used.
+        "again": how many pairs are open again when only the person's are kept; 0 where some of the others are used.
         """
         found = self.store.sources(self.run, self.labelers, self.used_rounds())
         count = {source: sum(row["preferences"] for row in found if row["source"] == source) for source in SOURCES}
         if not all(count.values()):
             return None
-        script = {row["later"]: row["answers"] for row in found if row["source"] == "scripted"}
-        return {**count, "used": script.get(0, 0), "again": 0 if 0 in script else script[1]}
+        synthetic = {row["later"]: row["answers"] for row in found if row["source"] == "scripted"}
+        return {**count, "used": synthetic.get(0, 0), "again": 0 if 0 in synthetic else synthetic[1]}
 
     def summary(self) -> dict:
         """What one wants to know at the end: counts, ties, sides, pace, agreement with oneself, sources, the file."""
@@ -165,7 +165,7 @@ class Desk:
 
     def _not_open(self, have: list[int]) -> list[int]:
         """Which of the questions that a front end holds should not be asked any more."""
-        if self.finished_by_script:
+        if self.finished_by_synthetic:
             return have
         return queue.answered(self.store, have, self.labelers)
 
@@ -178,25 +178,25 @@ class Desk:
         if back is not None and not queue.answered(self.store, [back], self.labelers):
             return "", back
         if self._done_by(SCRIPTED) and not self._done_by(self.labeler):
-            return "There is nothing of yours to take back: the scripted labeller answered.", None
+            return "There is nothing of yours to take back: the synthetic labeler answered.", None
         return "There is nothing to take back.", None
 
     def _answer(self, message: Mapping) -> str:
         """File one answer; returns a sentence when there is something to say about it."""
         filed = self.store.answer(
             message["question"], message.get("choice"), ranks=message.get("ranks"), labeler=self.labeler,
-            event_id=message["id"], session=self.session, confidence=message.get("confidence"),
+            event_id=message["id"], session=self.name, confidence=message.get("confidence"),
             shown_at=message.get("shown_at"), answered_at=message.get("answered_at"),
             response_ms=message.get("response_ms"), plays=message.get("plays"), together=self.labelers)
         if filed == "set aside":
-            return ("That pair had been answered before, in another window or by the scripted labeller. "
+            return ("That pair had been answered before, in another window or by the synthetic labeler. "
                     "The first answer counts.")
         twice = [pair for pair in queue.repeats(self.store, self.run, self.labelers)
                  if pair["question_id"] == message["question"]]
         if not twice:
             return ""
-        verdict = "the same answer as before" if twice[0]["same"] else "a different answer than before"
-        return f"That was pair {twice[0]['pair']} again, with the sides swapped: {verdict}."
+        compared = "the same answer as before" if twice[0]["same"] else "a different answer than before"
+        return f"That was pair {twice[0]['pair']} again, with the sides swapped: {compared}."
 
     def _state(self, have: Iterable[int], front: Iterable[int]) -> dict:
         counts = self.counts
@@ -204,7 +204,7 @@ class Desk:
         held = set(have)
         state = {"type": "state", "store": self.store.store_id, "run": self.run, "labeler": self.labeler,
                  "title": self.title, "scale": self.scale, "lock_ms": LOCK_MS,
-                 "can_script": self.scripted is not None, "done": counts.done,
+                 "has_synthetic": self.synthetic is not None, "done": counts.done,
                  "own": self._done_by(self.labeler), "scripted": self._done_by(SCRIPTED),
                  "target": min(self.target, counts.total), "total": counts.total,
                  "questions": [on_the_wire(question) for question in questions if question.question_id not in held],
@@ -214,7 +214,7 @@ class Desk:
         return state
 
 
-def scripted_choice(better: Scripted, left: Item, right: Item) -> str:
+def synthetic_choice(better: SyntheticAnswer, left: Item, right: Item) -> str:
     """What the function says about two items. Raises ValueError when it is none of the four words."""
     choice = better(left, right)
     if choice not in CHOICES:
@@ -222,9 +222,9 @@ def scripted_choice(better: Scripted, left: Item, right: Item) -> str:
     return choice
 
 
-def scripted_ranks(better: Scripted, items: tuple[Item, ...]) -> list[int]:
+def synthetic_ranks(better: SyntheticAnswer, items: tuple[Item, ...]) -> list[int]:
     """Ranks from comparisons: an item's rank is the number of others that beat it."""
-    return [sum(scripted_choice(better, other, item) == "left" for other in items if other is not item)
+    return [sum(synthetic_choice(better, other, item) == "left" for other in items if other is not item)
             for item in items]
 
 

@@ -30,10 +30,10 @@ class LabelerStats:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the labellers of a run agree on the pairs that more than one of them has judged."""
+    """How far the labellers of a run agree on the pairs that more than one of them has labelled."""
 
     pairs: int
-    percent: float | None              # of all twos of labellers on one pair, how many gave the same verdict
+    percent: float | None              # of all twos of labellers on one pair, how many gave the same label
     kappa: float | None                # Cohen (1960): the same beyond chance, for exactly two labellers
     alpha: float | None                # Krippendorff, ordinal: a tie is closer to each side than they are to each other
 
@@ -53,24 +53,24 @@ def labeler_stats(store: PreferenceStore, run: str) -> list[LabelerStats]:
 
 
 def agreement(store: PreferenceStore, run: str) -> Agreement:
-    """Agreement between labellers; skips count as "did not judge". Figures that are undefined are None."""
+    """Agreement between labellers; skips count as "gave no label". Figures that are undefined are None."""
     return agreement_of({(row["labeler"], row["pair_id"]): row["mu"] for row in store.preference_rows(run)})
 
 
-def agreement_of(verdicts: dict[tuple[str, int], float]) -> Agreement:
-    """Agreement for verdicts by (labeller, pair): 1 first preferred, 0 second, 0.5 tie."""
+def agreement_of(preferences: dict[tuple[str, int], float]) -> Agreement:
+    """Agreement for preferences by (labeller, pair): 1 first preferred, 0 second, 0.5 tie."""
     import krippendorff
     from sklearn.metrics import cohen_kappa_score
 
-    judged = Counter(pair for _, pair in verdicts)
-    shared = sorted(pair for pair, count in judged.items() if count > 1)
-    labelers = sorted({labeler for labeler, pair in verdicts if judged[pair] > 1})
-    table = np.array([[verdicts.get((labeler, pair), np.nan) for pair in shared] for labeler in labelers])
+    counts = Counter(pair for _, pair in preferences)
+    shared = sorted(pair for pair, count in counts.items() if count > 1)
+    labelers = sorted({labeler for labeler, pair in preferences if counts[pair] > 1})
+    table = np.array([[preferences.get((labeler, pair), np.nan) for pair in shared] for labeler in labelers])
     twos = [(one, two) for column in table.T for one, two in combinations(column[~np.isnan(column)], 2)]
     if not twos:
         return Agreement(0, None, None, None)
     percent = float(np.mean([one == two for one, two in twos]))
-    several = len(np.unique(table[~np.isnan(table)])) > 1          # with one verdict only, chance explains everything
+    several = len(np.unique(table[~np.isnan(table)])) > 1          # with one value only, chance explains everything
     kappa = alpha = None
     if several:
         alpha = float(krippendorff.alpha(table, level_of_measurement="ordinal", value_domain=[0.0, 0.5, 1.0]))
@@ -98,13 +98,13 @@ def majority_right(p: float, raters: int) -> float:
 def cohen_kappa(one: Sequence[float], other: Sequence[float]) -> float:
     """Agreement of two labellers beyond chance: 1 all the same, 0 what chance gives, below 0 worse than chance.
 
-    one, other: their verdicts on the same items, any values that can be compared. Undefined, and nan, where both always
-    say the same one thing. Source: J. Cohen (1960), Educational and Psychological Measurement 20.
+    one, other: their labels of the same items, any values that can be compared. Undefined, and nan, where both
+    always say the same one thing. Source: J. Cohen (1960), Educational and Psychological Measurement 20.
 
     Raises ValueError without items, or when the lists differ in length.
     """
     if not one:
-        raise ValueError("there is no verdict to compare")
+        raise ValueError("there is no label to compare")
     same = sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
     chance = sum((list(one).count(word) / len(one)) * (list(other).count(word) / len(other)) for word in set(one))
     return (same - chance) / (1 - chance) if chance < 1 else math.nan

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from course_lib.labels.media import check_frames, sheet
-from course_lib.labels.records import Counts, Item, Label, Preference, Question, verdict
+from course_lib.labels.records import Counts, Item, Label, Preference, Question, side_from_ranks
 from course_lib.labels.schema import migrate
 from course_lib.paths import my_work
 
@@ -191,7 +191,8 @@ class PreferenceStore:
             for pair in pairs:
                 side = choice
                 if ranks is not None:
-                    side = verdict(ranks[shown.index(pair["item_1"])], ranks[shown.index(pair["item_2"])], pair["flip"])
+                    rank_1, rank_2 = (ranks[shown.index(pair[item])] for item in ("item_1", "item_2"))
+                    side = side_from_ranks(rank_1, rank_2, pair["flip"])
                 self.insert_label({**how, "pair_id": pair["pair_id"], "choice": side, "flip": pair["flip"]})
             self._connection.execute(
                 "UPDATE questions SET leased_by = NULL, leased_until = NULL WHERE question_id = ?", (question_id,))
@@ -275,7 +276,7 @@ class PreferenceStore:
             " GROUP BY source, later", (round, run, *labelers))]
 
     def preferences(self, run: str, labelers: Iterable[str] | None = None) -> list[Preference]:
-        """All verdicts of the run in the order they were given: skips, undone answers and repeats are left out."""
+        """All preferences of the run in the order they were given: skips, undone answers and repeats are left out."""
         names = None if labelers is None else set(labelers)
         chosen = [row for row in self.preference_rows(run) if names is None or row["labeler"] in names]
         items = {name: self.item(name) for row in chosen for name in (row["sigma1"], row["sigma2"])}

@@ -6,48 +6,48 @@ import uuid
 from collections.abc import Callable
 
 from course_lib.errors import CourseError
-from course_lib.labels.plain import verdict
+from course_lib.labels.plain import parse_answer
 from course_lib.labels.records import CHOICES, Question
-from course_lib.labels.session import Desk
+from course_lib.labels.session import LabelingSession
 
 WIDTH = 88
 WORDS = {"l": "left", "r": "right", "e": "equal", "s": "skip"} | {word: word for word in CHOICES}
 SCALE = tuple("123456789")
 
 
-def answer(desk: Desk, ask: Callable[[str], str] = input, tell: Callable[[str], None] = print) -> int:
+def answer(session: LabelingSession, ask: Callable[[str], str] = input, tell: Callable[[str], None] = print) -> int:
     """Ask until the target is reached or the person quits; returns how many they answered.
 
     Raises `CourseError` when the run holds clips, which a terminal cannot show.
     """
     answered = 0
-    while questions := desk.next():
+    while questions := session.next():
         question = questions[0]
         if question.shown[0].kind != "text":
-            raise CourseError(f"The run “{desk.run}” holds clips: label them in a notebook, with Labeler.")
-        counts, shown_at = desk.counts, time.time()
-        goal = min(desk.target, counts.total)
-        tell(f"\n{desk.title}  ({min(counts.done + 1, goal)} of {goal})\n{text_of(question)}")
-        word = _ask(ask, question, desk.scale)
+            raise CourseError(f"The run “{session.run}” holds clips: label them in a notebook, with Labeler.")
+        counts, shown_at = session.counts, time.time()
+        goal = min(session.target, counts.total)
+        tell(f"\n{session.title}  ({min(counts.done + 1, goal)} of {goal})\n{text_of(question)}")
+        word = _ask(ask, question, session.scale)
         if word == "quit":
             break
         if word == "undo":
-            note = desk.handle({"type": "undo", "id": uuid.uuid4().hex})["note"]
+            note = session.handle({"type": "undo", "id": uuid.uuid4().hex})["note"]
             tell(note or "Your last answer is taken back.")
             continue
         try:
-            given = verdict(word, question)
+            given = parse_answer(word, question)
         except ValueError as error:
             tell(f"Not understood: {error}.")
             continue
-        state = desk.handle({"type": "answer", "id": uuid.uuid4().hex, "question": question.question_id, **given,
+        state = session.handle({"type": "answer", "id": uuid.uuid4().hex, "question": question.question_id, **given,
                              "shown_at": shown_at, "answered_at": time.time(),
                              "response_ms": round(1000 * (time.time() - shown_at))})
         answered += 1
         if state["note"]:
             tell(state["note"])
-    counts = desk.counts
-    tell(f"{counts.done} of {min(desk.target, counts.total)} answered. Saved in {desk.store.path}")
+    counts = session.counts
+    tell(f"{counts.done} of {min(session.target, counts.total)} answered. Saved in {session.store.path}")
     return answered
 
 

@@ -1,4 +1,4 @@
-"""The labeller as a Jupyter widget: passes messages between the browser (labeler.js) and the desk. Taught in lesson 04.
+"""The labeller as a Jupyter widget: passes messages between the browser (labeler.js) and the session. Lesson 04.
 
 Pictures travel as base64 text in custom messages, not as widget state, so they end up in no notebook file and no front
 end needs binary buffers.
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anywidget
 
-from course_lib.labels.session import Desk, in_words
+from course_lib.labels.session import LabelingSession, in_words
 
 HERE = Path(__file__).parent
 
@@ -20,9 +20,9 @@ class LabelerWidget(anywidget.AnyWidget):
     _esm = HERE / "labeler.js"
     _css = HERE / "labeler.css"
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, session: LabelingSession) -> None:
         super().__init__()
-        self.desk = desk
+        self.session = session
         self.fresh = False                         # whether its cell has just run; after a reload it has not
         self._one_at_a_time = threading.Lock()     # JupyterLab may deliver messages on several threads
         self.on_msg(self._receive)
@@ -35,8 +35,8 @@ class LabelerWidget(anywidget.AnyWidget):
         """Answer one message. An error reaches the person as words; the answer then stays in the browser."""
         with self._one_at_a_time:
             try:
-                reply = self.desk.handle(message)
+                reply = self.session.handle(message)
             except Exception as error:
-                reply = {"type": "trouble", "words": in_words(error, self.desk.store.path)}
+                reply = {"type": "error", "words": in_words(error, self.session.store.path)}
             self.send(reply | {"view": message.get("view"), "fresh": self.fresh})
             self.fresh = False

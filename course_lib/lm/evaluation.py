@@ -3,7 +3,7 @@
     report = look_at(model, start, tokenizer, unseen.evenly_spaced(256))
     report.reward, report.kl, report.distinct_2, report.about_the_prompt
 
-Lesson 09. Lesson 11 (section 11.9) looks at a policy at points along its training. The reward that it is trained on is
+Lesson 09. Lesson 11 (section 11.9) evaluates a policy at points along its training. The reward that it is trained on is
 a proxy, learned from few labels. As the policy moves away from where it began, the proxy goes on rising long after
 what it stands for has begun to fall. Drawn against the KL divergence, the two make the curve of L. Gao, J. Schulman,
 J. Hilton (2023), "Scaling laws for reward model overoptimization", figure 1.
@@ -46,7 +46,7 @@ class TextReport:
 
 
 @torch.no_grad()
-def look_at(model: GPT, start: GPT, tokenizer: Tokenizer, prompts: Tensor, max_new_tokens: int = 24, seed: int = 0,
+def text_report(model: GPT, start: GPT, tokenizer: Tokenizer, prompts: Tensor, max_new_tokens: int = 24, seed: int = 0,
             reward: Callable[[Sequence[str]], Tensor] = sentiment) -> TextReport:
     """Let `model` complete `prompts` (B, P), two or more of them, and measure. start: the model it was trained from."""
     P, eos = prompts.shape[1], tokenizer.eos
@@ -69,8 +69,8 @@ BLOCK = 256                     # texts over which distinct-2 is counted: it fal
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a policy stood when one looked: fresh completions of prompts that are given, nothing learned from them."""
+class PolicyEvaluation:
+    """How a policy stood at one evaluation: fresh completions of prompts that are given, nothing learned from them."""
 
     updates: int                            # of the training so far
     cpu_seconds: float                      # spent in training so far
@@ -78,7 +78,7 @@ class Look:
     distinct_2: float                       # share of different pairs of words, in blocks of 256 texts
     length: float                           # tokens a completion
     rewards: dict[str, float]               # mean of each reward, by its name
-    spreads: dict[str, float]               # and its standard deviation over the texts
+    stds: dict[str, float]               # and its standard deviation over the texts
     samples: list[str] = field(default_factory=list)       # the first few texts, to be read
 
 
@@ -95,10 +95,10 @@ def kl_of(policy: GPT, reference: GPT, batch: Completions) -> float:
     return nats / len(batch.tokens)
 
 
-def look(policy: GPT, reference: GPT, prompts: Tensor, rewards: Mapping[str, TextReward], tokenizer: Tokenizer,
-         max_new_tokens: int = 24, updates: int = 0, cpu_seconds: float = 0.0, seed: int = 999, samples: int = 8,
-         at_most: Mapping[str, int] | None = None) -> Look:
-    """Have the policy continue `prompts` (B, P), and judge what it wrote by every one of `rewards`.
+def evaluate_policy(policy: GPT, reference: GPT, prompts: Tensor, rewards: Mapping[str, TextReward],
+                    tokenizer: Tokenizer, max_new_tokens: int = 24, updates: int = 0, cpu_seconds: float = 0.0,
+                    seed: int = 999, samples: int = 8, at_most: Mapping[str, int] | None = None) -> PolicyEvaluation:
+    """Have the policy continue `prompts` (B, P), and score what it wrote with every one of `rewards`.
 
     at_most: how many texts, the first ones, a reward is asked about, for rewards that cost much. The same seed gives
     the same luck, so that two policies differ by what they are.
@@ -108,20 +108,20 @@ def look(policy: GPT, reference: GPT, prompts: Tensor, rewards: Mapping[str, Tex
                                max_new_tokens, generator)
     blocks = [batch.texts[start:start + BLOCK] for start in range(0, len(batch.texts), BLOCK)]
     whole = [block for block in blocks if len(block) == BLOCK] or blocks
-    judged = {name: reward(batch.texts[:(at_most or {}).get(name, len(batch.texts))])
+    scores = {name: reward(batch.texts[:(at_most or {}).get(name, len(batch.texts))])
               for name, reward in rewards.items()}
-    return Look(updates, cpu_seconds, kl_of(policy, reference, batch),
+    return PolicyEvaluation(updates, cpu_seconds, kl_of(policy, reference, batch),
                 sum(distinct_n(block, 2) for block in whole) / len(whole), batch.lengths.float().mean().item(),
-                {name: values.mean().item() for name, values in judged.items()},
-                {name: values.std().item() for name, values in judged.items()}, batch.texts[:samples])
+                {name: values.mean().item() for name, values in scores.items()},
+                {name: values.std().item() for name, values in scores.items()}, batch.texts[:samples])
 
 
-def looks_along(run: TokenPPO | RLOO, every: int, prompts: Tensor, rewards: Mapping[str, TextReward],
-                at_most: Mapping[str, int] | None = None) -> Iterator[Look]:
-    """Train, and look before the first update, after each `every` updates and after the last."""
-    def now() -> Look:
-        return look(run.policy, run.reference, prompts, rewards, run.tokenizer, run.config.max_new_tokens, run.updates,
-                    run.cpu_seconds, at_most=at_most)
+def evaluations_during(run: TokenPPO | RLOO, every: int, prompts: Tensor, rewards: Mapping[str, TextReward],
+                       at_most: Mapping[str, int] | None = None) -> Iterator[PolicyEvaluation]:
+    """Train, and evaluate before the first update, after each `every` updates and after the last."""
+    def now() -> PolicyEvaluation:
+        return evaluate_policy(run.policy, run.reference, prompts, rewards, run.tokenizer, run.config.max_new_tokens,
+                               run.updates, run.cpu_seconds, at_most=at_most)
 
     if run.updates == 0:
         yield now()
@@ -130,21 +130,21 @@ def looks_along(run: TokenPPO | RLOO, every: int, prompts: Tensor, rewards: Mapp
             yield now()
 
 
-def measured_path(name: str) -> Path:
+def benchmark_path(name: str) -> Path:
     """Where `benchmarks/text_rl.py` keeps the runs of one job."""
     return root() / "benchmarks" / "results" / f"text_rl_{name}.jsonl"
 
 
-def measured(name: str) -> list[dict]:
-    """The runs of one job of the benchmark, each with its `looks` as Look. Raises CourseError when there are none.
+def benchmark_results(name: str) -> list[dict]:
+    """The runs of one job of the benchmark, each with its `evaluations`. Raises CourseError when there are none.
 
     When the file holds runs from several SFT models, those from the one that the last run started from.
     """
-    path = measured_path(name)
+    path = benchmark_path(name)
     try:
         runs = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     except FileNotFoundError:
         raise CourseError(f"benchmarks/results/{path.name} is not there: get it back with `git checkout`, or measure "
                           f"it with `python benchmarks/text_rl.py {name}`.") from None
     newest = [run for run in runs if run["start"] == runs[-1]["start"]]
-    return [{**run, "looks": [Look(**one) for one in run["looks"]]} for run in newest]
+    return [{**run, "evaluations": [PolicyEvaluation(**one) for one in run["evaluations"]]} for run in newest]

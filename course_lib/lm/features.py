@@ -102,7 +102,7 @@ def asked_outright(rows: Tensor, yes: str = " positive", no: str = " negative") 
     """What the model itself was about to say after the cue, (texts,): the logit of `yes` minus that of `no`.
 
     rows: (texts, D) features whose last 576 numbers are the top layer at the last token, as by default. No label, no
-    training: a reward before the first verdict. Each word must be one token (ValueError).
+    training: a reward before the first label. Each word must be one token (ValueError).
     """
     tokenizer = load_tokenizer()
     tokens = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in (yes, no)]
@@ -190,17 +190,17 @@ LIMIT = 127                         # a place is a whole number of steps from -1
 
 @dataclass(frozen=True)
 class Reduction:
-    """Which directions of the full features are kept: row @ components, after bringing each feature to spread 1."""
+    """Which directions of the full features are kept: row @ components, after each feature is standardized."""
 
     mean: Tensor                    # (D,) of the full features over all rated texts
-    spread: Tensor                  # (D,) their standard deviations
+    std: Tensor                     # (D,) their standard deviations
     components: Tensor              # (D, k) orthogonal directions, the one that varies most first
     step: float                     # places are rounded to multiples of this
     settings: FeatureSettings       # how the full features were made
 
     def reduce(self, features: Tensor) -> Tensor:
         """(texts, D) full features, of any texts -> (texts, k), rounded as the shipped ones are."""
-        places = (features - self.mean) / self.spread @ self.components
+        places = (features - self.mean) / self.std @ self.components
         return (places / self.step).round().clamp(-LIMIT, LIMIT) * self.step
 
 
@@ -226,12 +226,12 @@ def fit_reduction(features: Tensor, directions: int, step: float, settings: Feat
 
     Components are kept in eight bits each: what is used afterwards is exactly what is shipped.
     """
-    mean, spread = features.mean(dim=0).half().float(), features.std(dim=0).half().float().clamp(min=1e-3)
-    known = (features - mean) / spread
+    mean, std = features.mean(dim=0).half().float(), features.std(dim=0).half().float().clamp(min=1e-3)
+    known = (features - mean) / std
     _, vectors = torch.linalg.eigh(known.T @ known / len(known))                          # ascending
     components = vectors.flip(1)[:, :directions]                                          # (D, k)
     scale = components.abs().max(dim=0).values / LIMIT
-    return Reduction(mean, spread, (components / scale).round() * scale, step, settings)
+    return Reduction(mean, std, (components / scale).round() * scale, step, settings)
 
 
 def save_reduced(path: Path, features: Tensor, asked: Tensor, reduction: Reduction) -> None:
@@ -245,7 +245,7 @@ def save_reduced(path: Path, features: Tensor, asked: Tensor, reduction: Reducti
     content = BytesIO()
     np.savez_compressed(
         content, codes=codes.T.contiguous().numpy(), asked=asked.half().numpy(), scale=scale.numpy(),
-        mean=reduction.mean.half().numpy(), spread=reduction.spread.half().numpy(),
+        mean=reduction.mean.half().numpy(), spread=reduction.std.half().numpy(),   # the shipped key
         facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8),
         components=(reduction.components / scale).round().to(torch.int8).T.contiguous().numpy())
     with in_a_sentence(path):

@@ -117,13 +117,13 @@ def generate(model: GPT, prompts: Tensor, max_new_tokens: int, *, temperature: f
             raise NoProbabilities(
                 "The model's probabilities are not numbers", "Its weights or its attention are broken. Load or make it "
                 "again; where it was trained, lower the learning rate.")
-        chosen = torch.multinomial(probs, 1, generator=generator)           # (B, 1)
-        logprob = logits.log_softmax(dim=-1).gather(-1, chosen)             # (B, 1)
-        tokens[going, end] = chosen[going, 0]
+        next_token = torch.multinomial(probs, 1, generator=generator)           # (B, 1)
+        logprob = logits.log_softmax(dim=-1).gather(-1, next_token)             # (B, 1)
+        tokens[going, end] = next_token[going, 0]
         logprobs[going, end - 1] = logprob[going, 0]
         mask[:, end - 1] = going
         if eos is not None:
-            going = going & (chosen[:, 0] != eos)                           # (B,)
+            going = going & (next_token[:, 0] != eos)                           # (B,)
         end += 1
     return Generation(tokens[:, :end], mask[:, :end - 1], logprobs[:, :end - 1])
 
@@ -148,7 +148,7 @@ TextReward = Callable[[Sequence[str]], Tensor]          # whole texts, prompt in
 
 @dataclass(frozen=True)
 class Completions:
-    """What a policy made of B prompts of one length, and what it was worth."""
+    """What a policy made of B prompts of one length, and its reward."""
 
     tokens: Tensor                  # (B, L) int64: end token, prompt, completion, padding of end tokens
     mask: Tensor                    # (B, L - 1) bool: True where the policy chose, its end token included
@@ -171,9 +171,9 @@ class Completions:
 @torch.no_grad()
 def sample_completions(policy: GPT, reference: GPT, prompts: Tensor, reward: TextReward, tokenizer: Tokenizer,
                        max_new_tokens: int = 24, generator: torch.Generator | None = None) -> Completions:
-    """Let `policy` continue each row of `prompts` (B, P), begun by the end token, and have the texts judged.
+    """Let `policy` continue each row of `prompts` (B, P), begun by the end token, and score the texts.
 
-    A text that is cut off after `max_new_tokens` is judged as it stands, as if it had ended there.
+    A text that is cut off after `max_new_tokens` is scored as it stands, as if it had ended there.
     Raises CourseError for prompts that do not fit, ValueError when the reward returns anything but one number a text.
     """
     written = generate(policy, prompts, max_new_tokens, generator=generator, eos=tokenizer.eos)

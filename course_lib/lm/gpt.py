@@ -168,7 +168,7 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then MLP; each reads a normalised copy of the stream and adds to the stream itself (pre-norm)."""
+    """Attention, then MLP; each reads a normalized copy of the stream and adds to the stream itself (pre-norm)."""
 
     def __init__(self, config: GPTConfig, attention: AttentionFunction, dropout: nn.Module):
         super().__init__()
@@ -200,12 +200,12 @@ class GPT(nn.Module):
         self._first_weights(torch.Generator().manual_seed(seed))
 
     def _first_weights(self, generator: torch.Generator) -> None:
-        """Normal with spread 0.02, smaller where a block adds to the stream, so that depth does not make it grow."""
+        """Normal with std 0.02, smaller where a block adds to the stream, so that depth does not make it grow."""
         for name, weight in self.named_parameters():
             if weight.ndim > 1:
                 adds = name.endswith("projection.weight")
-                spread = 0.02 / math.sqrt(2 * self.config.layers) if adds else 0.02
-                nn.init.normal_(weight, std=spread, generator=generator)
+                std = 0.02 / math.sqrt(2 * self.config.layers) if adds else 0.02
+                nn.init.normal_(weight, std=std, generator=generator)
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
 

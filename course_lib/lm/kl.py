@@ -26,11 +26,11 @@ def exact_kl(logits: Tensor, reference_logits: Tensor) -> Tensor:
 
 def last_choice(mask: Tensor) -> Tensor:
     """(B, L - 1) bool: True at the last column of each row where `mask` is True, which is where the episode ended."""
-    following = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)     # (B, L - 1)
-    return mask & ~following
+    next_mask = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)     # (B, L - 1)
+    return mask & ~next_mask
 
 
-def pay_at_the_end(rewards: Tensor, mask: Tensor) -> Tensor:
+def reward_at_last_token(rewards: Tensor, mask: Tensor) -> Tensor:
     """One reward a text, (B,), as rewards of single choices, (B, L - 1): all of it for the last one, nothing before.
 
     Source: D. Ziegler et al. (2019), section 2; N. Stiennon et al. (2020), section 3.4.
@@ -39,13 +39,13 @@ def pay_at_the_end(rewards: Tensor, mask: Tensor) -> Tensor:
 
 
 def token_rewards(rewards: Tensor, logprobs: Tensor, reference_logprobs: Tensor, mask: Tensor, beta: float) -> Tensor:
-    """What each choice earns, (B, L - 1): at the last one the text's reward, at every one less beta times its k1.
+    """The reward of each token, (B, L - 1): at the last one the text's reward, at every one less beta times its k1.
 
-    rewards: (B,) of whole texts. logprobs, reference_logprobs, mask: (B, L - 1), see generate.py. beta: price of a
-    nat. Columns outside `mask` earn 0; a row's sum is its reward less beta times its log-ratio.
+    rewards: (B,) of whole texts. logprobs, reference_logprobs, mask: (B, L - 1), see generate.py. beta: KL
+    coefficient. Columns outside `mask` get 0; a row's sum is its reward less beta times its log-ratio.
     Source: Ziegler et al. (2019), equation 2; Stiennon et al. (2020), section 3.4. Exercise 11.1.
     """
-    return (pay_at_the_end(rewards, mask) - beta * k1(logprobs, reference_logprobs)) * mask
+    return (reward_at_last_token(rewards, mask) - beta * k1(logprobs, reference_logprobs)) * mask
 
 
 class AdaptiveBeta:
@@ -57,7 +57,7 @@ class AdaptiveBeta:
 
     def __init__(self, beta: float, target: float | None, speed: float = 0.1):
         if target is not None and (beta <= 0 or target <= 0):
-            raise ValueError(f"beta and target are above zero, not {beta} and {target}: a price of zero cannot grow")
+            raise ValueError(f"beta and target are above zero, not {beta} and {target}: a beta of zero cannot grow")
         self.beta, self.target, self.speed = beta, target, speed
 
     def update(self, kl: float) -> float:

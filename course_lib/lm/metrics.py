@@ -19,7 +19,7 @@ TOKENS_AT_ONCE = 8_192                      # in one forward pass of `text_nats`
 
 @dataclass(frozen=True)
 class Score:
-    """The surprise of some texts: of all their tokens, and of each text's end, one token and one character more."""
+    """The negative log-likelihood of some texts, each text's end counted as one token and one character."""
 
     nats: float
     tokens: int
@@ -27,12 +27,12 @@ class Score:
 
     @property
     def nats_per_token(self) -> float:
-        """Mean surprise of a token: the loss. Models with different tokenizers cannot be compared by it."""
+        """Mean negative log-likelihood of a token, the loss: not for comparing models of different tokenizers."""
         return self.nats / self.tokens
 
     @property
     def nats_per_char(self) -> float:
-        """Mean surprise of a character, in nats: fair between tokenizers."""
+        """Mean negative log-likelihood of a character, in nats: fair between tokenizers."""
         return self.nats / self.characters
 
     @property
@@ -47,7 +47,7 @@ class Score:
 
 
 def score(model: GPT, tokenizer: Tokenizer, texts: Sequence[str]) -> Score:
-    """How surprised the model is by texts, each read from its beginning. Raises ValueError when there are none."""
+    """The negative log-likelihood of texts, each read from its beginning. Raises ValueError when there are none."""
     if not texts:
         raise ValueError("a score needs at least one text")
     rows = [[tokenizer.eos, *ids, tokenizer.eos] for ids in tokenizer.encode_batch(texts)]
@@ -56,10 +56,10 @@ def score(model: GPT, tokenizer: Tokenizer, texts: Sequence[str]) -> Score:
 
 @torch.no_grad()
 def row_nats(model: GPT, rows: Sequence[Sequence[int]]) -> Tensor:
-    """(rows,) surprise of each row of tokens, of any lengths of at least 2, in nats; the first token is given.
+    """(rows,) negative log-likelihood of each row of at least 2 tokens, in nats; the first token is given.
 
     A row longer than the context is read in windows that overlap by half, and each token is counted in the first window
-    that holds it, so that it is judged with at least half a context before it.
+    that holds it, so that it is predicted with at least half a context before it.
     """
     context = model.config.context
     windows = []                                                    # (row, tokens, how many of them are counted)
@@ -76,8 +76,8 @@ def row_nats(model: GPT, rows: Sequence[Sequence[int]]) -> Tensor:
         batch, windows = windows[-fit:], windows[:-fit]
         length = len(batch[-1][1])
         tokens = torch.tensor([[*ids, *[0] * (length - len(ids))] for _, ids, _ in batch])    # (b, length)
-        surprise = -token_logprobs(model(tokens), tokens)                                     # (b, length - 1)
-        for (number, ids, counted), values in zip(batch, surprise, strict=True):
+        nll = -token_logprobs(model(tokens), tokens)                                     # (b, length - 1)
+        for (number, ids, counted), values in zip(batch, nll, strict=True):
             nats[number] += values[len(ids) - 1 - counted:len(ids) - 1].sum()
     return nats
 

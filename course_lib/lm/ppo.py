@@ -89,7 +89,7 @@ class TokenPPO(TrainingRun[TextProgress]):
     reference: the model from which the KL is measured, usually a copy of the policy at the start; never changed.
     prompts: (N, P) prompts of one length, each begun by the end token. reward: whole texts -> (texts,).
     token_rewards, advantages, whitening, policy_loss: take the place of the course's `token_rewards`, `token_gae`,
-    `whiten` and `clipped_policy_loss`, for instance the learner's own of exercises 10.1 and 10.3 to 11.5; called by
+    `whiten` and `clipped_policy_loss`, for instance the learner's own of exercises 11.1 and 11.3 to 11.5; called by
     position.
     """
 
@@ -184,17 +184,17 @@ class TokenPPO(TrainingRun[TextProgress]):
         self.kl_coefficient.beta = state["beta"]
 
 
-def value_network(reward_model: RewardModel, mean: float, spread: float) -> RewardModel:
-    """A copy of the reward model that says at each token what (reward - mean) / spread it expects in the end.
+def value_network(reward_model: RewardModel, mean: float, std: float) -> RewardModel:
+    """A copy of the reward model that says at each token what (reward - mean) / std it expects in the end.
 
-    It has read whole texts and judged them; judging beginnings is what is left to learn. mean, spread: by which the
+    It has scored whole texts; scoring beginnings is what is left to learn. mean, std: by which the
     reward was shifted and scaled (0 and 1 when it was not). Source: Stiennon et al. (2020), appendix B.1.
     """
     copy = RewardModel(GPT(reward_model.trunk.config))
     copy.load_state_dict(reward_model.state_dict())
     with torch.no_grad():
-        copy.head.weight /= spread
-        copy.head.bias.copy_((copy.head.bias - mean) / spread)
+        copy.head.weight /= std
+        copy.head.bias.copy_((copy.head.bias - mean) / std)
     return copy.eval()
 
 
@@ -202,8 +202,8 @@ def value_network_for(reward: TextReward, reward_model: RewardModel, texts: Sequ
                       tokenizer: Tokenizer) -> RewardModel:
     """A value network that begins as the reward model, shifted and scaled to what `reward` says of `texts`.
 
-    When `reward` is that model, scaled, it begins with its opinion; for another reward with the nearest thing to it.
+    When `reward` is that model, scaled, it begins with its prediction; for another reward with the nearest thing to it.
     """
     theirs, wanted = reward_model.rewards(texts, tokenizer), reward(texts)
-    spread = (theirs.std() / wanted.std()).item()
-    return value_network(reward_model, theirs.mean().item() - spread * wanted.mean().item(), spread)
+    std = (theirs.std() / wanted.std()).item()
+    return value_network(reward_model, theirs.mean().item() - std * wanted.mean().item(), std)

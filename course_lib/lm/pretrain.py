@@ -64,7 +64,7 @@ class PretrainProgress:
 
 
 def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean surprise at the tokens that came next, in nats. logits: (B, T, V), targets: (B, T) -> ()."""
+    """Mean cross-entropy at the tokens that came next, in nats. logits: (B, T, V), targets: (B, T) -> ()."""
     return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())     # (B * T, V) against (B * T,)
 
 

@@ -5,7 +5,7 @@ into 16-bit numbers (about 20 CPU-seconds, 270 MB in the git-ignored cache), che
 continuation is known, and kept. What four bits could not hold stays lost.
 
 Source: L. Ben Allal et al. (2025), "SmolLM2: When Smol goes big", https://arxiv.org/abs/2502.02737; the architecture is
-Llama's, H. Touvron et al. (2023). Used in lessons 10 to 12.
+Llama's, H. Touvron et al. (2023). Used in lessons 10 and 11.
 """
 
 import contextlib

@@ -2,8 +2,8 @@
 
 `CHAR_RECIPE.start(seed=0)` makes the model, the streams and the training; benchmarks/text.py measured them (lesson 08).
 
-`PAID` and `PAID_WITHOUT_KL` name the policies that lesson 11 opens with, trained on the shipped proxy reward with and
-without a KL penalty; benchmarks/text_rl.py measured their settings. Rebuilt by
+`PPO_POLICY` and `PPO_POLICY_WITHOUT_KL` name the policies that lesson 11 opens with, trained on the shipped proxy
+reward with and without a KL penalty; benchmarks/text_rl.py measured their settings. Rebuilt by
 
     python benchmarks/text_rl.py proxy proxy-no-kl --seeds 0 --gold --ship
 
@@ -55,7 +55,7 @@ BPE_RECIPE = Recipe(bpe_tokenizer, GPTConfig(BPE_VOCABULARY, context=96),
                             dropout=0.1))
 
 
-PAID, PAID_WITHOUT_KL = "gpt_ppo.pt", "gpt_ppo_no_kl.pt"        # in assets/checkpoints
+PPO_POLICY, PPO_POLICY_WITHOUT_KL = "gpt_ppo.pt", "gpt_ppo_no_kl.pt"        # in assets/checkpoints
 
 VADER_RECIPE = TokenPPOConfig(updates=30, batch_size=256, minibatch_size=128, beta=0.055, kl_target=5.0, kl_speed=0.2,
                               learning_rate=2.5e-4, value_learning_rate=1e-3)

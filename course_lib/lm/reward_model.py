@@ -52,11 +52,11 @@ def fit_linear_reward(features: Tensor, comparisons: Comparisons, l2: float = L2
                       loss: Callable[..., Tensor] = bradley_terry_loss, one_unit: bool = False) -> LinearReward:
     """Fit a linear reward to comparisons of the texts whose features are given.
 
-    features: (texts, D), also of texts that no comparison names: their spread is used, no label.
+    features: (texts, D), also of texts that no comparison names: their standard deviations are used, no label.
     l2: pull of every weight towards 0, in the units of the summed (not mean) loss, on features / unit.
-    weight: (pairs,) how much each verdict counts; equal when None. loss: called as loss(r1, r2, mu, weight=...).
+    weight: (pairs,) how much each comparison counts; equal when None. loss: called as loss(r1, r2, mu, weight=...).
     one_unit: the features are places along directions of one space, such as principal components: a direction that
-        hardly varies stays small. False gives each feature the same spread, whatever its units.
+        hardly varies stays small. False gives each feature the same standard deviation, whatever its units.
 
     The problem is convex: L-BFGS finds the one optimum. Raises ValueError when there are no comparisons, when features
     are not finite, or when the loss is not.
@@ -65,8 +65,8 @@ def fit_linear_reward(features: Tensor, comparisons: Comparisons, l2: float = L2
         raise ValueError("there are no comparisons to learn from")
     if not torch.isfinite(features).all():
         raise ValueError("some features are not finite numbers")
-    mean, spread = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)              # (D,) each
-    unit = spread.square().sum().sqrt().expand(len(mean)) if one_unit else spread * len(mean) ** 0.5
+    mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)              # (D,) each
+    unit = std.square().sum().sqrt().expand(len(mean)) if one_unit else std * len(mean) ** 0.5
     used, position = torch.unique(torch.stack([comparisons.first, comparisons.second]), return_inverse=True)
     known = (features[used] - mean) / unit                                                # (used texts, D)
     weights = torch.zeros(features.shape[1], requires_grad=True)
@@ -80,7 +80,7 @@ def fit_linear_reward(features: Tensor, comparisons: Comparisons, l2: float = L2
         pull = l2 / total * weights.square().sum() / 2
         objective = loss(rewards[position[0]], rewards[position[1]], comparisons.mu, **options) + pull
         if not torch.isfinite(objective):
-            raise ValueError("the loss is not a finite number; look at the verdicts and at the loss function")
+            raise ValueError("the loss is not a finite number; look at the comparisons and at the loss function")
         objective.backward()
         return objective
 
@@ -92,7 +92,7 @@ def rewards_at_the_end(scores: Tensor, lengths: Tensor) -> Tensor:
     """The score at each text's last real token, (B,). Exercise 10.2.
 
     scores: (B, T) the head's number at every token. lengths: (B,) how many tokens of each row are no padding. Read in
-    the padding, the same text would earn another reward in a longer batch.
+    the padding, the same text would get another reward in a longer batch.
     """
     return scores[torch.arange(len(scores)), lengths - 1]
 
@@ -151,20 +151,20 @@ def pack(ids: Sequence[Sequence[int]], eos: int, context: int) -> tuple[Tensor, 
 
 @dataclass(frozen=True)
 class ScaledReward:
-    """(reward - mean) / spread; called with texts as any reward is."""
+    """(reward - mean) / std; called with texts as any reward is."""
 
     reward: TextReward
     mean: float
-    spread: float
+    std: float
 
     @classmethod
     def on(cls, reward: TextReward, texts: Sequence[str]) -> "ScaledReward":
-        """Scaled so that `texts`, usually the starting model's, get mean 0, spread 1. ValueError if all are equal."""
+        """Scaled so that `texts`, usually the starting model's, get mean 0, std 1. ValueError if all are equal."""
         scores = reward(texts)
-        mean, spread = scores.mean().item(), scores.std().item()
-        if not spread > 0:
+        mean, std = scores.mean().item(), scores.std().item()
+        if not std > 0:
             raise ValueError(f"the reward says the same of all {len(texts)} texts: there is nothing to scale by")
-        return cls(reward, mean, spread)
+        return cls(reward, mean, std)
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Rewards of whole texts, (texts,)."""
@@ -172,21 +172,21 @@ class ScaledReward:
 
     def scaled(self, scores: Tensor) -> Tensor:
         """The reward's own scores, brought to this zero point and unit; any shape."""
-        return (scores - self.mean) / self.spread
+        return (scores - self.mean) / self.std
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """How a reward model is trained. The defaults are those of lesson 10 for a trunk that is a language model."""
 
-    epochs: int = 3                     # times that every verdict is seen
+    epochs: int = 3                     # times that every comparison is seen
     batch_size: int = 32                # pairs a step
     learning_rate: float = 4e-4         # AdamW's, at its height; 1e-3 for a trunk from scratch
     warmup_steps: int = 10              # gradient steps of a rising learning rate; then it falls in a line to 5%
     weight_decay: float = 0.05
     max_grad_norm: float = 1.0
     bfloat16: bool | None = None        # products in 16-bit numbers; None: where the processor is quick with them
-    seed: int = 0                       # of the order of the verdicts
+    seed: int = 0                       # of the order of the comparisons
 
 
 def fit_reward_model(model: RewardModel, ids: Sequence[Sequence[int]], eos: int, comparisons: Comparisons,
@@ -194,8 +194,8 @@ def fit_reward_model(model: RewardModel, ids: Sequence[Sequence[int]], eos: int,
                      loss: Callable[..., Tensor] = bradley_terry_loss) -> list[float]:
     """Train `model` in place on comparisons of the texts `ids`; returns the loss of every step, in nats.
 
-    weight: (pairs,) how much each verdict counts; equal when None. loss: called as loss(r1, r2, mu), and with `weight`
-    when there are weights.
+    weight: (pairs,) how much each comparison counts; equal when None. loss: called as loss(r1, r2, mu), and with
+    `weight` when there are weights.
 
     Raises ValueError when there are no comparisons; CourseError, naming the step, when the loss is not finite.
     """
@@ -215,14 +215,14 @@ def fit_reward_model(model: RewardModel, ids: Sequence[Sequence[int]], eos: int,
         with products(config.bfloat16):
             r1, r2 = model(tokens, lengths).float().chunk(2)                        # (pairs,) each
         options = {} if weight is None else {"weight": weight[some]}
-        surprise = loss(r1, r2, comparisons.mu[some], **options)
+        batch_loss = loss(r1, r2, comparisons.mu[some], **options)
         try:
-            gradient_step(surprise, model, optimizer, max_grad_norm=config.max_grad_norm)
+            gradient_step(batch_loss, model, optimizer, max_grad_norm=config.max_grad_norm)
         except NotFinite as error:
             raise CourseError(f"{error.what}, at step {step} of {len(batches)}. The learning rate is probably too high "
                               f"({config.learning_rate}): begin again with a fresh model and a third of it.") from error
         scheduler.step()
-        losses.append(surprise.item())
+        losses.append(batch_loss.item())
     model.eval()
     return losses
 

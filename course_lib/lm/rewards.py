@@ -39,17 +39,17 @@ GOLD_LABELS, PROXY_LABELS = 30_000, 3_000
 
 
 def gold_texts() -> list[RatedText]:
-    """The half of the training texts whose verdicts made gold."""
+    """The half of the training texts whose comparisons made gold."""
     return [text for text in rated_texts("train") if _half(text) == 0]
 
 
 def proxy_texts() -> list[RatedText]:
-    """The other half, whose verdicts may make a proxy."""
+    """The other half, whose comparisons may make a proxy."""
     return [text for text in rated_texts("train") if _half(text) == 1]
 
 
 def gold_comparisons() -> tuple[list[RatedText], Comparisons]:
-    """(texts, verdicts) that gold was fitted to."""
+    """(texts, comparisons) that gold was fitted to."""
     texts = gold_texts()
     return texts, sample_comparisons(texts, GOLD_LABELS, seed=6)
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from course_lib.labels.records import Preference
 from course_lib.preferences.reward_model import Fit, RewardEnsemble
-from course_lib.preferences.segments import PairSelection, Segment, Verdicts, random_pairs
+from course_lib.preferences.segments import PairSelection, PreferenceDataset, Segment, random_pairs
 from course_lib.preferences.task import LoopConfig, PreferenceTask
 from course_lib.rl.ppo import Progress
 
@@ -38,7 +38,7 @@ def run_preference_loop(task: PreferenceTask, labeler: Callable[[Segment, Segmen
     labeler: mu of two clips, 1.0 for the first, 0.0 for the second, 0.5 for a tie; `SyntheticLabeler` is one.
     functions: the learner's own parts of the reward model, by the names of its arguments.
 
-        for learned in run_preference_loop(CartPoleTask(), ScriptedJudge()):
+        for learned in run_preference_loop(CartPoleTask(), CartPoleLabeler()):
             print(learned.progress.mean_reward)
     """
     config = config or task.config()
@@ -50,7 +50,7 @@ def run_preference_loop(task: PreferenceTask, labeler: Callable[[Segment, Segmen
         for sigma1, sigma2 in select(clips, labels, reward_model, rng):     # pairs of them are compared
             mu = labeler(sigma1, sigma2)
             preferences.append(Preference(sigma1.without_frames(), sigma2.without_frames(), mu))
-        verdicts = Verdicts.of(preferences)
-        fit = reward_model.fit(verdicts.first, verdicts.second, verdicts.mu, verdicts.weight)   # the reward is learned
+        data = PreferenceDataset.of(preferences)
+        fit = reward_model.fit(data.first, data.second, data.mu, data.weight)   # the reward is learned
         for progress in agent.train(until=updates):                         # and the policy learns from it
             yield Learned(agent.network, reward_model, preferences, fit, progress)

@@ -1,7 +1,7 @@
 """The Bradley–Terry loss: from "A beat B" to a number for each of them.
 
 One loss for the whole course. For texts `r1` and `r2` are one score a text, (pairs,); for clips the rewards of the
-steps are first summed, (pairs, steps) -> (pairs,), by `segment_return`. `verdicts_to_targets` turns clicks into the
+steps are first summed, (pairs, steps) -> (pairs,), by `segment_return`. `choices_to_targets` turns clicks into the
 loss's targets, `confidence_loss` weights each label by how sure it is, and `fit_strengths` fits one strength for each
 of a few items to a table of who beat whom how often.
 
@@ -9,7 +9,7 @@ Sources: R. A. Bradley and M. E. Terry (1952), Biometrika 39; L. R. Ford (1957) 
 et al. (2017), section 2.2.2 for the targets 1, 0 and 0.5 and for leaving incomparable pairs out, section 2.2.3,
 equation 1, for ties as mu = 0.5 and for the assumed error rate; N. Stiennon et al. (2020), appendix C, for confidence:
 labelers of summaries answered on nine points, from "surely the left" to "surely the right", which the label store
-turns into a weight from 0.25 to 1. Taught in lesson 03 (strengths: 3.3, targets: 3.5) and lesson 10 (confidence: 9.7);
+turns into a weight from 0.25 to 1. Taught in lesson 03 (strengths: 3.3, targets: 3.5) and lesson 10 (confidence: 10.7);
 used in lessons 04, 07, 10 and 11.
 """
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from course_lib.labels.records import CHOICES
 
 
-def verdicts_to_targets(choices: Sequence[str], flipped: Sequence[bool]) -> tuple[Tensor, Tensor]:
+def choices_to_targets(choices: Sequence[str], flipped: Sequence[bool]) -> tuple[Tensor, Tensor]:
     """Which pairs to keep, and the target mu of each: (kept,) int64 positions and (kept,) float32.
 
     choices: one of `CHOICES` for each pair. flipped: True where the first item of the pair was shown on the right.
@@ -61,8 +61,8 @@ def segment_return(rewards: Tensor, mask: Tensor | None = None) -> Tensor:
 def preference_probability(r1: Tensor, r2: Tensor, error_rate: float = 0.0) -> Tensor:
     """Probability that the first of each pair is preferred: sigmoid(r1 - r2), (pairs,) -> (pairs,).
 
-    With `error_rate` = 0.1 a judge is assumed to answer at random one time in ten, so that no verdict, however
-    surprising, is impossible: the probability stays between 0.05 and 0.95.
+    With `error_rate` = 0.1 a labeler is assumed to answer at random one time in ten, so that no label, however
+    unlikely, is impossible: the probability stays between 0.05 and 0.95.
 
     Raises ValueError when `error_rate` leaves [0, 1).
     """
@@ -72,13 +72,13 @@ def preference_probability(r1: Tensor, r2: Tensor, error_rate: float = 0.0) -> T
 
 def bradley_terry_loss(r1: Tensor, r2: Tensor, mu: Tensor, error_rate: float = 0.0, *,
                        weight: Tensor | None = None) -> Tensor:
-    """Mean surprise at the verdicts, in nats: a scalar.
+    """Mean negative log-likelihood of the labels, in nats: a scalar.
 
     r1, r2: (pairs,) scores of the first and the second of each pair.
     mu: (pairs,) 1 where the first was preferred, 0 where the second was, 0.5 for a tie. A pair that nobody could
-        judge ("skip") does not belong in here at all.
-    error_rate: share of verdicts assumed to be given at random (Christiano et al. 2017 assume 0.1).
-    weight: (pairs,) how much each verdict counts, for example the confidence of the judge; equal when None.
+        compare ("skip") does not belong in here at all.
+    error_rate: share of labels assumed to be given at random (Christiano et al. 2017 assume 0.1).
+    weight: (pairs,) how much each label counts, for example the confidence of the labeler; equal when None.
 
     Raises ValueError when the shapes differ, when there are no pairs, when `mu` leaves [0, 1] or `error_rate` [0, 1),
     or when a weight is negative or all are 0.
@@ -97,22 +97,22 @@ def bradley_terry_loss(r1: Tensor, r2: Tensor, mu: Tensor, error_rate: float = 0
         raise ValueError("weights are not negative, and at least one is above 0")
     logits = r1 - r2                                                              # (pairs,)
     if error_rate == 0:
-        surprise = F.binary_cross_entropy_with_logits(logits, mu.to(logits.dtype), reduction="none")
+        nll = F.binary_cross_entropy_with_logits(logits, mu.to(logits.dtype), reduction="none")
     else:
         floor = torch.full_like(logits, math.log(error_rate / 2))
         log_first = torch.logaddexp(math.log1p(-error_rate) + F.logsigmoid(logits), floor)
         log_second = torch.logaddexp(math.log1p(-error_rate) + F.logsigmoid(-logits), floor)
-        surprise = -(mu * log_first + (1 - mu) * log_second)                      # (pairs,)
-    return surprise.mean() if weight is None else (weight * surprise).sum() / weight.sum()
+        nll = -(mu * log_first + (1 - mu) * log_second)                      # (pairs,)
+    return nll.mean() if weight is None else (weight * nll).sum() / weight.sum()
 
 
 def _check_error_rate(error_rate: float) -> None:
     if not 0 <= error_rate < 1:
-        raise ValueError(f"error_rate is the share of verdicts given at random, from 0 to below 1, not {error_rate}")
+        raise ValueError(f"error_rate is the share of labels given at random, from 0 to below 1, not {error_rate}")
 
 
 def confidence_loss(r1: Tensor, r2: Tensor, mu: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean surprise at the verdicts, a scalar: sum of weight x surprise over the sum of the weights.
+    """Weighted mean negative log-likelihood of the labels, a scalar: sum of weight x nll over the sum of the weights.
 
     All arguments: (pairs,). Only the ratios of the weights matter. Raises as `bradley_terry_loss` does.
     """

@@ -1,9 +1,9 @@
 """CartPole as a task for the preference loop, its synthetic labeler, and its evaluator. Lesson 04.
 
-`CartPoleTask` says what the loop needs to know: environments, a network, what a person sees of a clip. `ScriptedJudge`
-is a synthetic labeler that sees what a person sees: a clip, and nothing of rewards or of what came after. More upright
-is better, nearer to the centre is better, a fall is worst; clips that are nearly alike are a tie. `fresh_episodes`
-evaluates with the true return; no learner may ask it.
+`CartPoleTask` says what the loop needs to know: environments, a network, what a person sees of a clip.
+`CartPoleLabeler` is a synthetic labeler that sees what a person sees: a clip, and nothing of rewards or of what came
+after. More upright is better, nearer to the centre is better, a fall is worst; clips that are nearly alike are a tie.
+`fresh_episodes` evaluates with the true return; no learner may ask it.
 """
 
 import json
@@ -49,7 +49,7 @@ def mark(obs: Tensor) -> float:
     return -float((tilt + 0.5 * away).sum()) - 10 * falls
 
 
-class ScriptedJudge(SyntheticLabeler):
+class CartPoleLabeler(SyntheticLabeler):
     """Answers 1, 0.5 or 0 for the first clip, by a difference of marks; now and then wrong on purpose.
 
     wrong_share: share of answers replaced by left or right at random. marks: what it likes, (L, 4) -> a number, more is
@@ -178,7 +178,7 @@ class Watcher:
         self.points = {int(update): value for update, value in json.loads(text).items()}   # update -> true return
 
     def beside(self, training: Iterator[Progress], network: nn.Module) -> Iterator[Progress]:
-        """Pass `training` on unchanged, and note what `network` is worth before it and after every few updates."""
+        """Pass `training` on unchanged, and note the return of `network` before it and after every few updates."""
         if 0 not in self.points:
             self._note(0, network)
         for progress in training:

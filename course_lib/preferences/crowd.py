@@ -11,8 +11,8 @@ count each ranking once (`share`). Source: L. Ouyang et al. (2022), section 3.5 
 answers, all pairs of one ranking in one batch, their loss divided by their number. Taught in lesson 10, section 10.4.
 
 The designs draw from the human ratings as `sample_comparisons` does, with several raters a text or rankings of several
-texts, so that they can be compared: what matters is how often somebody reads a text (`readings`). Lesson 10, 9.3 and
-9.4.
+texts, so that they can be compared: what matters is how often somebody reads a text (`readings`). Lesson 10, 10.3
+and 10.4.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,42 +29,42 @@ from course_lib.preferences.human_ratings import Comparisons, RatedText
 
 @dataclass(frozen=True)
 class CrowdFit:
-    """What a crowd's verdicts say about the items and about the crowd."""
+    """What a crowd's labels say about the items and about the crowd."""
 
     strengths: Tensor               # (items,), mean zero
-    reliability: Tensor             # (judges,) in (0, 1); 0.5 guesses, near 0 answers the wrong way round
+    reliability: Tensor             # (raters,) in (0, 1); 0.5 guesses, near 0 answers the wrong way round
 
 
-def fit_crowd(first: Tensor, second: Tensor, mu: Tensor, judge: Tensor, *, items: int, judges: int,
+def fit_crowd(first: Tensor, second: Tensor, mu: Tensor, rater: Tensor, *, items: int, raters: int,
               steps: int = 400, pull: float = 0.5) -> CrowdFit:
-    """Strengths of items and reliability of judges, fitted together by gradient descent.
+    """Strengths of items and reliability of raters, fitted together by gradient descent.
 
-    first, second: (verdicts,) index of the two items; mu: (verdicts,) 1, 0 or 0.5; judge: (verdicts,) who said it.
+    first, second: (labels,) index of the two items; mu: (labels,) 1, 0 or 0.5; rater: (labels,) who said it.
     pull: weight of a prior that holds strengths near 0 and reliabilities near 0.88 (we expect people to try).
 
     The labels alone cannot tell "all are right" from "all are contrary with the order turned round": the prior does.
-    Raises ValueError when the shapes differ, when there are no verdicts, when an index is out of range or mu leaves
+    Raises ValueError when the shapes differ, when there are no labels, when an index is out of range or mu leaves
     [0, 1].
     """
-    if not first.shape == second.shape == mu.shape == judge.shape or len(mu) == 0:
-        shapes = ", ".join(str(tuple(part.shape)) for part in (first, second, mu, judge))
-        raise ValueError(f"first, second, mu and judge need one shape, (verdicts,), with at least one; got {shapes}")
+    if not first.shape == second.shape == mu.shape == rater.shape or len(mu) == 0:
+        shapes = ", ".join(str(tuple(part.shape)) for part in (first, second, mu, rater))
+        raise ValueError(f"first, second, mu and rater need one shape, (labels,), with at least one; got {shapes}")
     if not ((mu >= 0) & (mu <= 1)).all():
         raise ValueError("mu is a probability: 1 first preferred, 0 second preferred, 0.5 a tie; leave skips out")
     used = torch.stack([first, second])
-    if min(used.min(), judge.min()) < 0 or used.max() >= items or judge.max() >= judges:
-        raise ValueError(f"indices must lie in 0..{items - 1} for items and 0..{judges - 1} for judges")
+    if min(used.min(), rater.min()) < 0 or used.max() >= items or rater.max() >= raters:
+        raise ValueError(f"indices must lie in 0..{items - 1} for items and 0..{raters - 1} for raters")
     strengths = torch.zeros(items, requires_grad=True)
-    trust = torch.full((judges,), 2.0, requires_grad=True)                        # sigmoid(2) = 0.88
+    trust = torch.full((raters,), 2.0, requires_grad=True)                        # sigmoid(2) = 0.88
     optimizer = torch.optim.Adam([strengths, trust], lr=0.05)
     for _ in range(steps):
-        agrees = F.logsigmoid(strengths[first] - strengths[second])               # (verdicts,) log P(first wins)
+        agrees = F.logsigmoid(strengths[first] - strengths[second])               # (labels,) log P(first wins)
         opposes = F.logsigmoid(strengths[second] - strengths[first])
-        honest, contrary = F.logsigmoid(trust[judge]), F.logsigmoid(-trust[judge])
+        honest, contrary = F.logsigmoid(trust[rater]), F.logsigmoid(-trust[rater])
         log_first = torch.logaddexp(honest + agrees, contrary + opposes)
         log_second = torch.logaddexp(honest + opposes, contrary + agrees)
-        surprise = -(mu * log_first + (1 - mu) * log_second).sum()
-        loss = surprise + pull * (strengths.square().sum() + (trust - 2).square().sum())
+        nll = -(mu * log_first + (1 - mu) * log_second).sum()
+        loss = nll + pull * (strengths.square().sum() + (trust - 2).square().sum())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -135,11 +135,11 @@ def _comparisons(rows: Sequence[tuple[int, int, float]]) -> Comparisons:
     return Comparisons(first, second, mu.float(), nobody, nobody)
 
 
-def majority_agreement(texts: Sequence[RatedText], comparisons: Comparisons, judges: int, seed: int) -> float:
-    """How often the majority of `judges` sides with everybody else, on the pairs of `comparisons`.
+def majority_agreement(texts: Sequence[RatedText], comparisons: Comparisons, raters: int, seed: int) -> float:
+    """How often the majority of `raters` sides with everybody else, on the pairs of `comparisons`.
 
-    A judge is a rater of the first text and one of the second: whoever rated higher says who wins, equal ratings are
-    half a vote for each. A tied vote counts half, and so do others who are undecided. The judges' own ratings are left
+    One vote takes a rater of the first text and one of the second: the higher rating wins, equal ratings are
+    half a vote for each. A tied vote counts half, and so do others who are undecided. The raters' own ratings are left
     out of "everybody else". Raises ValueError when a text has too few raters.
     """
     rng = np.random.default_rng(seed)
@@ -147,11 +147,11 @@ def majority_agreement(texts: Sequence[RatedText], comparisons: Comparisons, jud
     for i, j in zip(comparisons.first.tolist(), comparisons.second.tolist(), strict=True):
         votes, others = [], []
         for text in (texts[i], texts[j]):
-            if len(text.ratings) <= judges:
-                raise ValueError(f"a text has {len(text.ratings)} raters: {judges} judges leave nobody else")
+            if len(text.ratings) <= raters:
+                raise ValueError(f"a text has {len(text.ratings)} raters: a majority of {raters} leaves nobody else")
             mixed = rng.permutation(text.ratings)
-            votes.append(mixed[:judges])
-            others.append(mixed[judges:].mean())
+            votes.append(mixed[:raters])
+            others.append(mixed[raters:].mean())
         vote, rest = np.sign(votes[0] - votes[1]).sum(), others[0] - others[1]
         agreed += 0.5 if vote == 0 or rest == 0 else float((vote > 0) == (rest > 0))
     return agreed / len(comparisons)

@@ -1,6 +1,6 @@
 """How good is a score at predicting preferences, and how good could any score be?
 
-- Pair accuracy and the human ceiling: lesson 03, sections 3.6 and 3.8; used again in lessons 10 and 11.
+- Pair accuracy and the human ceiling: lesson 03, sections 3.6 and 3.8; used again in lesson 10.
 - Calibration: when the model says 70%, is it right 7 times out of 10? Source: A. Niculescu-Mizil and R. Caruana (2005)
   for reliability diagrams; C. Guo et al. (2017), section 2, for the expected calibration error. Lesson 03, section 3.9.
 - Splitting preferences into a part to learn from and a part to test on: lesson 10.
@@ -28,7 +28,7 @@ from course_lib.preferences.word_reward import WordReward, fit_word_reward, vali
 
 
 def pair_accuracy(scores: Tensor, comparisons: Comparisons) -> float:
-    """Share of verdicts that the scores predict; equal scores count as half right.
+    """Share of comparisons that the scores predict; equal scores count as half right.
 
     scores: (texts,) one for each text that the comparisons point into.
 
@@ -43,7 +43,7 @@ def pair_accuracy(scores: Tensor, comparisons: Comparisons) -> float:
 
 
 def human_ceiling(texts: Sequence[RatedText], comparisons: Comparisons) -> float:
-    """How often all *other* raters together agree with the verdicts: what a perfect score could reach."""
+    """How often all *other* raters together agree with the preferences: what a perfect score could reach."""
     return leave_one_out_agreement(
         [texts[i].ratings for i in comparisons.first.tolist()], comparisons.first_rater.tolist(),
         [texts[i].ratings for i in comparisons.second.tolist()], comparisons.second_rater.tolist())
@@ -51,10 +51,10 @@ def human_ceiling(texts: Sequence[RatedText], comparisons: Comparisons) -> float
 
 def leave_one_out_agreement(first_ratings: Sequence[Sequence[int]], first_rater: Sequence[int],
                             second_ratings: Sequence[Sequence[int]], second_rater: Sequence[int]) -> float:
-    """Share of verdicts that the mean ratings of everyone else predict; equal means count as half right.
+    """Share of comparisons that the mean ratings of everyone else predict; equal means count as half right.
 
     first_ratings, second_ratings: for each pair all ratings of its first and of its second text, at least two each.
-    first_rater, second_rater: whose ratings made the verdict; these two are left out of the means, else each rater
+    first_rater, second_rater: whose ratings made the comparison; these two are left out of the means, else each rater
         would agree with a copy of themselves.
 
     Raises ValueError when there are no pairs, or when a text has a single rating.
@@ -63,9 +63,9 @@ def leave_one_out_agreement(first_ratings: Sequence[Sequence[int]], first_rater:
         raise ValueError("there are no comparisons to predict")
     agreed = 0.0
     for first, i, second, j in zip(first_ratings, first_rater, second_ratings, second_rater, strict=True):
-        verdict = first[i] - second[j]
+        rated_gap = first[i] - second[j]
         others = mean_of_the_others(first, i) - mean_of_the_others(second, j)
-        agreed += 0.5 if others == 0 else float((others > 0) == (verdict > 0))
+        agreed += 0.5 if others == 0 else float((others > 0) == (rated_gap > 0))
     return agreed / len(first_rater)
 
 
@@ -81,7 +81,7 @@ class Calibration:
     """What was promised and what came, by bin of promised probability. Tensors: (bins that hold pairs,)."""
 
     promised: Tensor                # mean predicted probability in the bin
-    happened: Tensor                # share of verdicts that went that way
+    happened: Tensor                # share of comparisons that went that way
     count: Tensor                   # number of pairs in the bin
     error: float                    # expected calibration error: mean gap, weighted by count
 
@@ -137,12 +137,12 @@ class FittedReward:
     seed: int
     l2: float                          # chosen on validation
     validation_loss: float             # nats a pair
-    test_accuracy: float               # share of the 6,000 fixed test verdicts that it predicts
+    test_accuracy: float               # share of the 6,000 fixed test comparisons that it predicts
 
 
 def fit_on_human_ratings(labels: int, seed: int, domain: str | None = None,
                          loss: Callable[[Tensor, Tensor, Tensor], Tensor] = bradley_terry_loss) -> FittedReward:
-    """Fit the word reward to `labels` human verdicts; the L2 pull is chosen on validation, the test only reports.
+    """Fit the word reward to `labels` human comparisons; the L2 pull is chosen on validation, the test only reports.
 
     domain: one of the four, or None for pairs drawn from all of them. loss: called as loss(r1, r2, mu).
     """
@@ -155,9 +155,9 @@ def fit_on_human_ratings(labels: int, seed: int, domain: str | None = None,
         model = WordReward(vocabulary)
         fit_word_reward(model, train_texts, comparisons, l2, loss=loss)
         candidates.append((validation_loss(model, check_texts, check_pairs), l2, model))
-    surprise, l2, model = min(candidates, key=lambda candidate: candidate[0])
+    lowest, l2, model = min(candidates, key=lambda candidate: candidate[0])
     accuracy = pair_accuracy(model.rewards([text.text for text in tests]), test_pairs)
-    return FittedReward(model, labels, seed, l2, surprise, accuracy)
+    return FittedReward(model, labels, seed, l2, lowest, accuracy)
 
 
 def _parts(domain: str | None):

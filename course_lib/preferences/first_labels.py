@@ -76,8 +76,8 @@ def reply_features(text: str) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Taste:
-    """What a few clicks say about a person's taste."""
+class ReplyReward:
+    """A reward model of replies: linear in their features, fitted to a few clicks."""
 
     weights: Tensor                 # (3,), in the order of FEATURES; positive: liked
 
@@ -87,16 +87,16 @@ class Taste:
         return preference_probability(*gap).item()
 
 
-def fit_taste(verdicts: Sequence[tuple[str, str, float]], pull: float = 0.1) -> Taste:
-    """Fit the three weights to verdicts (first reply, second reply, mu); `pull` holds the weights near zero.
+def fit_reply_reward(preferences: Sequence[tuple[str, str, float]], pull: float = 0.1) -> ReplyReward:
+    """Fit the three weights to preferences (first reply, second reply, mu); `pull` holds the weights near zero.
 
-    Raises ValueError without a single verdict.
+    Raises ValueError without a single preference.
     """
-    if not verdicts:
-        raise ValueError("there are no verdicts to learn from: label a few pairs first")
-    first = torch.stack([reply_features(one) for one, _, _ in verdicts])         # (pairs, 3)
-    second = torch.stack([reply_features(two) for _, two, _ in verdicts])        # (pairs, 3)
-    mu = torch.tensor([float(mu) for _, _, mu in verdicts])                      # (pairs,)
+    if not preferences:
+        raise ValueError("there are no preferences to learn from: label a few pairs first")
+    first = torch.stack([reply_features(one) for one, _, _ in preferences])         # (pairs, 3)
+    second = torch.stack([reply_features(two) for _, two, _ in preferences])        # (pairs, 3)
+    mu = torch.tensor([float(mu) for _, _, mu in preferences])                      # (pairs,)
     weights = torch.zeros(len(FEATURES), requires_grad=True)
     optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
 
@@ -107,4 +107,4 @@ def fit_taste(verdicts: Sequence[tuple[str, str, float]], pull: float = 0.1) -> 
         return loss
 
     optimizer.step(closure)
-    return Taste(weights.detach())
+    return ReplyReward(weights.detach())

@@ -1,4 +1,4 @@
-"""Real human judgements: rated short texts, the fixed way in which ratings become comparisons, and a table of choices.
+"""Real human ratings: rated short texts, the fixed way in which ratings become comparisons, and a table of choices.
 
 About 23,700 tweets, and sentences from film reviews, product reviews and editorials. Each was rated by 15 to 29 people
 (a thousand of the tweets by more than 90) from -4 (extremely negative) to 4 (extremely positive), and every single
@@ -61,7 +61,7 @@ class RatedText:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Pairs of texts with the verdict of one sampled rater each. All tensors have the shape (pairs,)."""
+    """Pairs of texts with the preference of one sampled rater each. All tensors have the shape (pairs,)."""
 
     first: Tensor                   # int64 index into the list of texts
     second: Tensor                  # int64 index into the list of texts
@@ -178,7 +178,7 @@ def evaluation_comparisons(part: str, domain: str | None = None) -> tuple[list[R
 
 
 def rating_gaps(texts: Sequence[RatedText], comparisons: Comparisons) -> Tensor:
-    """How far apart the two ratings behind each verdict were, (pairs,), 1 to 8 points: a measure of how sure it is."""
+    """How far apart the two ratings behind each comparison were, (pairs,), 1 to 8 points: how sure it is."""
     sides = ((comparisons.first, comparisons.first_rater), (comparisons.second, comparisons.second_rater))
     first, second = ([texts[i].ratings[r] for i, r in zip(where.tolist(), rater.tolist(), strict=True)]
                      for where, rater in sides)

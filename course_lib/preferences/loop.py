@@ -38,7 +38,7 @@ from course_lib.labels.records import Item, Preference
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences import loop_state
 from course_lib.preferences.reward_model import Fit, RewardEnsemble
-from course_lib.preferences.segments import PairSelection, Segment, Verdicts, random_pairs
+from course_lib.preferences.segments import PairSelection, PreferenceDataset, Segment, random_pairs
 from course_lib.preferences.task import LoopConfig, PreferenceTask
 from course_lib.rl.ppo import PPO, Progress
 from course_lib.show.palette import BLUE
@@ -80,7 +80,7 @@ class PreferenceLoop:
         self.trainer = task.trainer(self.config, self.ensemble, self.pool, self.rng, **of_the_agent)
         self.stage, self.round = "collect", 1
         self.asked: dict[int, int] = {}             # question -> round
-        self.verdicts: Verdicts | None = None
+        self.preferences: PreferenceDataset | None = None
         self.fits: list[Fit] = []                   # one a round
         self.agents = [_copy(self.network)]         # the untrained agent, and the agent after each round
         self.models: list[dict[str, Tensor]] = []   # the reward model that each round trained on
@@ -118,38 +118,38 @@ class PreferenceLoop:
         synthetic: a synthetic labeler behind the button; it is given the two clips as they stand, left and right.
         """
         target = sum(asked_in <= (round or self.round) for asked_in in self.asked.values())
-        scripted = synthetic and self._as_script(synthetic)
-        return Labeler(self.store, run=self.run, target=target, scripted=scripted,
+        answer = synthetic and self._as_answer(synthetic)
+        return Labeler(self.store, run=self.run, target=target, synthetic=answer,
                        used_rounds=lambda: self.rounds_labelled, **{"title": self.task.question, **options})
 
     def label(self, preferences: Sequence[Preference], round: int | None = None, mixed: bool = False) -> int:
-        """Take the verdicts on the pairs asked about; returns how many (skipped pairs bring none).
+        """Take the preferences between the pairs asked about; returns how many (skipped pairs bring none).
 
         A run with answers of a person and of a script is refused, unless `mixed` says that this is meant; then it
         says "mixed" wherever it shows its labels.
         """
         if self._done("label", round):
-            return len(self.verdicts.mu)
+            return len(self.preferences.mu)
         answered = self.answered
         if answered < len(self.asked):
             raise OutOfTurn(f"{answered} of {len(self.asked)} pairs are labelled. Go on in the labeller, then run this "
                             "cell again.")
         ours = sorted((p for p in preferences if p.group in self.asked), key=lambda p: (p.group, p.labeler))
         if not ours:
-            raise CourseError("There is no verdict among the answers: every pair was skipped, or these are another "
+            raise CourseError("There is no preference among the answers: every pair was skipped, or these are another "
                               "run's. Show the labeller, undo some skips (u) and answer those pairs.")
         if len({p.source for p in ours}) > 1 and not mixed:
             raise CourseError(self._mixture(ours))
-        self.verdicts = Verdicts.of(ours)
+        self.preferences = PreferenceDataset.of(ours)
         self._go_to("fit")
         return len(ours)
 
     def fit(self, round: int | None = None) -> Fit:
-        """Fit the reward model to all verdicts so far; returns how well it explains them."""
+        """Fit the reward model to all preferences so far; returns how well it explains them."""
         if self._done("fit", round):
             return self.fits[round - 1]
-        verdicts = self.verdicts
-        self.fits.append(self.ensemble.fit(verdicts.first, verdicts.second, verdicts.mu, verdicts.weight))
+        data = self.preferences
+        self.fits.append(self.ensemble.fit(data.first, data.second, data.mu, data.weight))
         self._go_to("train")
         return self.fits[-1]
 
@@ -196,8 +196,8 @@ class PreferenceLoop:
 
     @property
     def source(self) -> str:
-        """Whose verdicts the reward model learned from: "human", "scripted", "mixed", or "" before the first."""
-        return self.verdicts.source if self.verdicts else ""
+        """Whose preferences the reward model learned from: "human", "scripted", "mixed", or "" before the first."""
+        return self.preferences.source if self.preferences else ""
 
     def agent(self, after: int) -> nn.Module:
         """A copy of the agent as it was after round `after`; 0 is the untrained one."""
@@ -239,9 +239,9 @@ class PreferenceLoop:
         before = {p.source for p in ours if self.asked[p.group] <= self.rounds_labelled}       # used: these stay
         ways = []
         if "scripted" not in before:
-            ways.append('labeler.keep_only("human") opens the script\'s pairs again, for you to answer in the labeller')
+            ways.append('labeler.keep_only("human") opens the script\'s pairs again, for you to answer in the labeler')
         if "human" not in before:
-            ways.append('labeler.keep_only("scripted"), then labeler.answer_scripted(), lets the script answer your '
+            ways.append('labeler.keep_only("scripted"), then labeler.answer_synthetic(), lets the script answer your '
                         "pairs too")
         ways.append("label(..., mixed=True) learns from both")
         return (f"This run would mix labels of two sources, {human} of a person and {len(ours) - human} of a script, "
@@ -251,7 +251,7 @@ class PreferenceLoop:
         self.stage = stage
         self.files.save(self)
 
-    def _as_script(self, synthetic: Callable[[Segment, Segment], float]) -> Callable[[Item, Item], str]:
+    def _as_answer(self, synthetic: Callable[[Segment, Segment], float]) -> Callable[[Item, Item], str]:
         def answer(left: Item, right: Item) -> str:
             return WORDS[synthetic(self.task.segment(left), self.task.segment(right))]
 
@@ -297,6 +297,6 @@ def facts(loop: "PreferenceLoop") -> dict[str, str]:
     return {
         "collect": f"{len(loop.pool)} clips at hand",
         "label": f"{answered} of {asked} pairs{whose[loop.source]}" if asked else "no pairs yet",
-        "fit": f"{len(loop.verdicts.mu)} verdicts, {fitted}" if loop.verdicts else "no verdicts yet",
+        "fit": f"{len(loop.preferences.mu)} preferences, {fitted}" if loop.preferences else "no preferences yet",
         "train": f"{loop.trainer.updates} of {sum(loop.config.updates)} updates",
     }

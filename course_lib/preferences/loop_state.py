@@ -16,7 +16,7 @@ from torch import Tensor
 
 from course_lib.errors import CourseError
 from course_lib.preferences.reward_model import Fit
-from course_lib.preferences.segments import Clips, Segment, Verdicts, stack
+from course_lib.preferences.segments import Clips, PreferenceDataset, Segment, stack
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from course_lib.training.resume import settings_that_differ
 
@@ -67,12 +67,12 @@ class Files:
 
 def snapshot(loop: "PreferenceLoop") -> dict:
     """All of the loop but the trainer, as tensors, numbers and texts."""
-    verdicts = loop.verdicts
+    data = loop.preferences
     return {
         "config": _settings(loop), "stage": loop.stage, "round": loop.round, "asked": loop.asked,
         "pool": _stacked(loop.pool) if loop.task.keeps_clips and loop.pool else None,
-        "verdicts": verdicts and {"first": pack(verdicts.first), "second": pack(verdicts.second), "mu": verdicts.mu,
-                                  "weight": verdicts.weight, "sources": list(verdicts.sources)},
+        "verdicts": data and {"first": pack(data.first), "second": pack(data.second), "mu": data.mu,
+                              "weight": data.weight, "sources": list(data.sources)},  # so called in learners' files
         "fits": [asdict(fit) for fit in loop.fits], "agents": loop.agents, "models": loop.models,
         "acted": loop.trainer.acted, "ensemble": loop.ensemble.checkpoint(), "random": loop.rng.bit_generator.state}
 
@@ -116,8 +116,8 @@ def load(loop: "PreferenceLoop") -> None:
         loop.rng.bit_generator.state = state["random"]
         loop.pool.extend(Segment(*clip) for clip in zip(*state["pool"] or ((), ()), strict=True))
         given = state["verdicts"]
-        loop.verdicts = given and Verdicts(unpack(given["first"]), unpack(given["second"]), given["mu"],
-                                           given["weight"], tuple(given["sources"]))
+        loop.preferences = given and PreferenceDataset(unpack(given["first"]), unpack(given["second"]), given["mu"],
+                                                      given["weight"], tuple(given["sources"]))
         loop.stage, loop.round, loop.asked = state["stage"], state["round"], state["asked"]
         loop.fits = [Fit(**fit) for fit in state["fits"]]
         loop.agents, loop.models = state["agents"], state["models"]

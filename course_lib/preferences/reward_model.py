@@ -103,11 +103,11 @@ class RewardConfig:
     """Settings of the reward model. Chosen on CartPole by benchmarks/cartpole_from_preferences.py."""
 
     members: int = 5                        # networks in the ensemble; Christiano et al. (2017) used 3
-    hidden: int = 16                        # units in each of two hidden layers; with 64, 60 verdicts fit less smoothly
+    hidden: int = 16                        # units in each of two hidden layers; with 64, 60 labels fit less smoothly
     fit_steps: int = 200                    # gradient steps after each round of labels
     learning_rate: float = 3e-3             # AdamW's
     weight_decay: float = 1e-3              # AdamW's
-    error_rate: float = 0.1                 # share of verdicts taken to be slips (Christiano et al. 2017)
+    error_rate: float = 0.1                 # share of labels taken to be slips (Christiano et al. 2017)
     std: float = 0.15                       # standard deviation of the agent's rewards over the labelled clips
 
 
@@ -145,7 +145,7 @@ class StateRewardEnsemble(RewardEnsemble):
     def fit(self, first: Tensor, second: Tensor, mu: Tensor, weight: Tensor | None = None) -> Fit:
         """Fit each member from where it is, on a bootstrap sample of the labels drawn anew. See `RewardEnsemble`."""
         if len(mu) == 0:
-            raise ValueError("there are no verdicts to fit; label some pairs that are not skipped first")
+            raise ValueError("there are no preferences to fit; label some pairs that are not skipped first")
         config, losses = self.config, []
         for network in self.members:
             drawn = torch.randint(len(mu), (len(mu),), generator=self.generator)
@@ -217,7 +217,7 @@ class PreferenceReward(gym.Wrapper, gym.utils.RecordConstructorArgs):
         """As `Env.step`, with the learned reward and an empty info."""
         obs, _, terminated, truncated, _ = self.env.step(action)
         with torch.no_grad():
-            paid = float(self.reward(torch.as_tensor(obs, dtype=torch.float32)))
+            reward = float(self.reward(torch.as_tensor(obs, dtype=torch.float32)))
         if self.hide_ends:
             terminated, truncated = False, terminated or truncated
-        return obs, paid, terminated, truncated, {}
+        return obs, reward, terminated, truncated, {}

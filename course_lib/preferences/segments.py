@@ -1,8 +1,8 @@
 """Clips of behaviour, which pairs of them to ask about, and the pairs that were labelled. Lessons 04 and 07.
 
 Vocabulary, as in Christiano et al. (2017): a segment sigma is a short stretch of behaviour, cut out of a rollout
-without any reward attached (section 2.1); a preference (sigma1, sigma2, mu) says which of two is better, mu is 1 for
-the first, 0 for the second, 0.5 for a tie. A task without environments has segments too: a completion is one, its
+without any reward attached (their section 2.1); a preference (sigma1, sigma2, mu) says which of two is better, mu is
+1 for the first, 0 for the second, 0.5 for a tie. A task without environments has segments too: a completion is one, its
 tokens are `obs`.
 
 Pairs are chosen at random, by the reward models' disagreement, for contrast, or around events: each function takes
@@ -83,7 +83,7 @@ Clips = Tensor | list[Tensor]                       # (P, L, ...), or P tensors 
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class PreferenceDataset:
     """What a reward model is fitted to: P pairs of clips, what was said of each, and by whom."""
 
     first: Clips
@@ -93,7 +93,7 @@ class Verdicts:
     sources: tuple[str, ...]                        # "human" or "scripted", for each pair
 
     @classmethod
-    def of(cls, preferences: Sequence[Preference]) -> "Verdicts":
+    def of(cls, preferences: Sequence[Preference]) -> "PreferenceDataset":
         """Preferences as tensors, in the order given."""
         first, second = ([torch.as_tensor(getattr(p, side).obs) for p in preferences] for side in ("sigma1", "sigma2"))
         one_shape = len({clip.shape for clip in (*first, *second)}) == 1
@@ -137,9 +137,9 @@ def disagreement(choose: MostDisputed = most_disputed) -> PairSelection:
     """A selection that draws ten times as many pairs as it needs and lets `choose` pick by what the members say."""
     @torch.no_grad()
     def select(clips: Sequence[Segment], count: int, ensemble: RewardEnsemble, rng: np.random.Generator) -> Pairs:
-        worth = segment_return(ensemble(stack(clips)))                              # (members, clips)
+        returns = segment_return(ensemble(stack(clips)))                              # (members, clips)
         pairs = np.array(_draw(len(clips), min(CANDIDATES * count, _possible(len(clips))), rng))
-        chosen = choose(worth[:, pairs[:, 0]], worth[:, pairs[:, 1]], count)
+        chosen = choose(returns[:, pairs[:, 0]], returns[:, pairs[:, 1]], count)
         return [(clips[i], clips[j]) for i, j in pairs[torch.as_tensor(chosen).numpy()]]
 
     return select

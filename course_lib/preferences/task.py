@@ -1,6 +1,6 @@
 """What the preference loop needs to know about a task, and the settings of a run. Lessons 04 and 07.
 
-A `PreferenceTask` brings what differs: who learns (`trainer`), what judges a step (`reward_model`), what a person is
+A `PreferenceTask` brings what differs: who learns (`trainer`), what rewards a step (`reward_model`), what a person is
 shown and asked. Tasks with environments inherit from `EnvironmentTask` and say the rest in a few lines: environments,
 a network, where GAE stops. A task of texts has no environments: its segments are completions, and its own trainer
 samples them.
@@ -33,14 +33,13 @@ Boundary = Callable[[Rollout], Tensor]                  # -> (T, N) bool: an adv
 class LoopConfig:
     """One run. The defaults are CartPole's (benchmarks/cartpole_from_preferences.py); atari/tasks.py has Atari's."""
 
-    labels: tuple[int, ...] = (15, 15, 15, 15)      # pairs asked about in each round
-    updates: tuple[int, ...] = (8, 16, 24, 36)      # PPO updates after each round
+    labels: tuple[int, ...] = (20, 20, 20)          # pairs asked about in each round
+    updates: tuple[int, ...] = (8, 16, 60)          # PPO updates after each round
     total_steps: int | None = None                  # agent steps over which the learning rate falls; None: all updates'
     clip_steps: int = 25                            # half a second of the cart's life
     clips_a_rollout: int | None = None              # clips cut from each rollout; None: all that it holds
     pool: int = 400                                 # newest clips that pairs are drawn from
-    absorbing_steps: int = 99                       # steps more for which the reward of an episode's last state counts:
-                                                    # 1 + 99 = 1 / (1 - gamma), as if it were there for ever
+    absorbing_steps: int = 20                       # steps more for which the reward of an episode's last state counts
     rollouts: int = 1                               # rollouts before a round's pairs are drawn, for new clips ...
     fresh_clips: bool = True                        # ... in every round; else only where no clips are at hand
     save_every: int = 10                            # updates between two saves while training

@@ -64,9 +64,9 @@ def words(text: str) -> list[str]:
 
 
 class WordReward(nn.Module):
-    """A score for every word of a vocabulary; a text earns their sum, divided by the square root of their count.
+    """A score for every word of a vocabulary; a text gets their sum, divided by the square root of their count.
 
-    A word that stands twice in a text counts once; a text without any known word earns 0.
+    A word that stands twice in a text counts once; a text without any known word gets 0.
     """
 
     def __init__(self, vocabulary: Iterable[str]):
@@ -134,7 +134,7 @@ def fit_word_reward(model: WordReward, texts: Sequence[str], comparisons: Compar
         pull = l2 / len(comparisons) * model.scores.weight.square().sum() / 2
         objective = loss(rewards[first], rewards[second], comparisons.mu) + pull
         if not torch.isfinite(objective):
-            raise ValueError("the loss is not a finite number; look at the verdicts and at the loss function")
+            raise ValueError("the loss is not a finite number; look at the comparisons and at the loss function")
         objective.backward()
         return objective
 
@@ -145,7 +145,7 @@ def fit_word_reward(model: WordReward, texts: Sequence[str], comparisons: Compar
 
 
 def validation_loss(model: WordReward, texts: Sequence[str], comparisons: Comparisons) -> float:
-    """Mean surprise, in nats, at verdicts the model has not seen. What settings are chosen by."""
+    """Mean negative log-likelihood, in nats, of comparisons the model has not seen. What settings are chosen by."""
     rewards = model.rewards(texts)
     logits = rewards[comparisons.first] - rewards[comparisons.second]
     return F.binary_cross_entropy_with_logits(logits, comparisons.mu).item()

@@ -1,4 +1,4 @@
-"""Fresh episodes, played to their end, to see what a policy is worth; and one episode as pictures. Lesson 01.
+"""Fresh episodes, played to their end, to see what return a policy gets; and one episode as pictures. Lesson 01.
 
 A policy here is any function from observations (N, ...) to actions (N,) or (N, D), both numpy arrays.
 """
@@ -69,7 +69,7 @@ class Recording:
     obs: np.ndarray                 # (T + 1, ...), the last one included
     actions: np.ndarray             # (T,) or (T, D)
     rewards: np.ndarray             # (T,)
-    terminated: bool                # ended by the world; False: by the clock or by max_steps
+    terminated: bool                # by the environment; False: truncated, or stopped at max_steps
     frames: list[np.ndarray]        # T + 1 pictures (H, W, 3) uint8, or none
 
 

@@ -1,10 +1,10 @@
 """LunarLander's hand-written reward taken apart, and put together with a slip. Lesson 01.
 
-Gymnasium's `LunarLander-v3` pays the *change* of a score (nearer, slower, more upright, legs down: better), charges for
-fuel, and at the end gives 100 for coming to rest and takes 100 for a crash. The terms are recomputed here from what the
-agent sees and does; their sum is the environment's reward to 1e-4 (tests/test_rl_lunar_lander.py).
-Source: Gymnasium 1.4, envs/box2d/lunar_lander.py. On paying changes of a score rather than the score: A. Y. Ng,
-D. Harada and S. Russell (1999), "Policy invariance under reward transformations".
+Gymnasium's `LunarLander-v3` rewards the *change* of a score (nearer, slower, more upright, legs down: better), charges
+for fuel, and at the end gives 100 for coming to rest and takes 100 for a crash. The terms are recomputed here from what
+the agent sees and does; their sum is the environment's reward to 1e-4 (tests/test_rl_lunar_lander.py). Source:
+Gymnasium 1.4, envs/box2d/lunar_lander.py. On rewarding changes of a score rather than the score: A. Y. Ng, D. Harada
+and S. Russell (1999), "Policy invariance under reward transformations".
 """
 
 from collections.abc import Callable
@@ -51,18 +51,18 @@ def reward_terms(obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, term
 Slip = Callable[[RewardTerms, np.ndarray], RewardTerms]     # (the right terms, next_obs) -> the terms as slipped
 
 
-def legs_paid_every_step(terms: RewardTerms, next_obs: np.ndarray) -> RewardTerms:
+def legs_rewarded_every_step(terms: RewardTerms, next_obs: np.ndarray) -> RewardTerms:
     """A plausible slip: 10 points for each leg *on* the ground, instead of for each leg that *comes down*."""
     return {**terms, "legs": shaping_terms(next_obs)["legs"]}
 
 
-def score_paid_every_step(terms: RewardTerms, next_obs: np.ndarray) -> RewardTerms:
+def score_rewarded_every_step(terms: RewardTerms, next_obs: np.ndarray) -> RewardTerms:
     """Another: the score itself at every step, instead of its change."""
     return {**terms, **shaping_terms(next_obs)}
 
 
 def only_progress_counts(terms: RewardTerms, next_obs: np.ndarray) -> RewardTerms:
-    """A third: coming nearer is paid, going away is not charged."""
+    """A third: coming nearer is rewarded, going away is not penalized."""
     return {**terms, **{name: np.maximum(0.0, terms[name]) for name in ("distance", "speed", "angle")}}
 
 

@@ -32,12 +32,12 @@ class Categorical:
         return self.logprobs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> torch.Tensor:
-        """Mean surprise in nats, (...): log K when undecided, 0 when certain."""
+        """Entropy in nats, (...): log K when uniform, 0 when certain."""
         return -(self.logprobs.exp() * self.logprobs).sum(dim=-1)
 
 
 class DiagonalGaussian:
-    """D real numbers, each with its own mean and spread. mean: (..., D); log_std: (D,)."""
+    """D real numbers, each with its own mean and standard deviation. mean: (..., D); log_std: (D,)."""
 
     def __init__(self, mean: torch.Tensor, log_std: torch.Tensor):
         self.mean, self.log_std = mean, log_std
@@ -94,7 +94,7 @@ class PolicyNetwork(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Two separate networks for a few real-valued observations: one chooses among K actions, one guesses the return.
+    """Two separate networks for a few real-valued observations: one chooses among K actions, one estimates the return.
 
     obs: (..., observation_size) -> (Categorical over K actions, values (...)). The policy's last layer starts near 0,
     so that every action is about as likely; `seed` fixes the start.
@@ -116,7 +116,7 @@ class ActorCritic(nn.Module):
 
 
 class GaussianActorCritic(nn.Module):
-    """The same for continuous actions: the policy gives a mean for each of D numbers, their spread is learned apart.
+    """The same for continuous actions: the policy gives a mean for each of D numbers, their log_std is learned apart.
 
     obs: (..., observation_size) -> (DiagonalGaussian over D numbers, values (...)).
     """

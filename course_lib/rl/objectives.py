@@ -15,15 +15,15 @@ def discounted_returns(rewards: torch.Tensor, gamma: float, dones: torch.Tensor 
     """G_t = r_t + gamma * G_{t+1}, counted back from the last step; after a done the sum starts afresh.
 
     rewards: (T,) or (T, N); dones: the same shape, True where an episode ended after that step (default: only the last
-    step ends one). gamma: worth of a reward one step later, 0 to 1. Returns the same shape.
+    step ends one). gamma: the discount factor, 0 to 1. Returns the same shape.
     Source: R. S. Sutton and A. G. Barto (2018), "Reinforcement Learning", equation 3.9. Lesson 01.
     """
-    going_on = torch.ones_like(rewards) if dones is None else 1.0 - dones.to(rewards.dtype)
+    nonterminal = torch.ones_like(rewards) if dones is None else 1.0 - dones.to(rewards.dtype)
     returns = torch.zeros_like(rewards)
-    later = torch.zeros_like(rewards[0])                    # (N,) or a number
+    next_return = torch.zeros_like(rewards[0])                    # (N,) or a number
     for t in reversed(range(len(rewards))):
-        later = rewards[t] + gamma * going_on[t] * later
-        returns[t] = later
+        returns[t] = rewards[t] + gamma * nonterminal[t] * next_return
+        next_return = returns[t]
     return returns
 
 
@@ -31,23 +31,23 @@ def gae(rewards: torch.Tensor, values: torch.Tensor, dones: torch.Tensor, last_v
         gamma: float = 0.99, lam: float = 0.95) -> torch.Tensor:
     """Advantages of the actions taken, a mean of all n-step estimates weighted by powers of `lam`.
 
-    rewards, values: (T,) or (T, N); values[t] is the critic's guess before step t.
+    rewards, values: (T,) or (T, N); values[t] is the critic's value estimate before step t.
     dones: the same shape, True where the episode ended *after* step t: nothing beyond it may count for step t.
-    last_value: () or (N,), the critic's guess after the last step. gamma: discount; lam: 0 trusts the critic after one
-    step (low variance, biased), 1 trusts only the rewards seen (unbiased, noisy). Returns advantages, the same shape;
-    `advantages + values` are the critic's targets.
+    last_value: () or (N,), the critic's value estimate after the last step. gamma: discount; lam: 0 trusts the critic
+    after one step (low variance, biased), 1 trusts only the rewards seen (unbiased, noisy). Returns advantages, the
+    same shape; `advantages + values` are the critic's targets.
     Source: J. Schulman et al. (2016), "High-dimensional continuous control using generalized advantage estimation",
     equation 16. Equal to stable-baselines3's to 1e-6 (tests/test_rl_gae.py). Lesson 02; for tokens in lesson 11.
     """
-    going_on = 1.0 - dones.to(values.dtype)
+    nonterminal = 1.0 - dones.to(values.dtype)
     next_values = torch.cat([values[1:], last_value[None]])
-    surprises = rewards + gamma * going_on * next_values - values       # delta_t: the one-step advantages
-    fading = gamma * lam * going_on
-    advantages = torch.empty_like(surprises)
-    later = torch.zeros_like(last_value)
-    for t in reversed(range(len(surprises))):
-        later = surprises[t] + fading[t] * later
-        advantages[t] = later
+    deltas = rewards + gamma * nonterminal * next_values - values       # the TD errors, delta_t
+    decay = gamma * lam * nonterminal
+    advantages = torch.empty_like(deltas)
+    next_advantage = torch.zeros_like(last_value)
+    for t in reversed(range(len(deltas))):
+        advantages[t] = deltas[t] + decay[t] * next_advantage
+        next_advantage = advantages[t]
     return advantages
 
 
@@ -74,8 +74,8 @@ def clipped_policy_loss(logprobs: torch.Tensor, old_logprobs: torch.Tensor, adva
     """The loss that makes good actions likelier, until the policy has moved by a factor of 1 ± clip.
 
     logprobs: of the actions taken, under the policy now, any shape; old_logprobs: under the policy that took them;
-    advantages: the same shape; clip: how far the ratio may pay (infinity: never clipped); mask: where to count (a
-    language model's padding is left out). Returns a number to minimise.
+    advantages: the same shape; clip: beyond 1 ± clip the ratio has no gradient (infinity: never clipped); mask: where
+    to count (a language model's padding is left out). Returns a number to minimise.
     Source: PPO, equation 7. Lesson 02.
     """
     ratio = (logprobs - old_logprobs).exp()

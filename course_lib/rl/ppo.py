@@ -4,9 +4,9 @@ Lesson 06 trains Pong with it; in lessons 04 and 07 a reward learned from prefer
 
 Source: J. Schulman et al. (2017), "Proximal policy optimization algorithms".
 Departures from the paper, most of them common practice (S. Huang et al. 2022, "The 37 implementation details of PPO"):
-- advantages are normalised, over the whole rollout rather than per minibatch;
+- advantages are normalized, over the whole rollout rather than per minibatch;
 - orthogonal initialisation, Adam's epsilon at 1e-5, gradient norm clipped, learning rate falling linearly;
-- an episode cut off by its time limit is continued by the critic's guess, as if it had gone on;
+- an episode cut off by its time limit bootstraps from the critic's value estimate, as if it had gone on;
 - rewards and episode boundaries can come from functions, so that a learned reward can take the true one's place.
 Stopping, resuming and checkpoints are `course_lib.training.run`'s, the same as for language models.
 """
@@ -52,13 +52,13 @@ class PPOConfig:
     final_learning_rate: float = 0.1        # its share left at total_steps; it falls linearly (1: it stays)
     hold_learning_rate: float = 0.0         # share of total_steps during which it does not fall yet
     warmup_share: float = 0.0               # share of total_steps during which it rises, linearly from 0
-    gamma: float = 0.99                     # worth of a reward one step later
+    gamma: float = 0.99                     # discount factor
     lam: float = 0.95                       # GAE's lambda
-    clip: float = 0.2                       # how far the ratio of new to old probability pays; infinity switches it off
-    entropy_coefficient: float = 0.01       # bonus for undecidedness, per nat
+    clip: float = 0.2                       # epsilon: the ratio is clipped to 1 ± it; infinity switches it off
+    entropy_coefficient: float = 0.01       # weight of the entropy bonus, per nat
     value_coefficient: float = 0.5          # weight of the critic's error
     max_grad_norm: float = 0.5              # longer gradients are shortened to this
-    normalise_advantages: bool = True       # shift and scale them to mean 0, spread 1 before learning
+    normalize_advantages: bool = True       # to mean 0, standard deviation 1, before learning
     reward_scale: float = 1.0               # rewards are multiplied by this before learning; reports stay in true units
     centre_rewards: bool = False            # learn from rewards less their running mean (Pong: lesson 06)
     checkpoint_every: int = 25              # updates between two checkpoints, where a path is given
@@ -131,7 +131,7 @@ class PPO(TrainingRun[Progress]):
         obs, actions = rollout.obs.flatten(0, 1), rollout.actions.flatten(0, 1)     # (T * N, ...)
         old_logprobs, targets = rollout.logprobs.flatten(), returns.flatten()       # (T * N,)
         weights = advantages.flatten()                                              # (T * N,)
-        if config.normalise_advantages:
+        if config.normalize_advantages:
             weights = standardized(weights)
         reports = []
         for epoch in range(config.epochs):

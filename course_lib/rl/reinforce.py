@@ -33,16 +33,16 @@ def play_episodes(envs: VectorEnv, network: nn.Module, generator: torch.Generato
     require_same_step(envs)
     obs, _ = envs.reset(seed=seed)                                                      # (N, ...)
     playing = np.ones(envs.num_envs, dtype=bool)
-    seen, chosen, paid, mask = [], [], [], []
+    seen, taken, received, mask = [], [], [], []
     while playing.any():
         actions = network.distribution(torch.from_numpy(obs)).sample(generator)         # (N,)
         seen.append(torch.from_numpy(obs))
-        chosen.append(actions)
+        taken.append(actions)
         mask.append(torch.from_numpy(playing.copy()))
         obs, rewards, terminated, truncated, _ = envs.step(actions.numpy())
-        paid.append(torch.from_numpy((rewards * playing).astype(np.float32)))
+        received.append(torch.from_numpy((rewards * playing).astype(np.float32)))
         playing &= ~(terminated | truncated)
-    return Episodes(torch.stack(seen), torch.stack(chosen), torch.stack(paid), torch.stack(mask))
+    return Episodes(torch.stack(seen), torch.stack(taken), torch.stack(received), torch.stack(mask))
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class ReinforceConfig:
 
     updates: int = 60                   # gradient steps
     learning_rate: float = 1e-2         # Adam's
-    gamma: float = 0.99                 # worth of a reward one step later
-    baseline: bool = False              # subtract the mean return of all steps played, divide by their spread
+    gamma: float = 0.99                 # discount factor
+    baseline: bool = False              # subtract the mean return of all steps played, divide by their std
     seed: int = 0                       # of actions and environments (the network brings its own)
 
 

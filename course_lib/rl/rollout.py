@@ -17,12 +17,12 @@ class Rollout:
     obs: torch.Tensor               # (T, N, ...) what the policy saw before each step
     actions: torch.Tensor           # (T, N) or (T, N, D)
     logprobs: torch.Tensor          # (T, N) log-probability of each action when it was taken, nats
-    values: torch.Tensor            # (T, N) the critic's guess before each step
+    values: torch.Tensor            # (T, N) the critic's value estimate before each step
     terminated: torch.Tensor        # (T, N) bool: the world ended the episode; nothing can follow
-    truncated: torch.Tensor         # (T, N) bool: the clock ended it; something would have followed
+    truncated: torch.Tensor         # (T, N) bool: a time limit cut it off; the value there counts
     final_obs: torch.Tensor         # (E, ...) the true last observations of the E episodes that ended, in order
     last_obs: torch.Tensor          # (N, ...) what the policy sees next
-    last_values: torch.Tensor       # (N,) the critic's guess there
+    last_values: torch.Tensor       # (N,) the critic's value estimate there
     rewards: torch.Tensor | None    # (T, N) the environment's rewards; None where they are kept from the agent
 
     @property
@@ -32,9 +32,9 @@ class Rollout:
 
     def next_obs(self) -> torch.Tensor:
         """What each action led to, (T, N, ...): at an episode's end its true last observation."""
-        following = torch.cat([self.obs[1:], self.last_obs[None]])
-        following[self.ended] = self.final_obs
-        return following
+        next_obs = torch.cat([self.obs[1:], self.last_obs[None]])
+        next_obs[self.ended] = self.final_obs
+        return next_obs
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Collector:
                 final_obs.append(final_observations(info, ended))
                 episodes += self._finish(ended)
         obs, actions, last_obs = torch.from_numpy(obs), torch.stack(actions), torch.from_numpy(np.array(self.obs))
-        logprobs, values = self._judge(obs.flatten(0, 1), actions.flatten(0, 1))    # all T * N at once: much faster
+        logprobs, values = self._evaluate_actions(obs.flatten(0, 1), actions.flatten(0, 1))    # (T * N,), faster
         none_ended = np.empty((0, *self.obs.shape[1:]), dtype=self.obs.dtype)
         return Rollout(
             obs=obs, actions=actions, logprobs=logprobs.reshape(T, N), values=values.reshape(T, N),
@@ -102,7 +102,7 @@ class Collector:
             last_values=self.network(last_obs)[1], rewards=torch.from_numpy(rewards) if self.keep_rewards else None,
         ), episodes
 
-    def _judge(self, obs: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _evaluate_actions(self, obs: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(log-probabilities, values), both (B,), in pieces of 4,096 steps so that images fit in memory."""
         pieces = []
         for o, a in zip(obs.split(4096), actions.split(4096), strict=True):

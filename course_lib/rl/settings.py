@@ -21,9 +21,9 @@ from course_lib.rl.evaluate import evaluate, greedy, sampled
 from course_lib.rl.lunar_lander import (
     Slip,
     SlippedReward,
-    legs_paid_every_step,
+    legs_rewarded_every_step,
     only_progress_counts,
-    score_paid_every_step,
+    score_rewarded_every_step,
 )
 from course_lib.rl.networks import ActorCritic
 from course_lib.rl.ppo import PPO, PPOConfig
@@ -80,27 +80,27 @@ LUNAR_LANDER = Setting(
                      reward_scale=0.1))
 
 ONLY_PROGRESS = Setting(
-    # coming nearer is paid, going away is free; the goal is more than a good landing earns under this reward
+    # coming nearer is rewarded, going away is free; the goal is above the return of a good landing under this reward
     task="LunarLander, only progress counts", make_envs=slipped_landers(only_progress_counts), num_envs=64, goal=400.0,
     measured_by="benchmarks/rl_slip.py", config=replace(LUNAR_LANDER.config, total_steps=500_000))
 
 SCORE_EVERY_STEP = Setting(
     # the score is negative until the lander is down, so every step hurts; the goal is less hurt than a good landing
-    task="LunarLander, the score at every step", make_envs=slipped_landers(score_paid_every_step), num_envs=64,
+    task="LunarLander, the score at every step", make_envs=slipped_landers(score_rewarded_every_step), num_envs=64,
     goal=-16_000.0, measured_by="benchmarks/rl_slip.py",
     config=replace(LUNAR_LANDER.config, total_steps=300_000, reward_scale=0.01))
 
 LEGS_EVERY_STEP = Setting(
-    # meant to go on from the shipped lander: start(network=...); the goal is five times what a good landing earns
-    task="LunarLander, legs paid at every step", make_envs=slipped_landers(legs_paid_every_step), num_envs=64,
+    # meant to go on from the shipped lander: start(network=...); the goal is five times the return of a good landing
+    task="LunarLander, legs paid at every step", make_envs=slipped_landers(legs_rewarded_every_step), num_envs=64,
     goal=10_000.0, measured_by="benchmarks/rl_slip.py",
     config=replace(LUNAR_LANDER.config, total_steps=200_000, gamma=0.99, lam=0.95, reward_scale=0.01))
 
 
 LANDER = "lander.pt"                                    # trained on LunarLander's own reward
 LANDER_ONLY_PROGRESS = "lander_only_progress.pt"        # trained with only_progress_counts
-LANDER_SCORE_EVERY_STEP = "lander_every_step.pt"        # trained with score_paid_every_step
-LANDER_LEGS_EVERY_STEP = "lander_legs_every_step.pt"    # the first, trained on with legs_paid_every_step
+LANDER_SCORE_EVERY_STEP = "lander_every_step.pt"        # trained with score_rewarded_every_step
+LANDER_LEGS_EVERY_STEP = "lander_legs_every_step.pt"    # the first, trained on with legs_rewarded_every_step
 
 CARTPOLE_LEARNING = "cartpole_learning.pt"              # five CartPole agents after 20,000 steps, seeds 0 to 4
 
@@ -149,7 +149,7 @@ VARIANTS: dict[str, dict[str, float]] = {
     "no clipping": {"clip": float("inf")},
     "lambda 1": {"lam": 1.0},               # advantages from the rewards seen alone; the critic is only a baseline
     "lambda 0": {"lam": 0.0},               # advantages of one step; the critic is trusted with all the rest
-    "no normalisation": {"normalise_advantages": False},
+    "no normalization": {"normalize_advantages": False},
     "no entropy bonus": {"entropy_coefficient": 0.0},
     "one epoch": {"epochs": 1},             # each rollout is learned from once
 }

@@ -110,7 +110,7 @@ def flights_on_grids(flights: Mapping[str, np.ndarray], sizes: Sequence[int], ti
 
 
 def angles(where: np.ndarray, angle: np.ndarray, title: str) -> Figure:
-    """How the ball leaves our paddle against where it landed, one entry a stroke; a bigger mark for several.
+    """How the ball leaves our paddle against where it landed, one entry a paddle hit; a bigger mark for several.
 
     where: rows of the ball below the paddle's upper end, pixels; angle: rows a frame downwards afterwards.
     """
@@ -169,7 +169,7 @@ def fading(lam: float, gamma: float, ends: Sequence[float], waits: Sequence[int]
     if len(waits):
         middle = float(np.median(waits))
         axes.axvline(middle, color=BLUE, linewidth=1)
-        words = f"our stroke: {middle:.0f} steps before\nthe point that it wins"
+        words = f"our paddle hit: {middle:.0f} steps before\nthe point that it wins"
         axes.text(middle + 1, 0.93, words, color=BLUE, fontsize=8, va="top")
     axes.set(xlabel="steps before the point", ylabel="share of the point that arrives", ylim=(0, 1.02), title=title)
     axes.legend(loc="upper right", fontsize=8)

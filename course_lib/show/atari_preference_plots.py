@@ -16,7 +16,7 @@ CLIPPED_AXIS = dict(left=False, bottom=False, labelleft=False, labelbottom=False
 # ---- measured runs --------------------------------------------------------------------------------------------------
 
 
-def measured_runs() -> dict[str, list[dict]]:
+def benchmark_runs() -> dict[str, list[dict]]:
     """The runs of Pong from preferences that benchmarks/pong.py has measured: job -> its lines, one a seed.
 
     Read when called, so that the lesson shows what was last measured; a line cut in half by a kill is left out.

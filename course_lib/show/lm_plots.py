@@ -38,13 +38,13 @@ def next_token_bars(probs: Mapping[str, float], title: str) -> Figure:
     return figure
 
 
-def surprise_along(tokens: Sequence[str], nats: Sequence[float], title: str) -> Figure:
-    """The surprise at each token of a text, as bars above it."""
+def loss_along(tokens: Sequence[str], nats: Sequence[float], title: str) -> Figure:
+    """The negative log-likelihood of each token of a text, as bars above it."""
     figure, axes = plt.subplots(figsize=(8.0, 2.6))
     axes.bar(range(len(tokens)), nats, color=[VERMILION if value > 2.5 else BLUE for value in nats])
     axes.set_xticks(range(len(tokens)), [token if token.strip() else "␣" for token in tokens], family="monospace",
                     fontsize=8)
-    axes.set(xlabel="character that came", ylabel="surprise (nats)", title=title)
+    axes.set(xlabel="character that came", ylabel="negative log-likelihood\n(nats)", title=title)
     return figure
 
 
@@ -145,8 +145,8 @@ def noise_bars(noises: Mapping[str, Sequence[float]], title: str) -> Figure:
 
 
 def along_the_run(updates: Sequence[float], reward: Sequence[float], kl: Sequence[float], distinct: Sequence[float],
-                  looks: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """Reward, distance and variety of a run, one panel each. looks: the same fields, measured on unseen prompts.
+                  evaluations: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Reward, distance and variety of a run, one panel each. evaluations: the same fields on unseen prompts.
 
     Variety is lower among 512 texts than among the 128 of a batch for the same model: the legend says so.
     """
@@ -155,7 +155,8 @@ def along_the_run(updates: Sequence[float], reward: Sequence[float], kl: Sequenc
               ("distinct_2", distinct, "different pairs of words (share)", GREEN))
     for panel, (field, values, name, colour) in zip(panels, fields, strict=True):
         panel.plot(updates, values, color=colour, linewidth=1, label="a batch of the run, 128 texts")
-        panel.plot(looks["updates"], looks[field], "o", color="black", markersize=4, label="512 unseen prompts")
+        panel.plot(evaluations["updates"], evaluations[field], "o", color="black", markersize=4,
+                   label="512 unseen prompts")
         panel.set(xlabel="updates", ylabel=name)
         panel.set_ylim(bottom=0)
     panels[2].legend(loc="best", fontsize=8, title="more texts, more repetition", title_fontsize=8)
@@ -163,13 +164,13 @@ def along_the_run(updates: Sequence[float], reward: Sequence[float], kl: Sequenc
     return figure
 
 
-def price_of_reward(looks: Mapping[str, Sequence[float]], title: str) -> Figure:
+def reward_against_kl(evaluations: Mapping[str, Sequence[float]], title: str) -> Figure:
     """Reward and variety against the distance from the model it started as; the updates beside the points."""
     figure, axes = plt.subplots(figsize=(7.0, 3.6))
-    kl, updates = np.asarray(looks["kl"]), looks["updates"]
-    axes.plot(kl, looks["reward"], "o-", color=BLUE, label="mean VADER score")
-    axes.plot(kl, looks["distinct_2"], "s-", color=ORANGE, label="different pairs of words (distinct-2)")
-    for x, y, number in zip(kl, looks["reward"], updates, strict=True):
+    kl, updates = np.asarray(evaluations["kl"]), evaluations["updates"]
+    axes.plot(kl, evaluations["reward"], "o-", color=BLUE, label="mean VADER score")
+    axes.plot(kl, evaluations["distinct_2"], "s-", color=ORANGE, label="different pairs of words (distinct-2)")
+    for x, y, number in zip(kl, evaluations["reward"], updates, strict=True):
         if x < 0.02 * kl.max():
             continue                                # too close to each other to be read
         axes.annotate(f"{number}", (x, y), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)

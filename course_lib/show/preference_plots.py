@@ -43,11 +43,11 @@ def fitted_against_observed(fitted: np.ndarray, observed: np.ndarray, title: str
 
 
 def loss_curves(gap: np.ndarray, curves: Mapping[str, np.ndarray], title: str) -> Figure:
-    """Loss in nats against r1 - r2, one line for each verdict; gap and each curve: (points,)."""
+    """Loss in nats against r1 - r2, one line for each label; gap and each curve: (points,)."""
     figure, axes = plt.subplots()
     for (name, loss), style in zip(curves.items(), ("-", "--", "-.", ":"), strict=False):
         axes.plot(gap, loss, style, label=name)
-    axes.set(xlabel="difference of the scores, r1 − r2", ylabel="surprise (nats)", title=title)
+    axes.set(xlabel="difference of the scores, r1 − r2", ylabel="loss (nats)", title=title)
     axes.legend()
     return figure
 
@@ -67,7 +67,7 @@ def rating_histograms(texts: Mapping[str, Sequence[int]], title: str) -> Figure:
 
 
 def s_curve(centre: np.ndarray, share: np.ndarray, slope: float, title: str) -> Figure:
-    """Observed share of verdicts against a gap between two items, with sigmoid(slope * gap) through it."""
+    """Observed share of preferences against a gap between two items, with sigmoid(slope * gap) through it."""
     figure, axes = plt.subplots()
     gaps = np.linspace(centre.min(), centre.max(), 200)
     axes.plot(gaps, 1 / (1 + np.exp(-slope * gaps)), color=GREY, label=f"Bradley–Terry: sigmoid({slope:.2f} × gap)")
@@ -94,7 +94,7 @@ def label_curve(sizes: Sequence[int], accuracy: Mapping[str, Sequence[Sequence[f
         axes.text(sizes[0], height + 0.004, name, color=GREY, va="bottom")
     axes.set_ylim(top=max(lines.values()) + 0.04)
     _label_axis(axes, sizes)
-    axes.set(xlabel="number of human verdicts", ylabel="share of unseen verdicts predicted", title=title)
+    axes.set(xlabel="number of human comparisons", ylabel="accuracy on unseen comparisons", title=title)
     axes.legend(loc="lower right")
     return figure
 
@@ -108,7 +108,7 @@ def label_curves_by_domain(sizes: Sequence[int], accuracy: Mapping[str, Sequence
         ax.axhline(lexicon[domain], color=VERMILION, linestyle="--", label="expert dictionary")
         ax.axhline(ceiling[domain], color=GREY, linestyle=":", label="human ceiling")
         _label_axis(ax, sizes)
-        ax.set(title=domain, xlabel="number of verdicts")
+        ax.set(title=domain, xlabel="number of comparisons")
     panels[0, 0].set_ylabel("share predicted")
     panels[0, 0].legend(fontsize=7, loc="lower right")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -127,23 +127,23 @@ def reliability(promised: np.ndarray, happened: np.ndarray, count: np.ndarray, t
     figure, axes = plt.subplots(figsize=(4.6, 4.2))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="keeps its promises")
     axes.scatter(promised, happened, s=20 + 180 * count / count.max(), color=BLUE, label="this model")
-    axes.set(xlabel="promised probability", ylabel="share of verdicts that went that way", title=title)
+    axes.set(xlabel="predicted probability", ylabel="share of comparisons that went that way", title=title)
     axes.legend()
     return figure
 
 
-Opinion = Callable[[torch.Tensor], torch.Tensor]            # states (..., 4) -> rewards (...)
+StateReward = Callable[[torch.Tensor], torch.Tensor]            # states (..., 4) -> rewards (...)
 
 DEGREES = np.degrees(1.0)
 AXES = {"position": (0, 2.4, 1.0, "position (m)"), "angle": (2, 0.27, DEGREES, "pole angle (degrees)"),
         "turning": (3, 2.0, DEGREES, "turning (degrees a second)")}
 
 
-def opinion_maps(models: Mapping[str, Opinion], seen: Mapping[str, torch.Tensor], across: str, up: str,
+def reward_maps(models: Mapping[str, StateReward], seen: Mapping[str, torch.Tensor], across: str, up: str,
                  title: str) -> Figure:
-    """What each model pays for states in a plane, the other two of their four numbers at 0; bright is liked.
+    """What each model predicts for states in a plane, the other two of their four numbers at 0; bright is liked.
 
-    seen: name -> (S, 4) states of the clips that were judged until then, drawn as dots. across, up: keys of `AXES`.
+    seen: name -> (S, 4) states of the clips that were labelled until then, drawn as dots. across, up: keys of `AXES`.
     Each panel has its own zero and scale, for comparisons fix neither: the colours run from its 2nd to its 98th
     percentile.
     """

@@ -97,11 +97,11 @@ def heights(flights: Mapping[str, Sequence[np.ndarray]], top: float, title: str)
     return figure
 
 
-def guess_and_return(guesses: np.ndarray, returns: np.ndarray, title: str) -> Figure:
-    """What the critic guessed before each step of an episode, and what then came; both (T,)."""
+def value_and_return(values: np.ndarray, returns: np.ndarray, title: str) -> Figure:
+    """The critic's value estimate before each step of an episode, and what then came; both (T,)."""
     figure, axes = plt.subplots(figsize=(7.0, 3.0))
     axes.plot(returns, color=GREY, linestyle="--", label="return from there on, as it came")
-    axes.plot(guesses, color=BLUE, label="the critic's guess")
+    axes.plot(values, color=BLUE, label="the critic's value estimate")
     axes.set(xlabel="step of the episode", ylabel="discounted return", title=title, ylim=(0, None))
     axes.legend()
     return figure
@@ -128,7 +128,7 @@ def noise_bars(noise: Mapping[str, Sequence[float]], title: str) -> Figure:
         axes.plot(values, [name] * len(values), "o", color="black", markersize=4)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.set(xlabel="noise of the gradient (length of its spread over batches)", title=title)
+    axes.set(xlabel="noise of the gradient (length of its standard deviation over batches)", title=title)
     return figure
 
 

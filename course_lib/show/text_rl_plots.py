@@ -33,18 +33,18 @@ def curves_by_labels(curves: Mapping[str, Mapping[int, Sequence[float]]], lines:
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size // 1000}k" if size % 1000 == 0 else str(size) for size in sizes])
     axes.minorticks_off()
-    axes.set(xlabel="number of human verdicts", ylabel="share of unseen verdicts predicted", title=title,
+    axes.set(xlabel="number of human comparisons", ylabel="accuracy on unseen comparisons", title=title,
              ylim=(None, max(lines.values()) + 0.04))
     axes.legend(loc="lower right", fontsize=8)
     return figure
 
 
-def majorities(judges: Sequence[int], real: Sequence[float], independent: Sequence[float], title: str) -> Figure:
-    """Agreement of a majority with everybody else against its size, beside what independent judges would reach."""
+def majorities(raters: Sequence[int], real: Sequence[float], independent: Sequence[float], title: str) -> Figure:
+    """Agreement of a majority with everybody else against its size, beside what independent raters would reach."""
     figure, axes = plt.subplots(figsize=(6.0, 3.4))
-    axes.plot(judges, independent, "s--", color=GREY, label="if judges erred independently")
-    axes.plot(judges, real, "o-", color=BLUE, label="real people")
-    axes.set(xlabel="judges who vote (number)", ylabel="share agreeing with everybody else", xticks=list(judges),
+    axes.plot(raters, independent, "s--", color=GREY, label="if raters erred independently")
+    axes.plot(raters, real, "o-", color=BLUE, label="real people")
+    axes.set(xlabel="raters who vote (number)", ylabel="share agreeing with everybody else", xticks=list(raters),
              title=title)
     axes.legend(loc="lower right")
     return figure
@@ -95,7 +95,7 @@ def token_bars(tokens: Sequence[str], rows: Mapping[str, Sequence[float]], title
     return figure
 
 
-def estimator_spread(estimates: Mapping[str, np.ndarray], exact: float, title: str) -> Figure:
+def estimator_std(estimates: Mapping[str, np.ndarray], exact: float, title: str) -> Figure:
     """Histograms of several estimates of one KL, each from one completion, and the exact number as a line."""
     figure, panels = plt.subplots(1, len(estimates), figsize=(8.4, 2.7), sharey=True)
     everything = np.concatenate(list(estimates.values()))
@@ -104,7 +104,7 @@ def estimator_spread(estimates: Mapping[str, np.ndarray], exact: float, title: s
         panel.hist(np.clip(values, edges[0], edges[-1]), bins=edges, color=BLUE)
         panel.axvline(exact, color=VERMILION, linestyle="--", label=f"exact {exact:.2f}")
         panel.axvline(values.mean(), color=ORANGE, label=f"mean {values.mean():.2f}")
-        panel.set(xlabel="nats a completion", title=f"{name}: spread {values.std():.2f}")
+        panel.set(xlabel="nats a completion", title=f"{name}: std {values.std():.2f}")
         panel.legend(fontsize=8)
     panels[0].set_ylabel("completions")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -139,10 +139,10 @@ def trade_off(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], tar
 
 
 def over_optimisation(runs: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], title: str) -> Figure:
-    """One panel for each run: several rewards against the square root of the distance, each in spreads of the start.
+    """One panel for each run: several rewards against the square root of the distance, each in std of the start.
 
-    runs: name of the run -> name of the reward -> (kl, reward in spreads from where it began). The root is the axis of
-    Gao et al. (2023).
+    runs: name of the run -> name of the reward -> (kl, reward in standard deviations from where it began). The root is
+    the axis of Gao et al. (2023).
     """
     figure, panels = plt.subplots(1, len(runs), figsize=(4.4 * len(runs), 3.5), sharey=True, squeeze=False)
     for panel, (name, rewards) in zip(panels[0], runs.items(), strict=True):
@@ -155,7 +155,7 @@ def over_optimisation(runs: Mapping[str, Mapping[str, tuple[Sequence[float], Seq
         roots = roots[::max(1, len(roots) // 6)]
         panel.set_xticks(roots, [f"{root * root:.0f}" for root in roots])
         panel.set_xlabel("KL from the SFT model (nats, root scale)")
-    panels[0, 0].set_ylabel("gain, in spreads of\nthe SFT model's texts")
+    panels[0, 0].set_ylabel("gain, in std of\nthe SFT model's texts")
     panels[0, 0].legend(fontsize=8)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
@@ -167,7 +167,7 @@ def climbing(soft: Sequence[float], hard: Sequence[float], real: Sequence[float]
     axes.plot(range(1, len(soft) + 1), soft, color=VERMILION, label="the mixture of tokens")
     axes.plot(range(1, len(hard) + 1), hard, color=BLUE, label="its heaviest tokens, as a text")
     axes.axhspan(min(real), max(real), color=GREY, alpha=0.2, label="all the SFT model's texts")
-    axes.set(xlabel="gradient steps", ylabel="reward (spreads)", title=title)
+    axes.set(xlabel="gradient steps", ylabel="reward (std)", title=title)
     axes.legend()
     return figure
 

@@ -81,8 +81,8 @@ def watch(training: Iterator, *, curves: Sequence[str] = ("episode_return", "ent
         training.close()
         if picture is not None and records:
             made = picture()
-        verdict = "Finished" if finished else "Stopped"
-        last_words = _status(verdict, records, total) + ("" if finished else f" Nothing is lost. {go_on}")
+        state = "Finished" if finished else "Stopped"
+        last_words = _status(state, records, total) + ("" if finished else f" Nothing is lost. {go_on}")
     except BaseException as error:
         last_words = _status(f"Broken off ({type(error).__name__})", records, total)
         raise

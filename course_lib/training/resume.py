@@ -12,10 +12,19 @@ class TrainingDiverged(CourseError):
     """The loss is no longer a number; the message names the step and the last good checkpoint."""
 
 
+RENAMED = {"normalise_advantages": "normalize_advantages"}      # older checkpoints have the name on the left
+
+
 def settings_that_differ(theirs: Mapping, ours: Mapping) -> str:
     """"seed 1 there, 0 here; ..." for all of `ours` that are otherwise in `theirs`; empty if there are none."""
+    theirs = _with_names_of_today(theirs)
     return "; ".join(f"{name} {theirs.get(name)} there, {value} here"
                      for name, value in ours.items() if theirs.get(name) != value)
+
+
+def _with_names_of_today(settings: Mapping) -> dict:
+    return {RENAMED.get(name, name): _with_names_of_today(value) if isinstance(value, Mapping) else value
+            for name, value in settings.items()}
 
 
 def load_matching(path: Path, settings: Mapping) -> dict:

@@ -4,7 +4,7 @@ A subclass of `TrainingRun` is one algorithm. Its `update()` holds all of it, fr
 returns one point of the curve. `TrainingRun` calls it again and again; stops and goes on at will; keeps networks,
 optimizers, learning-rate schedules and random state in a checkpoint; and says what to do when a number is not finite.
 
-Used by PPO (lesson 02), language-model training (07), the policy gradient on text (08), PPO and RLOO on text (10).
+Used by PPO (lesson 02), language-model training (08), the policy gradient on text (09), PPO and RLOO on text (11).
 """
 
 import time

@@ -96,7 +96,7 @@ print(doctor.table(doctor.findings()))
 # %%
 from course_lib.labels import Labeler
 from course_lib.labels.store import PreferenceStore
-from course_lib.preferences.first_labels import FEATURES, PAIRS, fit_taste
+from course_lib.preferences.first_labels import FEATURES, PAIRS, fit_reply_reward
 
 store = PreferenceStore()
 for pair in PAIRS:
@@ -108,7 +108,7 @@ def likes_examples(left, right):
     a, b = ((("for example" in item.text.lower()), -len(item.text)) for item in (left, right))
     return "left" if a > b else "right"
 
-labeler = Labeler(store, run="first-taste", target=10, repeats=0, scripted=likes_examples,
+labeler = Labeler(store, run="first-taste", target=10, repeats=0, synthetic=likes_examples,
                   title="Which reply would you rather get?")
 labeler
 
@@ -117,10 +117,10 @@ labeler
 # whether it gives an example. Your verdicts fit one weight for each, all but the last three: those wait, unseen.
 
 # %%
-verdicts = [(one.text, two.text, mu) for one, two, mu in labeler.require(10)]
-seen, unseen = verdicts[:-3], verdicts[-3:]
-taste = fit_taste(seen)
-for feature, weight in zip(FEATURES, taste.weights.tolist()):
+preferences = [(one.text, two.text, mu) for one, two, mu in labeler.require(10)]
+seen, unseen = preferences[:-3], preferences[-3:]
+reward_model = fit_reply_reward(seen)
+for feature, weight in zip(FEATURES, reward_model.weights.tolist()):
     feeling = "liked" if weight > 0 else "disliked"
     print(f"{feature:18s} {weight:+.2f}  {'█' * round(8 * abs(weight))} {feeling}")
 
@@ -130,7 +130,7 @@ for feature, weight in zip(FEATURES, taste.weights.tolist()):
 # %%
 for first, second, mu in unseen:
     said = {1.0: "the first", 0.0: "the second", 0.5: "neither"}[mu]
-    likely = taste.probability(first, second)
+    likely = reward_model.probability(first, second)
     print(f"model: first preferred with {likely:.0%}; you preferred {said}")
 
 # %% [markdown]
@@ -142,7 +142,7 @@ for first, second, mu in unseen:
 # %%
 reply = "For example, you " + "really " * 40 + "should."
 ordinary = PAIRS[0].first
-likely = taste.probability(reply, ordinary)
+likely = reward_model.probability(reply, ordinary)
 print(f"the model prefers this to an ordinary reply with {likely:.0%}:\n{reply}")
 
 # %% [markdown]

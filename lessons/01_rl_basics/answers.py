@@ -59,10 +59,10 @@ def by_the_definition(rewards, gamma):
 
 @right("01.2")
 def with_a_list(rewards, gamma):
-    later, found = 0.0, []
+    next_return, found = 0.0, []
     for reward in reversed(rewards.tolist()):
-        later = reward + gamma * later
-        found.append(later)
+        next_return = reward + gamma * next_return
+        found.append(next_return)
     return torch.tensor(found[::-1])
 
 
@@ -74,10 +74,10 @@ def with_a_matrix_in_numpy(rewards, gamma):
 
 
 def _backwards(rewards, gamma):
-    returns, later = torch.zeros_like(rewards), 0.0
+    returns, next_return = torch.zeros_like(rewards), 0.0
     for t in reversed(range(len(rewards))):
-        later = rewards[t] + gamma * later
-        returns[t] = later
+        returns[t] = rewards[t] + gamma * next_return
+        next_return = returns[t]
     return returns
 
 
@@ -275,19 +275,19 @@ def cut_into_episodes(rewards, gamma, dones):
 
 @right("01.6")
 def with_a_factor(rewards, gamma, dones):
-    returns, later = [], 0.0
+    returns, next_return = [], 0.0
     for reward, done in zip(reversed(rewards.tolist()), reversed(dones.tolist()), strict=True):
-        later = reward + gamma * (1 - done) * later
-        returns.insert(0, later)
+        next_return = reward + gamma * (1 - done) * next_return
+        returns.insert(0, next_return)
     return np.array(returns)
 
 
 @wrong("01.6", says="falling looks like the best move")
 def forgets_one_step_late(rewards, gamma, dones):
-    returns, later = torch.zeros_like(rewards), 0.0
+    returns, next_return = torch.zeros_like(rewards), 0.0
     for t in reversed(range(len(rewards))):
-        returns[t] = rewards[t] + gamma * later
-        later = 0.0 if dones[t] else returns[t]
+        returns[t] = rewards[t] + gamma * next_return
+        next_return = 0.0 if dones[t] else returns[t]
     return returns
 
 
@@ -298,10 +298,10 @@ def never_forgets(rewards, gamma, dones):
 
 @wrong("01.6", says="last step is lost")
 def loses_the_last_reward(rewards, gamma, dones):
-    returns, later = torch.zeros_like(rewards), 0.0
+    returns, next_return = torch.zeros_like(rewards), 0.0
     for t in reversed(range(len(rewards))):
-        later = (rewards[t] + gamma * later) * (1.0 - dones[t].float())
-        returns[t] = later
+        returns[t] = (rewards[t] + gamma * next_return) * (1.0 - dones[t].float())
+        next_return = returns[t]
     return returns
 
 
@@ -318,12 +318,12 @@ def forwards(rewards, gamma, dones):
 
 @wrong("01.6", says="border is one step off")
 def looks_at_the_next_done(rewards, gamma, dones):
-    returns, later = torch.zeros_like(rewards), 0.0
+    returns, next_return = torch.zeros_like(rewards), 0.0
     for t in reversed(range(len(rewards))):
         if t + 1 < len(rewards) and dones[t + 1]:
-            later = 0.0
-        later = rewards[t] + gamma * later
-        returns[t] = later
+            next_return = 0.0
+        returns[t] = rewards[t] + gamma * next_return
+        next_return = returns[t]
     return returns
 
 

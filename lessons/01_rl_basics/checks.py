@@ -77,7 +77,7 @@ returns = exercise(
     difficulty=1, importance=3, minutes=10, reference="course_lib.rl.objectives:discounted_returns",
     hints=("What is the return of the very last step? And of the step before it, if you know that one?",
            "G_t = r_t + gamma * G_{t+1}: walk through the rewards from the back.",
-           "later = 0; for t in reversed(range(len(rewards))): later = rewards[t] + gamma * later; returns[t] = later."))
+           "next_return = 0; for t in reversed(range(len(rewards))): returns[t] = rewards[t] + gamma * next_return; next_return = returns[t]."))
 
 
 @returns.case("three rewards of 1, each later one worth half")
@@ -119,10 +119,10 @@ def _(fn):
 @returns.case("three hundred steps")
 def _(fn):
     rewards = torch.sin(torch.arange(300.0))
-    expected, later = [], 0.0
+    expected, next_return = [], 0.0
     for reward in reversed(rewards.tolist()):
-        later = reward + 0.5 * later
-        expected.insert(0, later)
+        next_return = reward + 0.5 * next_return
+        expected.insert(0, next_return)
     got, call = fn(rewards, 0.5), "discounted_returns([sin(0), …, sin(299)], 0.5)"
     lost = ("Right for short episodes, wrong for long ones: 0.5^200 is too small for a float, and dividing by such powers of "
             "gamma gives inf or nan. Walk back from the end instead.")
@@ -313,7 +313,7 @@ bug = exercise(
     hints=("Take two short episodes, gamma = 1, and write the right returns down by hand. Which entries differ?",
            "The step that ends an episode is the last whose reward counts, and nothing comes after it. The walk goes "
            "backwards: when it *reaches* that step, what has it just been in?",
-           "Multiply by going_on[k] where the future is *added*: rewards[k] + gamma * going_on[k] * future."))
+           "Multiply by nonterminal[k] where the future is *added*: rewards[k] + gamma * nonterminal[k] * future."))
 
 
 def _stream(fn, rewards, gamma, dones):

@@ -53,10 +53,10 @@ check("01.1", balance)
 def discounted_returns(rewards, gamma):
     """The return of each step, (T,). rewards: (T,), one episode; gamma: from 0 to 1."""
     # BEGIN SOLUTION
-    returns, later = torch.zeros_like(rewards), 0.0
+    returns, next_return = torch.zeros_like(rewards), 0.0
     for t in reversed(range(len(rewards))):
-        later = rewards[t] + gamma * later
-        returns[t] = later
+        returns[t] = rewards[t] + gamma * next_return
+        next_return = returns[t]
     return returns
     # END SOLUTION
 
@@ -169,15 +169,15 @@ check("01.5", lander_prediction)
 # %% tags=["exercise:01.6"]
 def returns_of_a_stream(rewards, gamma, dones):
     """The return of each step of a stream of episodes. rewards: (T,); dones: (T,) bool."""
-    going_on = 1.0 - dones.float()                  # 0 where an episode ended
+    nonterminal = 1.0 - dones.float()                  # 0 where an episode ended
     returns, future = torch.zeros(len(rewards)), 0.0
     for k in range(len(rewards) - 1, -1, -1):       # walk back
         # BEGIN SOLUTION
-        future = rewards[k] + gamma * going_on[k] * future
+        future = rewards[k] + gamma * nonterminal[k] * future
         returns[k] = future
         # INSTEAD
         # returns[k] = rewards[k] + gamma * future
-        # future = going_on[k] * returns[k]           # start afresh at the end of an episode
+        # future = nonterminal[k] * returns[k]           # start afresh at the end of an episode
         # END SOLUTION
     return returns
 

@@ -541,9 +541,9 @@ expect(abs(paid - (score[-2] - score[0])) < 1e-6, "all changes: last score less 
 # %%
 import inspect
 
-from course_lib.rl.lunar_lander import only_progress_counts, score_paid_every_step
+from course_lib.rl.lunar_lander import only_progress_counts, score_rewarded_every_step
 
-print(inspect.getsource(score_paid_every_step))
+print(inspect.getsource(score_rewarded_every_step))
 print(inspect.getsource(only_progress_counts))
 
 # %% [markdown]
@@ -566,7 +566,7 @@ video(side_by_side(clips, list(agents)), fps=25, width=720, max_bytes=600_000,
 
 # %%
 small_step = gym.make("LunarLander-v3")
-slips = {"as written": lambda terms, obs: terms, "every step": score_paid_every_step,
+slips = {"as written": lambda terms, obs: terms, "every step": score_rewarded_every_step,
          "only progress": only_progress_counts}
 
 def play(agent):

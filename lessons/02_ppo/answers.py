@@ -10,21 +10,21 @@ from course_lib.authoring.answers import right, wrong
 @right("02.1")
 def as_a_sum_of_surprises(rewards, values, dones, last_value, gamma, lam):
     T = len(rewards)
-    following = torch.cat([values[1:], last_value.reshape(values[:1].shape)])
+    next_values = torch.cat([values[1:], last_value.reshape(values[:1].shape)])
     alive = (~dones).to(values.dtype)
-    surprises = rewards + gamma * following * alive - values
-    total = torch.zeros_like(surprises)
+    deltas = rewards + gamma * next_values * alive - values
+    total = torch.zeros_like(deltas)
     for t in range(T):
-        weight = torch.ones_like(surprises[0])
+        weight = torch.ones_like(deltas[0])
         for k in range(t, T):
-            total[t] = total[t] + weight * surprises[k]
+            total[t] = total[t] + weight * deltas[k]
             weight = weight * gamma * lam * alive[k]
     return total
 
 
 @right("02.1")
 def from_lambda_returns(rewards, values, dones, last_value, gamma, lam):
-    """The target is a mixture of the critic's next guess and the next target."""
+    """The target is a mixture of the critic's next value estimate and the next target."""
     target, guess, targets = last_value, last_value, []
     for t in range(len(rewards) - 1, -1, -1):
         alive = 1 - dones[t].float()
@@ -35,16 +35,16 @@ def from_lambda_returns(rewards, values, dones, last_value, gamma, lam):
 
 
 def _walk(rewards, values, dones, last_value, gamma, lam, cut_guess=True, cut_trace=True, shift=0):
-    going_on = 1.0 - dones.float()
+    nonterminal = 1.0 - dones.float()
     if shift:
-        going_on = torch.roll(going_on, -shift, 0)
-        going_on[-1 if shift > 0 else 0] = 1.0
-    following = torch.cat([values[1:], last_value[None]])
-    surprises = rewards + gamma * (going_on if cut_guess else 1.0) * following - values
-    later, advantages = torch.zeros_like(last_value), torch.zeros_like(surprises)
+        nonterminal = torch.roll(nonterminal, -shift, 0)
+        nonterminal[-1 if shift > 0 else 0] = 1.0
+    next_values = torch.cat([values[1:], last_value[None]])
+    deltas = rewards + gamma * (nonterminal if cut_guess else 1.0) * next_values - values
+    next_advantage, advantages = torch.zeros_like(last_value), torch.zeros_like(deltas)
     for t in reversed(range(len(rewards))):
-        later = surprises[t] + gamma * lam * (going_on[t] if cut_trace else 1.0) * later
-        advantages[t] = later
+        advantages[t] = deltas[t] + gamma * lam * (nonterminal[t] if cut_trace else 1.0) * next_advantage
+        next_advantage = advantages[t]
     return advantages
 
 
@@ -91,29 +91,29 @@ def forgets_the_guess(rewards, values, dones, last_value, gamma, lam):
 
 @wrong("02.1", says="not by lam alone")
 def fades_by_lam(rewards, values, dones, last_value, gamma, lam):
-    surprises = _walk(rewards, values, dones, last_value, gamma, 0.0)
-    later, advantages = torch.zeros_like(last_value), torch.zeros_like(surprises)
+    deltas = _walk(rewards, values, dones, last_value, gamma, 0.0)
+    next_advantage, advantages = torch.zeros_like(last_value), torch.zeros_like(deltas)
     if lam == 1.0:
         return _walk(rewards, values, dones, last_value, gamma, lam)
     for t in reversed(range(len(rewards))):
-        later = surprises[t] + lam * (1.0 - dones[t].float()) * later
-        advantages[t] = later
+        advantages[t] = deltas[t] + lam * (1.0 - dones[t].float()) * next_advantage
+        next_advantage = advantages[t]
     return advantages
 
 
 @wrong("02.1", says="walk backwards")
 def walks_forwards(rewards, values, dones, last_value, gamma, lam):
-    surprises = _walk(rewards, values, dones, last_value, gamma, 0.0)
+    deltas = _walk(rewards, values, dones, last_value, gamma, 0.0)
     if lam == 1.0:
         return _walk(rewards, values, dones, last_value, gamma, lam)
-    carried, advantages = torch.zeros_like(last_value), torch.zeros_like(surprises)
+    carried, advantages = torch.zeros_like(last_value), torch.zeros_like(deltas)
     for t in range(len(rewards)):
-        carried = surprises[t] + gamma * lam * carried
+        carried = deltas[t] + gamma * lam * carried
         advantages[t] = carried
     return advantages
 
 
-@wrong("02.1", says="Only the next surprise counts")
+@wrong("02.1", says="Only the next TD error counts")
 def one_step_only(rewards, values, dones, last_value, gamma, lam):
     return _walk(rewards, values, dones, last_value, gamma, 0.0)
 
@@ -125,8 +125,8 @@ def ignores_lam(rewards, values, dones, last_value, gamma, lam):
 
 @wrong("02.1", says="discounted by gamma alone")
 def fades_the_guess(rewards, values, dones, last_value, gamma, lam):
-    following = torch.cat([values[1:], last_value[None]])
-    return rewards + gamma * lam * following * (1 - dones.float()) - values
+    next_values = torch.cat([values[1:], last_value[None]])
+    return rewards + gamma * lam * next_values * (1 - dones.float()) - values
 
 
 @wrong("02.1", says="index the steps only")
@@ -262,11 +262,11 @@ def left_out():
 
 def _at_once(rewards, values, dones, last_value, gamma, lam, number):
     next_values = torch.cat([values[1:], last_value[None]])
-    surprises = rewards + gamma * (1 - dones.long()) * next_values - values
+    deltas = rewards + gamma * (1 - dones.long()) * next_values - values
     t = torch.arange(len(rewards))
     ahead, episode = t[None, :] - t[:, None], number(dones.long())
     counts = (ahead >= 0) & (episode[None, :] == episode[:, None])
-    return (counts * (gamma * lam) ** ahead.clamp(min=0)) @ surprises
+    return (counts * (gamma * lam) ** ahead.clamp(min=0)) @ deltas
 
 
 @right("02.4")
@@ -285,7 +285,7 @@ def as_it_was(rewards, values, dones, last_value, gamma, lam):
     return _at_once(rewards, values, dones, last_value, gamma, lam, lambda ended: ended.cumsum(0))
 
 
-@wrong("02.4", says="surprises leak back through the ends")
+@wrong("02.4", says="TD errors leak back through the ends")
 def no_episodes(rewards, values, dones, last_value, gamma, lam):
     return _at_once(rewards, values, dones, last_value, gamma, lam, torch.zeros_like)
 

@@ -11,29 +11,29 @@ from course_lib.exercises import Fail, close, exercise, shape_is
 estimate = exercise(
     "02.1", title="Generalised advantage estimation", function="gae", points=3, kind="implement",
     difficulty=3, importance=3, minutes=25, reference="course_lib.rl.objectives:gae",
-    hints=("Start with the surprise of each step: what came, plus what the critic expects next, minus what it expected before.",
-           "Walk backwards: advantage[t] = surprise[t] + gamma * lam * advantage[t + 1]. At an end, both the critic's next "
-           "guess and the later advantage belong to another episode.",
-           "going_on = 1.0 - dones.float(); next_values = torch.cat([values[1:], last_value[None]]); surprises = rewards + "
-           "gamma * going_on * next_values - values; then in reversed(range(T)): later = surprises[t] + gamma * lam * "
-           "going_on[t] * later; advantages[t] = later, starting from later = torch.zeros_like(last_value)."))
+    hints=("Start with the TD error of each step: what came, plus what the critic expects next, minus what it expected before.",
+           "Walk backwards: advantage[t] = delta[t] + gamma * lam * advantage[t + 1]. At an end, both the critic's next "
+           "value and the later advantage belong to another episode.",
+           "nonterminal = 1.0 - dones.float(); next_values = torch.cat([values[1:], last_value[None]]); deltas = rewards + "
+           "gamma * nonterminal * next_values - values; then in reversed(range(T)): advantages[t] = deltas[t] + gamma * lam * "
+           "nonterminal[t] * next_advantage; next_advantage = advantages[t], starting from torch.zeros_like(last_value)."))
 
 
 def _gae(rewards, values, dones, last_value, gamma, lam, *, cut_guess=True, cut_trace=True, next_from=1, end_shift=0):
     """GAE by plain numbers, in the right way or in a wrong one: for the expected values and the likely mistakes."""
     T = len(rewards)
-    following = [*values[1:], last_value] if next_from else list(values)
-    advantages, later = [0.0] * T, 0.0
+    next_values = [*values[1:], last_value] if next_from else list(values)
+    advantages, next_advantage = [0.0] * T, 0.0
     for t in reversed(range(T)):
         end = dones[t + end_shift] if 0 <= t + end_shift < T else False
-        surprise = rewards[t] + gamma * (0.0 if end and cut_guess else following[t]) - values[t]
-        later = surprise + (0.0 if end and cut_trace else gamma * lam * later)
-        advantages[t] = later
+        delta = rewards[t] + gamma * (0.0 if end and cut_guess else next_values[t]) - values[t]
+        advantages[t] = delta + (0.0 if end and cut_trace else gamma * lam * next_advantage)
+        next_advantage = advantages[t]
     return torch.tensor(advantages)
 
 
 REWARDS, VALUES = [1.0, 0.0, 2.0, 1.0], [0.5, 1.0, 0.2, 0.8]
-GOING_ON = [False] * 4
+NO_ENDS = [False] * 4
 NO_TARGETS = "These are advantages + values, the critic's targets. Return the advantages alone."
 
 
@@ -41,45 +41,45 @@ def _call(fn, rewards, values, dones, last, gamma, lam):
     return fn(torch.tensor(rewards), torch.tensor(values), torch.tensor(dones), torch.tensor(last), gamma, lam)
 
 
-@estimate.case("one step: the surprise")
+@estimate.case("one step: the TD error")
 def _(fn):
     got = _call(fn, [1.0], [2.0], [False], 3.0, 0.9, 0.95)
     shape_is(got, (1,), mistake="One advantage for each step is wanted, in the shape of the rewards.")
     close(got, torch.tensor([1.7]), likely=[
         (torch.tensor([-1.0]), "last_value is missing: it is the critic's guess after the last step, discounted once."),
         (torch.tensor([2.0]), "The critic's next guess lies one step ahead: it is worth gamma of itself."),
-        (torch.tensor([3.7]), "Subtract what the critic expected before the step: an advantage is a surprise."),
+        (torch.tensor([3.7]), "Subtract what the critic expected before the step: an advantage is a TD error."),
         (torch.tensor([0.8]), "You looked at values[t] where the guess after the step is wanted."),
-        (torch.tensor([1.0 + 0.9 * 0.95 * 3 - 2]), "lam fades the later surprises; the critic's next guess is discounted by gamma alone.")])
+        (torch.tensor([1.0 + 0.9 * 0.95 * 3 - 2]), "lam fades the later TD errors; the critic's next value estimate is discounted by gamma alone.")])
 
 
-@estimate.case("lambda 0: each step's surprise alone")
+@estimate.case("lambda 0: each step's TD error alone")
 def _(fn):
-    close(_call(fn, REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0), _gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0), likely=[
-        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 1.0), "lam does nothing here: with lam = 0 no later surprise counts."),
-        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0, next_from=0),
+    close(_call(fn, REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0), _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0), likely=[
+        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 1.0), "lam does nothing here: with lam = 0 no later TD error counts."),
+        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0, next_from=0),
          "You subtracted a guess from itself: the guess *after* step t is values[t + 1], and last_value after the last."),
-        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0) + torch.tensor(VALUES), NO_TARGETS)])
+        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0) + torch.tensor(VALUES), NO_TARGETS)])
 
 
 @estimate.case("lambda 1: the return that came, minus the guess")
 def _(fn):
-    close(_call(fn, REWARDS, VALUES, GOING_ON, 0.4, 0.9, 1.0), _gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 1.0), likely=[
-        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0), "Only the next surprise counts here: add the later ones, faded by gamma * lam a step."),
-        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 1.0, 1.0), "gamma is missing: a reward one step later is worth gamma of itself."),
-        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 1.0) + torch.tensor(VALUES), NO_TARGETS)])
+    close(_call(fn, REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 1.0), _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 1.0), likely=[
+        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0), "Only the next TD error counts here: add the later ones, faded by gamma * lam a step."),
+        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 1.0, 1.0), "gamma is missing: a reward one step later is worth gamma of itself."),
+        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 1.0) + torch.tensor(VALUES), NO_TARGETS)])
 
 
-@estimate.case("in between: later surprises fade by gamma * lambda")
+@estimate.case("in between: later TD errors fade by gamma * lambda")
 def _(fn):
-    right = _gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.8)
-    surprises = _gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.0)
-    by_lam = torch.stack([sum(0.8**k * surprises[t + k] for k in range(4 - t)) for t in range(4)])
-    forwards = torch.stack([sum(0.72**k * surprises[t - k] for k in range(t + 1)) for t in range(4)])
-    close(_call(fn, REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.8), right, likely=[
-        (by_lam, "Later surprises lie in the future: they fade by gamma * lam a step, not by lam alone."),
-        (forwards, "You carried surprises forwards in time. An action can only be praised for what came after it: walk backwards."),
-        (surprises, "lam = 0.8 changed nothing: add the later surprises, faded by gamma * lam a step.")])
+    right = _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.8)
+    deltas = _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0)
+    by_lam = torch.stack([sum(0.8**k * deltas[t + k] for k in range(4 - t)) for t in range(4)])
+    forwards = torch.stack([sum(0.72**k * deltas[t - k] for k in range(t + 1)) for t in range(4)])
+    close(_call(fn, REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.8), right, likely=[
+        (by_lam, "Later TD errors lie in the future: they fade by gamma * lam a step, not by lam alone."),
+        (forwards, "You carried TD errors forwards in time. An action can only be praised for what came after it: walk backwards."),
+        (deltas, "lam = 0.8 changed nothing: add the later TD errors, faded by gamma * lam a step.")])
 
 
 ENDS = [False, True, False, False]
@@ -89,24 +89,24 @@ ENDS = [False, True, False, False]
 def _(fn):
     got = _call(fn, REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8)
     close(got, _gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8), likely=[
-        (_gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.8), "`dones` changed nothing. After an end comes another episode: neither its "
-         "value nor its surprises may count for the steps before."),
-        (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, cut_trace=False), "The critic's guess stops at the end, but the later advantage leaks "
-         "through: the next episode's surprises still count for this one. Cut both."),
+        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.8), "`dones` changed nothing. After an end comes another episode: neither its "
+         "value nor its TD errors may count for the steps before."),
+        (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, cut_trace=False), "The critic's value stops at the end, but the later advantage leaks "
+         "through: the next episode's TD errors still count for this one. Cut both."),
         (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, cut_guess=False), "The trace is cut, but the critic's guess is not: values[t + 1] "
          "belongs to the next episode. Cut both."),
         (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, end_shift=1), "Off by one: dones[t] says that the episode ended *after* step t. "
          "You looked at dones[t + 1]."),
         (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, end_shift=-1), "Off by one: dones[t] says that the episode ended *after* step t. "
          "You looked at dones[t - 1].")],
-        otherwise="After an end comes another episode: neither its value nor its surprises may count for the steps before.")
+        otherwise="After an end comes another episode: neither its value nor its TD errors may count for the steps before.")
 
 
 @estimate.case("an episode that ends with the last step")
 def _(fn):
     ends = [False, False, False, True]
     close(_call(fn, REWARDS, VALUES, ends, 50.0, 0.9, 0.8), _gae(REWARDS, VALUES, ends, 50.0, 0.9, 0.8), likely=[
-        (_gae(REWARDS, VALUES, GOING_ON, 50.0, 0.9, 0.8), "The last step ended its episode: last_value, here 50, is the guess for another one.")])
+        (_gae(REWARDS, VALUES, NO_ENDS, 50.0, 0.9, 0.8), "The last step ended its episode: last_value, here 50, is the guess for another one.")])
 
 
 @estimate.case("several environments side by side: (T, N)")
@@ -277,22 +277,22 @@ def gae_at_once(rewards: torch.Tensor, values: torch.Tensor, dones: torch.Tensor
     """GAE of one environment as a single matrix product; all arguments as for `gae`, of shape (T,)."""
     ended = dones.long()
     next_values = torch.cat([values[1:], last_value[None]])
-    surprises = rewards + gamma * (1 - ended) * next_values - values
+    deltas = rewards + gamma * (1 - ended) * next_values - values
     t = torch.arange(len(rewards))
     ahead = t[None, :] - t[:, None]                                     # (T, T) how far step k lies ahead of step t
     episode = ended.cumsum(0) - ended                                   # (T,) ends before each step
     counts = (ahead >= 0) & (episode[None, :] == episode[:, None])
-    return (counts * (gamma * lam) ** ahead.clamp(min=0)) @ surprises
+    return (counts * (gamma * lam) ** ahead.clamp(min=0)) @ deltas
 
 
 def _leaky(rewards, values, dones, last_value, gamma, lam, number):
     """`gae_at_once` with another numbering of the episodes."""
-    surprises = gae_at_once(rewards, values, dones, last_value, gamma, 0.0)
+    deltas = gae_at_once(rewards, values, dones, last_value, gamma, 0.0)
     t = torch.arange(len(rewards))
     ahead = t[None, :] - t[:, None]
     episode = number(dones.long())
     counts = (ahead >= 0) & (episode[None, :] == episode[:, None])
-    return (counts * (gamma * lam) ** ahead.clamp(min=0)) @ surprises
+    return (counts * (gamma * lam) ** ahead.clamp(min=0)) @ deltas
 
 
 def _counted(ended):
@@ -307,14 +307,14 @@ def _compare_at_once(fn, arguments, gamma, lam):
     close(fn(*arguments, gamma, lam), gae_at_once(*arguments, gamma, lam), likely=[
         (_leaky(*arguments, gamma, lam, _counted), "The step that ends an episode is counted to the next one: the steps before it never "
          "hear of the fall, and it hears of a stranger's future. Which steps does dones[t] close?"),
-        (_leaky(*arguments, gamma, lam, torch.zeros_like), "Now everything is one episode: surprises leak back through the ends.")],
+        (_leaky(*arguments, gamma, lam, torch.zeros_like), "Now everything is one episode: TD errors leak back through the ends.")],
         otherwise="Within one episode it is right; look at the steps around an end.")
 
 
 @ends.case("one episode without an end")
 def _(fn):
-    arguments = (torch.tensor(REWARDS), torch.tensor(VALUES), torch.tensor(GOING_ON), torch.tensor(0.4))
-    close(fn(*arguments, 0.9, 0.8), _gae(REWARDS, VALUES, GOING_ON, 0.4, 0.9, 0.8), otherwise="This case was right before: another line was "
+    arguments = (torch.tensor(REWARDS), torch.tensor(VALUES), torch.tensor(NO_ENDS), torch.tensor(0.4))
+    close(fn(*arguments, 0.9, 0.8), _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.8), otherwise="This case was right before: another line was "
           "changed. Only the numbering of the episodes is at fault.")
 
 
@@ -412,14 +412,14 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 02.6
 
 clock = exercise(
-    "02.6", title="The clock is not a fall", function="pay_what_would_have_followed", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=15, reference="checks:pay_what_would_have_followed",
+    "02.6", title="The clock is not a fall", function="bootstrap_truncated", points=2, kind="implement",
+    difficulty=2, importance=2, minutes=15, reference="checks:bootstrap_truncated",
     hints=("After a fall nothing follows. After the clock stopped an episode, what would have followed, had it gone on?",
            "The critic has a guess for the situation in which the clock stopped: final_values. It lies one step ahead.",
            "Add gamma * final_values to the reward where truncated is true and terminated is not; leave all other rewards."))
 
 
-def pay_what_would_have_followed(rewards: torch.Tensor, terminated: torch.Tensor, truncated: torch.Tensor,
+def bootstrap_truncated(rewards: torch.Tensor, terminated: torch.Tensor, truncated: torch.Tensor,
                                  final_values: torch.Tensor, gamma: float) -> torch.Tensor:
     """Rewards in which an episode that was cut off by the clock is paid the critic's guess of the rest. All (T, N)."""
     return torch.where(truncated & ~terminated, rewards + gamma * final_values, rewards)

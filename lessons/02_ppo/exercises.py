@@ -40,14 +40,14 @@ def gae(rewards, values, dones, last_value, gamma, lam):
     rewards, values: (T,) or (T, N). dones: the same shape, bool. last_value: () or (N,).
     """
     # BEGIN SOLUTION
-    going_on = 1.0 - dones.float()                                         # 0 where an episode ended
+    nonterminal = 1.0 - dones.float()                                         # 0 where an episode ended
     next_values = torch.cat([values[1:], last_value[None]])
-    surprises = rewards + gamma * going_on * next_values - values
-    advantages = torch.empty_like(surprises)
-    later = torch.zeros_like(last_value)
+    deltas = rewards + gamma * nonterminal * next_values - values
+    advantages = torch.empty_like(deltas)
+    next_advantage = torch.zeros_like(last_value)
     for t in reversed(range(len(rewards))):
-        later = surprises[t] + gamma * lam * going_on[t] * later
-        advantages[t] = later
+        advantages[t] = deltas[t] + gamma * lam * nonterminal[t] * next_advantage
+        next_advantage = advantages[t]
     return advantages
     # END SOLUTION
 
@@ -56,7 +56,7 @@ check("02.1", gae)
 
 # %% [markdown] tags=["solution-only"]
 # **Why it works.** The sum for step $t$ is its own surprise plus $\gamma\lambda$ times the whole sum for step $t+1$, so one walk
-# backwards is enough. `going_on` stands in *two* places: it takes away the critic's guess about the next episode, and it cuts the
+# backwards is enough. `nonterminal` stands in *two* places: it takes away the critic's guess about the next episode, and it cuts the
 # trace, through which the next episode's surprises would leak back.
 
 # %% [markdown]
@@ -140,8 +140,8 @@ for ratio in (1.5, 0.5):
 def gae_at_once(rewards, values, dones, last_value, gamma, lam):
     """GAE of one environment without a loop; all of shape (T,), last_value ()."""
     ended = dones.long()
-    following = torch.cat((values[1:], last_value[None]))
-    surprises = rewards + gamma * (1 - ended) * following - values
+    next_values = torch.cat((values[1:], last_value[None]))
+    deltas = rewards + gamma * (1 - ended) * next_values - values
     t = torch.arange(len(rewards))
     ahead = t[None, :] - t[:, None]                       # (T, T): column lies so far ahead of row
     # BEGIN SOLUTION
@@ -151,7 +151,7 @@ def gae_at_once(rewards, values, dones, last_value, gamma, lam):
     # END SOLUTION
     counts = (ahead >= 0) & (episode[None, :] == episode[:, None])
     weights = counts * (gamma * lam) ** ahead.clamp(min=0)
-    return weights @ surprises
+    return weights @ deltas
 
 # %%
 dones = torch.tensor([False, True, False, False, True])
@@ -243,7 +243,7 @@ check("02.5", improve)
 # as the critic guesses it in the final situation.
 
 # %% tags=["exercise:02.6"]
-def pay_what_would_have_followed(rewards, terminated, truncated, final_values, gamma):
+def bootstrap_truncated(rewards, terminated, truncated, final_values, gamma):
     """Rewards with the rest added where only the clock ended an episode; all (T, N).
 
     final_values[t]: the critic's guess for the situation after step t; it means something only
@@ -255,7 +255,7 @@ def pay_what_would_have_followed(rewards, terminated, truncated, final_values, g
     # END SOLUTION
 
 # %% tags=["check:02.6"]
-check("02.6", pay_what_would_have_followed)
+check("02.6", bootstrap_truncated)
 
 # %% [markdown] tags=["solution-only"]
 # **Why it works.** With this reward the step's surprise becomes $r + \gamma V(s_\text{final}) - V_t$, just as if the episode had gone

@@ -129,7 +129,7 @@ length, played = lengths[b, n].item(), batches[0][b]
 obs, rewards = played.obs[:length, n], played.rewards[:length, n]
 guesses = guesses_of(agent, obs)
 title = f"The critic sees the fall coming before step {length}"
-show(plots.guess_and_return(guesses.numpy(), discounted_returns(rewards, 0.99).numpy(), title),
+show(plots.value_and_return(guesses.numpy(), discounted_returns(rewards, 0.99).numpy(), title),
      alt="One episode of CartPole. The return from each step on falls smoothly from 73 to 1. The "
          "critic's guess starts a little below it, falls with it, and ends too high, at about 16.")
 
@@ -588,14 +588,14 @@ title = "LunarLander misses every part but the entropy bonus"
 show(plots.final_returns(lander, title, goal=200),
      alt="Dots of three seeds for seven variants of PPO on LunarLander, actions drawn as in "
          "training. PPO and no entropy bonus end near 280, no clipping between 150 and 276, "
-         "lambda 1 and no normalisation near 155, one epoch near 120, lambda 0 below -60.")
+         "lambda 1 and no normalization near 155, one epoch near 120, lambda 0 below -60.")
 for name in lander:
     print(f"{name:17s} actions drawn {np.mean(lander[name]):4.0f}, "
           f"the likeliest action each time {np.mean(likeliest[name]):4.0f}")
 
 # %%
-expect(min(lander["PPO"]) > 200 > max(lander["lambda 1"] + lander["no normalisation"]),
-       "as trained, with actions drawn, lambda 1 and no normalisation stay below 200 on all seeds")
+expect(min(lander["PPO"]) > 200 > max(lander["lambda 1"] + lander["no normalization"]),
+       "as trained, with actions drawn, lambda 1 and no normalization stay below 200 on all seeds")
 expect(max(lander["lambda 0"]) < 0 < max(lander["one epoch"]) < 200 < min(likeliest["lambda 1"]),
        "lambda 0 never lands, one epoch is too slow; lambda 1 lands with its likeliest actions")
 

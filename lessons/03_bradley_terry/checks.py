@@ -87,8 +87,8 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 03.2
 
 targets = exercise(
-    "03.2", title="From clicks to targets", function="verdicts_to_targets", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.bradley_terry:verdicts_to_targets",
+    "03.2", title="From clicks to targets", function="choices_to_targets", points=2, kind="implement",
+    difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.bradley_terry:choices_to_targets",
     hints=("Two questions for each pair: does it hold a verdict at all, and which item did the person mean?",
            "When a pair was flipped, its first item stood on the right. What does \"left\" then say about the first item? "
            "And what does flipping change about \"equal\"?",
@@ -98,7 +98,7 @@ targets = exercise(
 
 def _both(fn, choices, flipped):
     got = fn(choices, flipped)
-    call = f"verdicts_to_targets({choices}, {flipped})"
+    call = f"choices_to_targets({choices}, {flipped})"
     if not isinstance(got, tuple | list) or len(got) != 2 or any(isinstance(part, int | float) for part in got):
         raise Fail(call, "two things: (kept positions, targets)", f"{type(got).__name__}",
                    "Return two lists or tensors: which pairs are kept, and mu for each of them.")
@@ -137,7 +137,7 @@ def _(fn):
     kept, mu, call = _both(fn, ["skip", "left", "skip", "equal", "right"], [False, False, True, True, True])
     kept, mu = list(map(int, kept)), list(map(float, mu))
     if len(kept) == 5:
-        raise Fail(call, "three pairs kept", "all five kept", "\"skip\" means: no verdict. A pair that nobody could judge "
+        raise Fail(call, "three pairs kept", "all five kept", "\"skip\" means: no verdict. A pair that nobody could compare "
                    "teaches nothing; as 0.5 it would claim that the two are equally good.")
     close(kept, [1, 3, 4], call=call + "[0]", likely=[
         ([0, 1, 2], "These are positions in the shortened list. The caller needs to know which of *their* pairs you kept.")])
@@ -190,7 +190,7 @@ def _(fn):
         if (got := _predicted(fn, key)) != prediction()[key]:
             raise Fail(f"prediction()[{key!r}]", "another word", repr(got),
                        "The difference grows or shrinks with the scores, and the S-curve is steeper where it is larger: "
-                       "scale is how sure the judge is.")
+                       "scale is how sure the rater is.")
 
 
 @predict.case("changing both signs")
@@ -241,7 +241,7 @@ def _(fn):
 robust = exercise(
     "03.5", title="Assume that some verdicts are slips", function="robust_loss", points=3, kind="implement",
     difficulty=3, importance=2, minutes=15, reference="course_lib.preferences.bradley_terry:bradley_terry_loss",
-    hints=("With probability error_rate the judge flips a coin, otherwise they follow Bradley–Terry. Write P(first) for that.",
+    hints=("With probability error_rate the rater flips a coin, otherwise they follow Bradley–Terry. Write P(first) for that.",
            "p = (1 - error_rate) * sigmoid(r1 - r2) + error_rate / 2, and 1 - p in the same way with r2 - r1.",
            "With error_rate above 0 no probability is below error_rate / 2, so the logarithm is safe: "
            "-(mu * log p + (1 - mu) * log(1 - p)), averaged. Use sigmoid(r2 - r1) for the second term, not 1 - p."))
@@ -259,7 +259,7 @@ def _(fn):
     close(got, torch.tensor(_robust(3, 1, 0.1)), likely=[
         (surprise(3, 1), "error_rate changed nothing: mix the coin into the probability, before the logarithm."),
         (0.9 * surprise(3, 1) + 0.05 * (surprise(3, 1) + surprise(3, 0)),
-         "You mixed the losses (label smoothing). Mix the probabilities: the judge, not the loss, flips the coin."),
+         "You mixed the losses (label smoothing). Mix the probabilities: the rater, not the loss, flips the coin."),
         (-math.log(0.9 / (1 + math.exp(-3))), "The coin can also land on the right side: add error_rate / 2."),
         (-math.log(0.9 / (1 + math.exp(-3)) + 0.1), "The coin has two sides: add error_rate / 2, not error_rate.")])
 

@@ -58,7 +58,7 @@ check("03.1", bradley_terry_loss)
 # **right**. Which answers should be left out altogether?
 
 # %% tags=["exercise:03.2"]
-def verdicts_to_targets(choices, flipped):
+def choices_to_targets(choices, flipped):
     """Two lists: positions of the pairs to keep, and mu of each kept pair.
 
     choices: a list of "left", "right", "equal" or "skip".
@@ -75,7 +75,7 @@ def verdicts_to_targets(choices, flipped):
     # END SOLUTION
 
 # %% tags=["check:03.2"]
-check("03.2", verdicts_to_targets)
+check("03.2", choices_to_targets)
 
 # %% [markdown] tags=["solution-only"]
 # **Why it works.** `(choice == "left") != flip` is true in exactly two cases: clicked left and not flipped, or clicked right and

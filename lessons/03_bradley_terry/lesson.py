@@ -157,19 +157,19 @@ expect(np.abs(fitted - observed).max() < 0.05, "no pair is missed by more than 5
 import matplotlib.pyplot as plt
 
 
-def judge(scale, slips):
+def rater(scale, slips):
     gap = np.linspace(-4, 4, 200)
     figure, axes = plt.subplots(figsize=(6, 3))
     plain = 1 / (1 + np.exp(-gap))
-    this_judge = (1 - slips) / (1 + np.exp(-scale * gap)) + slips / 2
+    this_rater = (1 - slips) / (1 + np.exp(-scale * gap)) + slips / 2
     axes.plot(gap, plain, "--", color=palette.GREY, label="scale 1, no slips")
-    axes.plot(gap, this_judge, color=palette.BLUE, label="this judge")
+    axes.plot(gap, this_rater, color=palette.BLUE, label="this rater")
     axes.set(xlabel="difference of the scores", ylabel="P(first preferred)", ylim=(0, 1),
              title="A small scale flattens the middle; slips keep the ends from 0 and 1")
     axes.legend()
     return figure
 
-explore(judge, "S-curves of a judge: a larger scale makes the middle steeper; slips keep the "
+explore(rater, "S-curves of a rater: a larger scale makes the middle steeper; slips keep the "
                "ends away from 0 and 1.",
         scale=(0.25, 4, 0.25, 2), slips=(0, 0.6, 0.05, 0.2))
 
@@ -249,15 +249,15 @@ rng = torch.Generator().manual_seed(0)
 reliability = torch.tensor([0.95, 0.95, 0.90, 0.90, 0.50, 0.10])
 scores = torch.linspace(-1.5, 1.5, 8)
 first, second, mu = simulated_verdicts(0, 0.0, scores, count=2_000)
-judge_of = torch.randint(6, (2_000,), generator=rng)
-contrary = torch.rand(2_000, generator=rng) > reliability[judge_of]
+rater_of = torch.randint(6, (2_000,), generator=rng)
+contrary = torch.rand(2_000, generator=rng) > reliability[rater_of]
 mu = torch.where(contrary, 1 - mu, mu)
 
-crowd = fit_crowd(first, second, mu, judge_of, items=8, judges=6)
+crowd = fit_crowd(first, second, mu, rater_of, items=8, raters=6)
 print("true reliability:  ", [round(q, 2) for q in reliability.tolist()])
 print("fitted reliability:", [round(q, 2) for q in crowd.reliability.tolist()])
 worst = (crowd.reliability - reliability).abs().max().item()
-expect(worst < 0.15, "each judge's reliability is found to within 0.15",
+expect(worst < 0.15, "each rater's reliability is found to within 0.15",
        measured=f"largest error {worst:.2f}")
 
 # %% [markdown]
@@ -275,9 +275,9 @@ from course_lib.preferences.human_ratings import DOMAINS, load_rated_texts
 texts = load_rated_texts()
 for domain in DOMAINS:
     ratings = [text.ratings for text in texts if text.domain == domain]
-    count, spread = sum(map(len, ratings)), np.mean([np.std(r) for r in ratings])
+    count, std = sum(map(len, ratings)), np.mean([np.std(r) for r in ratings])
     print(f"{domain:11s} {len(ratings):6,d} texts, {count:7,d} ratings, "
-          f"standard deviation within a text {spread:.2f}")
+          f"standard deviation within a text {std:.2f}")
 
 # %% [markdown]
 # Three texts: one on which people agree, one in the middle, and one on which they hardly could agree less. The dashed line is
@@ -285,9 +285,9 @@ for domain in DOMAINS:
 
 # %%
 movies = [text for text in texts if text.domain == "movies"]
-by_spread = sorted(movies, key=lambda text: np.std(text.ratings))
-chosen = {"people agree": by_spread[40], "typical": by_spread[len(by_spread) // 2],
-          "people disagree": by_spread[-5]}
+by_std = sorted(movies, key=lambda text: np.std(text.ratings))
+chosen = {"people agree": by_std[40], "typical": by_std[len(by_std) // 2],
+          "people disagree": by_std[-5]}
 ratings = {name: text.ratings for name, text in chosen.items()}
 show(plots.rating_histograms(ratings, "Same sentence, different people"),
      alt="Histograms of the ratings of three film-review sentences: one narrow, one of three "
@@ -396,10 +396,10 @@ print(words("Not a good film, but I LOVED the ending :)"))
 train_texts = [text.text for text in train]
 verdicts = sample_comparisons(train, budget(full=10_000, ci=2_000), seed=1_000)
 model = WordReward.for_texts(train_texts)
-surprise = fit_word_reward(model, train_texts, verdicts, l2=0.3, loss=bradley_terry_loss)
+loss = fit_word_reward(model, train_texts, verdicts, l2=0.3, loss=bradley_terry_loss)
 accuracy = pair_accuracy(model.rewards([text.text for text in test_texts]), test_verdicts)
 print(f"{len(model.index):,} words")
-print(f"surprise on its own verdicts {surprise:.2f} nats (guessing: 0.69)")
+print(f"surprise on its own verdicts {loss:.2f} nats (guessing: 0.69)")
 expect(0.70 < accuracy < 0.74, "10,000 verdicts get about 72% of unseen human verdicts right",
        ci=0.64 < accuracy < 0.70, measured=accuracy)
 

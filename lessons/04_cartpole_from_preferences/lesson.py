@@ -53,7 +53,7 @@ from course_lib.preferences.loop import LoopConfig, PreferenceLoop
 store = PreferenceStore()                                     # your labels: my_work/labels
 folder = my_work() / "checkpoints" / "04-cartpole"            # the loop's own state
 loop = PreferenceLoop(CartPoleTask(), store, folder, run="cartpole",
-                      config=LoopConfig(labels=(15, 15, 15, 15), updates=(8, 16, 24, 36), seed=1),
+                      config=LoopConfig(labels=(20, 20, 20), updates=(8, 16, 60), seed=1),
                       standardize=mine("04.2"))
 loop
 
@@ -96,21 +96,21 @@ video(film(loop.agent(0)), fps=17, width=300,
 # %% [markdown]
 # ## 4.2 Round 1: you are the reward
 #
-# Below are 15 pairs of clips, half a second of the cart's life each, shown at a quarter of the speed. Say which one **balances better**:
+# Below are 20 pairs of clips, half a second of the cart's life each, shown at a quarter of the speed. Say which one **balances better**:
 #
 # - a pole that stands upright beats one that leans;
 # - a cart near the centre (the dashed line) beats one near a post;
 # - a fall is worst: the pole turns vermilion, and the next episode begins;
 # - two clips that are nearly alike are *equal*; if you cannot tell at all, *skip*.
 #
-# Keys: **←** and **→** for a side, **e** equal, **s** skip, **u** undo, **space** pause. Fifteen pairs take about a minute and a half. Some come
-# back later with the sides swapped, to see whether you agree with yourself.
+# Keys: **←** and **→** for a side, **e** equal, **s** skip, **u** undo, **space** pause. Twenty pairs take about two minutes. Some come back
+# later with the sides swapped, to see whether you agree with yourself.
 
 # %%
-from course_lib.preferences.cartpole import ScriptedJudge
+from course_lib.preferences.cartpole import CartPoleLabeler
 
 loop.collect(round=1)
-labeler = loop.labeler(ScriptedJudge(), round=1)
+labeler = loop.labeler(CartPoleLabeler(), round=1)
 labeler
 
 # %% [markdown]
@@ -135,7 +135,7 @@ from course_lib.preferences.cartpole import SCALE
 
 segment_return, bradley_terry_loss = mine("04.1"), mine("03.1")
 
-first, second, mu = loop.verdicts.first[:20], loop.verdicts.second[:20], loop.verdicts.mu[:20]
+first, second, mu = loop.preferences.first[:20], loop.preferences.second[:20], loop.preferences.mu[:20]
 print("clips:", tuple(first.shape), "(pairs, steps, numbers); ties:", (mu == 0.5).sum().item())
 
 torch.manual_seed(0)
@@ -184,7 +184,7 @@ loop
 # deviation 0.15. This is done once after each fit and then stays fixed until the next fit.
 #
 # So within a round the left curve can be read: at 0, the agent meets states as good as those of the labelled clips; above 0, better
-# ones. The last state of an episode counts 100 times (section 4.8), so falls pull the curve down. The evaluator looks on from outside
+# ones. The last state of an episode counts 21 times (section 4.8), so falls pull the curve down. The evaluator looks on from outside
 # and writes the true return down, for a figure later.
 
 # %%
@@ -198,14 +198,14 @@ def train(round):
 train(1)
 
 # %% [markdown]
-# ## 4.5 Rounds 2, 3 and 4
+# ## 4.5 Rounds 2 and 3
 #
 # The agent behaves differently now, so there are new clips to judge, with mistakes that no clip of round 1 could show. **Watch for the
 # cart's drift**: an agent that holds the pole upright while it rolls off the track looks fine for half a second.
 
 # %%
 loop.collect(round=2)
-labeler = loop.labeler(ScriptedJudge(), round=2)
+labeler = loop.labeler(CartPoleLabeler(), round=2)
 labeler
 
 # %%
@@ -214,11 +214,11 @@ loop.fit(round=2)
 train(2)
 
 # %% [markdown]
-# Twice more. The clips are harder to tell apart now: the agent is better.
+# Once more. The clips are harder to tell apart now: the agent is better.
 
 # %%
 loop.collect(round=3)
-labeler = loop.labeler(ScriptedJudge(), round=3)
+labeler = loop.labeler(CartPoleLabeler(), round=3)
 labeler
 
 # %%
@@ -227,29 +227,19 @@ loop.fit(round=3)
 train(3)
 
 # %%
-loop.collect(round=4)
-labeler = loop.labeler(ScriptedJudge(), round=4)
-labeler
-
-# %%
-loop.label(labeler.require(), round=4)
-loop.fit(round=4)
-train(4)
-
-# %%
 loop
 
 # %% [markdown]
 # ## 4.6 What came of it
 #
-# Five agents: before, and after each round of your labels. The same start for all.
+# Four agents: before, and after each round of your labels. The same start for all.
 
 # %%
-names = {"before": 0} | {f"after round {number}": number for number in (1, 2, 3, 4)}
+names = {"before": 0, "after round 1": 1, "after round 2": 2, "after round 3": 3}
 films = [film(loop.agent(number)) for number in names.values()]
 video(side_by_side(films, list(names)), fps=17, width=820,
-      alt="Five agents side by side: before, and after each of the four rounds. The first "
-          "one drops the pole at once; the last one holds it upright near the centre.")
+      alt="Four agents side by side: before, after round 1, after round 2 and after round 3. "
+          "The first drops the pole at once; the last one holds it upright near the centre.")
 
 # %% [markdown]
 # Now the evaluator: 20 fresh episodes each, at most 500 steps, one point a step. And how far the cart is from the centre on average,
@@ -260,7 +250,7 @@ fresh = {name: fresh_episodes(loop.agent(number)) for name, number in names.item
 for name, episodes in fresh.items():
     print(f"{name:14s} true return {episodes.true_return:5.1f}    "
           f"mean distance from the centre {episodes.mean_distance:.2f} m")
-last = fresh["after round 4"]
+last = fresh["after round 3"]
 expect(last.true_return >= 490 and last.mean_distance < 0.5,
        "60 verdicts teach the agent to balance, and to stay near the centre",
        ci=last.true_return > 200,
@@ -273,7 +263,7 @@ expect(last.true_return >= 490 and last.mean_distance < 0.5,
 # %%
 show(plots.positions_over_time({name: episodes.states for name, episodes in fresh.items()},
                                "Where the cart goes: 20 episodes of each agent"),
-     alt="Five panels with the cart's position over 500 steps in 20 episodes. Before, all "
+     alt="Four panels with the cart's position over 500 steps in 20 episodes. Before, all "
          "lines end in a fall within some 10 steps. After the last round they stay near the "
          "centre.")
 
@@ -283,7 +273,7 @@ show(plots.positions_over_time({name: episodes.states for name, episodes in fres
 # %%
 rounds = [0, *np.cumsum(loop.config.updates[:-1]).tolist()]
 show(plots.return_curve(watcher.points, rounds, "The true return rises, though nobody paid it"),
-     alt="True return against PPO updates, with a dashed line at each of the four rounds of "
+     alt="True return against PPO updates, with a dashed line at each of the three rounds of "
          "labels. It starts near 10 and ends at 500.")
 
 # %% [markdown]
@@ -298,7 +288,7 @@ for stats in labeler_stats(store, "cartpole"):
         print(f"   median {stats.median_seconds:.1f} seconds a pair")
     if stats.repeated:
         print(f"   asked twice: {stats.repeated} pairs; {stats.same} answered the same way")
-ties = (loop.verdicts.mu == 0.5).float().mean().item()
+ties = (loop.preferences.mu == 0.5).float().mean().item()
 expect(ties < 0.5, "most pairs brought a clear verdict",
        measured=f"{ties:.0%} ties, {loop.source}")
 
@@ -312,11 +302,11 @@ expect(ties < 0.5, "most pairs brought a clear verdict",
 # states of the clips that had been judged by then. Where there are no dots, the model makes things up.
 
 # %%
-models = {f"round {r}": loop.reward_model(r).normalized_reward for r in (1, 2, 3, 4)}
-clips = torch.stack([loop.verdicts.first, loop.verdicts.second], dim=1)     # (60, 2, steps, 4)
-judged = {f"round {r}": clips[:15 * r].flatten(0, 2) for r in (1, 2, 3, 4)}
+models = {f"round {r}": loop.reward_model(r).normalized_reward for r in (1, 2, 3)}
+clips = torch.stack([loop.preferences.first, loop.preferences.second], dim=1)     # (60, 2, steps, 4)
+judged = {f"round {r}": clips[:20 * r].flatten(0, 2) for r in (1, 2, 3)}
 title = "After round 1 it knows the pole; where the cart should be, it learns later"
-show(plots.opinion_maps(models, judged, "position", "angle", title),
+show(plots.reward_maps(models, judged, "position", "angle", title),
      alt="Heat maps of the learned reward over position and pole angle after each round. After "
          "round 1 the judged states lie near the centre; later they spread over the track.")
 
@@ -328,7 +318,7 @@ def cost_of_distance(round):
     centre, left, right = loop.reward_model(round).normalized_reward(states)
     return ((centre - (left + right) / 2) / loop.config.reward.std).item()
 
-costs = [cost_of_distance(round) for round in (1, 2, 3, 4)]
+costs = [cost_of_distance(round) for round in (1, 2, 3)]
 reach = [states[:, 0].abs().max().item() for states in judged.values()]
 for number, (cost, far) in enumerate(zip(costs, reach), start=1):
     print(f"round {number}: judged states reach {far:.1f} m; "
@@ -341,7 +331,7 @@ expect(costs[-1] > 0.2, "in the end the model likes the centre more than a place
 # like it?
 
 # %%
-show(plots.opinion_maps(models, judged, "angle", "turning", "What is liked: angle and turning"),
+show(plots.reward_maps(models, judged, "angle", "turning", "What is liked: angle and turning"),
      alt="Heat maps of the learned reward over pole angle and turning speed after each round; "
          "the bright band lies around the upright pole.")
 
@@ -428,9 +418,10 @@ expect(ride < untrained and absorbed > 3 * ride,
 # the same fall costs 100 times 2, and the agent learns to keep its pole up. A constant reward still gives no reason to do anything:
 # whether the agent lives or stays in its last state, it gets the same for ever, so there is no reward bias either.
 #
-# The loop does this with the learned reward (`LoopConfig.absorbing_steps`). It does not need to know *why* an episode ended; only that
-# it ended, which anyone can see. The fall is bad only because *you* disliked clips that show it. (Christiano et al. had variants of
-# their environments that never end.)
+# The loop does this with the learned reward, but for 20 steps more instead of for ever (`LoopConfig.absorbing_steps`): a fall then costs
+# 21 times its reward, which is enough to avoid it, and does not drown what the labels say about the rest. It does not need to know *why*
+# an episode ended; only that it ended, which anyone can see. The fall is bad only because *you* disliked clips that show it.
+# (Christiano et al. had variants of their environments that never end.)
 #
 # For this, the state right after the fall must be seen and paid for. **Do
 # [exercise 04.5](../exercises/04_cartpole_from_preferences.ipynb)** to see how easily it is lost.
@@ -447,10 +438,10 @@ from course_lib.preferences.segments import contrast, disagreement, random_pairs
 
 choices = {"random": random_pairs, "disputed": disagreement(mine("04.3")),
            "contrast": contrast(falls)}
-judge = ScriptedJudge()
+synthetic = CartPoleLabeler()
 for name, select in choices.items():
     pairs = select(loop.pool, 20, loop.ensemble, np.random.default_rng(0))
-    verdicts = [judge(a, b) for a, b in pairs]
+    verdicts = [synthetic(a, b) for a, b in pairs]
     print(f"{name:9s} ties: {verdicts.count(0.5):2d} of 20")
 
 # %% [markdown]
@@ -495,14 +486,14 @@ import tempfile
 from pathlib import Path
 
 
-def whole_run(config, judge, run, folder):
-    """All rounds with a scripted judge; labels and the loop's state go into `folder`."""
+def whole_run(config, synthetic, run, folder):
+    """All rounds with a synthetic labeler; labels and the loop's state go into `folder`."""
     own_store = PreferenceStore(Path(folder) / "labels.sqlite")
     loop = PreferenceLoop(CartPoleTask(), own_store, Path(folder) / run, run=run, config=config)
     while loop.stage != "finished":
         loop.collect()
-        labeler = loop.labeler(judge)
-        labeler.answer_scripted()
+        labeler = loop.labeler(synthetic)
+        labeler.answer_synthetic()
         loop.label(labeler.require())
         loop.fit()
         for _ in loop.train():
@@ -512,16 +503,16 @@ def whole_run(config, judge, run, folder):
 with tempfile.TemporaryDirectory() as place:
     early = LoopConfig(labels=(budget(full=60, ci=20),), updates=(budget(full=84, ci=20),),
                        seed=3)
-    beginner = whole_run(early, ScriptedJudge(), "all-at-once", place)
+    beginner = whole_run(early, CartPoleLabeler(), "all-at-once", place)
 print(beginner)
 
 # %%
-pair = {"60 verdicts at once": fresh_episodes(beginner.agent(1)), "four rounds of 15": last}
+pair = {"60 verdicts at once": fresh_episodes(beginner.agent(1)), "three rounds of 20": last}
 show(plots.positions_over_time({name: episodes.states for name, episodes in pair.items()},
-                               "All labels before training, and the same number in four rounds"),
+                               "All labels before training, and the same number in three rounds"),
      alt="Two panels with the cart's position over 500 steps in 20 episodes: with all verdicts "
-         "given before training, and with four rounds.")
-far = beginner.verdicts.first[..., 0].abs().max().item()
+         "given before training, and with three rounds.")
+far = beginner.preferences.first[..., 0].abs().max().item()
 expect(far < 1.0, "no judged clip of the beginner was a metre away from the centre",
        measured=f"the farthest: {far:.2f} m")
 
@@ -529,11 +520,11 @@ expect(far < 1.0, "no judged clip of the beginner was a metre away from the cent
 # **Seeds differ.** One run proves little. Each point below is a whole run with another seed, read from the benchmark's files.
 
 # %%
-failing = {"60 in 4 rounds": measured("60-labels"), "40 in 4 rounds": measured("40-labels"),
+failing = {"60 in 3 rounds": measured("60-labels"), "40 in 3 rounds": measured("40-labels"),
            "60, a tenth wrong": measured("60-labels-noise"), "60 at once": measured("all-at-once")}
 show(plots.seeds_of_jobs(failing, "Fewer labels, wrong labels, all labels at once"),
      alt="Four panels: true return against mean distance from the centre, one point a seed, for "
-         "60 labels in four rounds, 40 labels in four rounds, 60 labels of which a tenth is "
+         "60 labels in three rounds, 40 labels in three rounds, 60 labels of which a tenth is "
          "random, and 60 labels before any training.")
 for name, rows in failing.items():
     missed = [f"{row['seed']} (return {row['true_return']:.0f}, {row['mean_distance']:.2f} m)"
@@ -562,12 +553,12 @@ for name, rows in failing.items():
 # Decide, and then judge by that alone. Be consistent: you are the only one who knows the rule. The scripted labeller plays the first idea
 # with your mark of [**exercise 04.6**](../exercises/04_cartpole_from_preferences.ipynb).
 #
-# There are 20 pairs a round this time. A place must be found *and not passed*. After the first rounds the agent usually goes too far,
+# There are four rounds of 20 this time. A place must be found *and not passed*. After the first rounds the agent usually goes too far,
 # since no labelled clip was there yet; the next clips come from where it went, and their labels bring it back.
 
 # %%
 mark_place = mine("04.6")
-likes_left = ScriptedJudge(marks=lambda clip: mark_place(clip, -0.5))
+likes_left = CartPoleLabeler(marks=lambda clip: mark_place(clip, -0.5))
 
 my_task = CartPoleTask(question="Which clip shows more of what YOU want?")
 my_config = LoopConfig(labels=(20, 20, 20, 20),
@@ -604,7 +595,7 @@ labeler
 
 # %%
 learn(4)
-video(side_by_side([film(loop.agent(4), steps=450), film(my_loop.agent(4), steps=450)],
+video(side_by_side([film(loop.agent(3), steps=450), film(my_loop.agent(4), steps=450)],
                    ["balance, centre", "my own preference"]), fps=17, width=520,
       alt="Two agents side by side: one balances near the centre, the other one where it was "
           "taught to.")

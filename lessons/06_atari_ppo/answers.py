@@ -217,13 +217,13 @@ def one_of_the_two(rewards, ended):
 
 
 def _gae(rewards, values, boundary, last_value, gamma, lam, cost):
-    going_on = 1.0 - boundary.float()
-    following = torch.cat([values[1:], last_value[None]])
-    surprises = rewards - cost + gamma * going_on * following - values
-    advantages, later = torch.empty_like(surprises), torch.zeros_like(last_value)
+    nonterminal = 1.0 - boundary.float()
+    next_values = torch.cat([values[1:], last_value[None]])
+    deltas = rewards - cost + gamma * nonterminal * next_values - values
+    advantages, next_advantage = torch.empty_like(deltas), torch.zeros_like(last_value)
     for t in reversed(range(len(rewards))):
-        later = surprises[t] + gamma * lam * going_on[t] * later
-        advantages[t] = later
+        advantages[t] = deltas[t] + gamma * lam * nonterminal[t] * next_advantage
+        next_advantage = advantages[t]
     return advantages
 
 

@@ -256,13 +256,13 @@ def advantages_in_a_hurry(rewards: Tensor, values: Tensor, ended: Tensor, last_v
 def _cut_after(boundary, play, gamma, lam, cost):
     """GAE with a cost of each step and with boundaries after the steps given."""
     rewards, values, _, last_value = play
-    going_on = 1.0 - boundary.float()
-    following = torch.cat([values[1:], last_value[None]])
-    surprises = rewards - cost + gamma * going_on * following - values
-    advantages, later = torch.empty_like(surprises), torch.zeros_like(last_value)
+    nonterminal = 1.0 - boundary.float()
+    next_values = torch.cat([values[1:], last_value[None]])
+    deltas = rewards - cost + gamma * nonterminal * next_values - values
+    advantages, next_advantage = torch.empty_like(deltas), torch.zeros_like(last_value)
     for t in reversed(range(len(rewards))):
-        later = surprises[t] + gamma * lam * going_on[t] * later
-        advantages[t] = later
+        advantages[t] = deltas[t] + gamma * lam * nonterminal[t] * next_advantage
+        next_advantage = advantages[t]
     return advantages
 
 
@@ -314,7 +314,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 06.5
 
 credit = exercise(
-    "06.5", title="How much of a point reaches the stroke?", function="prediction", points=1, kind="predict",
+    "06.5", title="How much of a point reaches the paddle hit?", function="prediction", points=1, kind="predict",
     difficulty=2, importance=2, minutes=10, reference="checks:prediction",
     hints=("Without the critic's help, a reward fades by the same factor for each step that it lies ahead. Which factor?",
            "After k steps (gamma * lambda)^k is left. For the last line: for which k is it 1/2?",

@@ -112,13 +112,13 @@ def advantages_in_a_hurry(rewards, values, ended, last_value, gamma, lam, cost):
     # INSTEAD
     # boundary = (paid != 0) | ended
     # END SOLUTION
-    going_on = 1.0 - boundary.float()
-    following = torch.cat([values[1:], last_value[None]])
-    surprises = paid + gamma * going_on * following - values
-    advantages, later = torch.empty_like(surprises), torch.zeros_like(last_value)
+    nonterminal = 1.0 - boundary.float()
+    next_values = torch.cat([values[1:], last_value[None]])
+    deltas = paid + gamma * nonterminal * next_values - values
+    advantages, next_advantage = torch.empty_like(deltas), torch.zeros_like(last_value)
     for t in reversed(range(len(rewards))):
-        later = surprises[t] + gamma * lam * going_on[t] * later
-        advantages[t] = later
+        advantages[t] = deltas[t] + gamma * lam * nonterminal[t] * next_advantage
+        next_advantage = advantages[t]
     return advantages
 
 # %%
@@ -176,7 +176,7 @@ rewards[30] = 1.0
 for lam in (0.95, 0.98, 1.0):
     found = gae(rewards, nothing, nothing.bool(), torch.tensor(0.0), 0.99, lam)
     half = (found > 0.5).sum().item()
-    print(f"lambda {lam:4g}: {found[0].item():.2f} reaches the stroke; half is left {half} steps back")
+    print(f"lambda {lam:4g}: {found[0].item():.2f} reaches the hit; half is left {half} steps back")
 
 # %% [markdown]
 # (At $\lambda = 1$ more than half is left at all 31 steps.) Between 0.95 and 0.98 lies a factor of two and a half. It is not free:

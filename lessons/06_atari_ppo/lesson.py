@@ -414,7 +414,7 @@ expect(values[1] < 2 and values[2] > 8,
 # > **Predict.** The ball comes in at some angle. What decides the angle at which it leaves?
 
 # %%
-from course_lib.atari.evaluate import our_strokes
+from course_lib.atari.evaluate import paddle_hits
 from course_lib.rl.evaluate import sampled
 
 
@@ -438,7 +438,7 @@ def frame_by_frame(agent, steps, games=8):
 column, row, paddle = frame_by_frame(shipped.agent, budget(full=500, ci=100))
 hits = []
 for n in range(8):
-    for t in our_strokes(column[:, n]).nonzero()[0]:       # the ball has just turned
+    for t in paddle_hits(column[:, n]).nonzero()[0]:       # the ball has just turned
         if t + 9 < len(row) and row[t + 9, n] > 0 and 8 < row[t, n] < 150:     # far from walls
             hits.append((row[t - 1, n] - paddle[t - 1, n], (row[t + 9, n] - row[t + 1, n]) / 8))
 where, angle = np.array(hits, dtype=float).T
@@ -447,7 +447,7 @@ show(plots.angles(where, angle, "Where the ball meets the paddle decides how it 
          "steeply up from the upper edge, level from the middle, steeply down from the lower.")
 together = np.corrcoef(where, angle)[0, 1]
 expect(together > 0.8, "the paddle's edges send the ball off steeply", ci=True,
-       measured=f"correlation {together:.2f} over {len(hits)} strokes")
+       measured=f"correlation {together:.2f} over {len(hits)} hits")
 
 # %% [markdown]
 # A stair, and its steps are a few pixels wide. With cells four pixels high neither ball nor paddle is known well enough to choose a step;
@@ -574,12 +574,12 @@ expect(leaks["beginner"] > 0.2 > leaks["trained agent"],
 from course_lib.atari.evaluate import steps_to_the_point
 
 waits = steps_to_the_point(frames, rollout.rewards.numpy())
-print("steps from our stroke to the point won:", sorted(waits))
+print("steps from our hit to the point won:", sorted(waits))
 
 # %%
 def draw(lam):
     return plots.fading(lam, 0.99, (0.95, 1.0), waits,
-                        "From λ = 0.95 to 0.98 a stroke hears three times as much of its point")
+                        "From λ = 0.95 to 0.98 a hit hears three times as much of its point")
 
 explore(draw, "Share of a point that arrives k steps before it. At 35 steps about a tenth is "
               "left with lambda 0.95, about a third with 0.98, and 70% with 1.",
@@ -767,9 +767,9 @@ for name, network in (("cells", FrameAgent()), ("objects", BinnedObjectAgent()))
 # measured, is a mean of 18 in 20 fresh games. This is what its file says:
 
 # %%
-from course_lib.atari.shipped import measured
+from course_lib.atari.shipped import benchmark_results
 
-runs = measured("pixels-true")
+runs = benchmark_results("pixels-true")
 print("benchmarks/results/pong_pixels-true.jsonl")
 for run in runs:
     print(f"seed {run['seed']}: {run['true_return']:5.1f} in fresh games, "
@@ -797,7 +797,7 @@ expect(won == len(runs), "every seed learns to win", measured=f"{won} of {len(ru
 # above, up to the same number of steps, stand beside it.
 
 # %%
-parts = measured("parts", script="pong_parts")
+parts = benchmark_results("parts", script="pong_parts")
 curves = {"as taught": [run["curve"] for run in runs]}
 for run in parts:
     curves.setdefault(run["variant"], []).append(run["curve"])
@@ -823,7 +823,7 @@ show(plots.curves(shown, "The same number of steps with and without a part"),
 # thread each, learning included. (sb3 is stable-baselines3.)
 
 # %%
-speeds = measured("speed", script="pong_speed")[-1]["steps_per_cpu_s"]
+speeds = benchmark_results("speed", script="pong_speed")[-1]["steps_per_cpu_s"]
 show(plots.bars(speeds, "agent steps per CPU-second",
                 "A small network makes Pong a matter of minutes"),
      alt="Bars of agent steps per CPU-second for the course, stable-baselines3 with its own "

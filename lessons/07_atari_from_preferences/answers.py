@@ -78,29 +78,29 @@ def with_numpy(across1, across2):
     return torch.tensor(0.5 if balances[0] == balances[1] else float(balances[0] > balances[1]))
 
 
-def _judge(across1, across2, count=_begins, mark=lambda won, lost: won - lost, tie=0.5):
+def _compare(across1, across2, count=_begins, mark=lambda won, lost: won - lost, tie=0.5):
     a, b = (mark(*(count(flags) for flags in _flags(across))) for across in (across1, across2))
     return tie if a == b else float(a > b)
 
 
 @wrong("07.2", says="You counted frames")
 def counts_frames(across1, across2):
-    return _judge(across1, across2, count=lambda flags: int(flags.sum()))
+    return _compare(across1, across2, count=lambda flags: int(flags.sum()))
 
 
 @wrong("07.2", says="ties go to one side")
 def no_ties(across1, across2):
-    return _judge(across1, across2, tie=0.0)
+    return _compare(across1, across2, tie=0.0)
 
 
 @wrong("07.2", says="Turned round")
 def plays_on_the_left(across1, across2):
-    return _judge(across1, across2, mark=lambda won, lost: lost - won)
+    return _compare(across1, across2, mark=lambda won, lost: lost - won)
 
 
 @wrong("07.2", says="points won only")
 def only_what_was_won(across1, across2):
-    return _judge(across1, across2, mark=lambda won, lost: won - min(lost, 1))
+    return _compare(across1, across2, mark=lambda won, lost: won - min(lost, 1))
 
 
 @wrong("07.2", says="no ball is seen")
@@ -108,19 +108,19 @@ def unseen_is_left(across1, across2):
     def balance(across):
         return _begins(np.asarray(across) < 12) - _begins(np.asarray(across) >= 148)
     if min(int(across1.min()), int(across2.min())) < 0 and int(across1[0]) >= 0 and int(across2[0]) >= 0:
-        return _judge(across1, across2)
+        return _compare(across1, across2)
     a, b = balance(across1), balance(across2)
     return 0.5 if a == b else float(a > b)
 
 
 @wrong("07.2", says="without any point is better")
 def only_points_won(across1, across2):
-    return _judge(across1, across2, mark=lambda won, lost: won)
+    return _compare(across1, across2, mark=lambda won, lost: won)
 
 
 @wrong("07.2", says="A number is wanted")
 def in_words(across1, across2):
-    return {1.0: "left", 0.0: "right", 0.5: "equal"}[_judge(across1, across2)]
+    return {1.0: "left", 0.0: "right", 0.5: "equal"}[_compare(across1, across2)]
 
 
 # ---------------------------------------------------------------------------------------------------------------- 07.3
@@ -316,11 +316,11 @@ def only_left_is_turned(choices, flips):
 # ---------------------------------------------------------------------------------------------------------------- 07.6
 
 
-def _choose(returns, count, spread=None, reuse=False, smallest=False):
+def _choose(returns, count, std=None, reuse=False, smallest=False):
     M = returns.shape[1]
-    if spread is None:
-        spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(0)
-    order = sorted(((i, j) for i in range(M) for j in range(i + 1, M)), key=lambda pair: float(spread[pair]), reverse=not smallest)
+    if std is None:
+        std = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(0)
+    order = sorted(((i, j) for i in range(M) for j in range(i + 1, M)), key=lambda pair: float(std[pair]), reverse=not smallest)
     used, pairs = set(), []
     for i, j in order:
         if reuse or not used & {i, j}:
@@ -336,14 +336,14 @@ def in_python(returns, count):
 
 @right("07.6")
 def taking_the_maximum_again_and_again(returns, count):
-    spread = torch.sigmoid(returns.unsqueeze(2) - returns.unsqueeze(1)).var(0).triu(1)
+    variance = torch.sigmoid(returns.unsqueeze(2) - returns.unsqueeze(1)).var(0).triu(1)
     pairs = []
     for _ in range(min(count, returns.shape[1] // 2)):
-        k = int(spread.argmax())
+        k = int(variance.argmax())
         i, j = divmod(k, returns.shape[1])
         pairs.append((i, j))
         for clip in (i, j):
-            spread[clip], spread[:, clip] = -1, -1
+            variance[clip], variance[:, clip] = -1, -1
     return pairs
 
 
@@ -364,8 +364,8 @@ def most_agreed(returns, count):
 
 @wrong("07.6", says="compared with itself")
 def itself_too(returns, count):
-    spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(0)
-    return [divmod(int(k), returns.shape[1]) for k in spread.flatten().argsort()[:count]]
+    std = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(0)
+    return [divmod(int(k), returns.shape[1]) for k in std.flatten().argsort()[:count]]
 
 
 @wrong("07.6", says="Give as many as there are")

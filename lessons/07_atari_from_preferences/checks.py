@@ -59,9 +59,9 @@ def _(fn):
 
 # ---------------------------------------------------------------------------------------------------------------- 07.2
 
-judge = exercise(
-    "07.2", title="A judge who sees only the clip", function="verdict", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="checks:verdict",
+comparing = exercise(
+    "07.2", title="A synthetic labeler that sees only the clip", function="compare_clips", points=2, kind="implement",
+    difficulty=2, importance=3, minutes=10, reference="checks:compare_clips",
     hints=("Count first, compare later: how many points did we win in a clip, and how many did we lose?",
            "The ball stays behind a paddle for several frames: a point is a *run* of such frames. It begins where the ball is behind "
            "the paddle and was not in the frame before.",
@@ -69,7 +69,7 @@ judge = exercise(
            "clip; 1.0, 0.5 or 0.0 for more, as much, less."))
 
 
-def verdict(across1, across2) -> float:
+def compare_clips(across1, across2) -> float:
     """mu of two clips by the balance of points that each shows. across: (L,) the ball's column, -1 where none is seen."""
     def balance(across) -> int:
         across = torch.as_tensor(across)
@@ -91,12 +91,12 @@ WON, LOST, NOTHING = [40, 28, 16, 4, -1], [120, 132, 144, 156, -1], [60, 70, 80,
 def _mu(fn, one, other):
     got = fn(torch.tensor(one), torch.tensor(other))
     if got is None or isinstance(got, str):
-        raise Fail(f"verdict({one}, {other})", "1, 0.5 or 0", repr(got), "A number is wanted: mu is 1 where the first clip is better, 0 "
+        raise Fail(f"compare_clips({one}, {other})", "1, 0.5 or 0", repr(got), "A number is wanted: mu is 1 where the first clip is better, 0 "
                    "where the second is, 0.5 for a tie.")
     return float(got)
 
 
-@judge.case("a point won beats a point lost")
+@comparing.case("a point won beats a point lost")
 def _(fn):
     close(_mu(fn, WON, LOST), 1.0, likely=[
         (0.0, "Turned round: we play on the right, so a ball behind the left paddle is a point for us."),
@@ -104,7 +104,7 @@ def _(fn):
     close(_mu(fn, LOST, WON), 0.0, likely=[(1.0, "mu is about the *first* clip: 0 where the second is better.")])
 
 
-@judge.case("nothing beats a point lost, and loses to a point won")
+@comparing.case("nothing beats a point lost, and loses to a point won")
 def _(fn):
     close(_mu(fn, NOTHING, LOST), 1.0, likely=[
         (0.5, "A clip without any point is better than one with a point lost: the balance is 0 against -1."),
@@ -112,7 +112,7 @@ def _(fn):
     close(_mu(fn, NOTHING, WON), 0.0, likely=[(0.5, "A point won is better than nothing: 0 against +1.")])
 
 
-@judge.case("a tie is a verdict: 0.5")
+@comparing.case("a tie is a verdict: 0.5")
 def _(fn):
     for one, other in ((NOTHING, [90, 80, 70]), (WON, WON[1:]), ([4, -1, -1, 150], NOTHING)):
         close(_mu(fn, one, other), 0.5, likely=[
@@ -122,7 +122,7 @@ def _(fn):
                   "learn from them that one of two equal clips is better.")])
 
 
-@judge.case("one point, however many frames the ball needs to leave")
+@comparing.case("one point, however many frames the ball needs to leave")
 def _(fn):
     slow, quick_twice = [20, 10, 8, 6, 4, 2, -1], [20, 4, -1, -1, 80, 20, 6]
     close(_mu(fn, slow, quick_twice), 0.0, likely=[
@@ -130,7 +130,7 @@ def _(fn):
               "clip shows two.")])
 
 
-@judge.case("an unseen ball is not behind a paddle")
+@comparing.case("an unseen ball is not behind a paddle")
 def _(fn):
     close(_mu(fn, [-1, -1, 80, 90], NOTHING), 0.5, likely=[
         (1.0, "-1 says that no ball is seen: it is no column left of their paddle.")])
@@ -138,7 +138,7 @@ def _(fn):
         (0.5, "A ball that is behind the paddle when the clip begins counts too.")])
 
 
-@judge.case("several points: the balance counts")
+@comparing.case("several points: the balance counts")
 def _(fn):
     close(_mu(fn, [4, -1, 80, 150, -1, 80, 150], [80, 150, -1, 80, 90, 100, 110]), 0.5, likely=[
         (1.0, "One won and two lost against one lost: -1 against -1. You may have looked at the points won only."),
@@ -296,8 +296,8 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 07.5
 
 flips = exercise(
-    "07.5", title="Find the silent bug: verdicts that turn over", function="verdicts_of", points=2, kind="bug",
-    difficulty=2, importance=3, minutes=10, reference="checks:verdicts_of",
+    "07.5", title="Find the silent bug: verdicts that turn over", function="targets_of", points=2, kind="bug",
+    difficulty=2, importance=3, minutes=10, reference="checks:targets_of",
     hints=("Every line is right for a labeller who never skips. What if the second pair is skipped?",
            "After the list of choices became shorter, which flip stands beside which choice?",
            "Walk through choices and flips together, and leave out the skipped ones in that same walk."))
@@ -305,7 +305,7 @@ flips = exercise(
 MU = {"left": 1.0, "right": 0.0, "equal": 0.5}
 
 
-def verdicts_of(choices: list[str], flips: list[bool]) -> list[float]:
+def targets_of(choices: list[str], flips: list[bool]) -> list[float]:
     """mu of every pair that was not skipped, in order: choices are sides of the screen, a flipped pair stood swapped."""
     return [1 - MU[choice] if flip else MU[choice]
             for choice, flip in zip(choices, flips, strict=True) if choice != "skip"]
@@ -336,7 +336,7 @@ def _(fn):
     words = ("left", "right", "equal", "skip")
     choices = [words[k] for k in torch.randint(4, (40,), generator=draw)]
     flip = [bool(k) for k in torch.randint(2, (40,), generator=draw)]
-    close(fn(choices, flip), verdicts_of(choices, flip), otherwise="Each verdict has the flip of its own pair, and skipped pairs are left out.")
+    close(fn(choices, flip), targets_of(choices, flip), otherwise="Each verdict has the flip of its own pair, and skipped pairs are left out.")
 
 
 @flips.case("all skipped")
@@ -354,7 +354,7 @@ disputed = exercise(
     hints=("Lesson 04 chose among given pairs. Here every two clips can be a pair: first find out how disputed each possible pair is.",
            "p[k, i, j] = sigmoid(returns[k, i] - returns[k, j]) is what member k thinks of clip i against clip j; its std over the members is a "
            "table. Walk through the pairs from the most disputed on, and pass over those with a clip that is taken.",
-           "spread = sigmoid(returns[:, :, None] - returns[:, None, :]).std(0); i, j = torch.triu_indices(M, M, 1); order = spread[i, j].argsort("
+           "std = sigmoid(returns[:, :, None] - returns[:, None, :]).std(0); i, j = torch.triu_indices(M, M, 1); order = std[i, j].argsort("
            "descending=True); keep a set of used clips."))
 
 
@@ -364,10 +364,10 @@ def disputed_pairs(returns: Tensor, count: int) -> list[tuple[int, int]]:
     returns: (members, clips), what each member of the ensemble says that each clip is worth.
     """
     clips = returns.shape[1]
-    spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)    # (clips, clips)
+    std = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)    # (clips, clips)
     i, j = torch.triu_indices(clips, clips, 1)
     used, pairs = set(), []
-    for k in spread[i, j].argsort(descending=True).tolist():
+    for k in std[i, j].argsort(descending=True).tolist():
         pair = int(i[k]), int(j[k])
         if len(pairs) < count and used.isdisjoint(pair):
             pairs.append(pair)
@@ -482,5 +482,5 @@ def _(fn):
     for key in WORLDS[2:]:
         if (got := _predicted(fn, key)) != "no difference":
             raise Fail(f"prediction()[{key!r}]", "another answer", repr(got),
-                       "Standardised rewards have mean 0 and a fixed spread: what was added to all, or multiplied with all, is gone before the agent "
+                       "Standardised rewards have mean 0 and a fixed standard deviation: what was added to all, or multiplied with all, is gone before the agent "
                        "is paid.")

@@ -50,7 +50,7 @@ check("07.1", window_returns)
 # %% tags=["exercise:07.2"]
 BEHIND_THEM, BEHIND_US = 12, 148
 
-def verdict(across1, across2):
+def compare_clips(across1, across2):
     """mu: 1.0 if the first clip has the better balance of points, 0.0 if the second, else 0.5.
 
     across1, across2: (L,) whole numbers, the ball's column in each frame; -1: not seen.
@@ -68,7 +68,7 @@ def verdict(across1, across2):
     # END SOLUTION
 
 # %% tags=["check:07.2"]
-check("07.2", verdict)
+check("07.2", compare_clips)
 
 # %% [markdown] tags=["solution-only"]
 # **Why ties are kept.** Most pairs of one-second clips show no point at all, so most verdicts tie. They are not worthless: each tie pulls
@@ -151,7 +151,7 @@ check("07.4", ball_gone)
 # without an error message, and the reward model learns next to nothing from them. Find the bug and mend it.
 
 # %% tags=["exercise:07.5"]
-def verdicts_of(choices, flips):
+def targets_of(choices, flips):
     """mu of every pair that was not skipped, in their order, as a list.
 
     choices: "left", "right", "equal" or "skip", one a pair.
@@ -174,12 +174,12 @@ def verdicts_of(choices, flips):
 # %%
 flips = [False, True, True, False, False, True, False, True]
 choices = ["right" if flip else "left" for flip in flips]
-print("nobody skips:     ", verdicts_of(choices, flips))
+print("nobody skips:     ", targets_of(choices, flips))
 choices[1] = "skip"
-print("one pair skipped: ", verdicts_of(choices, flips))
+print("one pair skipped: ", targets_of(choices, flips))
 
 # %% tags=["check:07.5"]
-check("07.5", verdicts_of)
+check("07.5", targets_of)
 
 # %% [markdown] tags=["solution-only"]
 # **The bug.** Filtering made one list shorter and left the other as it was; from the first skip on, each verdict had its neighbour's flip,
@@ -203,10 +203,10 @@ def disputed_pairs(returns, count):
     """
     # BEGIN SOLUTION
     clips = returns.shape[1]
-    spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)
+    std = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)
     i, j = torch.triu_indices(clips, clips, 1)              # every pair once
     used, pairs = set(), []
-    for k in spread[i, j].argsort(descending=True).tolist():
+    for k in std[i, j].argsort(descending=True).tolist():
         pair = (int(i[k]), int(j[k]))
         if len(pairs) < count and used.isdisjoint(pair):
             pairs.append(pair)

@@ -86,7 +86,7 @@ expect(now.balance > before.balance + 10,
 
 # %%
 from course_lib.atari.pong import ball_seen
-from course_lib.atari.reward_ensemble import FitConfig, Standardiser
+from course_lib.atari.reward_ensemble import FitConfig, Standardizer
 from course_lib.atari.tasks import TASKS, learned_reward_ppo
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences.loop import PreferenceLoop
@@ -113,15 +113,15 @@ print("updates of the agent after each: ", config.updates)
 ball_gone, merge_moments = mine("07.4"), mine("07.3")
 
 
-class OwnStandardiser(Standardiser):
-    """Pays with mean 0 and a fixed spread; the past weighs as much as 19 rollouts."""
+class OwnStandardizer(Standardizer):
+    """Rewards with mean 0 and a fixed standard deviation; the past weighs as much as 19 rollouts."""
 
     def __call__(self, rewards):
         before = 0 if np.isnan(self.mean) else 19 * rewards.numel()
-        _, self.mean, variance = merge_moments(before, self.mean, self.deviation ** 2, rewards)
-        self.mean, self.deviation = float(self.mean), float(variance) ** 0.5 + 1e-6
-        paid = (rewards - self.mean) / self.deviation * self.spread
-        return paid.clamp(-self.limit, self.limit)
+        _, self.mean, variance = merge_moments(before, self.mean, self.running_std ** 2, rewards)
+        self.mean, self.running_std = float(self.mean), float(variance) ** 0.5 + 1e-6
+        scaled = (rewards - self.mean) / self.running_std * self.std
+        return scaled.clamp(-self.limit, self.limit)
 
 
 def boundary(rollout):
@@ -130,7 +130,7 @@ def boundary(rollout):
 
 store = PreferenceStore()                                  # your labels: my_work/labels
 loop = PreferenceLoop(task, store, my_work() / "checkpoints" / "07-pong", run="pong",
-                      config=config, boundary=boundary, standardize=OwnStandardiser())
+                      config=config, boundary=boundary, standardize=OwnStandardizer())
 loop
 
 # %% [markdown]
@@ -154,16 +154,16 @@ loop
 # %%
 from course_lib.atari.synthetic_labelers import ball_across
 
-verdict = mine("07.2")
+compare_clips = mine("07.2")
 
 
-def judge(sigma1, sigma2):
+def synthetic(sigma1, sigma2):
     """mu of two clips, by what their pictures show."""
     across1, across2 = (torch.from_numpy(ball_across(s.frames)) for s in (sigma1, sigma2))
-    return float(verdict(across1, across2))
+    return float(compare_clips(across1, across2))
 
 loop.collect(round=1)
-labeler = loop.labeler(judge, round=1)
+labeler = loop.labeler(synthetic, round=1)
 labeler
 
 # %%
@@ -179,9 +179,9 @@ expect(tied > 0.3, "a good part of the pairs tie: little happens in 1.7 seconds"
 # [exercise 07.5](../exercises/07_atari_from_preferences.ipynb)**, then let your function read the raw rows of the store and compare:
 
 # %%
-verdicts_of = mine("07.5")
+targets_of = mine("07.5")
 rows = store.labels("pong")
-own = verdicts_of([row.choice for row in rows], [row.flip for row in rows])
+own = targets_of([row.choice for row in rows], [row.flip for row in rows])
 expect(own == mu.tolist(), "your verdicts are those that the store hands out",
        measured=f"{len(own)} verdicts from {len(rows)} rows")
 
@@ -225,7 +225,7 @@ table = models.kind.gather(models.prepared)
 patches = table.segments * table.steps * GRID ** 2
 print(f"{patches:,} patches in the clips, {len(table.cells):,} of them different")
 
-obs = torch.cat([loop.verdicts.first, loop.verdicts.second])         # (2 P, 25, 2, 80, 40)
+obs = torch.cat([loop.preferences.first, loop.preferences.second])         # (2 P, 25, 2, 80, 40)
 seconds = []
 for reward in (lambda m: m.rewards(obs), lambda m: m.prepared_rewards(table)):
     started = time.process_time()
@@ -383,7 +383,7 @@ loop
 
 # %%
 loop.collect(round=2)
-labeler = loop.labeler(judge, round=2)
+labeler = loop.labeler(synthetic, round=2)
 labeler
 
 # %%
@@ -402,8 +402,8 @@ loop
 to_the_end = False
 while to_the_end and loop.stage != "finished":
     loop.collect()
-    labeler = loop.labeler(judge)
-    labeler.answer_scripted()
+    labeler = loop.labeler(synthetic)
+    labeler.answer_synthetic()
     loop.label(labeler.require())
     loop.fit()
     watch(loop.train(), curves=("mean_reward", "entropy"), past=loop.ppo.history,
@@ -458,7 +458,7 @@ expect(r["shipped model, its agent"] > 0.4,
 # true return of 20 fresh games, up to +21. The scripted labeller judged; a tenth of its verdicts is random where the job says noise.
 
 # %%
-measured = plots.measured_runs()
+measured = plots.benchmark_runs()
 print(plots.run_table(measured))
 
 # %%
@@ -518,9 +518,9 @@ rng = np.random.default_rng(0)
 
 
 def tie_rate(clips, pairs=200):
-    """The share of random pairs that the scripted judge ties."""
+    """The share of random pairs that the synthetic labeler ties."""
     chosen = [rng.choice(len(clips), 2, replace=False) for _ in range(pairs)]
-    return float(np.mean([judge(clips[i], clips[j]) == 0.5 for i, j in chosen]))
+    return float(np.mean([synthetic(clips[i], clips[j]) == 0.5 for i, j in chosen]))
 
 good_clips = sample_segments(good_play.next_obs(), good_frames, 25, 150, rng)
 first_play, first_frames = watched_play(FrameAgent(), budget(full=600, ci=100), seed=2)
@@ -573,7 +573,7 @@ from course_lib.atari.pong import ball_leaves
 from course_lib.atari.reward_ensemble import AtariRewardEnsemble
 from course_lib.atari.reward_models import RowPooledReward
 from course_lib.labels.records import Preference
-from course_lib.preferences.segments import Verdicts, around_events, random_pairs, stack
+from course_lib.preferences.segments import PreferenceDataset, around_events, random_pairs, stack
 
 disputed_pairs = mine("07.6")
 
@@ -588,7 +588,7 @@ def disputed(pool, count, ensemble, rng):
 def taught_by(choose, count, seed):
     """(share of ties, correlation with the true reward) of a model taught by them."""
     asked = choose(good_clips, count, models, np.random.default_rng(seed))
-    answers = Verdicts.of([Preference(*pair, judge(*pair)) for pair in asked])
+    answers = PreferenceDataset.of([Preference(*pair, synthetic(*pair)) for pair in asked])
     fit_steps = FitConfig(members=2, first_steps=budget(full=200, ci=10))
     fresh = AtariRewardEnsemble(RowPooledReward, fit_steps, seed)
     fit = fresh.fit(answers.first, answers.second, answers.mu)
@@ -648,13 +648,13 @@ expect(means["events"][1] < means["random"][1], "and still teach less than rando
 
 # %%
 from course_lib.atari.reward_models import CellReward
-from course_lib.atari.synthetic_labelers import MarkJudge, mark_low, mark_rally
+from course_lib.atari.synthetic_labelers import PongMarkLabeler, mark_low, mark_rally
 
-likes_low = MarkJudge(mark_low, blur=0.03)                 # less than 3% of the court is a tie
+likes_low = PongMarkLabeler(mark_low, blur=0.03)                 # less than 3% of the court is a tie
 drawn = random_pairs(good_clips, budget(full=200, ci=40), models, rng)
 tries = [Preference(*pair, likes_low(*pair)) for pair in drawn]
 fifth = len(tries) // 5
-train, test = Verdicts.of(tries[:fifth]), Verdicts.of(tries[fifth:])     # 40 and 160 pairs
+train, test = PreferenceDataset.of(tries[:fifth]), PreferenceDataset.of(tries[fifth:])     # 40 and 160 pairs
 
 
 def taught_low(kind):
@@ -680,10 +680,10 @@ for k, row in enumerate((4, 10, 16, 22, 28)):
 opinions = [model.predict(alone)[0] for model, _ in (by_rows, by_cells)]
 for name, values in zip(("summed over rows", "by cells"), opinions):
     print(f"{name:17s} high to low:", "  ".join(f"{value:+.3f}" for value in values.tolist()))
-spread = [float(values.max() - values.min()) for values in opinions]
-expect(spread[0] < 1e-3 < spread[1],
+ranges = [float(values.max() - values.min()) for values in opinions]
+expect(ranges[0] < 1e-3 < ranges[1],
        "the model that sums over rows cannot tell one height from another",
-       measured=f"spreads {spread[0]:.6f} and {spread[1]:.3f}")
+       measured=f"ranges {ranges[0]:.6f} and {ranges[1]:.3f}")
 
 # %% [markdown]
 # It is blind, and was right *for other reasons*: in these clips other things go with height, and it learned those. A good share of unseen
@@ -692,7 +692,7 @@ expect(spread[0] < 1e-3 < spread[1],
 # agent, with a short run and small steps.
 
 # %%
-my_taste = likes_low              # or: MarkJudge(mark_rally), with TASKS["pong frames"]
+my_taste = likes_low              # or: PongMarkLabeler(mark_rally), with TASKS["pong frames"]
 my_task = replace(TASKS["pong cells"], question="Which clip shows more of what YOU want?",
                   agent=lambda seed: load_shipped(FROM_PREFERENCES).agent)
 my_config = my_task.config(
@@ -828,7 +828,7 @@ for job, frames in kong.items():
     stands[job] = float(np.median(across[seen]))
     print(f"{job:12s} stands at column {stands[job]:.0f} mostly; at the ladder it is {AT_LADDER}")
 expect(stands["preferences"] > stands["score"] + 20,
-       "the agent from preferences learned to go right, as far as the judge could tell it",
+       "the agent from preferences learned to go right, as far as the synthetic labeler could tell it",
        ci=True, measured=stands)
 
 # %% [markdown]
@@ -841,7 +841,7 @@ expect(stands["preferences"] > stands["score"] + 20,
 # for the rest of its life. Read the judge's rule once more: further right is better. Nobody said "at the ladder". A script never notices; a
 # person at the widget would have, in the next round of clips, and would have answered differently from then on.
 #
-# So here is a second judge, `LadderJudge`, who answers like that person: higher up is better, and on the same floor whoever ends *nearer to
+# So here is a second judge, `KongLadderLabeler`, who answers like that person: higher up is better, and on the same floor whoever ends *nearer to
 # a ladder* that leads up. All else stays as it was. Mind what is still missing: no verdict can ask for climbing until a clip shows it, and
 # nobody has told the agent which button climbs.
 #
@@ -857,7 +857,7 @@ off_the_ground = {job: float(np.mean([height >= 20 for line in kong_lines if lin
                                       for height in line["heights"]]))
                   for job in ("score", "preferences", "ladders")}
 expect(off_the_ground["ladders"] > 0.5 > off_the_ground["preferences"],
-       "the second judge's agents climb the first ladder", measured=off_the_ground)
+       "the second labeler's agents climb the first ladder", measured=off_the_ground)
 
 # %% [markdown]
 # It climbs, in every game. Before we tried, this page said that it could not: nobody climbs a ladder by accident, so no clip shows it, so no
@@ -873,12 +873,12 @@ expect(off_the_ground["ladders"] > 0.5 > off_the_ground["preferences"],
 # Look at your own clips of it, if you like: the widget works for any game. Label a few and see whether *you* could teach it.
 
 # %%
-from course_lib.atari.donkey_kong import LadderJudge
+from course_lib.atari.donkey_kong import KongLadderLabeler
 
 kong_loop = PreferenceLoop(KONG_TASK, store, my_work() / "checkpoints" / "07-kong", run="kong",
                            config=KONG_TASK.config(labels=4, first_labels=4, rollouts=1))
 kong_loop.collect(round=1)
-labeler = kong_loop.labeler(LadderJudge(), round=1)
+labeler = kong_loop.labeler(KongLadderLabeler(), round=1)
 labeler
 
 # %%

@@ -141,7 +141,7 @@ explore(guess, "Bars of the eight likeliest next characters after the beginning 
 
 # %%
 nats = -probs[:-1].log().gather(1, said[0, 1:, None]).squeeze(1)           # (T - 1,)
-show(plots.surprise_along(sentence, nats.tolist(), "Words are hard to begin and easy to end"),
+show(plots.loss_along(sentence, nats.tolist(), "Words are hard to begin and easy to end"),
      alt="Bars of the surprise at each character of the sentence. High bars stand mostly at first "
          "letters of words; inside words they are low.")
 first_letters = torch.tensor([i == 0 or sentence[i - 1] == " " for i in range(len(sentence))])
@@ -566,7 +566,8 @@ expect(wrong < right - 1, "the shifted ones are another thing altogether", measu
 # - The logits at a place are about the **next** token.
 #
 # **What failed, or did not help:** without a mask the best loss and the worst texts; the models know words and phrases and lose the
-# thread after a clause: 0.8 million parameters and a few minutes are not enough for sense. Lesson 11 uses a real pretrained one.
+# thread after a clause: 0.8 million parameters and a few minutes are not enough for sense. Lesson 12 (in preparation)
+# uses a real pretrained one.
 #
 # **Further reading.** A. Vaswani et al. (2017), *Attention is all you need*. A. Radford et al. (2019), *Language models are
 # unsupervised multitask learners* (GPT-2). R. Sennrich et al. (2016), byte-pair encoding. C. Shannon (1951), *Prediction and entropy of

@@ -35,7 +35,7 @@ torch.set_num_threads(1)
 
 # %%
 from course_lib.lm.data import Prompts, short_texts
-from course_lib.lm.evaluation import look_at
+from course_lib.lm.evaluation import text_report
 from course_lib.lm.shipped import BPE, load_shipped
 
 pretrained = load_shipped(BPE)
@@ -45,7 +45,7 @@ unseen = Prompts.of(short_texts("validation"), tokenizer).evenly_spaced(budget(f
 print(f"{len(to_train):,} prompts to train on; to measure, {len(unseen)} others, "
       f"shape {tuple(unseen.shape)}")
 
-before = look_at(gpt, gpt, tokenizer, unseen)
+before = text_report(gpt, gpt, tokenizer, unseen)
 print(f"mean VADER score of its texts: {before.reward:+.2f} ± {before.reward_error:.2f}")
 
 # %%
@@ -115,7 +115,7 @@ watched = watch(sft_run.train(), curves=("loss", "held_out_loss"), past=sft_run.
 
 # %%
 sft = sft_run.model.eval() if retrain and watched.finished else load_sft().model
-after = look_at(sft, gpt, tokenizer, unseen)
+after = text_report(sft, gpt, tokenizer, unseen)
 texts_sft, scores_sft = of(after)
 show_texts(prompts, {"GPT": texts, "after SFT": texts_sft},
            {"GPT": scores, "after SFT": scores_sft}, "VADER")
@@ -289,7 +289,7 @@ expect(moved[happiest].mean() > moved[saddest].mean(),
 # **Do [exercise 09.4](../exercises/09_sft_and_sentiment.ipynb)**.
 #
 # > **Predict.** Four ways to weigh a text: its reward, on a scale from 0 to 2; the same on VADER's own scale from −1 to 1; minus the mean of
-# > the batch; minus its siblings' mean. All four point in the same direction on average (section 2.2). Which is the loudest?
+# > the batch; minus its siblings' mean. All four point in the same direction on average (lesson 02, section 2.2). Which is the loudest?
 
 # %%
 from course_lib.lm.policy_gradient import minus_batch_mean, no_baseline
@@ -357,7 +357,7 @@ watched = watch(run.train(), curves=("reward", "kl_to_start", "distinct_2"), pas
                 total=updates, unit="updates")
 
 # %%
-paid_now = look_at(run.model, sft, tokenizer, unseen)
+paid_now = text_report(run.model, sft, tokenizer, unseen)
 texts_paid, scores_paid = of(paid_now)
 show_texts(prompts, {"after SFT": texts_sft, f"{updates} updates later": texts_paid},
            {"after SFT": scores_sft, f"{updates} updates later": scores_paid}, "VADER")
@@ -391,7 +391,7 @@ show(plots.along_the_run(*diary.values(), seen, title),
          "SFT model grows beyond a hundred nats, and the share of different pairs of words falls.")
 
 # %%
-end = look_at(hacked.model, sft, tokenizer, unseen)
+end = text_report(hacked.model, sft, tokenizer, unseen)
 print("favourite words:", ", ".join(f"{word} {share:.0%}" for word, share in end.favourites))
 variety = {"SFT": distinct_n(after.texts, 2), "paid": distinct_n(end.texts, 2)}
 print(f"distinct-2: {variety['SFT']:.2f} after SFT, {variety['paid']:.2f} paid")
@@ -457,7 +457,7 @@ expect(end.about_the_prompt < 0.5 * after.about_the_prompt,
 
 # %%
 title = "The first part of the way buys happiness, the rest repetition"
-show(plots.price_of_reward(seen, title),
+show(plots.reward_against_kl(seen, title),
      alt="Mean VADER score and distinct-2 against the KL to the SFT model: the score rises "
          "steeply in the first nats and flattens towards 1; distinct-2 keeps falling.")
 

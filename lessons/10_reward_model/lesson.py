@@ -73,7 +73,7 @@ def one_rater(left, right):
     a, b = (train[place_of[side.text]].ratings[0] for side in (left, right))
     return "left" if a > b else "right" if a < b else "equal"
 
-labeler = Labeler(store, run=RUN, target=30, scale=True, repeats=0.1, scripted=one_rater,
+labeler = Labeler(store, run=RUN, target=30, scale=True, repeats=0.1, synthetic=one_rater,
                   title="Which writer sounds more pleased?")
 labeler
 
@@ -139,15 +139,15 @@ print(f"single raters on these pairs: {np.mean(singles):.0%} (most between {low:
 from course_lib.preferences.crowd import majority_agreement
 
 majority_right = mine("10.4")
-judges = (1, 3, 5, 7, 9)
+raters = (1, 3, 5, 7, 9)
 some_pairs = sample_comparisons(train, budget(full=3_000, ci=600), seed=3)
-real = [majority_agreement(train, some_pairs, k, seed=0) for k in judges]
-independent = [majority_right(real[0], k) for k in judges]
+real = [majority_agreement(train, some_pairs, k, seed=0) for k in raters]
+independent = [majority_right(real[0], k) for k in raters]
 title = "Majorities of real people gain less than independent ones would"
-show(plots.majorities(judges, real, independent, title),
-     alt="Agreement with everybody else against the number of judges. The line of independent "
-         "judges rises faster than the line of real people.")
-expect(real[-1] > real[0] + 0.03, "nine judges agree with everybody else more often than one",
+show(plots.majorities(raters, real, independent, title),
+     alt="Agreement with everybody else against the number of raters. The line of independent "
+         "raters rises faster than the line of real people.")
+expect(real[-1] > real[0] + 0.03, "nine raters agree with everybody else more often than one",
        measured=f"{real[0]:.3f} and {real[-1]:.3f}")
 expect(independent[-1] > real[-1], "but less often than nine independent ones would",
        measured=f"{independent[-1]:.3f} against {real[-1]:.3f}")

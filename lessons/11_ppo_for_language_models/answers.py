@@ -125,19 +125,19 @@ def only_one(logprobs, reference_logprobs):
 def _walk(rewards, values, mask, gamma, lam, cut_value=True, cut_trace=True, masked=True):
     width = rewards.shape[1]
     padded = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
-    out, later = torch.zeros_like(values), torch.zeros_like(values[:, 0])
+    out, next_advantage = torch.zeros_like(values), torch.zeros_like(values[:, 0])
     for t in reversed(range(width)):
-        following = values[:, t + 1] if t + 1 < width else torch.zeros_like(values[:, 0])
-        surprise = rewards[:, t] + gamma * following * (padded[:, t] if cut_value else 1) - values[:, t]
-        later = surprise + gamma * lam * later * (padded[:, t] if cut_trace else 1)
-        out[:, t] = later
+        next_value = values[:, t + 1] if t + 1 < width else torch.zeros_like(values[:, 0])
+        delta = rewards[:, t] + gamma * next_value * (padded[:, t] if cut_value else 1) - values[:, t]
+        out[:, t] = delta + gamma * lam * next_advantage * (padded[:, t] if cut_trace else 1)
+        next_advantage = out[:, t]
     return out * mask if masked else out
 
 
 @right("11.3")
 def by_lesson_02(rewards, values, mask, gamma, lam):
-    following = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
-    ends = mask & ~following
+    next_mask = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
+    ends = mask & ~next_mask
     last = torch.zeros(len(values))
     return gae((rewards * mask).T, (values * mask).T, ends.T, last, gamma, lam).T * mask
 
@@ -147,8 +147,8 @@ def text_by_text(rewards, values, mask, gamma, lam):
     out = torch.zeros_like(values)
     for b in range(len(values)):
         r, v = rewards[b][mask[b]], values[b][mask[b]]
-        surprises = r + gamma * torch.cat([v[1:], v.new_zeros(1)]) - v
-        total = [sum((gamma * lam) ** k * surprises[t + k] for k in range(len(v) - t)) for t in range(len(v))]
+        deltas = r + gamma * torch.cat([v[1:], v.new_zeros(1)]) - v
+        total = [sum((gamma * lam) ** k * deltas[t + k] for k in range(len(v) - t)) for t in range(len(v))]
         out[b, mask[b]] = torch.stack(total)
     return out
 
@@ -259,11 +259,11 @@ def as_given(advantages, mask):
 
 
 @wrong("11.5", says="the mean is not yet")
-def only_the_spread(advantages, mask):
+def only_the_std(advantages, mask):
     return (advantages - advantages.mean()) / advantages[mask].std(correction=0) * mask
 
 
-@wrong("11.5", says="padding is in the spread")
+@wrong("11.5", says="padding is in the standard deviation")
 def only_the_mean(advantages, mask):
     return (advantages - advantages[mask].mean()) / advantages.std(correction=0) * mask
 

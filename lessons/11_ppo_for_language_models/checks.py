@@ -17,7 +17,7 @@ earn = exercise(
     hints=("Two payments. The price of distance is charged for every choice; the text's reward comes once, with the last choice.",
            "The last choice of a row is where mask is True and the next column is False, or where the row stops. The price is "
            "beta * (logprobs - reference_logprobs), and it is subtracted.",
-           "following = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1); last = mask & ~following; then "
+           "next_mask = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1); last = mask & ~next_mask; then "
            "(rewards[:, None] * last - beta * (logprobs - reference_logprobs)) * mask."))
 
 MASK = torch.tensor([[False, True, True, True, False], [False, True, True, True, True], [False, True, False, False, False]])
@@ -28,7 +28,7 @@ REFERENCE = torch.tensor([[-1.5, -2.5, -0.4, -3.0, -1.0], [-0.9, -1.0, -2.0, -1.
 
 def _earned(beta, pay="last", sign=-1.0, masked=True):
     """What the choices earn, in the right way or in a wrong one."""
-    last = kl.pay_at_the_end(torch.ones(3), MASK)
+    last = kl.reward_at_last_token(torch.ones(3), MASK)
     where = {"last": last, "all": MASK.float(), "column": torch.eye(5)[4].expand(3, 5), "none": last * 0}[pay]
     earned = REWARDS[:, None] * where + sign * beta * (LOGPROBS - REFERENCE)
     return earned * MASK if masked else earned
@@ -42,10 +42,10 @@ def _earn(fn, beta):
 def _(fn):
     got = _earn(fn, 0.0)
     shape_is(got, (3, 5), mistake="One number for each choice is wanted, in the shape of the mask.")
-    spread = _earned(0.0, "all") / MASK.sum(1, keepdim=True)
+    evenly = _earned(0.0, "all") / MASK.sum(1, keepdim=True)
     close(got, _earned(0.0), likely=[
         (_earned(0.0, "all"), "Every choice was paid the whole reward. A text is judged once: pay at the last choice alone."),
-        (spread, "The reward was spread over the choices. It is paid at once, at the last one; finding out who earned it is GAE's work."),
+        (evenly, "The reward was spread over the choices. It is paid at once, at the last one; finding out who earned it is GAE's work."),
         (_earned(0.0, "column"), "You paid in the last *column*. A short text ended earlier: its last choice is the last True of its row."),
         (_earned(0.0, "column", masked=False), "You paid in the last *column*, padding or not. A short text ended earlier: pay at "
          "the last True of its row."),
@@ -61,9 +61,9 @@ def _(fn):
         (_earned(0.0), "beta did nothing: every choice is charged beta times its log-ratio."),
         (_earned(1.0), "The distance was charged without beta, the price of a nat."),
         (_earned(0.5, masked=False), "Prompt and padding were charged too. They are no choices of the policy: multiply by the mask."),
-        (torch.where(kl.pay_at_the_end(torch.ones(3), MASK) > 0, _earned(0.0), _earned(0.5)),
+        (torch.where(kl.reward_at_last_token(torch.ones(3), MASK) > 0, _earned(0.0), _earned(0.5)),
          "The last choice is not charged. It was a choice like the others: it gets the reward *and* pays."),
-        (_earned(0.0) - kl.pay_at_the_end(0.5 * ((LOGPROBS - REFERENCE) * MASK).sum(1), MASK),
+        (_earned(0.0) - kl.reward_at_last_token(0.5 * ((LOGPROBS - REFERENCE) * MASK).sum(1), MASK),
          "The whole distance was charged at the end. Then no token knows which of them was the strange one: charge each for its own.")],
         otherwise="Each choice is charged beta * (logprobs - reference_logprobs), and the last one gets the reward as well.")
 
@@ -142,9 +142,9 @@ advantage = exercise(
     hints=("It is lesson 02's GAE along each row. What is new: the row holds columns that are no choices, before and behind.",
            "After the last choice nothing follows: the next value there is 0, whatever the value network says about padding. "
            "Multiply rewards and values by the mask first, and the advantages by the mask in the end.",
-           "rewards, values = rewards * mask, values * mask; later = next_value = 0; then for t from the last column to the first: "
-           "surprise = rewards[:, t] + gamma * next_value - values[:, t]; later = (surprise + gamma * lam * later) * mask[:, t]; "
-           "advantages[:, t], next_value = later, values[:, t]."))
+           "rewards, values = rewards * mask, values * mask; next_advantage = next_value = 0; then for t from the last column to the first: "
+           "delta = rewards[:, t] + gamma * next_value - values[:, t]; advantages[:, t] = (delta + gamma * lam * next_advantage) * "
+           "mask[:, t]; next_advantage, next_value = advantages[:, t], values[:, t]."))
 
 GAE_REWARDS = torch.tensor([[0.0, -0.1, 0.2, 1.0, 0.0], [0.0, 0.3, 0.0, -0.2, 2.0], [0.0, 0.7, 0.0, 0.0, 0.0]])
 GAE_VALUES = torch.tensor([[5.0, 0.5, 0.8, 0.6, 7.0], [3.0, 1.0, 1.2, 1.5, 1.9], [4.0, 0.2, 6.0, 6.0, 6.0]])
@@ -155,13 +155,13 @@ def _walk(rewards, values, mask, gamma, lam, cut_value=True, cut_trace=True, mas
     B, T = rewards.shape
     out = torch.zeros(B, T)
     for b in range(B):
-        later = 0.0
+        next_advantage = 0.0
         for t in reversed(range(T)):
-            following = t + 1 < T and (mask[b, t + 1] or not cut_value)
-            surprise = rewards[b, t] + (gamma * values[b, t + 1] if following else 0.0) - values[b, t]
+            has_next = t + 1 < T and (mask[b, t + 1] or not cut_value)
+            delta = rewards[b, t] + (gamma * values[b, t + 1] if has_next else 0.0) - values[b, t]
             keeps = t + 1 < T and (mask[b, t + 1] or not cut_trace)
-            later = surprise + (gamma * lam * later if keeps else 0.0)
-            out[b, t] = later
+            out[b, t] = delta + (gamma * lam * next_advantage if keeps else 0.0)
+            next_advantage = out[b, t]
     return out * mask if masked else out
 
 
@@ -177,7 +177,7 @@ def _(fn):
     right = _walk(GAE_REWARDS, GAE_VALUES, everywhere, 0.9, 0.8)
     close(got, right, likely=[
         (right + GAE_VALUES, "These are advantages + values, the value network's targets. Return the advantages alone."),
-        (_walk(GAE_REWARDS, GAE_VALUES, everywhere, 0.9, 0.0), "Later surprises do not count: carry them back, faded by gamma * lam."),
+        (_walk(GAE_REWARDS, GAE_VALUES, everywhere, 0.9, 0.0), "Later TD errors do not count: carry them back, faded by gamma * lam."),
         (_walk(GAE_REWARDS.T, GAE_VALUES.T, everywhere.T, 0.9, 0.8).T, "You walked down the columns. A text is a row: time runs along "
          "dimension 1. Lesson 02's `gae` wants time first, so transpose on the way in and out.")],
         otherwise="Each row is an episode; after its last column nothing follows, so the next value there is 0.")
@@ -190,8 +190,8 @@ def _(fn):
          "the padding (7 and 6 here). Nothing follows the end: its next value is 0."),
         (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.0, masked=False), "Prompt and padding got advantages. They are no choices: "
          "multiply by the mask in the end."),
-        (_walk(GAE_REWARDS * 1.0, GAE_VALUES * 0, MASK, 1.0, 0.0), "The values are missing from the surprises.")],
-        otherwise="With lam = 0 each choice has its own surprise: reward + next value - value, the next value 0 at the last choice.")
+        (_walk(GAE_REWARDS * 1.0, GAE_VALUES * 0, MASK, 1.0, 0.0), "The values are missing from the TD errors.")],
+        otherwise="With lam = 0 each choice has its own TD error: reward + next value - value, the next value 0 at the last choice.")
 
 
 @advantage.case("blame runs back along the row, through choices only")
@@ -199,7 +199,7 @@ def _(fn):
     close(_advantages(fn, 1.0, 0.95), _walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95), likely=[
         (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, cut_trace=False), "Surprises of the padding leak back into the text: cut the "
          "trace at the end, not only the value."),
-        (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, cut_value=False, cut_trace=False), "The padding's values and surprises leak "
+        (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, cut_value=False, cut_trace=False), "The padding's values and TD errors leak "
          "into the text. Nothing follows the last choice of a row."),
         (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 1.0), "lam = 0.95 was given and yours uses 1."),
         (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, masked=False), "Prompt and padding got advantages. They are no choices: "
@@ -291,14 +291,14 @@ padding = exercise(
     "11.5", title="Find the silent bug: whitening", function="whiten", points=2, kind="bug",
     difficulty=2, importance=2, minutes=10, reference="course_lib.lm.ppo:whiten",
     hints=("Give it the same texts in a wider batch, and look at the mean of what comes out, over the choices alone.",
-           "How many numbers went into the mean, and how many into the spread? How many of them are padding?",
+           "How many numbers went into the mean, and how many into the standard deviation? How many of them are padding?",
            "advantages[mask].mean() and advantages[mask].std(): take both over the choices only, and multiply by the mask afterwards."))
 
 RAW = torch.tensor([[0.0, 2.0, 4.0, 3.0, 0.0], [0.0, 5.0, 1.0, 2.5, 3.5], [0.0, 9.0, 0.0, 0.0, 0.0]])
 
 
-def _white(mean, spread):
-    return (RAW - mean) / (spread + 1e-8) * MASK
+def _white(mean, std):
+    return (RAW - mean) / (std + 1e-8) * MASK
 
 
 @padding.case("mean 0 over the choices")
@@ -310,24 +310,24 @@ def _(fn):
          "comes out is too large: choices look good because there is padding."),
         (_white(RAW.mean(), RAW.std())[MASK].mean(), "The mean was taken over padding too, so it is too small, and what comes out is "
          "too large: choices look good because there is padding."),
-        (_white(RAW.mean(), RAW[MASK].std())[MASK].mean(), "The spread is over the choices now, the mean is not yet: padding is in it."),
-        (_white(RAW.mean(), RAW[MASK].std(correction=0))[MASK].mean(), "The spread is over the choices now, the mean is not yet: "
+        (_white(RAW.mean(), RAW[MASK].std())[MASK].mean(), "The standard deviation is over the choices now, the mean is not yet: padding is in it."),
+        (_white(RAW.mean(), RAW[MASK].std(correction=0))[MASK].mean(), "The standard deviation is over the choices now, the mean is not yet: "
          "padding is in it.")],
         otherwise="Over the choices the mean must be 0.")
 
 
-@padding.case("spread 1 over the choices")
+@padding.case("standard deviation 1 over the choices")
 def _(fn):
     got = torch.as_tensor(fn(RAW, MASK))[MASK]
     centred = RAW - RAW[MASK].mean()
-    spread = got.std(correction=0).item()
-    if abs(spread - 1) > 0.08:                                      # n and n - 1 are both right: 0.94 and 1 for 8 choices
+    std = got.std(correction=0).item()
+    if abs(std - 1) > 0.08:                                      # n and n - 1 are both right: 0.94 and 1 for 8 choices
         with_padding = (RAW[MASK].std(correction=0) / RAW.std(correction=0)).item()
         late = (RAW[MASK].std(correction=0) / (centred * MASK).std(correction=0)).item()
-        near = min(abs(spread - with_padding), abs(spread - late)) < 0.1
-        raise Fail("whiten(advantages, mask)[mask].std()", "about 1", f"{spread:.3f}",
-                   "The mean is right, but padding is in the spread. Take both over the choices." if near else
-                   "Over the choices the spread must be 1: divide by the standard deviation of the choices.")
+        near = min(abs(std - with_padding), abs(std - late)) < 0.1
+        raise Fail("whiten(advantages, mask)[mask].std()", "about 1", f"{std:.3f}",
+                   "The mean is right, but padding is in the standard deviation. Take both over the choices." if near else
+                   "Over the choices it must be 1: divide by the standard deviation of the choices.")
 
 
 @padding.case("zero outside the mask")

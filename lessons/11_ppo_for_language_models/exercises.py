@@ -32,8 +32,8 @@ def token_rewards(rewards, logprobs, reference_logprobs, mask, beta):
     rewards: (B,) of whole texts. logprobs, reference_logprobs: (B, L - 1). mask: the same, bool.
     """
     # BEGIN SOLUTION
-    following = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
-    last = mask & ~following                              # (B, L - 1): one True a row
+    next_mask = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
+    last = mask & ~next_mask                              # (B, L - 1): one True a row
     distance = logprobs - reference_logprobs
     return (rewards[:, None] * last - beta * distance) * mask
     # END SOLUTION
@@ -83,11 +83,11 @@ def token_gae(rewards, values, mask, gamma, lam):
     # BEGIN SOLUTION
     rewards, values = rewards * mask, values * mask
     nothing = torch.zeros_like(values[:, 0])
-    advantages, later, next_value = torch.zeros_like(values), nothing, nothing
+    advantages, next_advantage, next_value = torch.zeros_like(values), nothing, nothing
     for t in reversed(range(values.shape[1])):
-        surprise = rewards[:, t] + gamma * next_value - values[:, t]
-        later = (surprise + gamma * lam * later) * mask[:, t]
-        advantages[:, t], next_value = later, values[:, t]
+        delta = rewards[:, t] + gamma * next_value - values[:, t]
+        advantages[:, t] = (delta + gamma * lam * next_advantage) * mask[:, t]
+        next_advantage, next_value = advantages[:, t], values[:, t]
     return advantages
     # END SOLUTION
 
@@ -95,7 +95,7 @@ def token_gae(rewards, values, mask, gamma, lam):
 check("11.3", token_gae)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** Behind the end `values` is 0 by the mask and `later` is 0 by the mask, so the walk enters each text from behind
+# **Why it works.** Behind the end `values` is 0 by the mask and `next_advantage` is 0 by the mask, so the walk enters each text from behind
 # as if the row had stopped there. `course_lib/lm/ppo.py` does it with lesson 02's `gae` and says `dones` at the last choice.
 
 # %% [markdown]
@@ -123,15 +123,15 @@ check("11.4", masked_policy_loss)
 
 # %% tags=["exercise:11.5"]
 def whiten(advantages, mask):
-    """Advantages with mean 0 and spread 1 over the choices, 0 elsewhere; both (B, L - 1)."""
+    """Advantages with mean 0 and std 1 over the choices, 0 elsewhere; both (B, L - 1)."""
     # BEGIN SOLUTION
     mean = advantages[mask].mean()
-    spread = advantages[mask].std(correction=0)
+    std = advantages[mask].std(correction=0)
     # INSTEAD
     # mean = advantages.mean()
-    # spread = advantages.std(correction=0)
+    # std = advantages.std(correction=0)
     # END SOLUTION
-    return (advantages - mean) / (spread + 1e-8) * mask
+    return (advantages - mean) / (std + 1e-8) * mask
 
 # %%
 advantages = torch.tensor([[2.0, 4.0, 0.0, 0.0, 0.0], [1.0, 5.0, 3.0, 0.0, 0.0]])
@@ -145,7 +145,7 @@ check("11.5", whiten)
 # %% [markdown] tags=["solution-only"]
 # **What was wrong.** The zeros of the padding went into mean and spread, and pull the mean toward 0. In the batch above it comes out too
 # small, so every choice looks *better* than it was; where the advantages are negative on average, every choice looks worse. What pushes
-# all choices the same way teaches nothing and adds noise (section 2.2), and how hard it pushes depends on the padding.
+# all choices the same way teaches nothing and adds noise (lesson 02, section 2.2), and how hard it pushes depends on the padding.
 
 # %% [markdown]
 # {{exercise 11.6}}

@@ -118,10 +118,10 @@ print("tokens", tuple(batch.tokens.shape), " mask", tuple(batch.mask.shape),
 # of a policy that was trained with it. (That one is shipped, so that there is something to look at; you train your own in section 11.7.)
 
 # %%
-from course_lib.lm.recipes import PAID, PAID_WITHOUT_KL, PROXY_RECIPE
+from course_lib.lm.recipes import PPO_POLICY, PPO_POLICY_WITHOUT_KL, PROXY_RECIPE
 
 token_rewards = mine("11.1")
-trained, free = load_shipped(PAID).model, load_shipped(PAID_WITHOUT_KL).model
+trained, free = load_shipped(PPO_POLICY).model, load_shipped(PPO_POLICY_WITHOUT_KL).model
 paid, beta = write(trained, proxy), PROXY_RECIPE.beta
 earned = token_rewards(paid.rewards, paid.logprobs, paid.reference_logprobs, paid.mask, beta)
 
@@ -162,7 +162,7 @@ expect(abs(total - (paid.rewards[row].item() - beta * distance)) < 1e-3,
 from course_lib.lm.ppo import value_network
 from course_lib.lm.reward_model import RewardModel
 
-from_reward_model = value_network(reward_model, proxy.mean, proxy.spread)
+from_reward_model = value_network(reward_model, proxy.mean, proxy.std)
 from_sft = RewardModel(copy.deepcopy(reference)).eval()
 
 @torch.no_grad()
@@ -211,7 +211,7 @@ three = kl_estimates(paid.logprobs, paid.reference_logprobs)             # of ea
 estimates = {name: (k * paid.mask).sum(1).numpy() for name, k in zip(("k1", "k2", "k3"), three)}
 exact = kl_of(trained, reference, paid)
 title = "Three estimates of one distance, each from a single completion"
-show(plots.estimator_spread(estimates, exact, title),
+show(plots.estimator_std(estimates, exact, title),
      alt="Three histograms of estimates of the KL from single completions, with the exact value "
          "and the mean of the estimates as lines. k1 is partly negative; k2 and k3 are not.")
 lowest = {name: round(float(values.min()), 2) for name, values in estimates.items()}
@@ -260,7 +260,7 @@ def draw(lam):
     shares = token_gae(earned, values, paid.mask, 1.0, lam)[row][chosen].tolist()
     return plots.token_bars(words, {"value before the choice": values[row][chosen].tolist(),
                                     f"advantage, lambda = {lam:g}": shares},
-                            "A token is praised when the guess rises after it", "spreads")
+                            "A token is praised when the guess rises after it", "standard deviations")
 
 explore(draw, "Two rows of bars over the tokens of one text: the value network's guess before "
               "each token, and the advantage of each token.", lam=(0.0, 1.0, 0.05, 0.95))
@@ -292,7 +292,7 @@ config = replace(PROXY_RECIPE, epochs=1, minibatch_size=PROXY_RECIPE.batch_size,
 
 def new_run(config, checkpoint=None):
     """PPO from the SFT model, with your functions."""
-    values = value_network(reward_model, proxy.mean, proxy.spread)
+    values = value_network(reward_model, proxy.mean, proxy.std)
     return TokenPPO(copy.deepcopy(reference), reference, values, prompts.tokens, proxy, tokenizer,
                     config, checkpoint, token_rewards, token_gae, whiten, masked_policy_loss)
 
@@ -384,16 +384,16 @@ written = {name: write(model, proxy, seed=4, prompts=few).texts for name, model 
 show_samples(written)
 
 # %%
-from course_lib.lm.evaluation import look
+from course_lib.lm.evaluation import evaluate_policy
 
 rewards = {"proxy": proxy, "VADER": sentiment}
-stands = {name: look(model, reference, unseen, rewards, tokenizer) for name, model in after.items()}
+stands = {name: evaluate_policy(model, reference, unseen, rewards, tokenizer) for name, model in after.items()}
 for name, one in stands.items():
     print(f"{name:18s} reward {one.rewards['proxy']:+.2f}   VADER {one.rewards['VADER']:+.2f}   "
           f"KL {one.kl:5.2f}   distinct-2 {one.distinct_2:.2f}")
 gain = stands["shipped"].rewards["proxy"] - stands["SFT"].rewards["proxy"]
-expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a spread",
-       ci=gain > 0.3, measured=f"{gain:+.2f} spreads at {stands['shipped'].kl:.1f} nats")
+expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a standard deviation",
+       ci=gain > 0.3, measured=f"{gain:+.2f} std at {stands['shipped'].kl:.1f} nats")
 
 # %% [markdown]
 # Read the last two lines together: what more was earned without a price, and what was paid for it in distance and variety. Is it worth it?
@@ -415,20 +415,20 @@ expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a s
 # one spread of the SFT model's texts.
 
 # %%
-from course_lib.lm.evaluation import measured
+from course_lib.lm.evaluation import benchmark_results
 
 names = {"few-no-kl": "100 verdicts, no price on distance",
          "proxy-no-kl": "3,000 verdicts, no price on distance",
          "proxy": "3,000 verdicts, with the KL penalty"}
-runs = {label: measured(job)[0] for job, label in names.items()}
+runs = {label: benchmark_results(job)[0] for job, label in names.items()}
 colours = {"proxy": "proxy, which pays", "gold": "gold", "vader": "VADER"}
 
 def gains(run):
     """Each reward against KL, as the gain over the start in units of its own spread there."""
-    looks, start = run["looks"], run["looks"][0]
-    kl = [max(one.kl, 0.0) for one in looks]
-    return {label: (kl, [(one.rewards[name] - start.rewards[name]) / start.spreads[name]
-                         for one in looks])
+    evaluations, start = run["evaluations"], run["evaluations"][0]
+    kl = [max(one.kl, 0.0) for one in evaluations]
+    return {label: (kl, [(one.rewards[name] - start.rewards[name]) / start.stds[name]
+                         for one in evaluations])
             for name, label in colours.items()}
 
 curves = {label: gains(run) for label, run in runs.items()}
@@ -445,7 +445,7 @@ for label, run in curves.items():
     gold = np.array(run["gold"][1])
     print(f"{label}: {kl[-1]:.0f} nats; proxy {paid_gain[-1]:+.1f}, gold {gold[-1]:+.1f} "
           f"(its best {gold.max():+.1f} at {kl[gold.argmax()]:.0f} nats), "
-          f"distinct-2 {runs[label]['looks'][-1].distinct_2:.2f}")
+          f"distinct-2 {runs[label]['evaluations'][-1].distinct_2:.2f}")
 poor, good = (curves[names[job]] for job in ("few-no-kl", "proxy-no-kl"))
 gap = {"100 verdicts": poor["proxy, which pays"][1][-1] - poor["gold"][1][-1],
        "3,000 verdicts": good["proxy, which pays"][1][-1] - good["gold"][1][-1]}
@@ -467,14 +467,14 @@ expect(free_gold > held_gold, "paid by 3,000 verdicts gold ends higher without a
 # Read. Move along that run, the one of 3,000 verdicts without a price.
 
 # %%
-looks = runs[names["proxy-no-kl"]]["looks"]
-places = [0, len(looks) // 3, 2 * len(looks) // 3, len(looks) - 1]
-show_samples({f"{looks[i].kl:.0f} nats: proxy {looks[i].rewards['proxy']:+.1f}, "
-              f"distinct-2 {looks[i].distinct_2:.2f}": looks[i].samples[:6] for i in places})
-with_kl = runs[names["proxy"]]["looks"][-1]
-expect(looks[-1].distinct_2 < 0.7 * with_kl.distinct_2,
+evaluations = runs[names["proxy-no-kl"]]["evaluations"]
+places = [0, len(evaluations) // 3, 2 * len(evaluations) // 3, len(evaluations) - 1]
+show_samples({f"{evaluations[i].kl:.0f} nats: proxy {evaluations[i].rewards['proxy']:+.1f}, "
+              f"distinct-2 {evaluations[i].distinct_2:.2f}": evaluations[i].samples[:6] for i in places})
+with_kl = runs[names["proxy"]]["evaluations"][-1]
+expect(evaluations[-1].distinct_2 < 0.7 * with_kl.distinct_2,
        "without a price the policy repeats itself; with it, it does not",
-       measured={"without": round(looks[-1].distinct_2, 2), "with": round(with_kl.distinct_2, 2)})
+       measured={"without": round(evaluations[-1].distinct_2, 2), "with": round(with_kl.distinct_2, 2)})
 
 # %% [markdown]
 # Gold calls the last column good, and so does VADER. Nobody who reads would. Gold is a reward model, too: it knows the texts that people
@@ -541,7 +541,7 @@ expect(strange > 2 * usual, "and what can be read is nothing that the SFT model 
 kinds = {"parts": "PPO", "no-value-start": "value network from the SFT model",
          "no-whitening": "advantages not whitened", "no-clip": "no clip",
          "no-kl": "no price on distance", "parts-rloo": "RLOO"}
-found = {label: measured(job) for job, label in kinds.items()}
+found = {label: benchmark_results(job) for job, label in kinds.items()}
 ends = {label: {"VADER": [r["vader"] for r in many], "KL (nats)": [r["kl"] for r in many],
                 "distinct-2": [r["distinct_2"] for r in many]} for label, many in found.items()}
 title = "At this size only the price on distance makes a difference"
@@ -568,13 +568,13 @@ expect(change < 0.05, "without the clip, whitening or the value network's start 
 
 # %%
 def path(many):
-    """Mean over seeds of (KL, VADER) along the looks."""
-    looks = [[(one.kl, one.rewards["vader"]) for one in r["looks"]] for r in many]
-    return np.mean([each[:min(map(len, looks))] for each in looks], axis=0).T
+    """Mean over seeds of (KL, VADER) along the evaluations."""
+    evaluations = [[(one.kl, one.rewards["vader"]) for one in r["evaluations"]] for r in many]
+    return np.mean([each[:min(map(len, evaluations))] for each in evaluations], axis=0).T
 
-longer = {"PPO": measured("vader"), "RLOO": measured("rloo")}
+longer = {"PPO": benchmark_results("vader"), "RLOO": benchmark_results("rloo")}
 lines = {label: path(many) for label, many in longer.items()}
-points = [(one.kl, one.rewards["vader"]) for one in measured("best-of-n")[0]["looks"]]
+points = [(one.kl, one.rewards["vader"]) for one in benchmark_results("best-of-n")[0]["evaluations"]]
 lines["best of 1, 2, 4, 8, 16 (KL at most)"] = np.array(points).T
 title = "For the same distance, the best of n is happier than what was trained"
 show(plots.trade_off(lines, (5.0, 0.8), title),

@@ -1,4 +1,4 @@
-"""The scripted labeller sees what a person sees: the ball on the court."""
+"""The synthetic labeler sees what a person sees: the ball on the court."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from course_lib.atari.encoders import BALL, PongObjects
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.games import PONG, in_colour
-from course_lib.atari.synthetic_labelers import PointsJudge, compare_points, points_shown
+from course_lib.atari.synthetic_labelers import PongPointsLabeler, compare_points, points_shown
 from course_lib.atari.tasks import TASKS
 from course_lib.preferences.segments import Segment
 
@@ -43,27 +43,27 @@ def test_points_seen_on_real_frames_are_the_emulators():
         rewards.append(reward)
     rewards, frames = np.array(rewards), envs.take_frames()
     shown = np.array([points_shown(frames[:, n]) for n in range(8)])
-    paid = np.stack([(rewards > 0).sum(axis=0), (rewards < 0).sum(axis=0)], axis=1)
-    assert paid[:, 0].sum() >= 5 and paid[:, 1].sum() >= 20, "a weak sample"
-    assert np.abs(shown - paid).max() <= 1                  # a ball on its way out when the film ends
-    assert np.abs(shown - paid).sum() <= 3
+    rewards_shown = np.stack([(rewards > 0).sum(axis=0), (rewards < 0).sum(axis=0)], axis=1)
+    assert rewards_shown[:, 0].sum() >= 5 and rewards_shown[:, 1].sum() >= 20, "a weak sample"
+    assert np.abs(shown - rewards_shown).max() <= 1                  # a ball on its way out when the film ends
+    assert np.abs(shown - rewards_shown).sum() <= 3
 
 
 def test_verdicts_and_the_tally_of_ties():
     won, lost, nothing = (Segment(torch.zeros(1), frames=clip(*ball))
                           for ball in ((30, 4, None), (140, 156, None), (80, 84, 88)))
-    judge = PointsJudge()
-    assert [judge(won, lost), judge(lost, nothing), judge(nothing, nothing)] == [1.0, 0.0, 0.5]
-    assert judge.ties == 1 and judge.source == "scripted"
+    labeler = PongPointsLabeler()
+    assert [labeler(won, lost), labeler(lost, nothing), labeler(nothing, nothing)] == [1.0, 0.0, 0.5]
+    assert labeler.ties == 1 and labeler.source == "scripted"
     assert compare_points(nothing, lost) == 1.0
 
 
 def test_wrong_verdicts_come_at_the_stated_rate():
     nothing = Segment(torch.zeros(1), frames=clip(80, 84))
-    judge = PointsJudge(wrong=0.25, seed=1)
+    labeler = PongPointsLabeler(wrong=0.25, seed=1)
     for _ in range(2000):
-        judge(nothing, nothing)
-    assert 0.22 < 1 - judge.ties / 2000 < 0.28
+        labeler(nothing, nothing)
+    assert 0.22 < 1 - labeler.ties / 2000 < 0.28
 
 
 def test_a_clip_for_people_has_the_games_colours_and_no_pictures_means_a_sentence():

@@ -1,4 +1,4 @@
-"""A taste that the score does not know: judges of it, a reward model that sees heights, and how one measures it."""
+"""Preferences that the score does not know: their synthetic labelers, a reward model that sees heights, measures."""
 
 import numpy as np
 import pytest
@@ -11,9 +11,9 @@ from course_lib.atari.networks import FrameAgent
 from course_lib.atari.reward_ensemble import AtariRewardEnsemble, FitConfig
 from course_lib.atari.reward_models import CellReward, RowPooledReward
 from course_lib.atari.shipped import KONG_TASK, load_kong, save_kong
-from course_lib.atari.synthetic_labelers import MarkJudge, mark_low, mark_rally, paddle_height
+from course_lib.atari.synthetic_labelers import PongMarkLabeler, mark_low, mark_rally, paddle_height
 from course_lib.labels.records import Preference
-from course_lib.preferences.segments import Segment, Verdicts
+from course_lib.preferences.segments import PreferenceDataset, Segment
 from course_lib.training.checkpoint import CheckpointError
 
 
@@ -39,16 +39,16 @@ def test_the_paddles_height_is_read_off_the_screen_in_grey_and_in_colour():
 
 
 def test_the_low_judge_ties_small_differences_and_dislikes_a_paddle_that_is_not_there():
-    judge = MarkJudge(mark_low, blur=0.03)
+    labeler = PongMarkLabeler(mark_low, blur=0.03)
     low, lower, high, gone = (segment(court(top)) for top in (120, 123, 20, None))
-    assert [judge(low, high), judge(high, low), judge(low, lower), judge(gone, high)] == [1.0, 0.0, 0.5, 0.0]
-    assert judge.ties == 1 and judge.source == "scripted"
+    assert [labeler(low, high), labeler(high, low), labeler(low, lower), labeler(gone, high)] == [1.0, 0.0, 0.5, 0.0]
+    assert labeler.ties == 1 and labeler.source == "scripted"
 
 
 def test_the_rally_judge_likes_no_point_at_all():
-    judge = MarkJudge(mark_rally)
+    labeler = PongMarkLabeler(mark_rally)
     rally, won, lost = (segment(court(50, 80), court(50, column)) for column in (90, 5, 155))
-    assert [judge(rally, won), judge(lost, rally), judge(won, lost)] == [1.0, 0.0, 0.5]
+    assert [labeler(rally, won), labeler(lost, rally), labeler(won, lost)] == [1.0, 0.0, 0.5]
 
 
 def low_pairs(count: int, seed: int) -> list[Preference]:
@@ -66,7 +66,7 @@ def low_pairs(count: int, seed: int) -> list[Preference]:
 
 def accuracy(kind: type, steps: int = 120) -> float:
     ensemble = AtariRewardEnsemble(kind, FitConfig(members=2, first_steps=steps))
-    taught, fresh = Verdicts.of(low_pairs(80, seed=1)), Verdicts.of(low_pairs(60, seed=2))
+    taught, fresh = PreferenceDataset.of(low_pairs(80, seed=1)), PreferenceDataset.of(low_pairs(60, seed=2))
     ensemble.fit(taught.first, taught.second, taught.mu)
     first, second = (ensemble.predict(clips).sum(1) for clips in (fresh.first, fresh.second))
     return float(((first > second) == (fresh.mu > 0.5)).float().mean())
