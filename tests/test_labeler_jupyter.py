@@ -155,6 +155,47 @@ def test_reload_undo_and_double_click(tmp_path, browser_page):
         assert [choice for _, choice in labels(tmp_path, "clips")] == ["left", "right", "equal"]
 
 
+def test_shift_enter_shows_the_whole_pair(tmp_path, browser_page):
+    clip_store(tmp_path / "clips.sqlite", 4, height=210, width=160).close()
+    with Lab(tmp_path, COURSE_WORK=str(tmp_path)) as lab:
+        lines = "\n".join(f"# line {line}" for line in range(20))
+        write_notebook(tmp_path / "a.ipynb", lines, "1", SHOW.format(file="clips", target=4), lines, lines)
+        browser_page.set_viewport_size({"width": 1200, "height": 760})
+        browser_page.goto(lab.url("a.ipynb"))
+        wait_for_notebook(browser_page)
+        browser_page.locator(".jp-CodeCell").nth(1).locator(".jp-InputArea-editor").click()
+        browser_page.keyboard.press("Shift+Enter")
+        browser_page.keyboard.press("Shift+Enter")
+        browser_page.locator('.cl-root[data-question]:not([data-question=""])').wait_for()
+        browser_page.wait_for_timeout(1000)
+        seen = browser_page.evaluate("""() => {
+          const box = (name) => document.querySelector(name).getBoundingClientRect();
+          const [root, panel] = [box(".cl-root"), box(".jp-WindowedPanel-outer")];
+          return [root.top - panel.top, panel.bottom - root.bottom]; }""")
+        assert min(seen) >= -1, f"cut off: {seen}"
+        assert browser_page.evaluate("!document.querySelector('.cl-root').contains(document.activeElement)")
+
+
+@pytest.mark.slow
+def test_a_notebook_opened_anew_says_that_the_answers_are_kept(tmp_path, browser_page):
+    clip_store(tmp_path / "clips.sqlite", 4).close()
+    with Lab(tmp_path, COURSE_WORK=str(tmp_path)) as lab:
+        notebook = Notebook(browser_page, lab, "a.ipynb", "clips", 4)
+        notebook.show()
+        kept = browser_page.get_by_text("Every answer is kept in clips.sqlite: run this cell")
+        assert not kept.is_visible(), "beside the widget it is not needed"
+        notebook.press("ArrowLeft")
+        browser_page.keyboard.press("Control+s")
+        browser_page.wait_for_timeout(1500)
+        for session in lab.api("sessions"):                    # the notebook is put away with its kernel
+            lab.api(f"sessions/{session['id']}", "DELETE")
+        notebook.open()
+        kept.wait_for()
+        assert "0 of 4" not in browser_page.locator(".jp-CodeCell").first.inner_text()
+        notebook.show()
+        assert "1 / 4" in notebook.root.inner_text()
+
+
 @pytest.mark.slow
 def test_two_notebooks_on_one_file_and_a_closed_tab(tmp_path, browser_page, browser_context):
     clip_store(tmp_path / "clips.sqlite", 12).close()

@@ -10,6 +10,7 @@ import pytest
 from labelling import clip_store, counter_clip, full_disk, rows, side_of, text_store
 from PIL import Image
 
+from course_lib.errors import CourseError
 from course_lib.labels import Labeler
 from course_lib.labels.labeler import NotYetLabelled
 from course_lib.labels.media import animation, frames, hide, sheet
@@ -63,6 +64,28 @@ def test_undo_after_a_reload_brings_the_question_back(session):
     state = session.handle({"type": "undo", "id": "u1", "have": []})
     assert [one["id"] for one in state["front"]] == [question] and state["done"] == 0
     assert session.handle({"type": "undo", "id": "u2", "have": []})["note"] == "There is nothing to take back."
+
+
+def test_undo_does_not_reach_what_is_used_for_training(tmp_path):
+    store, used = text_store(tmp_path / "rounds.sqlite", 0), [0]
+    for number in range(8):
+        store.add_pair(store.add_text(f"a{number}"), store.add_text(f"b{number}"), run="texts", round=1 + number // 6)
+    session = LabelingSession(store, "texts", "ann", 6, "?", repeats=0.5, used_rounds=lambda: used[0])
+    for number in range(6):
+        say(session, "left", store.questions_of("texts")[number], f"e{number}")
+    used[0] = 1                                                 # the loop has taken round 1
+    refused = "The answers of round 1 are already used for training; they stay."
+    state = session.handle({"type": "undo", "id": "u1", "event": "e5", "question": 6, "have": [6]})
+    assert (state["note"], state["gone"][0], state["front"], state["done"]) == (refused, 6, [], 6)
+    assert session.handle({"type": "undo", "id": "u2", "have": []})["note"] == refused, "after a reload, too"
+    session.target = 8
+    repeat = next(question for question in hello(session)["questions"] if question["extra"])
+    say(session, "left", repeat["id"], "again")
+    state = session.handle({"type": "undo", "id": "u3", "have": []})
+    assert [one["id"] for one in state["front"]] == [repeat["id"]], "a repeat belongs to the round that asks it"
+    say(session, "right", store.questions_of("texts", round=2)[0], "e6")
+    assert session.handle({"type": "undo", "id": "u4", "event": "e6", "have": []})["done"] == 6
+    assert len(store.preferences("texts")) == 6
 
 
 def test_no_more_than_the_target_is_asked(session):
@@ -197,6 +220,109 @@ def test_the_button_of_the_synthetic_labeler_finishes_what_a_person_began(store)
     assert sorted(sources) == ["human"] + 5 * ["scripted"]
 
 
+def test_the_script_answers_in_batches_and_names_what_is_not_to_be_asked(store):
+    session = LabelingSession(store, "texts", "ann", 10, "?", repeats=0.5, synthetic=prefer_smaller)
+    for number in range(5):
+        say(session, "left", hello(session)["questions"][0]["id"], f"e{number}")
+    held = [question["id"] for question in hello(session)["questions"]]
+    assert any(question["extra"] for question in hello(session)["questions"]), "a repeat is due"
+    state = session.handle({"type": "synthetic", "count": 2, "have": held})
+    assert (state["done"], state["own"], state["scripted"], state["answered"]) == (7, 5, 2, 2)
+    assert len(state["gone"]) == 2 and set(state["gone"]) < set(held)
+    held = [one for one in held if one not in state["gone"]] + [one["id"] for one in state["questions"]]
+    state = session.handle({"type": "synthetic", "count": 20, "have": held})
+    assert (state["done"], state["answered"], state["questions"]) == (10, 3, [])
+    assert sorted(state["gone"]) == sorted(held), "the due repeat is not asked either"
+    assert hello(session)["questions"] == [] and "summary" in hello(session)
+
+
+def test_what_the_script_answered_is_not_answered_again(store):
+    session = LabelingSession(store, "texts", "ann", 3, "?", synthetic=prefer_smaller)
+    first = hello(session)["questions"][0]["id"]
+    session.handle({"type": "synthetic", "have": [first]})
+    state = say(session, "left", first, "late")
+    assert state["done"] == 3 and "by the synthetic labeler" in state["note"] and state["gone"] == [first]
+    assert [label.labeler for label in store.labels("texts")] == 3 * ["scripted"]
+    assert rows(store, "SELECT reason FROM set_aside")[0][0] == "scripted has already answered this question"
+    note = session.handle({"type": "undo", "id": "u1", "have": []})["note"]
+    assert note == "There is nothing of yours to take back: the synthetic labeler answered."
+
+
+@pytest.mark.parametrize(("function", "words"), [
+    (lambda left, right: {}[left.text], "KeyError"),
+    (lambda left, right: "the first", "returned 'the first'; it should return \"left\", \"right\""),
+    (lambda left, right: 1 / 0, "ZeroDivisionError: division by zero.")])
+def test_an_error_of_the_scripted_function_is_told_and_the_person_can_go_on(store, function, words):
+    calls = []
+
+    def third_fails(left, right):
+        calls.append(left)
+        return function(left, right) if len(calls) == 3 else "equal"
+
+    session = LabelingSession(store, "texts", "ann", 10, "?", synthetic=third_fails)
+    state = session.handle({"type": "synthetic", "count": 10, "have": []})
+    assert words in state["stopped"] and (state["answered"], state["done"]) == (2, 2)
+    assert say(session, "left", state["questions"][0]["id"], "mine")["done"] == 3
+
+
+def mixed_session(store, **options):
+    """Ann has answered two pairs and the script four."""
+    labeler = Labeler(store, run="texts", target=6, labeler="ann", synthetic=prefer_smaller, **options)
+    for number in range(2):
+        say(labeler.session, "equal", hello(labeler.session)["questions"][0]["id"], f"e{number}")
+    labeler.answer_synthetic()
+    return labeler
+
+
+@pytest.mark.parametrize(("source", "again", "left"), [("human", 4, 2), ("scripted", 2, 4)])
+def test_keep_only_sets_the_other_source_aside_and_says_so_in_the_log(store, source, again, left):
+    labeler = mixed_session(store)
+    assert labeler.keep_only(source) == again and labeler.counts.done == left
+    assert {p.source for p in store.preferences("texts")} == {source}
+    assert len(rows(store, "SELECT * FROM labels")) == 6, "nothing is deleted"
+    assert [row[0] for row in rows(store, "SELECT reason FROM undos")] == again * [f"only the {source} labels are kept"]
+    assert labeler.keep_only(source) == 0, "once is enough"
+    with pytest.raises(NotYetLabelled):
+        labeler.require()
+    labeler.answer_synthetic()
+    assert len(labeler.require()) == 6
+
+
+def test_keep_only_knows_two_sources(store):
+    with pytest.raises(CourseError, match=r'keep_only\("human"\) or keep_only\("scripted"\), not .mine.'):
+        mixed_session(store).keep_only("mine")
+
+
+def test_labels_that_are_used_for_training_stay(store):
+    labeler = mixed_session(store, used_rounds=lambda: 0)       # the pairs are of round 0
+    assert labeler.keep_only("human") == 0 and labeler.counts.done == 6
+    assert labeler.session.summary()["mixture"] == {"human": 2, "scripted": 4, "used": 4, "again": 0}
+
+
+def test_the_summary_names_a_mixture_only_where_there_is_one(store):
+    labeler = mixed_session(store)
+    assert labeler.session.summary()["mixture"] == {"human": 2, "scripted": 4, "used": 0, "again": 4}
+    state = labeler.session.handle({"type": "keep_only", "source": "human", "have": []})
+    assert state["note"] == "4 labels are set aside; their pairs are asked again." and len(state["questions"]) == 4
+    assert labeler.session.summary()["mixture"] is None
+
+
+def test_a_skip_does_not_make_a_mixture(store):
+    session = LabelingSession(store, "texts", "ann", 3, "?", synthetic=prefer_smaller)
+    say(session, "skip", hello(session)["questions"][0]["id"], "e1")
+    session.answer_synthetic()
+    assert session.mixture() is None and {p.source for p in store.preferences("texts")} == {"scripted"}
+
+
+def test_a_full_disk_is_not_blamed_on_the_scripted_function(store):
+    session = LabelingSession(store, "texts", "ann", 10, "?", synthetic=prefer_smaller)
+    with full_disk(store), pytest.raises(sqlite3.OperationalError):
+        for _ in range(100):
+            session.handle({"type": "synthetic", "have": []})
+            while store.undo("texts", "scripted"):
+                pass
+
+
 def test_a_synthetic_labeler_ranks(tmp_path):
     store = text_store(tmp_path / "labels.sqlite", 0)
     store.add_ranking([store.add_text(f"text {n}") for n in (3, 1, 4)], run="texts")
@@ -213,6 +339,22 @@ def test_the_stored_notebook_shows_a_picture_and_no_widget(tmp_path, monkeypatch
     assert "data:image/png" in shown and "a &lt; b?" in shown and "alt=" in shown
     data, _ = Labeler(store, run="texts")._repr_mimebundle_()
     assert "text 0" not in data["text/html"], "others' texts are not stored"
+
+
+def test_what_a_notebook_keeps_of_the_widget_is_true_whenever_it_is_read(store, monkeypatch):
+    monkeypatch.delenv("COURSE_LABELER", raising=False)
+    labeler = Labeler(store, run="texts", target=10, labeler="ann")
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda what, **options: shown.append(what))
+    labeler._ipython_display_()
+    data, note = shown
+    assert "application/vnd.jupyter.widget-view+json" in data
+    for words in (data["text/plain"], note.data):
+        assert "Every answer is kept in labels.sqlite: run this cell" in words and "0 of" not in words
+    assert 'class="cl-stored"' in note.data, "labeler.css hides it beside the widget"
+    store.answer(1, "left", labeler="ann")
+    data, _ = labeler._repr_mimebundle_()
+    assert "Answered when this cell last ran: 1; what came later is kept, too." in data["text/plain"]
 
 
 def test_a_notebook_shows_the_sentence_without_a_traceback(tmp_path):

@@ -18,11 +18,11 @@ HERE = Path(__file__).parent.parent / "course_lib" / "labels"
 NUMBERS = itertools.count()                        # each widget has an address, and so a localStorage, of its own
 LOCK, PAUSE = 80, 140                              # ms: shorter than for people, so that the tests are shorter too
 
-START = """async ([script, style, width]) => {
+START = """async ([script, style, width, above]) => {
   document.head.append(Object.assign(document.createElement("style"), { textContent: style }));
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   const { default: widget } = await import(url), heard = [];
-  const box = Object.assign(document.createElement("div"), { style: `width: ${width}px` });
+  const box = Object.assign(document.createElement("div"), { style: `width: ${width}px; margin-top: ${above}px` });
   document.body.append(box);
   const model = { on: (_, f) => heard.push(f), off() {}, send: async (message) => {
     if (window.deaf) return;
@@ -43,8 +43,8 @@ class Widget:
         self.address = f"http://labeller-{next(NUMBERS)}.test/"
         self.open()
 
-    def open(self, **media):
-        """A fresh page, as after a reload or in a new tab."""
+    def open(self, above=0, **media):
+        """A fresh page, as after a reload or in a new tab; `above`: so many pixels of something else come first."""
         self.page = self.context.new_page()
         self.page.emulate_media(**media)
         self.page.on("pageerror", lambda error: print("[page error]", error))
@@ -52,11 +52,12 @@ class Widget:
             body='<!doctype html><html lang="en"><title>labeller</title><body>', content_type="text/html"))
         self.page.expose_function("python", self.hear)
         self.page.goto(self.address)
-        self.page.evaluate(START, [(HERE / "labeler.js").read_text(), (HERE / "labeler.css").read_text(), self.width])
+        self.page.evaluate(START, [(HERE / "labeler.js").read_text(), (HERE / "labeler.css").read_text(), self.width,
+                                     above])
         self.root = self.page.locator(".cl-root")
         self.page.wait_for_function("document.querySelector('.cl-number').innerText")
         self.wait()
-        self.root.focus()
+        self.root.evaluate("(root) => root.focus({ preventScroll: true })")
 
     def hear(self, message):
         try:
@@ -204,6 +205,15 @@ def test_undo_after_a_reload(clips):
     assert clips.shown == first and clips.choices() == []
 
 
+def test_undo_of_an_answer_that_is_used_for_training(clips):
+    clips.press("ArrowLeft")
+    now = clips.shown
+    clips.session.used_rounds = lambda: 0                         # the pairs are of round 0
+    clips.press("u")
+    assert clips.shown == now and "already used for training; they stay." in clips.text and "1 / 6" in clips.text
+    assert [choice for _, choice in clips.choices()] == ["left"]
+
+
 def test_the_scale(browser_context, tmp_path):
     store = text_store(tmp_path / "texts.sqlite", 4)
     widget = Widget(browser_context, LabelingSession(store, "texts", "ann", 3, "?", scale=True))
@@ -316,6 +326,118 @@ def test_a_run_without_pairs_says_what_to_do(browser_context, tmp_path):
     widget.page.close()
 
 
+# ---- the synthetic labeler -----------------------------------------------------------------------------------------
+
+def always_equal(left, right):
+    return "equal"
+
+
+@pytest.fixture
+def script(browser_context, tmp_path):
+    """A labeller with a synthetic labeler behind its button: 25 pairs of texts."""
+    session = LabelingSession(text_store(tmp_path / "texts.sqlite", 25), "texts", "ann", 25, "Which text?",
+                              synthetic=always_equal)
+    widget = Widget(browser_context, session)
+    yield widget
+    widget.page.close()
+
+
+def test_the_synthetic_labeler_asks_first_then_finishes(script):
+    script.press("ArrowLeft", "ArrowRight")
+    script.click("Let the synthetic labeler finish")
+    for words in ("Let the synthetic labeler answer 23 pairs?", "marked scripted", "already holds 2 labels of yours",
+                  "refuses to train on a mixture of both unless you allow it"):
+        assert words in script.text
+    assert not script.root.get_by_role("button", name="Left is better").is_visible()
+    script.press("ArrowLeft", "e", "u")
+    assert len(script.choices()) == 2, "the keys rest while the page asks"
+    script.click("Answer 23 pairs")
+    script.until(lambda: "Done. Thank you!" in script.text)
+    assert "25 / 25" in script.text and not script.shown and "The synthetic labeler answered 23 pairs." in script.text
+    script.press("ArrowLeft", "ArrowRight", "e")
+    assert len(script.choices()) == 25 and [choice for _, choice in script.choices()][2:] == 23 * ["equal"]
+    sources = [label.source for label in script.session.store.labels("texts")]
+    assert sources.count("human") == 2 and sources.count("scripted") == 23
+
+
+def test_escape_and_cancel_leave_the_pair_as_it_was(script):
+    first = script.shown
+    script.click("Let the synthetic labeler finish")
+    assert "holds no labels of yours" in script.text
+    script.press("Escape")
+    assert script.shown == first and script.root.get_by_role("button", name="Left is better").is_visible()
+    script.root.get_by_role("button", name="Let the synthetic labeler finish").focus()
+    script.press("Enter", "Enter", "Tab", "Tab", "Enter")         # opens; nothing; to Cancel; cancels
+    assert script.choices() == [] and script.root.get_by_role("button", name="Left is better").is_visible()
+    script.press("ArrowLeft")
+    assert script.choices() == [(first, "left")]
+
+
+def test_progress_is_shown_and_a_stop_leaves_the_rest_to_the_person(script):
+    batches = []
+    handle = script.session.handle
+
+    def watched(message):
+        if message["type"] == "synthetic":
+            batches.append(script.text)                       # what the page shows while Python works on a batch
+            if len(batches) == 2:
+                script.root.get_by_role("button", name="Stop").click()
+        return handle(message)
+
+    script.session.handle = watched
+    script.click("Let the synthetic labeler finish")
+    script.click("Answer 25 pairs")
+    script.until(lambda: script.root.get_by_role("button", name="Left is better").is_visible())
+    assert len(batches) == 2 and "0 of 25 pairs answered" in batches[0] and "10 of 25 pairs answered" in batches[1]
+    assert "20 / 25" in script.text and len(script.choices()) == 20
+    script.wait()
+    script.press("ArrowRight")
+    assert script.choices()[-1][1] == "right" and len({question for question, _ in script.choices()}) == 21
+
+
+def test_the_other_controls_rest_while_the_script_answers(script):
+    script.press("ArrowLeft")
+    seen = []
+    script.session.synthetic = lambda left, right: seen.append(
+        (script.root.get_by_role("button", name="Undo").is_disabled(),
+         script.root.get_by_role("button", name="Left is better").is_visible())) or "equal"
+    script.click("Let the synthetic labeler finish")
+    script.click("Answer 24 pairs")
+    script.until(lambda: "Done. Thank you!" in script.text)
+    assert set(seen) == {(True, False)}
+
+
+def test_an_error_of_the_scripted_function_is_shown_and_one_can_go_on(script):
+    script.session.synthetic = lambda left, right: 1 / 0
+    script.click("Let the synthetic labeler finish")
+    script.click("Answer 25 pairs")
+    assert "stopped with an error" in script.text and "ZeroDivisionError: division by zero" in script.text
+    script.click("Go on myself")
+    script.press("ArrowLeft")
+    assert [choice for _, choice in script.choices()] == ["left"] and "1 / 25" in script.text
+
+
+def test_the_done_page_keeps_only_mine_in_one_click(script):
+    script.press("ArrowLeft", "ArrowRight")
+    script.session.answer_synthetic()
+    script.until(lambda: script.session.counts.done == 25)
+    script.press("e")                                          # a pair that was answered meanwhile
+    script.until(lambda: "Done. Thank you!" in script.text)
+    assert "2 of these labels are yours, 23 are the synthetic labeler's" in script.text and "mixed=True" in script.text
+    script.click("Keep only mine: 23 pairs will be asked again")
+    assert script.shown and "2 / 25" in script.text and "23 labels are set aside" in script.text
+    script.press("ArrowRight")
+    assert [choice for _, choice in script.choices()] == ["left", "right", "right"]
+
+
+def test_a_person_is_told_that_a_script_began(script):
+    script.session.answer_synthetic(4)
+    script.page.close()
+    script.open()
+    assert "The 4 pairs answered so far are the synthetic labeler's. Yours will be mixed" in script.text
+    assert script.root.get_by_role("button", name="Undo").is_disabled(), "there is nothing of one's own to take back"
+
+
 # ---- playing -------------------------------------------------------------------------------------------------------
 
 def test_pause_step_slide_and_half_speed(clips):
@@ -333,10 +455,30 @@ def test_pause_step_slide_and_half_speed(clips):
     clips.until(lambda: clips.numbers()[0][0] != 7)
 
 
-def test_reduced_motion_starts_paused(clips):
+def test_a_pause_is_for_one_pair(clips):
+    clips.press(" ", "ArrowLeft")
+    clips.until(lambda: clips.numbers()[0][0] != 0)
+    assert clips.root.get_by_role("button", name="Pause").is_visible()
+
+
+def test_reduced_motion_starts_every_pair_paused(clips):
     clips.page.close()
     clips.open(reduced_motion="reduce")
     assert clips.root.get_by_role("button", name="Play").is_visible()
+    clips.press(" ", "ArrowLeft")
+    assert clips.root.get_by_role("button", name="Play").is_visible() and clips.numbers()[0][0] == 0
+
+
+@pytest.mark.parametrize(("fresh", "space"), [(True, 500), (False, 500), (True, 2000)])
+def test_a_widget_that_is_cut_off_when_its_cell_has_run_comes_into_view(clips, fresh, space):
+    """Not after a reload of the page, and not when its reader is elsewhere."""
+    clips.page.close()
+    handle = clips.session.handle
+    clips.session.handle = lambda message: {**handle(message), "fresh": fresh}
+    clips.open(above=space)
+    top = clips.page.evaluate("scrollY")
+    bottom = clips.root.bounding_box()["y"] + clips.root.bounding_box()["height"]
+    assert (top > 0 and bottom <= 901) if fresh and space < 900 else top == 0
 
 
 # ---- rankings ------------------------------------------------------------------------------------------------------

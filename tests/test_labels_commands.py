@@ -30,6 +30,7 @@ def test_answer_in_the_terminal(store, monkeypatch, capsys):
     assert (counts.left, counts.right, counts.equal, counts.skip) == (1, 0, 1, 1)
     said = capsys.readouterr().out
     assert "Which film?" in said and "--- left ---" in said and "3 of 5 answered" in said
+    assert "Your last answer is taken back." in said
     row = rows(store, "SELECT * FROM labels ORDER BY label_id")[0]
     assert row["response_ms"] >= 0 and row["shown_at"] <= row["answered_at"] <= row["saved_at"]
 
@@ -42,6 +43,13 @@ def test_answer_goes_on_where_it_stopped(store, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "5 of 5 answered" in said
     assert "That was pair 1 again, with the sides swapped: a different answer than before." in said
+
+
+def test_an_undo_without_an_answer_says_so(store, monkeypatch, capsys):
+    typed(monkeypatch, "u", "q")
+    main(["labels", "answer", "texts"])
+    said = capsys.readouterr().out
+    assert "There is nothing to take back." in said and "is taken back" not in said
 
 
 def test_end_of_input_is_a_quit(store):

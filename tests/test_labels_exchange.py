@@ -185,8 +185,11 @@ def test_merge_brings_rankings_undos_and_repeats(tmp_path):
     fifth = question_ids(there)[5]
     there.undo("texts", "ann", event_id=next(
         label.event_id for label in there.labels("texts") if label.question_id == fifth))
+    there.answer(fifth, "left", labeler="scripted", source="scripted")
+    there.take_back_all("texts", ["scripted"], "scripted", after_round=-1, reason="only the human labels are kept")
     here = PreferenceStore(tmp_path / "here.sqlite")
-    assert merge(here, there.path).labels == 3 + 6 + 1
+    assert merge(here, there.path).labels == 3 + 6 + 1 + 1
+    assert {row[0] for row in rows(here, "SELECT reason FROM undos")} == {None, "only the human labels are kept"}
     assert [(p.sigma1.text, p.sigma2.text, p.mu) for p in here.preferences("texts")] == [
         (p.sigma1.text, p.sigma2.text, p.mu) for p in there.preferences("texts")]
     assert here.counts("texts", ["ann"]) == there.counts("texts", ["ann"])

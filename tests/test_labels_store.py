@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -296,6 +297,26 @@ def test_an_older_file_is_brought_up_to_date_with_its_rows(store):
     assert version(store.path) == len(MIGRATIONS) + 1
     assert rows(store, "SELECT DISTINCT colour FROM questions")[0][0] == "blue"
     assert store.counts("texts", []).total == 6
+
+
+def test_an_undo_of_the_first_version_still_counts(tmp_path):
+    """A file of version 1, in which `undos` had no reason."""
+    path = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(connection, MIGRATIONS[:1])
+        connection.executescript("""
+          INSERT INTO items VALUES('a', 'text', 'text/plain', 'one', NULL, '{}', 0),
+                                  ('b', 'text', 'text/plain', 'two', NULL, '{}', 0);
+          INSERT INTO questions VALUES(1, 'k', 'texts', 0, '', '["a", "b"]', 0, NULL, NULL, 0, NULL, NULL);
+          INSERT INTO pairs VALUES(1, 1, 'a', 'b', 0);
+          INSERT INTO labels(event_id, pair_id, choice, flip, labeler, source, answered_at, saved_at)
+            VALUES('e1', 1, 'left', 0, 'ann', 'human', 0, 0);
+          INSERT INTO undos VALUES('u1', 'e1', 0);""")
+    store = PreferenceStore(path)
+    assert version(path) == len(MIGRATIONS) and store.preferences("texts") == []
+    store.answer(1, "right", labeler="ann")
+    assert store.take_back_all("texts", ["ann"], "human", after_round=-1, reason="a test") == 1
+    assert [row[0] for row in rows(store, "SELECT reason FROM undos")] == [None, "a test"]
 
 
 def test_a_step_that_fails_changes_nothing(store):

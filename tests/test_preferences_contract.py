@@ -178,9 +178,58 @@ def test_a_mixed_run_is_refused_with_the_way_out_named(tmp_path, small):
     for question in others:
         loop.store.answer(question, "left", labeler="scripted", source="scripted")
     preferences = loop.store.preferences("contract")
-    with pytest.raises(CourseError, match=r"mix 1 .* 3 .*another run .*mixed=True"):
+    with pytest.raises(CourseError, match=r"1 of a person .* 3 of a script.*keep_only\(\"human\"\).*"
+                       r"keep_only\(\"scripted\"\).*mixed=True"):
         loop.label(preferences)
     assert loop.stage == "label" and loop.label(preferences, mixed=True) == 4 and loop.source == "mixed"
+
+
+def test_each_way_out_of_a_mixed_run_works(tmp_path, small):
+    for source, again in (("human", 3), ("scripted", 1)):
+        folder = tmp_path / source
+        loop = make(small, folder)
+        loop.collect()
+        labeler = loop.labeler(small.labeler(), labeler="ann")
+        loop.store.answer(min(loop.asked), "left", labeler="ann")
+        labeler.answer_synthetic()
+        assert labeler.keep_only(source) == again
+        for question in sorted(loop.asked.keys() - loop.store.answered_questions("contract")):
+            loop.store.answer(question, "left", labeler="ann") if source == "human" else labeler.answer_synthetic()
+        assert loop.label(labeler.require()) > 0 and loop.source == source
+
+
+def test_answers_that_the_loop_has_taken_are_not_taken_back(tmp_path, small):
+    loop = make(small, tmp_path)
+    loop.collect()
+    for question in sorted(loop.asked):
+        loop.store.answer(question, "left", labeler="ann")
+    labeler = loop.labeler(labeler="ann")
+    undo = {"type": "undo", "have": []}
+    assert labeler.session.handle({**undo, "id": "u1"})["done"] == 3, "before, they are"
+    loop.store.answer(max(loop.asked), "left", labeler="ann")
+    loop.label(labeler.require())
+    for stage in ("fit", "train", "collect", "label"):
+        assert loop.stage == stage
+        state = labeler.session.handle({**undo, "id": "u2"})
+        assert "round 1 are already used for training" in state["note"] and state["done"] == 4
+        step(loop, small)
+
+
+def test_labels_that_trained_stay_and_the_message_names_what_is_left(tmp_path, small):
+    """Round 1 by the script, round 2 by a person: only the person's labels can still be set aside."""
+    loop = make(small, tmp_path)
+    while loop.round == 1:
+        step(loop, small)
+    loop.collect()
+    labeler = loop.labeler(small.labeler(), labeler="ann")
+    for question in sorted(loop.asked.keys() - loop.store.answered_questions("contract")):
+        loop.store.answer(question, "left", labeler="ann")
+    with pytest.raises(CourseError) as raised:
+        loop.label(labeler.require())
+    assert 'keep_only("scripted")' in str(raised.value) and 'keep_only("human")' not in str(raised.value)
+    assert labeler.keep_only("human") == 0 and labeler.keep_only("scripted") == 2
+    labeler.answer_synthetic()
+    assert loop.label(labeler.require()) > 0 and loop.source == "scripted"
 
 
 def test_no_pair_is_asked_about_twice(tmp_path, small):

@@ -23,6 +23,8 @@ const SILENT_MS = 4000, PENDING_MS = 1500;                         // when silen
 const REST_S = 0.4;                                                // clips rest on their last frame, so the end is seen
 const COARSE = 200;                                                // narrower clips keep their hard pixels, as games do
 const PAST = 10;                                                   // answers that can be taken back without asking
+const BATCH = 10;                                                  // pairs that the synthetic labeler answers at a time
+const BATCH_MS = 20000;                                            // so long it may take for them without a word
 
 const newId = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)),
   (byte) => byte.toString(16).padStart(2, "0")).join("");          // randomUUID is missing on plain http
@@ -57,6 +59,7 @@ function icon(name) {
 }
 
 const div = (style, ...children) => h("div", { class: style }, ...children);
+const pairs = (count) => `${count} ${count === 1 ? "pair" : "pairs"}`;
 const key = (name) => h("kbd", { "aria-hidden": "true" }, name);
 const mute = (text) => h("span", { "aria-hidden": "true" }, text);         // for the eye only
 const unseen = (text) => h("span", { class: "cl-sr" }, text);              // for screen readers only
@@ -120,7 +123,6 @@ async function decode(question) {
 class Player {
   constructor(moved) {
     this.clips = [];                                               // [{ item, canvas, context }]
-    this.playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.speed = 1;
     this.visible = true;
     this.moved = moved;
@@ -131,6 +133,7 @@ class Player {
     this.frames = Math.max(0, ...clips.map(({ item }) => item.frames));
     this.time = 0;                                                 // in frames
     this.plays = 0;
+    this.playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;     // a pause was for the pair before
     this.draw();
     this.wake();
   }
@@ -293,7 +296,7 @@ class Ranking {
 class Labeler {
   constructor(model, el) {
     Object.assign(this, { model, el, view: newId(), state: null, current: null, stage: null, queue: [], past: [] });
-    Object.assign(this, { note: "", error: "", silentSince: 0, closed: false, shownAt: 0, undoneAt: 0 });
+    Object.assign(this, { note: "", error: "", silentSince: 0, closed: false, shownAt: 0, undoneAt: 0, page: null });
     this.player = new Player(() => this.paintPlayer());
     this.build();
     el.append(this.root);
@@ -316,6 +319,7 @@ class Labeler {
 
   close() {                                                     // Jupyter has taken the view away, or lost the kernel
     this.closed = true;
+    this.turn(null);
     this.timers.forEach(clearInterval);
     this.watcher.disconnect();
     this.model.off("msg:custom", this.receive);
@@ -339,6 +343,7 @@ class Labeler {
     this.number = div("cl-number");
     this.prompt = h("div", { class: "cl-prompt", tabIndex: 0, role: "region", "aria-label": "Prompt" });
     this.body = div("cl-body");
+    this.sheet = h("div", { class: "cl-sheet", tabIndex: -1, role: "group", hidden: true });
 
     this.playButton = button("cl-small", () => this.player.play(!this.player.playing));
     this.slowButton = button("cl-small", () => this.player.slow(), "½ speed");
@@ -374,14 +379,14 @@ class Labeler {
     this.banner = h("div", { class: "cl-banner", role: "alert", hidden: true }, this.words, this.retry);
     this.undoButton = button("cl-small", () => this.undo(), icon("undo"), "Undo ", key("U"));
     this.status = h("span", { class: "cl-status" });
-    this.script = button("cl-small", () => this.tell({ type: "synthetic" }), "Let the synthetic labeler finish");
+    this.script = button("cl-small", () => this.turn("ask"), "Let the synthetic labeler finish");
     this.helpButton = button("cl-small", () => this.toggleHelp(), "Keys ", key("?"));
     this.help = h("div", { class: "cl-help", hidden: true });
     this.live = h("div", { class: "cl-sr", role: "status", "aria-live": "polite" });
     const hint = h("span", { class: "cl-hint" }, "Click here, then use the keys.");
     this.root = h("div", { class: "cl-root", tabIndex: 0, role: "group", "aria-labelledby": this.title.id },
       div("cl-head", this.title, div("cl-far", this.progress, this.number)),
-      this.prompt, this.body, this.controls, ...Object.values(this.bars), this.banner,
+      this.prompt, this.body, this.sheet, this.controls, ...Object.values(this.bars), this.banner,
       div("cl-foot", this.undoButton, div("cl-says", this.status, hint), this.script, this.helpButton),
       this.help, this.live);
     this.root.addEventListener("click", (event) => {
@@ -410,7 +415,7 @@ class Labeler {
   next() { this.show(this.queue.shift() ?? null); }
 
   get mode() {
-    if (!this.current) return null;
+    if (!this.current || this.page) return null;
     return this.current.items.length > 2 ? "ranking" : this.state.scale ? "scale" : "pair";
   }
 
@@ -435,7 +440,7 @@ class Labeler {
   saveRanking() { if (this.stage?.complete) this.answer({ ranks: this.stage.ranks }); }
 
   undo() {
-    if (this.closed || performance.now() - this.undoneAt < this.state?.lock_ms) return;
+    if (this.closed || this.page || performance.now() - this.undoneAt < this.state?.lock_ms) return;
     this.undoneAt = performance.now();
     const last = this.past.pop();
     this.say("Your last answer is taken back.");
@@ -454,6 +459,87 @@ class Labeler {
   }
   say(words) { this.note = words; this.live.textContent = words; }
 
+  // -- pages that lie over the question --
+
+  /** Lay a page over the question: its name, and what it knows; null takes it away. */
+  turn(name, known = {}) {
+    const focused = this.root.contains(document.activeElement);
+    this.page = name && { name, ...known };
+    this.paintPage();
+    if (!name) [this.shownAt, this.shownClock] = [Date.now(), performance.now()];       // the question is seen anew
+    this.paint();
+    if (focused) (name ? this.sheet : this.root).focus({ preventScroll: true });
+  }
+
+  paintPage() {
+    const { page } = this, make = { ask: this.asking, run: this.running, failed: this.failed };
+    const focused = this.sheet.contains(document.activeElement);
+    this.sheet.replaceChildren(...(page ? make[page.name].call(this, page) : []));
+    this.sheet.setAttribute("aria-label", this.sheet.querySelector(".cl-page-title")?.textContent ?? "");
+    if (focused && page) (this.sheet.querySelector("button:enabled") ?? this.sheet).focus({ preventScroll: true });
+  }
+
+  /** Escape, and the second button of each page. */
+  leavePage() {
+    if (this.page.name === "run") this.stop();
+    else this.turn(null);
+  }
+
+  asking() {
+    const open = this.state.target - this.done, { own } = this.state;
+    return [h("h4", { class: "cl-page-title" }, `Let the synthetic labeler answer ${pairs(open)}?`),
+      h("ul", {},
+        h("li", {}, `It answers the ${pairs(open)} still open. You are not asked about them any more.`),
+        h("li", {}, "Its labels are marked ", h("code", {}, "scripted"), ", yours are marked ", h("code", {}, "human"), "."),
+        h("li", {}, own ? `This run already holds ${own} ${own === 1 ? "label" : "labels"} of yours. The preference `
+          + "loop refuses to train on a mixture of both unless you allow it explicitly (mixed=True)." : "This run holds no labels of yours, so "
+          + "nothing is mixed.")),
+      div("cl-page-foot", button("cl-main", () => this.runScript(open), `Answer ${pairs(open)}`),
+        button("", () => this.turn(null), "Cancel ", key("Esc")))];
+  }
+
+  running({ answered, goal, stopping }) {
+    const stop = button("", () => this.stop(), stopping ? "Stopping…" : "Stop ", ...(stopping ? [] : [key("Esc")]));
+    stop.disabled = Boolean(stopping);
+    return [h("h4", { class: "cl-page-title" }, "The synthetic labeler is answering"),
+      h("p", {}, `${answered} of ${pairs(goal)} answered. If you stop it, the rest stays open for you.`),
+      div("cl-page-foot", stop)];
+  }
+
+  failed({ words, answered }) {
+    return [h("h4", { class: "cl-page-title" }, "The synthetic labeler stopped with an error"),
+      h("p", { class: "cl-page-words" }, words),
+      h("p", {}, `${answered ? `The ${pairs(answered)} that it answered before are saved. ` : ""}You can answer the `
+        + "rest yourself, or mend the function and run this cell again."),
+      div("cl-page-foot", button("cl-main", () => this.turn(null), "Go on myself ", key("Esc")))];
+  }
+
+  runScript(goal) {
+    this.turn("run", { goal, answered: 0 });
+    this.tell({ type: "synthetic", count: BATCH });
+  }
+
+  stop() {
+    if (this.page.stopping) return;
+    this.page.stopping = true;
+    this.paintPage();
+    this.say("Stopping after these pairs.");
+  }
+
+  /** Python has answered some pairs by its function: ask for more, or end. */
+  scripted({ answered, stopped, done, target }) {
+    const { page } = this;
+    page.answered += answered;
+    if (stopped) { this.turn("failed", { words: stopped, answered: page.answered }); this.say(""); return; }
+    if (answered && done < target && !page.stopping) {
+      this.paintPage();
+      this.tell({ type: "synthetic", count: BATCH });
+      return;
+    }
+    this.turn(null);
+    this.say(`The synthetic labeler answered ${pairs(page.answered)}.`);
+  }
+
   // -- talking with Python --
 
   tell(message) {
@@ -466,7 +552,12 @@ class Labeler {
 
   async hear(message) {
     this.silentSince = 0;
-    if (message.type === "error") { this.error = message.words; this.paint(); return; }
+    if (message.type === "error") {
+      this.error = message.words;
+      if (this.page?.name === "run") this.turn(null);
+      this.paint();
+      return;
+    }
     const first = !this.state, mine = message.view === this.view;
     this.state = message;
     this.outbox ??= new Outbox(`${message.store}:${message.run}:${message.labeler}`);
@@ -481,6 +572,8 @@ class Labeler {
       if (this.current?.id === id) this.next();
     }
     if (mine) await this.enqueue(message);
+    if (mine && message.fresh && this.current) requestAnimationFrame(() => this.reveal());
+    if (mine && this.page?.name === "run" && message.answered !== undefined) this.scripted(message);
     this.paint();
   }
 
@@ -509,7 +602,7 @@ class Labeler {
   renew() { if (this.current && !document.hidden) this.tell({ type: "renew" }); }
   tryAgain() {
     if (this.outbox?.size) this.outbox.waiting.forEach((m) => this.send(m));
-    else this.tell({ type: "hello" });
+    else this.tell(this.page?.name === "run" ? { type: "synthetic", count: BATCH } : { type: "hello" });
   }
   fail(error) {
     console.error("labeller", error);
@@ -520,22 +613,24 @@ class Labeler {
   // -- painting --
 
   paint() {
-    const { state } = this, mode = this.mode, over = !this.current && state?.summary && !this.outbox?.size;
-    const done = state ? Math.min(state.target, state.done + this.outbox.change) : 0;
+    const { state, page, mode, done } = this;
+    const over = !page && !this.current && state?.summary && !this.outbox?.size;
     this.title.textContent = !state ? "Loading the first pair…" : over ? this.ending() : state.title;
     this.progress.setAttribute("aria-valuemax", state?.target || 1);
     this.progress.setAttribute("aria-valuenow", done);
     this.bar.style.width = `${state?.target ? (100 * done) / state.target : 0}%`;
     this.number.textContent = state ? `${done} / ${state.target}` : "";
-    this.prompt.hidden = !this.current?.prompt;
-    this.controls.hidden = !this.stage?.clips.length;
+    this.sheet.hidden = !page;
+    this.body.hidden = Boolean(page);
+    this.prompt.hidden = !this.current?.prompt || Boolean(page);
+    this.controls.hidden = !this.stage?.clips.length || Boolean(page);
     for (const [name, bar] of Object.entries(this.bars)) {
       bar.hidden = name !== mode;
       for (const one of bar.querySelectorAll("button")) one.disabled = this.closed;
     }
     if (mode === "ranking") this.save.disabled = this.closed || !this.stage.complete;
-    this.undoButton.disabled = this.closed || !(this.past.length || done > 0);
-    this.script.hidden = !state?.has_synthetic || this.closed || over;
+    this.undoButton.disabled = this.closed || Boolean(page) || !(this.past.length || done > (state?.scripted ?? 0));
+    this.script.hidden = !state?.has_synthetic || this.closed || over || Boolean(page);
     if (over && this.body.dataset.summary !== JSON.stringify(state)) {
       this.body.replaceChildren(this.summary(state));
       this.body.dataset.summary = JSON.stringify(state);
@@ -549,6 +644,9 @@ class Labeler {
     if (at !== this.root && this.root.contains(at) && (at.disabled || !at.offsetParent)) this.focus();
   }
 
+  /** How many pairs are answered, those on their way to Python included. */
+  get done() { return this.state ? Math.min(this.state.target, this.state.done + this.outbox.change) : 0; }
+
   /** What is wrong just now, in words that say what to do; empty when all is well. */
   wrong() {
     const kept = this.outbox?.size ?? 0, silent = this.silentSince ? performance.now() - this.silentSince : 0;
@@ -557,14 +655,16 @@ class Labeler {
       : `${kept === 1 ? "1 answer waits" : `${kept} answers wait`} safely in ${where}.`;
     if (this.closed) return `The connection to the kernel is gone. ${safe} Run this cell again to go on.`;
     if (this.error) return kept ? `${this.error} ${safe}` : this.error;
-    if (silent < (kept ? PENDING_MS : SILENT_MS)) return "";
+    if (silent < (this.page?.name === "run" ? BATCH_MS : kept ? PENDING_MS : SILENT_MS)) return "";
     return `The kernel does not answer: it is busy or has stopped. ${safe} If another cell is running, wait for it; `
       + "else run this cell again.";
   }
 
   advice(over) {
     if (this.mode === "ranking" && !this.stage.complete) return "Press the numbers from best to worst, or drag.";
-    return this.current || over || !this.state ? "" : "Waiting for the next pair…";
+    if (this.current && this.state.scripted && !this.state.own)
+      return `The ${pairs(this.state.scripted)} answered so far are the synthetic labeler's. Yours will be mixed with them.`;
+    return this.current || over || this.page || !this.state ? "" : "Waiting for the next pair…";
   }
 
   ending() {
@@ -573,7 +673,7 @@ class Labeler {
   }
 
   summary({ summary, done, target, total }) {
-    const { left, equal, right, skip, rankings, repeats, same, seconds, file } = summary;
+    const { left, equal, right, skip, rankings, repeats, same, seconds, mixture, file } = summary;
     const compared = left + equal + right;
     const tile = (big, small) => div("cl-tile", h("b", {}, big), h("span", {}, small));
     const parts = Object.entries({ left, equal, right, skip }).filter(([, count]) => count);
@@ -583,6 +683,7 @@ class Labeler {
     return div("cl-summary",
       h("p", {}, total ? "Run the next cell to use these answers."
         : "Add some with store.add_pair(...), then run this cell again."),
+      mixture ? this.mixture(mixture) : "",
       !parts.length ? "" : h("div", { class: "cl-parts", role: "img", "aria-label": label }, ...parts.map(
         ([name, count]) => h("span", { class: `cl-part-${name}`, style: `flex-grow: ${count}` }, `${count} ${name}`))),
       div("cl-tiles", tile(String(done), `answered${rankings ? `, ${rankings} of them orders` : ""}`),
@@ -593,6 +694,17 @@ class Labeler {
         : h("details", {}, h("summary", {}, "The pairs you were asked twice, sides swapped"), h("ul", {}, ...twice)),
       h("p", { class: "cl-file" }, `Saved in ${file}`),
       total > target ? button("", () => this.tell({ type: "more" }), "Label some more") : "");
+  }
+
+  /** What to do about labels of two sources. */
+  mixture({ human, scripted, used, again }) {
+    const words = again ? "The preference loop refuses to train on both unless you allow it (mixed=True), for nobody could "
+      + "tell later whose preferences were learned." : `${used} of the synthetic ones are already used for training and stay. So `
+      + "either keep only the synthetic ones, labeler.keep_only(\"scripted\"), or allow both, mixed=True.";
+    return div("cl-mixture", h("p", {}, h("b", {}, "Two sources: "), `${human} of these labels are yours, ${scripted} are `
+      + `the synthetic labeler's. ${words}`),
+      again ? button("", () => this.tell({ type: "keep_only", source: "human" }),
+        `Keep only mine: ${pairs(again)} will be asked again`) : "");
   }
 
   paintPlayer() {
@@ -618,11 +730,17 @@ class Labeler {
 
   // -- keys --
 
+  /** Bring all of the widget into view where some of it is: JupyterLab scrolls before it knows how tall it will be. */
+  reveal() {
+    const { top, bottom } = this.root.getBoundingClientRect();
+    if (top < innerHeight && bottom > 0) this.root.scrollIntoView({ block: "nearest" });
+  }
+
   focus() { this.root.focus({ preventScroll: true }); }
 
   press(event) {
     const name = event.key.toLowerCase(), control = event.target.closest("button, input, summary");
-    if (name === "escape") { event.stopPropagation(); this.leave(); return; }
+    if (name === "escape") { event.stopPropagation(); this.page ? this.leavePage() : this.leave(); return; }
     if (event.ctrlKey || event.metaKey || event.altKey || name === "tab") return;          // Ctrl+S still saves
     event.stopPropagation();                                       // the notebook must not see "x", "d d", "z" ...
     if (control && (name === " " || name === "enter")) return;     // a focused button keeps its own keys
@@ -634,6 +752,7 @@ class Labeler {
   /** Carry out what a key stands for; false when it stands for nothing here. */
   act(name) {
     const { mode, stage, player } = this, digit = Number(name);
+    if (this.page && name !== "?") return false;                   // a page is worked with Tab, Enter and Escape
     if (mode === "pair" && PAIR_KEYS[name]) this.answer({ choice: PAIR_KEYS[name] });
     else if (mode === "scale" && digit >= 1) this.answerScale(digit);
     else if (mode && name === "s") this.answer({ choice: "skip" });

@@ -10,11 +10,12 @@ A cell never waits for the person: while a cell runs, most notebooks deliver no 
 
 import getpass
 import os
+from collections.abc import Callable
 from html import escape
 
 from course_lib.errors import CourseError
 from course_lib.labels.records import Counts, Preference
-from course_lib.labels.session import LabelingSession, SyntheticAnswer
+from course_lib.labels.session import NO_ROUND, LabelingSession, SyntheticAnswer
 from course_lib.labels.store import PreferenceStore
 
 
@@ -38,14 +39,16 @@ class Labeler:
     scale: ask how sure one is, on nine points, as Stiennon et al. (2020) did; becomes the preference's weight.
     repeats: the share of pairs that are asked a second time with the sides swapped. plain: simple buttons (ipywidgets)
         for front ends in which the widget does not load.
+    used_rounds: a function that says up to which round the answers are already used for training; these stay.
     """
 
     def __init__(self, store: PreferenceStore | str | os.PathLike | None = None, *, run: str, target: int = 20,
                  title: str = "Which one is better?", labeler: str | None = None,
                  synthetic: SyntheticAnswer | None = None, scale: bool = False, repeats: float = 0.1,
-                 plain: bool = False) -> None:
+                 plain: bool = False, used_rounds: Callable[[], int] = lambda: NO_ROUND) -> None:
         store = store if isinstance(store, PreferenceStore) else PreferenceStore(store)
-        self.session = LabelingSession(store, run, labeler or user_name(), target, title, repeats, scale, synthetic)
+        self.session = LabelingSession(store, run, labeler or user_name(), target, title, repeats, scale, synthetic,
+                                       used_rounds)
         self.target, self.plain = target, plain
         self._widget = None
 
@@ -77,23 +80,53 @@ class Labeler:
             raise CourseError("This labeller has no synthetic labeler: give one, Labeler(..., synthetic=function).")
         return self.session.answer_synthetic(self.target if number is None else number)
 
+    def keep_only(self, source: str) -> int:
+        """Keep the labels of one source, "human" or "scripted", and open the other's pairs again; returns how many.
+
+        Nothing is deleted: the label file keeps what is set aside, and why. Labels of rounds that are already used for
+        training stay. Open pairs wait in the labeller above; `answer_synthetic()` lets the function answer them.
+        """
+        number = self.session.keep_only(source)
+        self.refresh()
+        return number
+
     def refresh(self) -> None:
         """Tell an open widget that the run has new pairs."""
         if self._widget is not None:
             self._widget.send(self.session.handle({"type": "hello"}) | {"view": None})
 
     def __repr__(self) -> str:
-        counts = self.counts
-        return f"Labeler(run={self.session.run!r}, {counts.done} of {min(self.session.target, counts.total)} labelled)"
+        counts, session = self.counts, self.session
+        return f"Labeler(run={session.run!r}, {counts.done} of {min(session.target, counts.total)} pairs answered)"
 
     def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:
         if unattended():
-            return {"text/plain": repr(self), "text/html": self._unattended_view()}, {}
+            return {"text/plain": self._stored_text(), "text/html": self._unattended_view()}, {}
         if self._widget is None:
             self._widget = self._build()
         bundle = self._widget._repr_mimebundle_(**options)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})      # anywidget adds metadata for Colab
-        return {**data, "text/plain": repr(self)}, metadata
+        return {**data, "text/plain": self._stored_text()}, metadata
+
+    def _ipython_display_(self) -> None:
+        """The widget, and below it the words that remain where it cannot be shown; labeler.css hides them beside it.
+
+        JupyterLab shows "Error displaying widget: model not found" for a stored widget, and none of the text with it.
+        """
+        if unattended():
+            raise NotImplementedError                       # IPython then asks _repr_mimebundle_
+        from IPython.display import HTML, display
+
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)
+        display(HTML(f'<p class="cl-stored">{escape(self._stored_text())}</p>'))
+
+    def _stored_text(self) -> str:
+        """What a notebook keeps in place of the widget: true whenever it is read, so it gives no number as today's."""
+        done, session = self.counts.done, self.session
+        then = f" Answered when this cell last ran: {done}; what came later is kept, too." if done else ""
+        return (f"Here the run “{session.run}” is labelled. Every answer is kept in {session.store.path.name}: "
+                f"run this cell, and it goes on where you stopped.{then}")
 
     def _build(self) -> object:
         if not self.plain:

@@ -61,7 +61,7 @@ def _bring(store: PreferenceStore, other: PreferenceStore, labeler: str | None) 
         else:
             names[question["question_id"]] = _bring_question(store, other, question, names, labeler)
     for undo in other._connection.execute("SELECT * FROM undos"):
-        store._connection.execute("INSERT OR IGNORE INTO undos VALUES(?, ?, ?)", tuple(undo))
+        store._connection.execute("INSERT OR IGNORE INTO undos VALUES(?, ?, ?, ?)", tuple(undo))
     for label in other._connection.execute(
             "SELECT labels.*, question_id, item_1, item_2 FROM labels JOIN pairs USING(pair_id) ORDER BY label_id"):
         if label["question_id"] not in names or ("label", str(label["label_id"])) in bad:

@@ -70,11 +70,19 @@ def renew(store: PreferenceStore, session: str, seconds: float = 60.0) -> None:
                                   (time.time() + seconds, session))
 
 
+def answered(store: PreferenceStore, names: Sequence[int], labelers: Sequence[str]) -> list[int]:
+    """Which of these questions one of `labelers` has answered, in rising order."""
+    return [row[0] for row in store._connection.execute(
+        f"SELECT DISTINCT question_id FROM live_labels WHERE question_id IN ({_marks(names)})"
+        f" AND labeler IN ({_marks(labelers)}) ORDER BY question_id", (*names, *labelers))]
+
+
 def add_due_repeat(store: PreferenceStore, run: str, labeler: str, share: float) -> int | None:
     """Put one earlier pair back in the queue, sides swapped, when fewer than `share` of the answers were repeats.
 
     The pair is drawn at random among those that this person answered a while ago, without skipping, and has not seen
-    twice. Returns the new question's id, or None when no repeat is due.
+    twice. It belongs to the round in which it is asked again, the run's latest. Returns the new question's id, or None
+    when no repeat is due.
     """
     with store.transaction():
         answers = store._connection.execute(
@@ -91,8 +99,9 @@ def add_due_repeat(store: PreferenceStore, run: str, labeler: str, share: float)
         question = store.question(original["question_id"])
         pair = store._connection.execute("SELECT * FROM pairs WHERE question_id = ?",
                                          (question.question_id,)).fetchone()
+        latest = store._connection.execute("SELECT MAX(round) FROM questions WHERE run = ?", (run,)).fetchone()[0]
         return store.insert_question(
-            repeat_key(original["question_key"], labeler), run, question.round, question.prompt,
+            repeat_key(original["question_key"], labeler), run, latest, question.prompt,
             [pair["item_1"], pair["item_2"]], json.loads(original["shown"])[::-1],
             repeat_of=question.question_id, only_for=labeler)
 

@@ -110,7 +110,12 @@ CREATE VIEW preferences AS
   FROM live_labels WHERE choice <> 'skip' AND repeat_of IS NULL;
 """
 
-MIGRATIONS = (FIRST,)      # the step at index n brings a file of version n to version n + 1; a step is never edited
+# Version 2. Why an answer was taken back, where the person did not simply undo it.
+SECOND = """
+ALTER TABLE undos ADD COLUMN reason TEXT;
+"""
+
+MIGRATIONS = (FIRST, SECOND)       # the step at index n brings version n to version n + 1; a step is never edited
 
 
 def migrate(connection: sqlite3.Connection, steps: tuple[str, ...] = MIGRATIONS) -> None:

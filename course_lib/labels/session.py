@@ -8,19 +8,21 @@ errors of the label file into a sentence that says what to do. Taught in lesson 
 import base64
 import sqlite3
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from course_lib.errors import CourseError
 from course_lib.labels import queue
-from course_lib.labels.records import Counts, Item, Question
+from course_lib.labels.records import CHOICES, Counts, Item, Question
 from course_lib.labels.store import PreferenceStore
 
+SOURCES = ("human", "scripted")                    # who answers: a person, or a function
 SCRIPTED = "scripted"                              # the labeller's name on rows that a function answered
 PREFETCH = 3                                       # questions that wait in the browser behind the one on screen
 LOCK_MS = 250                                      # so long a new question takes no answer: double clicks
 LEASE_SECONDS = 60
 MORE = 20                                          # questions that "Label some more" adds
+NO_ROUND = -1                                      # comes before every round
 
 SyntheticAnswer = Callable[[Item, Item], str]             # (left, right) -> "left", "right", "equal" or "skip"
 
@@ -29,15 +31,17 @@ class LabelingSession:
     """One person's labelling of one run, up to `target` questions.
 
     `repeats` is the share of pairs that are asked a second time, sides swapped. `scale` asks for a confidence from 1
-    (left, surely) to 9 (right, surely), as Stiennon et al. (2020) did.
+    (left, surely) to 9 (right, surely), as Stiennon et al. (2020) did. `used_rounds` says up to which round the answers
+    are already used for training: they stay as they are.
     """
 
     def __init__(self, store: PreferenceStore, run: str, labeler: str, target: int, title: str,
-                 repeats: float = 0.1, scale: bool = False, synthetic: SyntheticAnswer | None = None) -> None:
+                 repeats: float = 0.1, scale: bool = False, synthetic: SyntheticAnswer | None = None,
+                 used_rounds: Callable[[], int] = lambda: NO_ROUND) -> None:
         self.store, self.run, self.labeler, self.target = store, run, labeler, target
         self.title, self.repeats, self.scale, self.synthetic = title, repeats, scale, synthetic
-        self.labelers = (labeler, SCRIPTED)
-        self.name = queue.session_name()       # of this process, under which the queue reserves questions
+        self.labelers, self.used_rounds = (labeler, SCRIPTED), used_rounds
+        self.name = queue.session_name()
 
     @property
     def counts(self) -> Counts:
@@ -48,27 +52,35 @@ class LabelingSession:
         """Carry out one message and return the new state. What is in `acks` is on the disk.
 
         Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), synthetic (let the function
-        answer the rest). `have` lists the questions that the front end holds.
+        answer the next `count`, or the rest), keep_only (one `source`). `have` lists the questions that the front end
+        holds, and `gone` in the state those that it should not ask any more.
         """
-        kind, have, note, front, gone = message["type"], message.get("have", ()), "", [], []
+        kind, have, note, front, gone = message["type"], list(message.get("have", ())), "", [], []
+        extra = {}
         if kind == "synthetic":                    # calls a function of the notebook: others may write meanwhile
-            note = f"The synthetic labeler answered {self.answer_synthetic()} pairs."
+            extra = self._synthetic_batch(message.get("count"))
+            note = f"The synthetic labeler answered {extra['answered']} pairs."
         with self.store.transaction():             # one write to the disk, for the answer and for what it brings
             if kind == "answer":
                 note, gone = self._answer(message), [message["question"]]
             elif kind == "undo":
-                back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
+                note, back = self._undo(message)
                 if back is None:                   # for instance an answer that was set aside: do not ask it again
-                    note, gone = "There is nothing to take back.", [message.get("question")]
+                    gone = [message.get("question")]
                 elif back not in have:
                     front = [back]
             elif kind == "more":
                 self.target = self.counts.done + MORE
+            elif kind == "keep_only":
+                note = f"{self.keep_only(message['source'])} labels are set aside; their pairs are asked again."
             elif kind == "renew":
                 queue.renew(self.store, self.name, LEASE_SECONDS)
-            queue.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
+            if not self.finished_by_synthetic:
+                queue.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
             state = self._state(have, front)
-        return {**state, "note": note, "acks": [message["id"]] if kind in ("answer", "undo") else [], "gone": gone}
+            gone += self._not_open(have)
+        acks = [message["id"]] if kind in ("answer", "undo") else []
+        return {**state, **extra, "note": note, "acks": acks, "gone": gone}
 
     def next(self, count: int = 1) -> list[Question]:
         """Up to `count` questions to ask now, reserved for this session; none once the target is reached."""
@@ -76,32 +88,98 @@ class LabelingSession:
         questions = queue.lease(self.store, self.run, self.labelers, self.name, count, LEASE_SECONDS)
         repeats = [question for question in questions if question.repeat_of]
         fresh = [question for question in questions if not question.repeat_of]
-        return repeats + fresh[:max(0, self.target - done)]
+        return ([] if self.finished_by_synthetic else repeats) + fresh[:max(0, self.target - done)]
+
+    @property
+    def finished_by_synthetic(self) -> bool:
+        """Whether the target is reached with the help of the synthetic labeler: then no pair is asked again."""
+        return self.counts.done >= self.target and self._done_by(SCRIPTED) > 0
 
     def answer_synthetic(self, target: int | None = None) -> int:
         """Let the synthetic labeler answer until `target` (default: the session's) are answered; returns how many."""
-        target, answered = self.target if target is None else target, 0
+        return sum(1 for _ in self._synthetic_answers(self.target if target is None else target))
+
+    def _synthetic_answers(self, target: int) -> Iterator[int]:
+        """Each question that the synthetic labeler has answered, as soon as its answer is on the disk."""
         while self.counts.done < target:
             questions = [question for question in queue.lease(self.store, self.run, (SCRIPTED, self.labeler),
                                                                self.name, 20) if not question.repeat_of]
             for question in questions[:target - self.counts.done]:
                 answer = ({"ranks": synthetic_ranks(self.synthetic, question.shown)} if question.ranking
-                          else {"choice": self.synthetic(*question.shown)})
-                self.store.answer(question.question_id, **answer, labeler=SCRIPTED, source="scripted",
-                                  session=self.name)
-                answered += 1
+                          else {"choice": synthetic_choice(self.synthetic, *question.shown)})
+                filed = self.store.answer(question.question_id, **answer, labeler=SCRIPTED, source="scripted",
+                                          session=self.name, together=self.labelers)
+                if filed == "saved":
+                    yield question.question_id
             if not questions:
-                break
-        return answered
+                return
+
+    def _synthetic_batch(self, count: int | None) -> dict:
+        """Let the synthetic labeler answer `count` more; how many it did, and in words what stopped it."""
+        target = self.target if count is None else min(self.target, self.counts.done + count)
+        answered = 0
+        try:
+            for _ in self._synthetic_answers(target):
+                answered += 1
+        except sqlite3.Error:                      # the label file's fault, not the function's
+            raise
+        except Exception as error:                 # the notebook's own function may raise whatever it likes
+            return {"answered": answered, "stopped": said_by(error)}
+        return {"answered": answered, "stopped": ""}
+
+    def keep_only(self, source: str) -> int:
+        """Set the labels of the other source aside, in the rounds not yet used for training; returns how many pairs.
+
+        source: "human" or "scripted". The pairs are open again; the label file keeps the labels and says why.
+        """
+        if source not in SOURCES:
+            raise CourseError(f'There are two sources: keep_only("human") or keep_only("scripted"), not {source!r}.')
+        [other] = set(SOURCES) - {source}
+        return self.store.take_back_all(self.run, self.labelers, other, after_round=self.used_rounds(),
+                                        reason=f"only the {source} labels are kept")
+
+    def mixture(self) -> dict | None:
+        """How many labels are a person's and how many the synthetic labeler's, where the run holds both; else None.
+
+        "again": how many pairs are open again when only the person's are kept; 0 where some of the others are used.
+        """
+        found = self.store.sources(self.run, self.labelers, self.used_rounds())
+        count = {source: sum(row["preferences"] for row in found if row["source"] == source) for source in SOURCES}
+        if not all(count.values()):
+            return None
+        synthetic = {row["later"]: row["answers"] for row in found if row["source"] == "scripted"}
+        return {**count, "used": synthetic.get(0, 0), "again": 0 if 0 in synthetic else synthetic[1]}
 
     def summary(self) -> dict:
-        """What one wants to know at the end: counts, ties, sides, pace, agreement with oneself, the file."""
+        """What one wants to know at the end: counts, ties, sides, pace, agreement with oneself, sources, the file."""
         counts, twice = self.counts, queue.repeats(self.store, self.run, self.labelers)
         times = {label.event_id: label.response_ms for label in self.store.labels(self.run, repeats=True)
                  if label.labeler == self.labeler and label.response_ms is not None}.values()
         return {"left": counts.left, "right": counts.right, "equal": counts.equal, "skip": counts.skip,
                 "rankings": counts.rankings, "repeats": twice, "same": sum(pair["same"] for pair in twice),
-                "seconds": round(statistics.median(times) / 1000, 1) if times else None, "file": str(self.store.path)}
+                "seconds": round(statistics.median(times) / 1000, 1) if times else None, "mixture": self.mixture(),
+                "file": str(self.store.path)}
+
+    def _done_by(self, labeler: str) -> int:
+        return self.store.counts(self.run, [labeler]).done
+
+    def _not_open(self, have: list[int]) -> list[int]:
+        """Which of the questions that a front end holds should not be asked any more."""
+        if self.finished_by_synthetic:
+            return have
+        return queue.answered(self.store, have, self.labelers)
+
+    def _undo(self, message: Mapping) -> tuple[str, int | None]:
+        """Take one answer back: the question to ask again, or None and a sentence that says why there is none."""
+        last = self.store.last_answer(self.run, self.labeler, message.get("event"))
+        if last and last["round"] <= self.used_rounds():
+            return f"The answers of round {last['round']} are already used for training; they stay.", None
+        back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
+        if back is not None and not queue.answered(self.store, [back], self.labelers):
+            return "", back
+        if self._done_by(SCRIPTED) and not self._done_by(self.labeler):
+            return "There is nothing of yours to take back: the synthetic labeler answered.", None
+        return "There is nothing to take back.", None
 
     def _answer(self, message: Mapping) -> str:
         """File one answer; returns a sentence when there is something to say about it."""
@@ -109,9 +187,10 @@ class LabelingSession:
             message["question"], message.get("choice"), ranks=message.get("ranks"), labeler=self.labeler,
             event_id=message["id"], session=self.name, confidence=message.get("confidence"),
             shown_at=message.get("shown_at"), answered_at=message.get("answered_at"),
-            response_ms=message.get("response_ms"), plays=message.get("plays"))
+            response_ms=message.get("response_ms"), plays=message.get("plays"), together=self.labelers)
         if filed == "set aside":
-            return "That pair had been answered before, in another window. The first answer counts."
+            return ("That pair had been answered before, in another window or by the synthetic labeler. "
+                    "The first answer counts.")
         twice = [pair for pair in queue.repeats(self.store, self.run, self.labelers)
                  if pair["question_id"] == message["question"]]
         if not twice:
@@ -126,6 +205,7 @@ class LabelingSession:
         state = {"type": "state", "store": self.store.store_id, "run": self.run, "labeler": self.labeler,
                  "title": self.title, "scale": self.scale, "lock_ms": LOCK_MS,
                  "has_synthetic": self.synthetic is not None, "done": counts.done,
+                 "own": self._done_by(self.labeler), "scripted": self._done_by(SCRIPTED),
                  "target": min(self.target, counts.total), "total": counts.total,
                  "questions": [on_the_wire(question) for question in questions if question.question_id not in held],
                  "front": [on_the_wire(self.store.question(name)) for name in front]}
@@ -134,9 +214,25 @@ class LabelingSession:
         return state
 
 
+def synthetic_choice(better: SyntheticAnswer, left: Item, right: Item) -> str:
+    """What the function says about two items. Raises ValueError when it is none of the four words."""
+    choice = better(left, right)
+    if choice not in CHOICES:
+        raise ValueError(f'the function returned {choice!r}; it should return "left", "right", "equal" or "skip"')
+    return choice
+
+
 def synthetic_ranks(better: SyntheticAnswer, items: tuple[Item, ...]) -> list[int]:
     """Ranks from comparisons: an item's rank is the number of others that beat it."""
-    return [sum(better(other, item) == "left" for other in items if other is not item) for item in items]
+    return [sum(synthetic_choice(better, other, item) == "left" for other in items if other is not item)
+            for item in items]
+
+
+def said_by(error: BaseException) -> str:
+    """An error of a function of the notebook, in a line: its kind and its words."""
+    if isinstance(error, CourseError):
+        return str(error)
+    return f"{type(error).__name__}: {error}." if str(error) else f"{type(error).__name__}."
 
 
 def on_the_wire(question: Question) -> dict:

@@ -160,14 +160,15 @@ class PreferenceStore:
     def answer(self, question_id: int, choice: str | None = None, *, ranks: Sequence[int] | None = None, labeler: str,
                source: str = "human", confidence: int | None = None, event_id: str | None = None,
                session: str | None = None, shown_at: float | None = None, answered_at: float | None = None,
-               response_ms: int | None = None, plays: int | None = None) -> str:
+               response_ms: int | None = None, plays: int | None = None, together: Sequence[str] = ()) -> str:
         """Write one answer to the disk. Sides are the labeller's: "left" is what stood left on their screen.
 
         A ranking has `ranks` instead of a choice (unless it is skipped): one number for each item from left to right,
-        0 the best, equal numbers for ties. `event_id` makes a repeated call harmless.
+        0 the best, equal numbers for ties. `event_id` makes a repeated call harmless. `together` names labellers who
+        share the work: what one of them has answered, nobody of them answers again.
 
         Returns "saved"; "duplicate" when this event is already there; "set aside" when it could not be filed (the
-        question is gone, or this labeller has answered it already): then it is kept in `set_aside`, not counted.
+        question is gone, or it is answered already): then it is kept in `set_aside`, not counted.
         """
         event_id = event_id or uuid.uuid4().hex
         how = {"event_id": event_id, "confidence": confidence, "labeler": labeler, "source": source,
@@ -178,10 +179,12 @@ class PreferenceStore:
                 return "duplicate"
             pairs = self._connection.execute("SELECT * FROM pairs WHERE question_id = ?", (question_id,)).fetchall()
             shown = self._shown(question_id)
-            answered = self._one("SELECT 1 FROM live_labels WHERE question_id = ? AND labeler = ?",
-                                 question_id, labeler)
-            if answered or not pairs:
-                reason = "this labeller has already answered this question" if answered else "no such question"
+            sharing = {labeler, *together}
+            first = self._one("SELECT labeler FROM live_labels WHERE question_id = ?"
+                              f" AND labeler IN ({', '.join('?' * len(sharing))})", question_id, *sharing)
+            if first or not pairs:
+                who = first and ("this labeller" if first["labeler"] == labeler else first["labeler"])
+                reason = f"{who} has already answered this question" if first else "no such question"
                 self.set_aside("answer", event_id, reason,
                                {"question_id": question_id, "choice": choice, "ranks": ranks, **how})
                 return "set aside"
@@ -210,14 +213,35 @@ class PreferenceStore:
                                  " WHERE undo_id = ? OR undos.event_id = ?", undo_id, event_id)
             if repeated:
                 return repeated["question_id"]
-            label = self._one("SELECT event_id, question_id FROM live_labels WHERE run = ? AND labeler = ?"
-                              " AND event_id = COALESCE(?, event_id) ORDER BY label_id DESC LIMIT 1",
-                              run, labeler, event_id)
+            label = self.last_answer(run, labeler, event_id)
             if label is None:
                 return None
-            self._connection.execute("INSERT INTO undos VALUES(?, ?, ?)",
-                                     (undo_id or uuid.uuid4().hex, label["event_id"], time.time()))
+            self._take_back(label["event_id"], undo_id)
         return label["question_id"]
+
+    def last_answer(self, run: str, labeler: str, event_id: str | None = None) -> dict | None:
+        """The answer that `undo` would take back: its event_id, question_id and round; None when there is none."""
+        row = self._one("SELECT event_id, question_id, round FROM live_labels WHERE run = ? AND labeler = ?"
+                        " AND event_id = COALESCE(?, event_id) ORDER BY label_id DESC LIMIT 1", run, labeler, event_id)
+        return row and dict(row)
+
+    def take_back_all(self, run: str, labelers: Sequence[str], source: str, *, after_round: int, reason: str) -> int:
+        """Take back all that these labellers answered as `source` in the rounds after this one, repeats too.
+
+        Nothing is deleted: each answer gets a row in `undos` with the reason. Returns how many questions are open now.
+        """
+        with self.transaction():
+            answers = self._connection.execute(
+                "SELECT DISTINCT event_id, question_id, repeat_of FROM live_labels WHERE run = ? AND source = ?"
+                f" AND round > ? AND labeler IN ({', '.join('?' * len(labelers))})",
+                (run, source, after_round, *labelers)).fetchall()
+            for answer in answers:
+                self._take_back(answer["event_id"], reason=reason)
+        return len({answer["question_id"] for answer in answers if answer["repeat_of"] is None})
+
+    def _take_back(self, event_id: str, undo_id: str | None = None, reason: str | None = None) -> None:
+        self._connection.execute("INSERT INTO undos(undo_id, event_id, saved_at, reason) VALUES(?, ?, ?, ?)",
+                                 (undo_id or uuid.uuid4().hex, event_id, time.time(), reason))
 
     def set_aside(self, what: str, key: str, reason: str, content: object = None) -> None:
         """Note that a row is damaged, or keep an answer that cannot be filed. Nothing is deleted."""
@@ -239,6 +263,17 @@ class PreferenceStore:
             row["answer"]: row["number"] for row in answers}
         total = self._one("SELECT COUNT(*) FROM questions WHERE run = ? AND repeat_of IS NULL", run)[0]
         return Counts(total=total, **number)
+
+    def sources(self, run: str, labelers: Sequence[str], round: int) -> list[dict]:
+        """What these labellers answered, by source, in the rounds up to this one and after it; repeats are left out.
+
+        `[{"source": "human", "later": 0 or 1, "answers": 12, "preferences": 11}, ...]`: a skip is no preference.
+        """
+        return [dict(row) for row in self._connection.execute(
+            "SELECT source, round > ? AS later, COUNT(DISTINCT question_id) AS answers,"
+            " COUNT(DISTINCT CASE WHEN choice <> 'skip' THEN question_id END) AS preferences FROM live_labels"
+            f" WHERE run = ? AND labeler IN ({', '.join('?' * len(labelers))}) AND repeat_of IS NULL"
+            " GROUP BY source, later", (round, run, *labelers))]
 
     def preferences(self, run: str, labelers: Iterable[str] | None = None) -> list[Preference]:
         """All preferences of the run in the order they were given: skips, undone answers and repeats are left out."""

@@ -32,8 +32,8 @@ def answer(session: LabelingSession, ask: Callable[[str], str] = input, tell: Ca
         if word == "quit":
             break
         if word == "undo":
-            session.handle({"type": "undo", "id": uuid.uuid4().hex})
-            tell("Your last answer is taken back.")
+            note = session.handle({"type": "undo", "id": uuid.uuid4().hex})["note"]
+            tell(note or "Your last answer is taken back.")
             continue
         try:
             given = parse_answer(word, question)

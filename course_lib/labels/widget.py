@@ -23,8 +23,13 @@ class LabelerWidget(anywidget.AnyWidget):
     def __init__(self, session: LabelingSession) -> None:
         super().__init__()
         self.session = session
+        self.fresh = False                         # whether its cell has just run; after a reload it has not
         self._one_at_a_time = threading.Lock()     # JupyterLab may deliver messages on several threads
         self.on_msg(self._receive)
+
+    def _repr_mimebundle_(self, **options: object) -> object:
+        self.fresh = True
+        return super()._repr_mimebundle_(**options)
 
     def _receive(self, _: object, message: dict, buffers: list) -> None:
         """Answer one message. An error reaches the person as words; the answer then stays in the browser."""
@@ -33,4 +38,5 @@ class LabelerWidget(anywidget.AnyWidget):
                 reply = self.session.handle(message)
             except Exception as error:
                 reply = {"type": "error", "words": in_words(error, self.session.store.path)}
-            self.send(reply | {"view": message.get("view")})
+            self.send(reply | {"view": message.get("view"), "fresh": self.fresh})
+            self.fresh = False

@@ -120,7 +120,7 @@ class PreferenceLoop:
         target = sum(asked_in <= (round or self.round) for asked_in in self.asked.values())
         answer = synthetic and self._as_answer(synthetic)
         return Labeler(self.store, run=self.run, target=target, synthetic=answer,
-                       **{"title": self.task.question, **options})
+                       used_rounds=lambda: self.rounds_labelled, **{"title": self.task.question, **options})
 
     def label(self, preferences: Sequence[Preference], round: int | None = None, mixed: bool = False) -> int:
         """Take the preferences between the pairs asked about; returns how many (skipped pairs bring none).
@@ -138,12 +138,8 @@ class PreferenceLoop:
         if not ours:
             raise CourseError("There is no preference among the answers: every pair was skipped, or these are another "
                               "run's. Show the labeller, undo some skips (u) and answer those pairs.")
-        sources = {p.source for p in ours}
-        if len(sources) > 1 and not mixed:
-            count = sum(p.source == "human" for p in ours)
-            raise CourseError(f"This run would mix {count} labels of a person and {len(ours) - count} of a script, "
-                              "and nobody could tell later whose preferences were learned. Start another run for one "
-                              "of them, or say label(..., mixed=True).")
+        if len({p.source for p in ours}) > 1 and not mixed:
+            raise CourseError(self._mixture(ours))
         self.preferences = PreferenceDataset.of(ours)
         self._go_to("fit")
         return len(ours)
@@ -194,6 +190,11 @@ class PreferenceLoop:
         return len(self.asked.keys() & self.store.answered_questions(self.run))
 
     @property
+    def rounds_labelled(self) -> int:
+        """The last round whose labels `label` has taken; 0 before the first. Its answers stay as they are."""
+        return self.round - (self.stage in ("collect", "label"))
+
+    @property
     def source(self) -> str:
         """Whose preferences the reward model learned from: "human", "scripted", "mixed", or "" before the first."""
         return self.preferences.source if self.preferences else ""
@@ -231,6 +232,20 @@ class PreferenceLoop:
                             "For another run give another folder and another run name.")
         raise OutOfTurn(f"It is not time to {stage}: in round {self.round} the next step is to {self.stage}. "
                         f"Call {CALLS[self.stage]}. The order is {' → '.join(STAGES)}.")
+
+    def _mixture(self, ours: Sequence[Preference]) -> str:
+        """What is wrong with labels of two sources, and the ways out that are still open."""
+        human = sum(p.source == "human" for p in ours)
+        before = {p.source for p in ours if self.asked[p.group] <= self.rounds_labelled}       # used: these stay
+        ways = []
+        if "scripted" not in before:
+            ways.append('labeler.keep_only("human") opens the script\'s pairs again, for you to answer in the labeler')
+        if "human" not in before:
+            ways.append('labeler.keep_only("scripted"), then labeler.answer_synthetic(), lets the script answer your '
+                        "pairs too")
+        ways.append("label(..., mixed=True) learns from both")
+        return (f"This run would mix labels of two sources, {human} of a person and {len(ours) - human} of a script, "
+                f"and nobody could tell later whose preferences were learned. Choose one: {'; '.join(ways)}.")
 
     def _go_to(self, stage: str) -> None:
         self.stage = stage
