@@ -370,11 +370,28 @@ expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
 #
 # ## 7.6 Train, and go round
 #
-# The left curve is the learned reward, standardised: it has no meaning but "more or less than lately". Watch the entropy fall.
+# The left curve is the learned reward, standardized: it has no meaning but "more or less than lately". Watch the entropy fall. Below the
+# curves: your agent before this round's labels and after them. Two rounds change little; look for a paddle that begins to move with the
+# ball.
 
 # %%
-watch(loop.train(1), curves=("mean_reward", "entropy"), past=loop.ppo.history,
-      total=config.total_steps)
+def train_round(loop, round):
+    watch(loop.train(round), curves=("mean_reward", "entropy"), past=loop.ppo.history,
+          total=loop.config.total_steps)
+    what_changed(loop.agent(round - 1), loop.agent(round), round)
+
+
+def what_changed(earlier, later, round):
+    """Fresh games of two agents, side by side, and what the evaluator saw of them."""
+    styles = [play_style(agent, budget(full=300, ci=40)) for agent in (earlier, later)]
+    names = ["before", f"after round {round}"]
+    films = [list(in_colour(style.frames[:150], PONG)) for style in styles]
+    video(side_by_side(films, names), fps=15, width=480, max_bytes=140_000,
+          alt=f"Two games of Pong side by side: the agent before and after round {round}.")
+    for name, style in zip(names, styles):
+        print(f"{name:14s} {style}")
+
+train_round(loop, 1)
 loop
 
 # %% [markdown]
@@ -389,14 +406,13 @@ labeler
 # %%
 loop.label(labeler.require(), round=2)
 print(loop.fit(round=2))
-watch(loop.train(2), curves=("mean_reward", "entropy"), past=loop.ppo.history,
-      total=config.total_steps)
+train_round(loop, 2)
 loop
 
 # %% [markdown]
-# **The whole run.** Two rounds are a taste: the agent is a beginner still. For the rest, copy the last two cells with 3, 4, 5 … in the
+# **The whole run.** Two rounds are a beginning: the agent is still a beginner. For the rest, copy the last two cells with 3, 4, 5 … in the
 # place of 2, until `loop` says that all rounds are done; the table in 7.7 says how many CPU-minutes that takes. Or
-# let the script judge to the end: set `to_the_end` to True. Everything is saved after each step.
+# let the synthetic labeler answer to the end: set `to_the_end` to True. Everything is saved after each step.
 
 # %%
 to_the_end = False
@@ -406,8 +422,7 @@ while to_the_end and loop.stage != "finished":
     labeler.answer_synthetic()
     loop.label(labeler.require())
     loop.fit()
-    watch(loop.train(), curves=("mean_reward", "entropy"), past=loop.ppo.history,
-          total=config.total_steps)
+    train_round(loop, loop.round)
 
 # %% [markdown]
 # **Learned and true.** Only the evaluator may hold the two side by side. Both are summed over windows of five steps, with your function of
@@ -711,8 +726,7 @@ labeler
 def learn(round):
     my_loop.label(labeler.require(), round=round)
     print(my_loop.fit(round=round))
-    watch(my_loop.train(round), curves=("mean_reward", "entropy"), past=my_loop.ppo.history,
-          total=my_config.total_steps)
+    train_round(my_loop, round)
 
 learn(1)
 my_loop.collect(round=2)
