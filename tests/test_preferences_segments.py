@@ -110,7 +110,7 @@ def test_the_task_draws_and_describes_a_clip():
     obs = still(x=0.5, steps=4)
     obs[-1, 2] = -0.3
     clip = Segment(obs, torch.zeros(4))
-    assert task.frames(clip).shape == (4, 20, 40, 3) and task.frames(clip).dtype == np.uint8
+    assert task.frames(clip).shape == (4 + task.hold, 20, 40, 3) and task.frames(clip).dtype == np.uint8
     assert task.alt(clip) == "The cart goes from +0.5 m to +0.5 m, the pole leans by up to 17 degrees, one fall."
     assert falls(clip) and not falls(Segment(still(), torch.zeros(10)))
     assert 25 / task.fps == 2.0
@@ -134,3 +134,13 @@ def test_one_member_alone_has_nothing_to_disagree_with():
     ensemble = StateRewardEnsemble(torch.ones(4), RewardConfig(members=1, fit_steps=2))
     ensemble.fit(torch.randn(3, 5, 4), torch.randn(3, 5, 4), torch.tensor([1.0, 0.0, 0.5]))
     assert torch.isfinite(ensemble.normalized_reward(torch.randn(2, 4))).all()
+
+
+def test_a_fall_stays_in_view_for_half_a_second():
+    obs = torch.zeros(4, 4)
+    obs[1, 2] = 0.3                                                 # the pole is down in the second of four states
+    task = CartPoleTask(width=40)
+    pictures = task.frames(Segment(obs))
+    down = [np.array_equal(picture, pictures[1]) for picture in pictures]
+    assert down == [False] + (1 + task.hold) * [True] + 2 * [False]
+    assert task.hold / task.fps == pytest.approx(0.5, abs=0.05)

@@ -96,8 +96,9 @@ class CartPoleTask(EnvironmentTask):
 
     question: str = "Which clip shows the better balancing?"
     num_envs: int = 16
-    width: int = 200                                        # of a frame, pixels; half as high
+    width: int = 400                                        # of a frame, pixels; half as high
     fps: float = 12.5                                       # a clip of 25 steps lasts 2 s: a quarter of real speed
+    hold: int = 6                                           # frames more for which a fall stays in view: half a second
 
     name: ClassVar[str] = "cartpole"
 
@@ -114,8 +115,10 @@ class CartPoleTask(EnvironmentTask):
         return StateRewardEnsemble(SCALE, config.reward, config.seed, **functions)
 
     def frames(self, clip: Segment) -> np.ndarray:
-        """(L, width / 2, width, 3) uint8: what the states of the clip look like."""
-        return np.stack([render(state, self.width, self.width // 2) for state in clip.obs.numpy()])
+        """(frames, width / 2, width, 3) uint8: what the states of the clip look like; a fall stays for longer."""
+        states = clip.obs.numpy()
+        pictures = np.stack([render(state, self.width, self.width // 2) for state in states])
+        return pictures.repeat(np.where(fallen(states), 1 + self.hold, 1), axis=0)
 
     def alt(self, clip: Segment) -> str:
         """The clip in words, for those who cannot see it. No rewards, no hint at what is better."""

@@ -123,7 +123,7 @@ def render(state: np.ndarray, width: int = 240, height: int = 120) -> np.ndarray
 
     line([(0, ground), (width * smooth, ground)], palette.GREY, 1.5)
     for top in np.arange(0.1, 0.78, 0.1) * height * smooth:
-        line([(centre, top), (centre, top + 4 * unit)], "#C8C8C8", 1)
+        line([(centre, top), (centre, top + 5 * unit)], palette.GREY, 1.5)
     for side in (-1, 1):
         line([(centre + side * X_LIMIT * metre, ground - 10 * unit), (centre + side * X_LIMIT * metre, ground)],
              palette.VERMILION, 3)
@@ -142,4 +142,4 @@ def render(state: np.ndarray, width: int = 240, height: int = 120) -> np.ndarray
         for rise in (-6 * unit, 6 * unit):
             line([(tip[0] - 6 * unit, tip[1] - rise), (tip[0] + 6 * unit, tip[1] + rise)], "black", 2)
     draw.ellipse([cart_x - 3 * unit, hinge_y - 3 * unit, cart_x + 3 * unit, hinge_y + 3 * unit], fill="#303030")
-    return np.asarray(image.resize((width, height), Image.Resampling.BOX))
+    return np.asarray(image.reduce(smooth))

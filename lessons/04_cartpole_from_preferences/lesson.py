@@ -115,7 +115,8 @@ labeler
 
 # %% [markdown]
 # No time to click? The button of the scripted labeller answers in your place, by the rules above. Its labels are marked `scripted`,
-# yours `human`, and the loop refuses to learn from a mixture unless you say `mixed=True`.
+# yours `human`, and the loop refuses to learn from a mixture unless you say `mixed=True`. If it has happened, the labeller's last page
+# keeps yours alone with one click (or `labeler.keep_only("human")` does), and asks the other pairs again.
 
 # %%
 loop.label(labeler.require(), round=1)
