@@ -635,6 +635,44 @@ def test_it_fits_a_window_of_620_pixels(browser_context, tmp_path, width):
         widget.page.close()
 
 
+UNCLIPPED = """() => {
+  const root = document.querySelector(".cl-root"), wrong = [];
+  const box = (element) => element.getBoundingClientRect();
+  const shown = [...root.querySelectorAll("button, input")].filter((element) => element.offsetParent);
+  for (const one of shown) {
+    const parent = box(one.parentElement);
+    const inside = parent.left - 1 <= box(one).left && box(one).right <= parent.right + 1;
+    if (!inside || box(one).right > box(root).right) wrong.push(`outside: ${one.innerText}`);
+    if (one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1)
+      wrong.push(`cut: ${one.innerText}`);
+  }
+  shown.forEach((one, place) => shown.slice(place + 1).forEach((other) => {
+    const a = box(one), b = box(other);
+    if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+      wrong.push(`over each other: ${one.innerText} and ${other.innerText}`);
+  }));
+  return wrong; }"""
+
+
+@pytest.mark.parametrize("width", [480, 620, pytest.param(1000, marks=pytest.mark.slow)])
+def test_controls_are_whole_from_480_pixels_on(browser_context, tmp_path, width):
+    for name, widget in states(browser_context, tmp_path, width):
+        widget.session.synthetic = always_equal                  # one more button
+        widget.page.set_viewport_size({"width": 1200, "height": 620})
+        widget.press("e")
+        stages = ["question"] if "ranking" in name else ["question", "ask", "done"]
+        for stage in stages:
+            if stage == "ask":
+                widget.click("Let the synthetic labeler finish")
+            elif stage == "done":
+                widget.root.get_by_role("button", name="Answer").first.click()
+                widget.until(lambda page=widget: "Done" in page.text)
+            assert widget.page.evaluate(UNCLIPPED) == [], f"{name}, {stage}"
+            if stage == "question":
+                assert widget.root.bounding_box()["height"] <= 620 - CHROME, f"{name} must be scrolled"
+        widget.page.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_violation(browser_context, tmp_path, theme):

@@ -178,7 +178,7 @@ def test_a_mixed_run_is_refused_with_the_way_out_named(tmp_path, small):
     for question in others:
         loop.store.answer(question, "left", labeler="scripted", source="scripted")
     preferences = loop.store.preferences("contract")
-    with pytest.raises(CourseError, match=r"1 of a person .* 3 of a script.*keep_only\(\"human\"\).*"
+    with pytest.raises(CourseError, match=r"mix 1 labels of a person and 3 of a script.*keep_only\(\"human\"\).*"
                        r"keep_only\(\"scripted\"\).*mixed=True"):
         loop.label(preferences)
     assert loop.stage == "label" and loop.label(preferences, mixed=True) == 4 and loop.source == "mixed"

@@ -40,7 +40,9 @@ def test_a_finished_run_says_so(tmp_path):
     loop = finish(make(tmp_path))
     with pytest.raises(OutOfTurn, match="All 2 rounds are done"):
         loop.collect()
-    assert "all 2 rounds are done" in loop._repr_html_()
+    assert "all 2 rounds are done" in loop._repr_html_() and "all 2 rounds are done" in repr(loop)
+    for words in ("clips to draw pairs from", "pairs answered by a script", "nats (guessing: 0.69)", "PPO updates"):
+        assert words in loop._repr_html_(), "each number says what it counts"
 
 
 def test_open_pairs_are_counted(tmp_path):
@@ -115,7 +117,7 @@ def test_training_reports_progress_and_the_view_counts(tmp_path):
     for stage in ("collect", "label", "fit"):
         STEPS[stage](loop)
     view = loop._repr_html_()
-    assert "5 of 5 pairs by a script" in view and "5 preferences" in view and "aria-current=step" in view
+    assert "5 of 5 pairs answered by a script" in view and "5 preferences" in view and "aria-current=step" in view
     progress = next(loop.train())
     assert isinstance(progress, Progress) and progress.update == 1
 

@@ -52,6 +52,12 @@ def test_an_interrupt_stops_after_the_update_and_the_next_call_goes_on(capsys):
     assert "Finished: 1,000 steps of 1,000 (100%)" in capsys.readouterr().out
 
 
+def test_a_part_that_is_finished_is_not_taken_for_a_run_cut_short(capsys):
+    """A loop trains round by round: the first round ends at a tenth of all steps, and nothing is wrong."""
+    watch(Run().train(), total=10_000)
+    assert "This part is finished: 1,000 steps, 10% of the whole run's 10,000" in capsys.readouterr().out
+
+
 def test_a_second_interrupt_stops_at_once(capsys):
     run = Run(interrupt_in=4, times=2)
     with pytest.raises(KeyboardInterrupt):

@@ -618,8 +618,10 @@ class Labeler {
     this.title.textContent = !state ? "Loading the first pair…" : over ? this.ending() : state.title;
     this.progress.setAttribute("aria-valuemax", state?.target || 1);
     this.progress.setAttribute("aria-valuenow", done);
+    this.progress.setAttribute("aria-valuetext", state ? `${done} of ${pairs(state.target)} answered` : "");
     this.bar.style.width = `${state?.target ? (100 * done) / state.target : 0}%`;
     this.number.textContent = state ? `${done} / ${state.target}` : "";
+    this.number.title = state ? `${done} of ${pairs(state.target)} of this run answered, those of earlier rounds too` : "";
     this.sheet.hidden = !page;
     this.body.hidden = Boolean(page);
     this.prompt.hidden = !this.current?.prompt || Boolean(page);
@@ -685,9 +687,10 @@ class Labeler {
         : "Add some with store.add_pair(...), then run this cell again."),
       mixture ? this.mixture(mixture) : "",
       !parts.length ? "" : h("div", { class: "cl-parts", role: "img", "aria-label": label }, ...parts.map(
-        ([name, count]) => h("span", { class: `cl-part-${name}`, style: `flex-grow: ${count}` }, `${count} ${name}`))),
-      div("cl-tiles", tile(String(done), `answered${rankings ? `, ${rankings} of them orders` : ""}`),
-        compared ? tile(`${Math.round((100 * equal) / compared)}%`, "ties") : "",
+        ([name, count]) => h("span", { class: `cl-part-${name}`, style: `flex-grow: ${count}`,
+          title: `${count} times: ${SAID[name]}` }, `${count} ${name}`))),
+      div("cl-tiles", tile(String(done), `pairs answered${rankings ? `, ${rankings} of them orders of several` : ""}`),
+        compared ? tile(`${Math.round((100 * equal) / compared)}%`, "answered “equally good” (ties)") : "",
         repeats.length ? tile(`${same} of ${repeats.length}`, "pairs asked twice, same answer") : "",
         seconds ? tile(`${seconds} s`, "typical time for a pair (median)") : ""),
       !twice.length ? ""

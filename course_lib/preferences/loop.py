@@ -244,8 +244,8 @@ class PreferenceLoop:
             ways.append('labeler.keep_only("scripted"), then labeler.answer_synthetic(), lets the script answer your '
                         "pairs too")
         ways.append("label(..., mixed=True) learns from both")
-        return (f"This run would mix labels of two sources, {human} of a person and {len(ours) - human} of a script, "
-                f"and nobody could tell later whose preferences were learned. Choose one: {'; '.join(ways)}.")
+        return (f"This run would mix {human} labels of a person and {len(ours) - human} of a script, and nobody could "
+                f"tell later whose preferences were learned. Choose one: {'; '.join(ways)}.")
 
     def _go_to(self, stage: str) -> None:
         self.stage = stage
@@ -270,8 +270,11 @@ BOX = ("display:inline-block;border:1.5px solid;border-radius:8px;padding:6px 12
 
 
 def text(loop: "PreferenceLoop") -> str:
-    """One line: `PreferenceLoop(run='cartpole', round 2 of 3, next: label)`."""
-    return f"PreferenceLoop(run={loop.run!r}, round {loop.round} of {len(loop.config.labels)}, next: {loop.stage})"
+    """One line: `PreferenceLoop(run='cartpole', round 2 of 3, next step: label)`."""
+    rounds = len(loop.config.labels)
+    if loop.stage == "finished":
+        return f"PreferenceLoop(run={loop.run!r}, all {rounds} rounds are done)"
+    return f"PreferenceLoop(run={loop.run!r}, round {loop.round} of {rounds}, next step: {loop.stage})"
 
 
 def picture(loop: "PreferenceLoop") -> str:
@@ -292,11 +295,11 @@ def picture(loop: "PreferenceLoop") -> str:
 def facts(loop: "PreferenceLoop") -> dict[str, str]:
     """What each step has brought so far, in a few words."""
     asked, answered = len(loop.asked), loop.answered
-    whose = {"human": " by a person", "scripted": " by a script", "mixed": " MIXED: person and script", "": ""}
-    fitted = f"loss {loop.fits[-1].loss:.2f} nats" if loop.fits else "not fitted yet"
+    whose = {"human": " by a person", "scripted": " by a script", "mixed": ", MIXED: by a person and a script", "": ""}
+    fitted = f"loss {loop.fits[-1].loss:.2f} nats (guessing: 0.69)" if loop.fits else "not fitted yet"
     return {
-        "collect": f"{len(loop.pool)} clips at hand",
-        "label": f"{answered} of {asked} pairs{whose[loop.source]}" if asked else "no pairs yet",
+        "collect": f"{len(loop.pool)} clips to draw pairs from" if loop.pool else "no clips yet",
+        "label": f"{answered} of {asked} pairs answered{whose[loop.source]}" if asked else "no pairs yet",
         "fit": f"{len(loop.preferences.mu)} preferences, {fitted}" if loop.preferences else "no preferences yet",
-        "train": f"{loop.trainer.updates} of {sum(loop.config.updates)} updates",
+        "train": f"{loop.trainer.updates} of {sum(loop.config.updates)} PPO updates",
     }

@@ -129,6 +129,8 @@ def _status(verb: str, records: Sequence, total: float | None, stopping: bool = 
         return f"{verb}: no update yet."
     last = records[-1]
     share = f" of {total:,.0f} ({min(100, 100 * last.steps / total):.0f}%)" if total else ""
+    if verb == "Finished" and total and last.steps < 0.995 * total:       # one round of several
+        verb, share = "This part is finished", f", {100 * last.steps / total:.0f}% of the whole run's {total:,.0f}"
     return (f"{verb}: {last.steps:,} steps{share}, {last.cpu_seconds:.1f} CPU-seconds."
             + (" Stopping after this update …" if stopping else ""))
 
