@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.training.checkpoint import CheckpointError
-from course_lib.training.resume import TrainingDiverged, settings_that_differ
+from course_lib.training.checkpoint import CheckpointError, save_checkpoint
+from course_lib.training.resume import TrainingDiverged, load_matching, settings_that_differ
 from course_lib.training.run import NotFinite, Stopwatch, TrainingRun, gradient_step, require_finite
 
 
@@ -155,3 +155,12 @@ def test_a_setting_under_the_name_it_had_before_still_fits():
     older = {"seed": 0, "ppo": {"normalise_advantages": True, "clip": 0.2}}
     assert settings_that_differ(older, {"seed": 0, "ppo": {"normalize_advantages": True, "clip": 0.2}}) == ""
     assert settings_that_differ({"normalise_advantages": True}, {"normalize_advantages": False}) != ""
+
+
+def test_a_checkpoint_of_an_earlier_version_is_told_as_such(tmp_path):
+    save_checkpoint(tmp_path / "old.pt", {"config": {"seed": 0, "warm_up": 0.1}})
+    with pytest.raises(CheckpointError, match="earlier version of the course, which did not know kind, warmup_share"):
+        load_matching(tmp_path / "old.pt", {"kind": "PPO", "seed": 0, "warmup_share": 0.1})
+    save_checkpoint(tmp_path / "other.pt", {"kind": "PPO", "config": {"seed": 0}})
+    with pytest.raises(CheckpointError, match="other settings .seed 0 there, 1 here"):
+        load_matching(tmp_path / "other.pt", {"kind": "PPO", "seed": 1})

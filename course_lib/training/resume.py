@@ -30,10 +30,16 @@ def _with_names_of_today(settings: Mapping) -> dict:
 def load_matching(path: Path, settings: Mapping) -> dict:
     """Read a checkpoint whose `config` (and `kind`, if it has one) says the same as `settings`.
 
-    Raises CheckpointError when it is missing, damaged, or belongs to other settings, and names those.
+    Raises CheckpointError when it is missing, damaged, of an earlier version of the course, or belongs to other
+    settings, and names those.
     """
     state = load_checkpoint(path)
     theirs = {**state.get("config", {}), **({"kind": state["kind"]} if "kind" in state else {})}
+    unknown = sorted(settings.keys() - _with_names_of_today(theirs).keys())
+    if unknown:
+        raise CheckpointError(f"{Path(path).name} was written by an earlier version of the course, which did not know "
+                              f"{', '.join(unknown)}: it cannot be taken up. Delete it to start again, or give another "
+                              "checkpoint path.")
     differing = settings_that_differ(theirs, settings)
     if differing:
         raise CheckpointError(f"{Path(path).name} was trained with other settings ({differing}). Delete it to start "
