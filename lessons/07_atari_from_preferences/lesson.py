@@ -385,8 +385,8 @@ def what_changed(earlier, later, round):
     """Fresh games of two agents, side by side, and what the evaluator saw of them."""
     styles = [play_style(agent, budget(full=300, ci=40)) for agent in (earlier, later)]
     names = ["before", f"after round {round}"]
-    films = [list(in_colour(style.frames[:150], PONG)) for style in styles]
-    video(side_by_side(films, names), fps=15, width=480, max_bytes=140_000,
+    films = [list(in_colour(style.frames[:90], PONG)) for style in styles]
+    video(side_by_side(films, names), fps=15, width=400, max_bytes=50_000,
           alt=f"Two games of Pong side by side: the agent before and after round {round}.")
     for name, style in zip(names, styles):
         print(f"{name:14s} {style}")
