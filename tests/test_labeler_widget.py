@@ -795,13 +795,14 @@ def test_axe_finds_no_violation(browser_context, tmp_path, theme):
                 widget.wait(500)
             if stage == "ask":
                 widget.until(lambda page=widget: not page.root.locator(".cl-banner").is_visible())      # it tries again
+                if not widget.shown:                           # the one ranking is answered
+                    continue
                 widget.click("Let the synthetic labeler finish")
             if stage == "review":
                 widget.click("Review my answers")
                 widget.root.locator(".cl-past").first.wait_for()
             if stage == "summary":
-                widget.press("Escape")
-                widget.press(*"sssss")
+                widget.press("Escape", *"sssss")
                 assert not widget.shown
             result = widget.page.evaluate("axe.run('.cl-root')")
             if result["violations"]:

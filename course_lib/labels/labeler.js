@@ -295,7 +295,7 @@ class Ranking {
 
 /** A past answer: its items in small, what was said, and buttons that say something else instead. */
 class PastAnswer {
-  constructor(answer, scale, stays, change, again) {
+  constructor(answer, number, scale, stays, change, again) {
     Object.assign(this, { answer, clips: [] });
     const { question, twice } = answer, ranking = question.items.length > 2;
     const name = (place) => (ranking ? RANKS[place] : ["Left", "Right"][place]);
@@ -303,7 +303,7 @@ class PastAnswer {
     if (ranking) order.sort((a, b) => answer.ranks[a] - answer.ranks[b]);
     const items = order.map((item, place) => div(`cl-side ${ranking ? "" : `cl-${name(place).toLowerCase()}`}`,
       div("cl-name", ranking ? name(answer.ranks[item]) : name(place)),
-      media(question.items[item], `${name(place)} ${question.items[item].kind}`, this.clips)));
+      media(question.items[item], `Answer ${number}, ${name(place)} ${question.items[item].kind}`, this.clips)));
     this.said = h("span", { class: "cl-said" });
     this.buttons = new Map();                                      // key of an answer -> its button
     const option = (key, style, words, given, label) => {
@@ -323,9 +323,12 @@ class PastAnswer {
     if (ranking) options[0].disabled = Boolean(stays);
     const again2 = !twice ? "" : h("p", { class: "cl-twice" }, `Asked twice: first “${SAID[twice.first]}”, then `
       + `“${SAID[twice.second]}”: ${twice.same ? "the same" : "different"}.`);
-    this.node = h("li", { class: "cl-past" }, question.prompt ? div("cl-past-prompt", question.prompt) : "",
+    const prompt = !question.prompt ? "" : h("div", { class: "cl-past-prompt", tabIndex: 0, role: "region",
+      "aria-label": `Answer ${number}, prompt` }, question.prompt);
+    this.node = h("li", { class: "cl-past" }, prompt,
       div(ranking ? "cl-row" : "cl-pair", ...items), again2, h("p", { class: "cl-past-words" }, this.said),
-      h("div", { class: "cl-past-answers", role: "group", "aria-label": "Another answer" }, ...options));
+      h("div", { class: "cl-past-answers", role: "group", "aria-label": `Answer ${number}, another one` },
+        ...options));
     this.paint();
   }
   paint() {
@@ -594,7 +597,7 @@ class Labeler {
   async reviewed({ first, total, answers, stays }) {
     await Promise.all(answers.map(({ question }) => decode(question)));
     if (this.page?.name !== "review") return;
-    const past = answers.map((answer) => new PastAnswer(answer, this.state.scale, stays,
+    const past = answers.map((answer, place) => new PastAnswer(answer, first + place + 1, this.state.scale, stays,
       (one, given) => this.change(one, given), (one) => this.orderAgain(one)));
     Object.assign(this.page, { first, total, stays, past });
     this.paintPage();
