@@ -366,6 +366,90 @@ def test_a_notebook_shows_the_sentence_without_a_traceback(tmp_path):
                                    "show the labeller again.")
 
 
+# ---- the review ----------------------------------------------------------------------------------------------------
+
+def answered_twice(session, answers=6):
+    """Left to each pair, and the other item to the one that is asked again: one pair with two different answers."""
+    for number in range(answers + 1):
+        question = hello(session)["questions"][0]
+        say(session, "left", question["id"], f"e{number}")
+    return session.review(0, 20)
+
+
+def change(session, past, event, choice, **more):
+    return session.handle({"type": "change", "id": event, "event": past["event"], "question": past["question"]["id"],
+                           "choice": choice, "have": [], **more})
+
+
+def test_the_review_lists_what_was_said_and_first_what_was_asked_twice(session, store):
+    found = answered_twice(session)
+    assert (found["first"], found["total"], found["stays"]) == (0, 6, "")
+    twice, *others = found["answers"]
+    assert (twice["twice"]["first"], twice["twice"]["second"], twice["twice"]["same"]) == ("left", "right", False)
+    assert not any(one["twice"] for one in others) and {one["choice"] for one in found["answers"]} == {"left"}
+    page = session.handle({"type": "review", "first": 4, "count": 4, "have": []})["review"]
+    assert [one["event"] for one in page["answers"]] == [one["event"] for one in found["answers"]][4:]
+    for one in found["answers"]:
+        left, right = (item["text"] for item in one["question"]["items"])
+        assert side_of(store, one["question"]["id"], left) == "left"
+
+
+def test_a_change_counts_and_the_log_keeps_both(session, store):
+    past = answered_twice(session)["answers"]
+    for _ in range(2):                                          # sent twice, as after a lost reply
+        state = change(session, past[1], "c1", "equal")
+        assert (state["acks"], state["note"], state["done"]) == (["c1"], "", 6)
+    assert [p.mu for p in store.preferences("texts")].count(0.5) == 1
+    assert len(rows(store, "SELECT * FROM labels")) == 8, "seven answers and the change"
+    assert [tuple(row) for row in rows(store, "SELECT event_id, reason FROM undos")] == [
+        (past[1]["event"], "changed in the review")]
+    now = session.review(0, 20)["answers"]
+    assert [one["question"]["id"] for one in now] == [one["question"]["id"] for one in past], "each stays in its place"
+    assert (now[1]["choice"], now[1]["was"], now[1]["event"]) == ("equal", "left", "c1")
+    state = session.handle({"type": "undo", "id": "u1", "have": []})
+    assert [one["id"] for one in state["front"]] == [past[1]["question"]["id"]], "an undo takes the change back"
+
+
+def test_a_change_does_not_improve_the_agreement_with_oneself(session):
+    past = answered_twice(session)["answers"]
+    change(session, past[0], "c1", past[0]["twice"]["second"])
+    [pair] = session.summary()["repeats"]
+    assert (pair["first"], pair["second"], pair["same"]) == ("left", "right", False)
+
+
+def test_what_is_used_for_training_is_shown_but_not_changed(session, store):
+    past = answered_twice(session)["answers"]
+    session.used_rounds = lambda: 0
+    refused = "The answers of round 0 are already used for training; they stay."
+    assert session.review(0, 20)["stays"] == refused and len(session.review(0, 20)["answers"]) == 6
+    assert change(session, past[1], "c1", "equal")["note"] == refused
+    assert {label.choice for label in store.labels("texts")} == {"left"}
+
+
+def test_the_review_is_about_this_person_and_this_round(store):
+    session = LabelingSession(store, "texts", "ann", 12, "?", repeats=0, synthetic=prefer_smaller)
+    assert session.review(0, 20)["total"] == 0, "nothing answered yet"
+    say(session, "left", hello(session)["questions"][0]["id"], "e1")
+    session.answer_synthetic()
+    assert session.review(0, 20)["total"] == 1
+    later = store.add_pair(store.add_text("new"), store.add_text("other"), run="texts", round=1)
+    say(session, "skip", later, "e2")
+    [past] = session.review(0, 20)["answers"]
+    assert (past["question"]["id"], past["choice"]) == (later, "skip")
+
+
+def test_rankings_and_the_scale_in_the_review(tmp_path):
+    store = text_store(tmp_path / "labels.sqlite", 1)
+    ranking = store.add_ranking([store.add_text(word) for word in "abc"], run="texts")
+    session = LabelingSession(store, "texts", "ann", 2, "?", scale=True)
+    say(session, "left", 1, "e1", confidence=2)
+    session.handle({"type": "answer", "id": "e2", "question": ranking, "ranks": [2, 0, 1], "have": []})
+    pair, order = session.review(0, 20)["answers"]
+    assert (pair["confidence"], pair["ranks"], order["ranks"]) == (2, None, [2, 0, 1])
+    change(session, pair, "c1", "right", confidence=9)
+    assert [label.confidence for label in store.labels("texts") if label.question_id == 1] == [9]
+
+
 # ---- plain buttons -------------------------------------------------------------------------------------------------
 
 def plain(store, run="texts", **options):

@@ -345,8 +345,8 @@ def script(browser_context, tmp_path):
 def test_the_synthetic_labeler_asks_first_then_finishes(script):
     script.press("ArrowLeft", "ArrowRight")
     script.click("Let the synthetic labeler finish")
-    for words in ("Let the synthetic labeler answer 23 pairs?", "marked scripted", "already holds 2 labels of yours",
-                  "refuses to train on a mixture of both unless you allow it"):
+    for words in ("Let the synthetic labeler answer 23 pairs?", "marked scripted, yours human",
+                  "already holds 2 labels of yours", "refuses to train on a mixture of both unless you allow it"):
         assert words in script.text
     assert not script.root.get_by_role("button", name="Left is better").is_visible()
     script.press("ArrowLeft", "e", "u")
@@ -434,8 +434,101 @@ def test_a_person_is_told_that_a_script_began(script):
     script.session.answer_synthetic(4)
     script.page.close()
     script.open()
-    assert "The 4 pairs answered so far are the synthetic labeler's. Yours will be mixed" in script.text
+    assert "The 4 pairs answered so far are the synthetic labeler's; yours will mix" in script.text
     assert script.root.get_by_role("button", name="Undo").is_disabled(), "there is nothing of one's own to take back"
+
+
+# ---- the review ----------------------------------------------------------------------------------------------------
+
+def to_the_end(widget, key="ArrowLeft", target=6):
+    widget.page.close()
+    widget.session.target = target
+    widget.open()
+    while "Done" not in widget.text:
+        widget.press(key)
+
+
+def test_an_answer_is_changed_in_the_review(clips):
+    to_the_end(clips)
+    before = dict(clips.choices())
+    clips.click("Review my answers")
+    clips.root.locator(".cl-past").first.wait_for()
+    assert "Your answers, 1 to 4 of 6" in clips.text and "You were asked 1 pair twice" in clips.text
+    card = clips.root.locator(".cl-past").nth(1)
+    assert card.get_by_role("button", name="left is better").get_attribute("aria-pressed") == "true"
+    card.get_by_role("button", name="equally good").click()
+    clips.wait()
+    assert "You said: equally good; before that: left is better." in card.inner_text()
+    changed = [question for question, choice in clips.choices() if choice == "equal"]
+    assert len(changed) == 1 and before[changed[0]] == "left" and len(clips.choices()) == len(before)
+    clips.press("Escape")
+    assert "Done. Thank you!" in clips.text and "1 equal" in clips.text
+    clips.press("u")
+    assert clips.shown == changed[0], "the changed answer is the latest"
+
+
+def test_all_clips_of_the_review_play_together(clips):
+    to_the_end(clips)
+    clips.click("Review my answers")
+    clips.root.locator(".cl-past").first.wait_for()
+    clips.press(" ", ".", ".")
+    shown = clips.numbers()
+    assert len(shown) == 8 and len({frame for frame, _ in shown}) == 1, "all show the same moment"
+    stored = [item.info["number"] for past in clips.session.review(0, 4)["answers"]
+              for item in clips.session.store.question(past["question"]["id"]).shown]
+    assert [number for _, number in shown] == stored
+    clips.click("Later")
+    clips.until(lambda: "5 to 6 of 6" in clips.text)
+    assert len(clips.numbers()) == 4 and clips.root.get_by_role("button", name="Later").is_disabled()
+
+
+def test_the_review_by_keyboard_alone(script):
+    to_the_end(script, target=3)
+    script.root.get_by_role("button", name="Review my answers").focus()
+    script.press("Enter")
+    script.root.locator(".cl-past").first.wait_for()
+    script.press("ArrowRight", "e", "s", "u", "Enter")          # no key answers or takes back unseen
+    assert [choice for _, choice in script.choices()] == 3 * ["left"]
+    for _ in range(20):
+        script.page.keyboard.press("Tab")
+        if script.page.evaluate("document.activeElement.ariaLabel") == "right is better":
+            break
+    script.press("Enter")
+    assert sorted(choice for _, choice in script.choices()) == ["left", "left", "right"]
+    assert script.page.evaluate("document.activeElement.ariaLabel") == "right is better", "focus stays"
+    assert script.page.get_by_role("status").inner_text() == "Changed to: right is better."
+
+
+def test_the_review_shows_what_is_used_for_training_without_a_way_to_change_it(script):
+    to_the_end(script, target=2)
+    script.session.used_rounds = lambda: 0
+    script.click("Review my answers")
+    script.root.locator(".cl-past").first.wait_for()
+    assert "already used for training; they stay" in script.text
+    assert script.root.locator(".cl-past button:enabled").count() == 0
+
+
+def test_a_change_that_comes_too_late_is_refused_and_shown_as_it_is(script):
+    to_the_end(script, target=2)
+    script.click("Review my answers")
+    script.root.locator(".cl-past").first.wait_for()
+    script.session.used_rounds = lambda: 0                     # the next cell has run meanwhile
+    script.root.get_by_role("button", name="equally good").first.click()
+    script.until(lambda: script.root.locator(".cl-past button:enabled").count() == 0)
+    assert "before that" not in script.text and {choice for _, choice in script.choices()} == {"left"}
+
+
+def test_an_order_is_given_again_from_the_review(browser_context, tmp_path):
+    widget = ranking(browser_context, tmp_path, cards=3)
+    numbers = shown_numbers(widget)
+    widget.press("3", "1", "Enter")
+    widget.click("Review my answers")
+    widget.root.locator(".cl-past").wait_for()
+    assert [number for _, number in widget.numbers()] == [numbers[place] for place in (2, 0, 1)]
+    widget.click("Order these again")
+    widget.press("1", "2", "Enter")
+    assert preferences(widget) == implied([numbers[place] for place in (0, 1, 2)])
+    widget.page.close()
 
 
 # ---- playing -------------------------------------------------------------------------------------------------------
@@ -659,14 +752,20 @@ def test_controls_are_whole_from_480_pixels_on(browser_context, tmp_path, width)
     for name, widget in states(browser_context, tmp_path, width):
         widget.session.synthetic = always_equal                  # one more button
         widget.page.set_viewport_size({"width": 1200, "height": 620})
-        widget.press("e")
-        stages = ["question"] if "ranking" in name else ["question", "ask", "done"]
+        if "ranking" not in name:
+            widget.press("s")
+        stages = ["question", "review"] if "ranking" in name else ["question", "ask", "done", "review"]
         for stage in stages:
             if stage == "ask":
                 widget.click("Let the synthetic labeler finish")
             elif stage == "done":
                 widget.root.get_by_role("button", name="Answer").first.click()
                 widget.until(lambda page=widget: "Done" in page.text)
+            elif stage == "review":
+                if "ranking" in name:
+                    widget.press(*"12345", "Enter")
+                widget.click("Review my answers")
+                widget.root.locator(".cl-past").first.wait_for()
             assert widget.page.evaluate(UNCLIPPED) == [], f"{name}, {stage}"
             if stage == "question":
                 assert widget.root.bounding_box()["height"] <= 620 - CHROME, f"{name} must be scrolled"
@@ -686,16 +785,24 @@ def test_axe_finds_no_violation(browser_context, tmp_path, theme):
           body.style.setProperty("--jp-layout-color1", back);
           body.style.setProperty("--jp-ui-font-color1", front); }""", [*colours, str(theme == "light").lower()])
         widget.page.add_script_tag(content=axe)
-        for stage in ("question", "help and error", "summary"):
+        widget.session.synthetic = always_equal
+        for stage in ("question", "help and error", "ask", "summary", "review"):
             if stage == "help and error":
                 widget.press("?")
                 widget.broken = ZeroDivisionError("oh")
                 widget.press("s")
                 widget.broken = None
                 widget.wait(500)
+            if stage == "ask":
+                widget.until(lambda page=widget: not page.root.locator(".cl-banner").is_visible())      # it tries again
+                if not widget.shown:                           # the one ranking is answered
+                    continue
+                widget.click("Let the synthetic labeler finish")
+            if stage == "review":
+                widget.click("Review my answers")
+                widget.root.locator(".cl-past").first.wait_for()
             if stage == "summary":
-                widget.click("Try again")
-                widget.press(*"sssss")
+                widget.press("Escape", *"sssss")
                 assert not widget.shown
             result = widget.page.evaluate("axe.run('.cl-root')")
             if result["violations"]:

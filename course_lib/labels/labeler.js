@@ -23,6 +23,8 @@ const SILENT_MS = 4000, PENDING_MS = 1500;                         // when silen
 const REST_S = 0.4;                                                // clips rest on their last frame, so the end is seen
 const COARSE = 200;                                                // narrower clips keep their hard pixels, as games do
 const PAST = 10;                                                   // answers that can be taken back without asking
+const REVIEWED = 4;                                                // past answers on one page of the review
+const CHOICES = { left: "Left", equal: "Equal", skip: "Skip", right: "Right" };
 const BATCH = 10;                                                  // pairs that the synthetic labeler answers at a time
 const BATCH_MS = 20000;                                            // so long it may take for them without a word
 
@@ -291,6 +293,54 @@ class Ranking {
   }
 }
 
+/** A past answer: its items in small, what was said, and buttons that say something else instead. */
+class PastAnswer {
+  constructor(answer, number, scale, stays, change, again) {
+    Object.assign(this, { answer, clips: [] });
+    const { question, twice } = answer, ranking = question.items.length > 2;
+    const name = (place) => (ranking ? RANKS[place] : ["Left", "Right"][place]);
+    const order = question.items.map((_, place) => place);
+    if (ranking) order.sort((a, b) => answer.ranks[a] - answer.ranks[b]);
+    const items = order.map((item, place) => div(`cl-side ${ranking ? "" : `cl-${name(place).toLowerCase()}`}`,
+      div("cl-name", ranking ? name(answer.ranks[item]) : name(place)),
+      media(question.items[item], `Answer ${number}, ${name(place)} ${question.items[item].kind}`, this.clips)));
+    this.said = h("span", { class: "cl-said" });
+    this.buttons = new Map();                                      // key of an answer -> its button
+    const option = (key, style, words, given, label) => {
+      const one = button(`cl-small ${style}`, () => change(this, given), words);
+      one.disabled = Boolean(stays);
+      one.setAttribute("aria-label", label);
+      this.buttons.set(key, one);
+      return one;
+    };
+    const style = { left: "cl-left", right: "cl-right" };
+    const options = ranking ? [button("cl-small", () => again(answer), "Order these again")]
+      : scale ? [...[1, 2, 3, 4, 5, 6, 7, 8, 9].map((value) => option(value,
+        value < 5 ? "cl-left" : value > 5 ? "cl-right" : "", String(value), { choice: side(value), confidence: value },
+        `${value}: ${sureness(value)}`)), option("skip", "", "Skip", { choice: "skip" }, SAID.skip)]
+      : Object.entries(CHOICES).map(([choice, words]) => option(choice, style[choice] ?? "", words, { choice },
+        SAID[choice]));
+    if (ranking) options[0].disabled = Boolean(stays);
+    const again2 = !twice ? "" : h("p", { class: "cl-twice" }, `Asked twice: first “${SAID[twice.first]}”, then `
+      + `“${SAID[twice.second]}”: ${twice.same ? "the same" : "different"}.`);
+    const prompt = !question.prompt ? "" : h("div", { class: "cl-past-prompt", tabIndex: 0, role: "region",
+      "aria-label": `Answer ${number}, prompt` }, question.prompt);
+    this.node = h("li", { class: "cl-past" }, prompt,
+      div(ranking ? "cl-row" : "cl-pair", ...items), again2, h("p", { class: "cl-past-words" }, this.said),
+      h("div", { class: "cl-past-answers", role: "group", "aria-label": `Answer ${number}, another one` },
+        ...options));
+    this.paint();
+  }
+  paint() {
+    const { choice, confidence, ranks, was } = this.answer;
+    const said = choice === "skip" ? SAID.skip : ranks ? "in the order shown" : confidence ? sureness(confidence)
+      : SAID[choice];
+    this.said.textContent = `You said: ${said}${was && was !== choice ? `; before that: ${SAID[was]}` : ""}.`;
+    for (const [key, one] of this.buttons)
+      one.setAttribute("aria-pressed", String(key === choice || (key === confidence && choice !== "skip")));
+  }
+}
+
 // ---- the whole widget ----------------------------------------------------------------------------------------------
 
 class Labeler {
@@ -434,9 +484,7 @@ class Labeler {
     this.say(given.ranks ? "Order saved." : `You said: ${SAID[given.choice]}.`);
     this.next();
   }
-  answerScale(confidence) {
-    this.answer({ choice: confidence < 5 ? "left" : confidence > 5 ? "right" : "equal", confidence });
-  }
+  answerScale(confidence) { this.answer({ choice: side(confidence), confidence }); }
   saveRanking() { if (this.stage?.complete) this.answer({ ranks: this.stage.ranks }); }
 
   undo() {
@@ -445,7 +493,10 @@ class Labeler {
     const last = this.past.pop();
     this.say("Your last answer is taken back.");
     if (!last) { this.tell({ type: "undo", id: newId() }); return; }     // from before a reload: Python knows which
-    const { id: event, question } = last;
+    this.takeBack(last.id, last.question);
+  }
+
+  takeBack(event, question) {
     this.keep({ type: "undo", id: newId(), event, question: question.id, extra: question.extra,
       answered_at: Date.now() / 1000 });
     if (this.current) this.queue.unshift(this.current);
@@ -464,6 +515,7 @@ class Labeler {
   /** Lay a page over the question: its name, and what it knows; null takes it away. */
   turn(name, known = {}) {
     const focused = this.root.contains(document.activeElement);
+    if (this.page?.name === "review") this.player.load(this.stage?.clips ?? []);
     this.page = name && { name, ...known };
     this.paintPage();
     if (!name) [this.shownAt, this.shownClock] = [Date.now(), performance.now()];       // the question is seen anew
@@ -472,11 +524,13 @@ class Labeler {
   }
 
   paintPage() {
-    const { page } = this, make = { ask: this.asking, run: this.running, failed: this.failed };
+    const { page } = this, make = { ask: this.asking, run: this.running, failed: this.failed,
+      review: this.reviewing };
     const focused = this.sheet.contains(document.activeElement);
     this.sheet.replaceChildren(...(page ? make[page.name].call(this, page) : []));
     this.sheet.setAttribute("aria-label", this.sheet.querySelector(".cl-page-title")?.textContent ?? "");
-    if (focused && page) (this.sheet.querySelector("button:enabled") ?? this.sheet).focus({ preventScroll: true });
+    const stop = page?.name === "run" && this.sheet.querySelector("button:enabled");
+    if (focused && page) (stop || this.sheet).focus({ preventScroll: true });
   }
 
   /** Escape, and the second button of each page. */
@@ -490,10 +544,10 @@ class Labeler {
     return [h("h4", { class: "cl-page-title" }, `Let the synthetic labeler answer ${pairs(open)}?`),
       h("ul", {},
         h("li", {}, `It answers the ${pairs(open)} still open. You are not asked about them any more.`),
-        h("li", {}, "Its labels are marked ", h("code", {}, "scripted"), ", yours are marked ", h("code", {}, "human"), "."),
-        h("li", {}, own ? `This run already holds ${own} ${own === 1 ? "label" : "labels"} of yours. The preference `
-          + "loop refuses to train on a mixture of both unless you allow it explicitly (mixed=True)." : "This run holds no labels of yours, so "
-          + "nothing is mixed.")),
+        h("li", {}, "Its labels are marked ", h("code", {}, "scripted"), ", yours ", h("code", {}, "human"), "."),
+        h("li", {}, !own ? "This run holds no labels of yours, so nothing is mixed."
+          : `This run already holds ${own} ${own === 1 ? "label" : "labels"} of yours. The preference loop refuses to `
+          + "train on a mixture of both unless you allow it explicitly (mixed=True).")),
       div("cl-page-foot", button("cl-main", () => this.runScript(open), `Answer ${pairs(open)}`),
         button("", () => this.turn(null), "Cancel ", key("Esc")))];
   }
@@ -512,6 +566,64 @@ class Labeler {
       h("p", {}, `${answered ? `The ${pairs(answered)} that it answered before are saved. ` : ""}You can answer the `
         + "rest yourself, or mend the function and run this cell again."),
       div("cl-page-foot", button("cl-main", () => this.turn(null), "Go on myself ", key("Esc")))];
+  }
+
+  reviewing({ past, total, first, stays }) {
+    const back = button("", () => this.turn(null), "Back ", key("Esc"));
+    if (!past) return [h("h4", { class: "cl-page-title" }, "Your answers"), h("p", {}, "Fetching them…"), back];
+    const { repeats, same } = this.state.summary, last = Math.min(first + REVIEWED, total);
+    const agreement = !repeats.length ? "" : `You were asked ${pairs(repeats.length)} twice and gave the same answer `
+      + `to ${same} of them; ${repeats.length === 1 ? "it comes" : "they come"} first. `;
+    const turn = (words, from, off) => {
+      const one = button("cl-small", () => this.review(from), words);
+      one.disabled = off;
+      return one;
+    };
+    return [h("h4", { class: "cl-page-title" }, `Your answers, ${first + 1} to ${last} of ${total}`),
+      h("p", {}, agreement, stays || "You can change an answer: the new one counts, and the label file keeps both. "
+        + "Whether you agree with yourself is told by what you said first."),
+      h("ul", { class: "cl-review" }, ...past.map((one) => one.node)),
+      div("cl-page-foot", back, total > REVIEWED ? turn("Earlier", first - REVIEWED, first === 0) : "",
+        total > REVIEWED ? turn("Later", first + REVIEWED, last === total) : "")];
+  }
+
+  review(first = 0) {
+    if (this.page?.name !== "review") this.turn("review", { first });      // else the old page stays for the moment
+    this.say("");
+    this.tell({ type: "review", first, count: REVIEWED });
+  }
+
+  /** Python has sent the answers of one page of the review. */
+  async reviewed({ first, total, answers, stays }) {
+    await Promise.all(answers.map(({ question }) => decode(question)));
+    if (this.page?.name !== "review") return;
+    const past = answers.map((answer, place) => new PastAnswer(answer, first + place + 1, this.state.scale, stays,
+      (one, given) => this.change(one, given), (one) => this.orderAgain(one)));
+    Object.assign(this.page, { first, total, stays, past });
+    this.paintPage();
+    this.player.load(past.flatMap((one) => one.clips));
+    if (this.root.getBoundingClientRect().top < 0) this.root.scrollIntoView({ block: "start" });     // a page turned
+  }
+
+  /** Say something else about a past pair. Python takes the old answer back and files the new one. */
+  change(one, given) {
+    const { event, question, choice, confidence, was } = one.answer;
+    if (given.choice === choice && (given.confidence ?? null) === (confidence ?? null)) return;
+    const id = newId();
+    this.past = [...this.past.filter((past) => past.id !== event), { question, id }].slice(-PAST);
+    this.keep({ type: "change", id, event, question: question.id, ...given, extra: true,
+      answered_at: Date.now() / 1000 });
+    Object.assign(one.answer, { event: id, confidence: null, was: was ?? choice }, given);
+    one.paint();
+    this.say(`Changed to: ${given.confidence ? sureness(given.confidence) : SAID[given.choice]}.`);
+    this.paint();
+  }
+
+  orderAgain({ event, question }) {
+    this.turn(null);
+    this.past = this.past.filter((past) => past.id !== event);
+    this.takeBack(event, question);
+    this.say("Your order is taken back: give it again.");
   }
 
   runScript(goal) {
@@ -572,6 +684,10 @@ class Labeler {
       if (this.current?.id === id) this.next();
     }
     if (mine) await this.enqueue(message);
+    if (mine && this.page?.name === "review") {
+      if (message.review) await this.reviewed(message.review);
+      else if (message.note) { this.tell({ type: "review", first: this.page.first, count: REVIEWED }); }    // refused
+    }
     if (mine && message.fresh && this.current) requestAnimationFrame(() => this.reveal());
     if (mine && this.page?.name === "run" && message.answered !== undefined) this.scripted(message);
     this.paint();
@@ -602,7 +718,9 @@ class Labeler {
   renew() { if (this.current && !document.hidden) this.tell({ type: "renew" }); }
   tryAgain() {
     if (this.outbox?.size) this.outbox.waiting.forEach((m) => this.send(m));
-    else this.tell(this.page?.name === "run" ? { type: "synthetic", count: BATCH } : { type: "hello" });
+    else if (this.page?.name === "run") this.tell({ type: "synthetic", count: BATCH });
+    else if (this.page?.name === "review") this.review(this.page.first);
+    else this.tell({ type: "hello" });
   }
   fail(error) {
     console.error("labeller", error);
@@ -613,7 +731,7 @@ class Labeler {
   // -- painting --
 
   paint() {
-    const { state, page, mode, done } = this;
+    const { state, page, mode, done } = this, reviewing = page?.name === "review";
     const over = !page && !this.current && state?.summary && !this.outbox?.size;
     this.title.textContent = !state ? "Loading the first pair…" : over ? this.ending() : state.title;
     this.progress.setAttribute("aria-valuemax", state?.target || 1);
@@ -621,11 +739,11 @@ class Labeler {
     this.progress.setAttribute("aria-valuetext", state ? `${done} of ${pairs(state.target)} answered` : "");
     this.bar.style.width = `${state?.target ? (100 * done) / state.target : 0}%`;
     this.number.textContent = state ? `${done} / ${state.target}` : "";
-    this.number.title = state ? `${done} of ${pairs(state.target)} of this run answered, those of earlier rounds too` : "";
+    this.number.title = state ? `${done} of ${pairs(state.target)} of this run answered, earlier rounds included` : "";
     this.sheet.hidden = !page;
     this.body.hidden = Boolean(page);
     this.prompt.hidden = !this.current?.prompt || Boolean(page);
-    this.controls.hidden = !this.stage?.clips.length || Boolean(page);
+    this.controls.hidden = page ? !(reviewing && this.player.clips.length) : !this.stage?.clips.length;
     for (const [name, bar] of Object.entries(this.bars)) {
       bar.hidden = name !== mode;
       for (const one of bar.querySelectorAll("button")) one.disabled = this.closed;
@@ -665,7 +783,7 @@ class Labeler {
   advice(over) {
     if (this.mode === "ranking" && !this.stage.complete) return "Press the numbers from best to worst, or drag.";
     if (this.current && this.state.scripted && !this.state.own)
-      return `The ${pairs(this.state.scripted)} answered so far are the synthetic labeler's. Yours will be mixed with them.`;
+      return `The ${pairs(this.state.scripted)} answered so far are the synthetic labeler's; yours will mix with them.`;
     return this.current || over || this.page || !this.state ? "" : "Waiting for the next pair…";
   }
 
@@ -696,16 +814,18 @@ class Labeler {
       !twice.length ? ""
         : h("details", {}, h("summary", {}, "The pairs you were asked twice, sides swapped"), h("ul", {}, ...twice)),
       h("p", { class: "cl-file" }, `Saved in ${file}`),
-      total > target ? button("", () => this.tell({ type: "more" }), "Label some more") : "");
+      div("cl-page-foot", this.state.own ? button("", () => this.review(), "Review my answers") : "",
+        total > target ? button("", () => this.tell({ type: "more" }), "Label some more") : ""));
   }
 
   /** What to do about labels of two sources. */
   mixture({ human, scripted, used, again }) {
-    const words = again ? "The preference loop refuses to train on both unless you allow it (mixed=True), for nobody could "
-      + "tell later whose preferences were learned." : `${used} of the synthetic ones are already used for training and stay. So `
+    const words = again ? "The preference loop refuses to train on both unless you allow it (mixed=True), for nobody "
+      + "could tell later whose preferences were learned."
+      : `${used} of the synthetic ones are already used for training and stay. So `
       + "either keep only the synthetic ones, labeler.keep_only(\"scripted\"), or allow both, mixed=True.";
-    return div("cl-mixture", h("p", {}, h("b", {}, "Two sources: "), `${human} of these labels are yours, ${scripted} are `
-      + `the synthetic labeler's. ${words}`),
+    return div("cl-mixture", h("p", {}, h("b", {}, "Two sources: "),
+      `${human} of these labels are yours, ${scripted} are the synthetic labeler's. ${words}`),
       again ? button("", () => this.tell({ type: "keep_only", source: "human" }),
         `Keep only mine: ${pairs(again)} will be asked again`) : "");
   }
@@ -755,7 +875,8 @@ class Labeler {
   /** Carry out what a key stands for; false when it stands for nothing here. */
   act(name) {
     const { mode, stage, player } = this, digit = Number(name);
-    if (this.page && name !== "?") return false;                   // a page is worked with Tab, Enter and Escape
+    const plays = this.page?.name === "review" && player.clips.length && [" ", ",", ".", "h"].includes(name);
+    if (this.page && name !== "?" && !plays) return false;         // a page is worked with Tab, Enter and Escape
     if (mode === "pair" && PAIR_KEYS[name]) this.answer({ choice: PAIR_KEYS[name] });
     else if (mode === "scale" && digit >= 1) this.answerScale(digit);
     else if (mode && name === "s") this.answer({ choice: "skip" });
@@ -779,6 +900,8 @@ class Labeler {
     (notebook?.querySelector(".jp-Cell.jp-mod-active") ?? notebook)?.focus();
   }
 }
+
+const side = (value) => (value < 5 ? "left" : value > 5 ? "right" : "equal");
 
 function sureness(value) {
   const how = ["", "barely", "a little", "quite sure", "surely"][Math.abs(value - 5)];

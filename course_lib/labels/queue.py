@@ -9,6 +9,7 @@ import json
 import os
 import random
 import socket
+import sqlite3
 import time
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ from course_lib.labels.records import MIRRORED, Question
 from course_lib.labels.store import PreferenceStore
 
 REPEAT_AFTER = 4               # a pair comes back only after at least so many others
+CHANGED = "changed in the review"                  # why an answer was taken back when another one took its place
 DAMAGED = "SELECT 1 FROM set_aside WHERE what = 'question' AND key = CAST(q.question_id AS TEXT)"
 
 
@@ -114,24 +116,37 @@ def repeat_key(question_key: str, labeler: str) -> str:
 def repeats(store: PreferenceStore, run: str, labelers: Sequence[str]) -> list[dict]:
     """The pairs that were answered twice: number of the pair, first and second answer in the sides of the first.
 
-    `[{"pair": 4, "question_id": 17, "first": "left", "second": "equal", "same": False}, ...]`; "pair" counts this
-    person's answers in the run from 1.
+    `[{"pair": 4, "question_id": 17, "original": 3, "first": "left", "second": "equal", "same": False}, ...]`; "pair"
+    counts this person's answers in the run from 1, "original" is the question that was asked again.
+    """
+    answers = first_answers(store, run, labelers)
+    places = {name: place for place, name in enumerate((n for n, row in answers.items() if not row["repeat_of"]), 1)}
+    twice = []
+    for name, row in answers.items():
+        if row["repeat_of"] in places and row["choice"] != "skip":
+            first = answers[row["repeat_of"]]
+            second = MIRRORED[row["choice"]] if row["flip"] != first["flip"] else row["choice"]
+            twice.append({"pair": places[row["repeat_of"]], "question_id": name, "original": row["repeat_of"],
+                          "first": first["choice"], "second": second, "same": second == first["choice"]})
+    return twice
+
+
+def first_answers(store: PreferenceStore, run: str, labelers: Sequence[str]) -> dict[int, sqlite3.Row]:
+    """What was said first to each question, in the order of time: rows with event_id, choice, flip and repeat_of.
+
+    Undone answers are left out, but not those changed later in the review: whether one agrees with oneself is told by
+    what one said when asked.
     """
     rows = store._connection.execute(
-        "SELECT question_id, choice, flip, repeat_of FROM live_labels WHERE run = ?"
-        f" AND labeler IN ({_marks(labelers)}) ORDER BY label_id", (run, *labelers)).fetchall()
-    firsts = {}
+        "SELECT event_id, question_id, choice, labels.flip AS flip, repeat_of FROM labels JOIN pairs USING(pair_id)"
+        f" JOIN questions USING(question_id) WHERE run = ? AND labeler IN ({_marks(labelers)})"
+        " AND NOT EXISTS(SELECT 1 FROM undos WHERE undos.event_id = labels.event_id AND reason IS NOT ?)"
+        " AND NOT EXISTS(SELECT 1 FROM set_aside WHERE what = 'label' AND key = CAST(label_id AS TEXT))"
+        " ORDER BY label_id", (run, *labelers, CHANGED)).fetchall()
+    earliest: dict[int, sqlite3.Row] = {}
     for row in rows:
-        if row["repeat_of"] is None:
-            firsts.setdefault(row["question_id"], (len(firsts) + 1, row))
-    twice = []
-    for row in rows:
-        if row["repeat_of"] in firsts and row["choice"] != "skip":
-            number, first = firsts[row["repeat_of"]]
-            second = MIRRORED[row["choice"]] if row["flip"] != first["flip"] else row["choice"]
-            twice.append({"pair": number, "question_id": row["question_id"], "first": first["choice"],
-                          "second": second, "same": second == first["choice"]})
-    return twice
+        earliest.setdefault(row["question_id"], row)
+    return earliest
 
 
 def free_the_gone(store: PreferenceStore) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from course_lib.errors import CourseError
 from course_lib.labels import queue
-from course_lib.labels.records import CHOICES, Counts, Item, Question
+from course_lib.labels.records import CHOICES, Counts, Item, Label, Question
 from course_lib.labels.store import PreferenceStore
 
 SOURCES = ("human", "scripted")                    # who answers: a person, or a function
@@ -52,8 +52,9 @@ class LabelingSession:
         """Carry out one message and return the new state. What is in `acks` is on the disk.
 
         Types: hello, answer, undo, renew (still on screen), more (go on beyond the target), synthetic (let the function
-        answer the next `count`, or the rest), keep_only (one `source`). `have` lists the questions that the front end
-        holds, and `gone` in the state those that it should not ask any more.
+        answer the next `count`, or the rest), keep_only (one `source`), review (`count` past answers from `first` on),
+        change (a past answer). `have` lists the questions that the front end holds, and `gone` in the state those that
+        it should not ask any more.
         """
         kind, have, note, front, gone = message["type"], list(message.get("have", ())), "", [], []
         extra = {}
@@ -73,13 +74,17 @@ class LabelingSession:
                 self.target = self.counts.done + MORE
             elif kind == "keep_only":
                 note = f"{self.keep_only(message['source'])} labels are set aside; their pairs are asked again."
+            elif kind == "change":
+                note = self._change(message)
+            elif kind == "review":
+                extra = {"review": self.review(message["first"], message["count"])}
             elif kind == "renew":
                 queue.renew(self.store, self.name, LEASE_SECONDS)
             if not self.finished_by_synthetic:
                 queue.add_due_repeat(self.store, self.run, self.labeler, self.repeats)
             state = self._state(have, front)
             gone += self._not_open(have)
-        acks = [message["id"]] if kind in ("answer", "undo") else []
+        acks = [message["id"]] if kind in ("answer", "undo", "change") else []
         return {**state, **extra, "note": note, "acks": acks, "gone": gone}
 
     def next(self, count: int = 1) -> list[Question]:
@@ -150,6 +155,33 @@ class LabelingSession:
         synthetic = {row["later"]: row["answers"] for row in found if row["source"] == "scripted"}
         return {**count, "used": synthetic.get(0, 0), "again": 0 if 0 in synthetic else synthetic[1]}
 
+    def review(self, first: int, count: int) -> dict:
+        """This person's answers of their latest round, `count` of them from place `first` (from 0) on.
+
+        Pairs that were asked twice come first, then the others as they were added. "stays" is empty, or says why none
+        of them can be changed any more.
+        """
+        last = self.store.last_answer(self.run, self.labeler)
+        if last is None:
+            return {"first": 0, "total": 0, "answers": [], "stays": ""}
+        asked = set(self.store.questions_of(self.run, last["round"]))
+        given: dict[int, list[Label]] = {}
+        for label in self.store.labels(self.run):
+            if label.labeler == self.labeler and label.question_id in asked:
+                given.setdefault(label.question_id, []).append(label)
+        twice = {pair["original"]: pair for pair in queue.repeats(self.store, self.run, [self.labeler])}
+        said_first = queue.first_answers(self.store, self.run, [self.labeler])
+        names = sorted(given, key=lambda name: (name not in twice, name))
+        answers = []
+        for name in names[first:first + count]:
+            [label, *_], question = given[name], self.store.question(name)
+            changed = said_first[name]["event_id"] != label.event_id
+            answers.append({"event": label.event_id, "question": on_the_wire(question), "choice": label.choice,
+                            "confidence": label.confidence, "twice": twice.get(name),
+                            "ranks": self._ranks(question) if question.ranking else None,
+                            "was": said_first[name]["choice"] if changed else None})
+        return {"first": first, "total": len(names), "answers": answers, "stays": self._stays(last["round"])}
+
     def summary(self) -> dict:
         """What one wants to know at the end: counts, ties, sides, pace, agreement with oneself, sources, the file."""
         counts, twice = self.counts, queue.repeats(self.store, self.run, self.labelers)
@@ -172,14 +204,34 @@ class LabelingSession:
     def _undo(self, message: Mapping) -> tuple[str, int | None]:
         """Take one answer back: the question to ask again, or None and a sentence that says why there is none."""
         last = self.store.last_answer(self.run, self.labeler, message.get("event"))
-        if last and last["round"] <= self.used_rounds():
-            return f"The answers of round {last['round']} are already used for training; they stay.", None
+        if last and (stays := self._stays(last["round"])):
+            return stays, None
         back = self.store.undo(self.run, self.labeler, event_id=message.get("event"), undo_id=message["id"])
         if back is not None and not queue.answered(self.store, [back], self.labelers):
             return "", back
         if self._done_by(SCRIPTED) and not self._done_by(self.labeler):
             return "There is nothing of yours to take back: the synthetic labeler answered.", None
         return "There is nothing to take back.", None
+
+    def _stays(self, round: int) -> str:
+        """Why the answers of this round cannot be changed any more; empty where they can."""
+        used = round <= self.used_rounds()
+        return f"The answers of round {round} are already used for training; they stay." if used else ""
+
+    def _change(self, message: Mapping) -> str:
+        """Put another answer in the place of a past one, as an undo and a new answer would; the log keeps both."""
+        last = self.store.last_answer(self.run, self.labeler, message["event"])
+        if last and (stays := self._stays(last["round"])):
+            return stays
+        if last:                                   # else the same message came twice, or the answer is gone
+            self.store.take_back(message["event"], reason=queue.CHANGED)
+        return self._answer(message)
+
+    def _ranks(self, question: Question) -> list[int]:
+        """The ranks that this person gave a ranking's items, from left to right, 0 the best; all 0 where skipped."""
+        beaten = [row["sigma2"] if row["mu"] == 1 else row["sigma1"] for row in self.store.preference_rows(self.run)
+                  if row["group"] == question.question_id and row["labeler"] == self.labeler and row["mu"] != 0.5]
+        return [beaten.count(item.item_id) for item in question.shown]
 
     def _answer(self, message: Mapping) -> str:
         """File one answer; returns a sentence when there is something to say about it."""

@@ -216,7 +216,7 @@ class PreferenceStore:
             label = self.last_answer(run, labeler, event_id)
             if label is None:
                 return None
-            self._take_back(label["event_id"], undo_id)
+            self.take_back(label["event_id"], undo_id)
         return label["question_id"]
 
     def last_answer(self, run: str, labeler: str, event_id: str | None = None) -> dict | None:
@@ -236,10 +236,11 @@ class PreferenceStore:
                 f" AND round > ? AND labeler IN ({', '.join('?' * len(labelers))})",
                 (run, source, after_round, *labelers)).fetchall()
             for answer in answers:
-                self._take_back(answer["event_id"], reason=reason)
+                self.take_back(answer["event_id"], reason=reason)
         return len({answer["question_id"] for answer in answers if answer["repeat_of"] is None})
 
-    def _take_back(self, event_id: str, undo_id: str | None = None, reason: str | None = None) -> None:
+    def take_back(self, event_id: str, undo_id: str | None = None, reason: str | None = None) -> None:
+        """Take one answer back that counts now; `reason` where its person did not simply undo it."""
         self._connection.execute("INSERT INTO undos(undo_id, event_id, saved_at, reason) VALUES(?, ?, ?, ?)",
                                  (undo_id or uuid.uuid4().hex, event_id, time.time(), reason))
 
