@@ -205,7 +205,7 @@ def what_changed(loop, round):
     """The agent before this round's labels and after them: side by side, and in a sentence."""
     agents = [loop.agent(round - 1), loop.agent(round)]
     video(side_by_side([film(agent) for agent in agents], ["before", f"after round {round}"]),
-          fps=17, width=520, alt=f"The agent before and after round {round}, side by side.")
+          fps=17, width=520, max_bytes=50_000, alt=f"The agent before and after round {round}, side by side.")
     before, after = map(fresh_episodes, agents)
     print(f"After the labels of round {round} it balances for {after.true_return:.0f} of 500 steps "
           f"(before: {before.true_return:.0f}),\nand is on average {after.mean_distance:.2f} m "
@@ -253,7 +253,7 @@ loop
 # %%
 names = {"before": 0, "after round 1": 1, "after round 2": 2, "after round 3": 3}
 films = [film(loop.agent(number)) for number in names.values()]
-video(side_by_side(films, list(names)), fps=17, width=820,
+video(side_by_side(films, list(names)), fps=17, width=820, max_bytes=80_000,
       alt="Four agents side by side: before, after round 1, after round 2 and after round 3. "
           "The first drops the pole at once; the last one holds it upright near the centre.")
 
@@ -617,7 +617,7 @@ labeler
 # %%
 learn(4)
 video(side_by_side([film(loop.agent(3), steps=450), film(my_loop.agent(4), steps=450)],
-                   ["balance, centre", "my own preference"]), fps=17, width=520,
+                   ["balance, centre", "my own preference"]), fps=17, width=520, max_bytes=60_000,
       alt="Two agents side by side: one balances near the centre, the other one where it was "
           "taught to.")
 
