@@ -207,3 +207,11 @@ def test_the_scale_of_the_rewards_is_fixed_between_two_fits(tmp_path):
     labelled = torch.cat([loop.preferences.first, loop.preferences.second])
     assert torch.allclose(loop.ensemble.normalized_reward(labelled), mean_less_deviation(loop.ensemble, labelled),
                           atol=1e-5)
+
+
+def test_a_synthetic_labeler_that_answers_otherwise_is_told_what_is_expected(tmp_path):
+    loop = make(tmp_path)
+    loop.collect()
+    with pytest.raises(CourseError, match=r"answers 1 .* 0 .* or 0.5 .*; this one answered 0.3"):
+        loop.labeler(lambda left, right: 0.3).answer_synthetic()
+    assert loop.answered == 0

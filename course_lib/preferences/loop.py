@@ -253,7 +253,11 @@ class PreferenceLoop:
 
     def _as_answer(self, synthetic: Callable[[Segment, Segment], float]) -> Callable[[Item, Item], str]:
         def answer(left: Item, right: Item) -> str:
-            return WORDS[synthetic(self.task.segment(left), self.task.segment(right))]
+            mu = synthetic(self.task.segment(left), self.task.segment(right))
+            if mu not in WORDS:
+                raise CourseError(f"A synthetic labeler answers 1 (the left clip is better), 0 (the right one) or 0.5 "
+                                  f"(equally good); this one answered {mu!r}.")
+            return WORDS[mu]
 
         return answer
 

@@ -273,8 +273,8 @@ expect(last.true_return >= 490 and last.mean_distance < 0.5,
        measured={"return": last.true_return, "distance": last.mean_distance})
 
 # %% [markdown]
-# In the stored run the agent balances for all 500 steps after round 1 already, and drifts; the next verdicts taught it where to be. The
-# true return could not tell these agents apart: it never asked for the centre. *You* did.
+# In the stored run the agent balances for all 500 steps after round 1 already. After round 2 it stands further from the centre, and the
+# last labels bring it back. The true return cannot tell these agents apart: it never asked for the centre. *You* did.
 
 # %%
 show(plots.positions_over_time({name: episodes.states for name, episodes in fresh.items()},
