@@ -48,7 +48,7 @@ STAGES = (
                                   "--ignore=tests/notebooks"), 330),
     Stage("notebooks", "notebooks and solutions in the CI budget", 
           (*PYTEST, *IN_ORDER, "-n", "2", "-m", "not slow", "tests/notebooks"), 600),
-    Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, *IN_ORDER, "-m", "browser and not slow", "tests"), 300),
+    Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, *IN_ORDER, "-m", "browser and not slow", "tests"), 200),
     Stage("slow", "the slow proofs", (*PYTEST, *IN_ORDER, "-n", "2", "-m", "slow", "tests"), 2300, slow=True),
     Stage("processors", "every claim of the notebooks on other processors",
           (sys.executable, "tools/claims.py", "--solutions", "--settings", "default", "rounding-1"), 700, slow=True),
