@@ -14,9 +14,10 @@ section 2.2.3, each predictor independently. Departure: theirs follows what the 
 states become alike, and dividing by *their* deviation magnifies what is left, noise; the labelled clips hold falls as
 well and keep their scale.
 
-The policy gets the members' mean less their standard deviation: where they disagree nobody has judged, and what a model
-makes up there is not worth a journey. Source: T. Coste et al. (2024), "Reward model ensembles help mitigate
-overoptimization", section 3 (uncertainty-weighted optimization).
+The policy gets the members' mean less their standard deviation: they disagree most where labels say least, and a policy
+should not go there for what a model makes up. Source: T. Coste et al. (2024), "Reward model ensembles help mitigate
+overoptimization", on uncertainty-weighted optimization. Departure: they take off the variance; the standard deviation
+has the unit of the rewards.
 
 `PreferenceReward` is for any library: a Gymnasium environment with the learned reward, which hides its own.
 

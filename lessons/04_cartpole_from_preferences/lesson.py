@@ -183,9 +183,9 @@ loop
 # own, so your function from exercise 04.2 **standardizes** them, for each of the five networks: over all states of the labelled clips
 # they get mean 0 and standard deviation 0.15. This is done once after each fit and then stays fixed until the next fit.
 #
-# The agent's reward is the mean of the five **less their standard deviation** (Coste et al. 2024). Where the five disagree, no label has
-# said what is good, and each network continues in its own way. Without this penalty the agent likes to go where the reward is made up
-# (section 4.10 has runs without it).
+# The agent's reward is the mean of the five **less their standard deviation** (Coste et al. 2024, who take off the variance). The five
+# disagree most where labels say least, for there each network continues in its own way. Without this penalty the agent may go where the
+# reward is made up (section 4.10 has runs without it).
 #
 # Within a round the left curve can be read: near 0, the agent meets states as good as those of the labelled clips; above 0, better
 # ones. The last state of an episode counts 21 times (section 4.8), so falls pull the curve down. The evaluator looks on from outside
@@ -552,14 +552,14 @@ for name, rows in failing.items():
 
 # %% [markdown]
 # **What three changes did.** An earlier version of this loop hid the ends of episodes, standardized rewards over the states that the
-# policy had met lately, and used the mean of the five networks alone. It often missed the goal on seeds that nobody had looked at before.
+# policy had met lately, and used the mean of the five networks alone. It missed the goal on more seeds.
 #
-# 1. In many of the failed runs the reward model was *right*: it liked the centre and disliked both posts. But the agent rolled off the
-#    track on purpose, because the restart put it back into the centre: the free ride home of section 4.8. So ends are absorbing now.
+# 1. In failed runs that we looked into, the reward model was *right*: it liked the centre and disliked both posts. But the agent rolled off
+#    the track on purpose, because the restart put it back into the centre: the free ride home of section 4.8. So ends are absorbing now.
 # 2. The better an agent gets, the more its states resemble each other. Dividing by *their* standard deviation magnifies what is left, the
 #    noise of the reward model. The labelled clips contain falls too, so their scale stays: rewards are standardized over them.
-# 3. In the runs that still failed, the model was wrong where nobody had labelled: it liked one side of the track more and more, the agent
-#    went there, and the next labels came too late. Taking the networks' disagreement off the reward keeps the agent where it is known.
+# 3. In a run that still failed, the model was wrong where nobody had labelled: it liked one side of the track more and more, the agent
+#    went there, and the next labels came too late. The networks' disagreement is taken off the reward to keep the agent where labels are.
 #
 # Some runs still end more than half a metre away from the centre: the missed seeds are printed above.
 #
