@@ -23,7 +23,14 @@ import torch
 from record import append, circumstances, lines
 
 from course_lib.labels.store import PreferenceStore
-from course_lib.preferences.cartpole import TIE_BELOW, CartPoleLabeler, CartPoleTask, falls, fresh_episodes
+from course_lib.preferences.cartpole import (
+    CartPoleLabeler,
+    CartPoleTask,
+    cartpole_teachers,
+    falls,
+    fresh_episodes,
+    mark,
+)
 from course_lib.preferences.loop import LoopConfig, PreferenceLoop
 from course_lib.preferences.reward_model import RewardConfig
 from course_lib.preferences.segments import PairSelection, contrast, disagreement, random_pairs
@@ -39,6 +46,8 @@ class Job:
     config: LoopConfig = field(default_factory=LoopConfig)
     select: PairSelection = random_pairs
     wrong: float = 0.0                                  # share of labels at random
+    teacher: str = ""                                   # the name of an imperfect teacher that labels instead
+    kernels: str = ""                                   # the kernels of PyTorch that it needs, as torch names them
 
 
 def reached(line: dict) -> bool:
@@ -54,14 +63,16 @@ JOBS = {
     "disagreement": Job("60 labels, pairs that the models dispute", select=disagreement()),
     "contrast": Job("60 labels, a fall beside none", select=contrast(falls)),
     "all-at-once": Job("60 labels before any training", LoopConfig(labels=(60,), updates=(84,))),
-}
+    "default-kernels": Job("60 labels, no vector instructions", kernels="DEFAULT"),
+} | {f"teacher-{name.replace(' ', '-')}": Job(f"60 labels, teacher: {name}", teacher=name)
+     for name in cartpole_teachers()}
 
 
 def measure(name: str, seed: int) -> dict:
     """Run one seed to its end, then look at the true return; returns its line."""
     job = JOBS[name]
     config = LoopConfig(**{**vars(job.config), "seed": seed})
-    synthetic = CartPoleLabeler(job.wrong, seed)
+    synthetic = cartpole_teachers(seed)[job.teacher] if job.teacher else CartPoleLabeler(job.wrong, seed)
     with tempfile.TemporaryDirectory() as folder:
         cpu, wall = time.process_time(), time.perf_counter()
         store = PreferenceStore(Path(folder) / "labels.sqlite")
@@ -76,13 +87,16 @@ def measure(name: str, seed: int) -> dict:
                 pass
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     fresh = [fresh_episodes(loop.agent(after)) for after in range(len(loop.agents))]
+    pairs = zip(loop.preferences.first, loop.preferences.second, loop.preferences.mu, strict=True)
     ties = int((loop.preferences.mu == 0.5).sum())
+    turned = sum((mark(first) - mark(second)) * (float(mu) - 0.5) < 0 for first, second, mu in pairs)
     return {
         "job": name, "seed": seed, "true_return": round(fresh[-1].true_return, 1),
         "mean_distance": round(fresh[-1].mean_distance, 3),
         "after_each_round": [[round(f.true_return, 1), round(f.mean_distance, 3)] for f in fresh],
-        "labels": len(loop.asked), "ties": ties, "tie_rate": round(ties / len(loop.asked), 3), "tie_below": TIE_BELOW,
-        "rounds": len(config.labels), "label_source": loop.source, "wrong": job.wrong,
+        "labels": len(loop.asked), "ties": ties, "tie_rate": round(ties / len(loop.asked), 3), "skips": loop.skipped,
+        "against_marks": turned, "rounds": len(config.labels), "label_source": loop.source, "wrong": job.wrong,
+        "teacher": job.teacher, "kernels": torch.backends.cpu.get_cpu_capability(),
         "cpu_s": round(cpu, 1), "wall_s": round(wall, 1),
         "settings": asdict(config), **circumstances()}
 
@@ -94,8 +108,9 @@ def table() -> None:
         if rows:
             good = [row for row in rows if reached(row)]
             cpu = sorted(row["cpu_s"] for row in rows)
-            print(f"{name:17} {job.says:42} {len(good)} of {len(rows)} seeds; ties {sum(r['ties'] for r in rows)} of "
-                  f"{sum(r['labels'] for r in rows)}; CPU-s median {cpu[len(cpu) // 2]}, most {cpu[-1]}; missed: "
+            print(f"{name:25} {job.says:42} {len(good)} of {len(rows)} seeds; ties {sum(r['ties'] for r in rows)}, "
+                  f"skips {sum(r['skips'] for r in rows)}, against the marks {sum(r['against_marks'] for r in rows)} of "
+                  f"{sum(r['labels'] for r in rows)} labels; CPU-s median {cpu[len(cpu) // 2]}, most {cpu[-1]}; missed: "
                   + (", ".join(f"seed {r['seed']} ({r['true_return']:.0f}, {r['mean_distance']:.2f} m)"
                                for r in rows if not reached(r)) or "none"))
 
@@ -109,6 +124,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])         # torch imports a good deal at its first optimizer
+    needs, has = JOBS[arguments.job].kernels if arguments.job else "", torch.backends.cpu.get_cpu_capability()
+    if needs and needs != has:
+        parser.error(f"{arguments.job} is for PyTorch's {needs} kernels, and this process has {has}: start it again with "
+                     f"ATEN_CPU_CAPABILITY={needs.lower()} in its environment")
     if arguments.job and not arguments.table:
         first, _, last = arguments.seeds.partition("-")
         name = f"cartpole_from_preferences_{arguments.job}"

@@ -30,12 +30,13 @@ class Learned(NamedTuple):
     progress: Progress                              # of this update
 
 
-def run_preference_loop(task: PreferenceTask, labeler: Callable[[Segment, Segment], float],
+def run_preference_loop(task: PreferenceTask, labeler: Callable[[Segment, Segment], float | None],
                         config: LoopConfig | None = None, select: PairSelection = random_pairs,
                         **functions: Callable) -> Iterator[Learned]:
     """The whole algorithm, in memory: yields after each update, and may be left at any; nothing is kept on the disk.
 
-    labeler: mu of two clips, 1.0 for the first, 0.0 for the second, 0.5 for a tie; `SyntheticLabeler` is one.
+    labeler: mu of two clips, 1.0 for the first, 0.0 for the second, 0.5 for a tie, None to skip the pair;
+    `SyntheticLabeler` is one.
     functions: the learner's own parts of the reward model, by the names of its arguments.
 
         for learned in run_preference_loop(CartPoleTask(), CartPoleLabeler()):
@@ -49,7 +50,8 @@ def run_preference_loop(task: PreferenceTask, labeler: Callable[[Segment, Segmen
         agent.collect()                                                     # the policy acts, clips are cut
         for sigma1, sigma2 in select(clips, labels, reward_model, rng):     # pairs of them are compared
             mu = labeler(sigma1, sigma2)
-            preferences.append(Preference(sigma1.without_frames(), sigma2.without_frames(), mu))
+            if mu is not None:                                              # else the pair is skipped
+                preferences.append(Preference(sigma1.without_frames(), sigma2.without_frames(), mu))
         data = PreferenceDataset.of(preferences)
         fit = reward_model.fit(data.first, data.second, data.mu, data.weight)   # the reward is learned
         for progress in agent.train(until=updates):                         # and the policy learns from it

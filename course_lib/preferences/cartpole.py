@@ -22,6 +22,7 @@ from course_lib.preferences.reward_model import StateRewardEnsemble
 from course_lib.preferences.segments import Segment
 from course_lib.preferences.synthetic_labeler import SyntheticLabeler
 from course_lib.preferences.task import EnvironmentTask, LoopConfig
+from course_lib.preferences.teachers import LeftWhenUnsure, Teacher
 from course_lib.rl.cartpole import ANGLE_LIMIT, X_LIMIT, VectorCartPole, fallen, render
 from course_lib.rl.evaluate import evaluate, greedy
 from course_lib.rl.networks import ActorCritic, Categorical
@@ -39,14 +40,18 @@ def mark_place(obs: Tensor, place: float) -> float:
     return -float((tilt + away).sum()) - 10 * int(fallen(obs.numpy()).sum())
 
 
-def mark(obs: Tensor) -> float:
-    """How good a clip looks: 0 is perfect, less is worse. obs: (L, 4) states as shown.
+def step_marks(obs: Tensor) -> Tensor:
+    """How good each step of a clip looks: 0 is perfect, less is worse. obs: (L, 4) states as shown; returns (L,).
 
-    One step costs 1 with the pole at its limit, and 0.5 with the cart at the end of its track; a fall costs 10.
+    A step costs 1 with the pole at its limit, and 0.5 with the cart at the end of its track; a fall costs 10.
     """
     tilt, away = obs[:, 2].abs() / ANGLE_LIMIT, obs[:, 0].abs() / X_LIMIT
-    falls = int(fallen(obs.numpy()).sum())
-    return -float((tilt + 0.5 * away).sum()) - 10 * falls
+    return -(tilt + 0.5 * away) - 10 * torch.from_numpy(fallen(obs.numpy()))
+
+
+def mark(obs: Tensor) -> float:
+    """How good a clip looks, the sum of its steps' marks. obs: (L, 4)."""
+    return float(step_marks(obs).sum())
 
 
 class CartPoleLabeler(SyntheticLabeler):
@@ -71,6 +76,21 @@ class CartPoleLabeler(SyntheticLabeler):
         if rng.random() < self.wrong_share:
             return float((rng.random() < 0.5) == (names[0] < names[1]))
         return 0.5 if abs(gap) < self.tie_below else float(gap > 0)
+
+
+def cartpole_teachers(seed: int = 0) -> dict[str, Teacher]:
+    """Teachers that like what `CartPoleLabeler` likes, the first one faultless; names and settings of teachers.py."""
+    def marks(clip: Segment) -> Tensor:
+        return step_marks(clip.obs)
+
+    return {
+        "oracle": Teacher(marks, seed=seed),
+        "mistakes": Teacher(marks, epsilon=0.1, seed=seed),
+        "stochastic": Teacher(marks, beta=0.3, seed=seed),
+        "equal": Teacher(marks, delta_equal=4.0, seed=seed),
+        "skips": Teacher(marks, delta_skip=-20.0, seed=seed),
+        "myopic": Teacher(marks, gamma=0.9, seed=seed),
+        "left when unsure": LeftWhenUnsure(marks, delta_equal=2.0, seed=seed)}
 
 
 SCALE = torch.tensor([1 / 2.4, 1 / 2, 1 / 0.21, 1 / 2])     # brings position, speed, angle, turning to about 1

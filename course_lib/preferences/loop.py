@@ -46,7 +46,7 @@ from course_lib.show.palette import BLUE
 STAGES = ("collect", "label", "fit", "train")
 CALLS = {"collect": "collect()", "label": "label(labeler.require())", "fit": "fit()", "train": "train()"}
 DRAWS = 5                               # attempts to find as many pairs as a round asks about
-WORDS = {1.0: "left", 0.0: "right", 0.5: "equal"}
+WORDS = {1.0: "left", 0.0: "right", 0.5: "equal", None: "skip"}
 OF_THE_AGENT = ("boundary", "policy_loss", "advantage_function")        # the learner's functions that the trainer takes
 
 
@@ -111,11 +111,13 @@ class PreferenceLoop:
         self._go_to("label")
         return len(self.asked)
 
-    def labeler(self, synthetic: Callable[[Segment, Segment], float] | None = None, round: int | None = None,
+    def labeler(self, synthetic: Callable[[Segment, Segment], float | None] | None = None, round: int | None = None,
                 **options: object) -> Labeler:
         """A labeller for all pairs asked about up to this round: show it in a cell, `require()` answers in the next.
 
-        synthetic: a synthetic labeler behind the button; it is given the two clips as they stand, left and right.
+        synthetic: a synthetic labeler behind the button; it is given the two clips as they stand, left and right, and
+            may answer None to skip. A skipped pair counts as answered and is not replaced: the round brings fewer
+            labels, and the loop shows how many pairs were skipped.
         """
         target = sum(asked_in <= (round or self.round) for asked_in in self.asked.values())
         answer = synthetic and self._as_answer(synthetic)
@@ -137,7 +139,8 @@ class PreferenceLoop:
         ours = sorted((p for p in preferences if p.group in self.asked), key=lambda p: (p.group, p.labeler))
         if not ours:
             raise CourseError("There is no preference among the answers: every pair was skipped, or these are another "
-                              "run's. Show the labeller, undo some skips (u) and answer those pairs.")
+                              "run's. Show the labeller, undo some skips (u) and answer those pairs; or give a "
+                              "synthetic labeler that returns an answer: None is a skip.")
         if len({p.source for p in ours}) > 1 and not mixed:
             raise CourseError(self._mixture(ours))
         self.preferences = PreferenceDataset.of(ours)
@@ -188,6 +191,12 @@ class PreferenceLoop:
     def answered(self) -> int:
         """How many of the pairs asked about have an answer, skips included."""
         return len(self.asked.keys() & self.store.answered_questions(self.run))
+
+    @property
+    def skipped(self) -> int:
+        """How many of the pairs asked about were skipped: nobody's answer to them is a preference."""
+        preferred = {label.question_id for label in self.store.labels(self.run) if label.choice != "skip"}
+        return self.answered - len(self.asked.keys() & preferred)
 
     @property
     def rounds_labelled(self) -> int:
@@ -251,12 +260,12 @@ class PreferenceLoop:
         self.stage = stage
         self.files.save(self)
 
-    def _as_answer(self, synthetic: Callable[[Segment, Segment], float]) -> Callable[[Item, Item], str]:
+    def _as_answer(self, synthetic: Callable[[Segment, Segment], float | None]) -> Callable[[Item, Item], str]:
         def answer(left: Item, right: Item) -> str:
             mu = synthetic(self.task.segment(left), self.task.segment(right))
             if mu not in WORDS:
                 raise CourseError(f"A synthetic labeler answers 1 (the left clip is better), 0 (the right one) or 0.5 "
-                                  f"(equally good); this one answered {mu!r}.")
+                                  f"(equally good), or None to skip the pair; this one answered {mu!r}.")
             return WORDS[mu]
 
         return answer
@@ -298,12 +307,13 @@ def picture(loop: "PreferenceLoop") -> str:
 
 def facts(loop: "PreferenceLoop") -> dict[str, str]:
     """What each step has brought so far, in a few words."""
-    asked, answered = len(loop.asked), loop.answered
+    asked, answered, skipped = len(loop.asked), loop.answered, loop.skipped
     whose = {"human": " by a person", "scripted": " by a script", "mixed": ", MIXED: by a person and a script", "": ""}
     fitted = f"loss {loop.fits[-1].loss:.2f} nats (guessing: 0.69)" if loop.fits else "not fitted yet"
     return {
         "collect": f"{len(loop.pool)} clips to draw pairs from" if loop.pool else "no clips yet",
-        "label": f"{answered} of {asked} pairs answered{whose[loop.source]}" if asked else "no pairs yet",
+        "label": (f"{answered} of {asked} pairs answered{whose[loop.source]}" + (f", {skipped} skipped" if skipped else "")
+                  if asked else "no pairs yet"),
         "fit": f"{len(loop.preferences.mu)} preferences, {fitted}" if loop.preferences else "no preferences yet",
         "train": f"{loop.trainer.updates} of {sum(loop.config.updates)} PPO updates",
     }
