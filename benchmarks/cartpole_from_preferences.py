@@ -108,9 +108,10 @@ def table() -> None:
         if rows:
             good = [row for row in rows if reached(row)]
             cpu = sorted(row["cpu_s"] for row in rows)
-            print(f"{name:25} {job.says:42} {len(good)} of {len(rows)} seeds; ties {sum(r['ties'] for r in rows)}, "
-                  f"skips {sum(r['skips'] for r in rows)}, against the marks {sum(r['against_marks'] for r in rows)} of "
-                  f"{sum(r['labels'] for r in rows)} labels; CPU-s median {cpu[len(cpu) // 2]}, most {cpu[-1]}; missed: "
+            labels, ties, skips, turned = (sum(row[key] for row in rows)
+                                           for key in ("labels", "ties", "skips", "against_marks"))
+            print(f"{name:25} {job.says:42} {len(good)} of {len(rows)} seeds; {ties} ties, {skips} skips and "
+                  f"{turned} against the marks of {labels} labels; CPU-s median {cpu[len(cpu) // 2]}, most {cpu[-1]}; missed: "
                   + (", ".join(f"seed {r['seed']} ({r['true_return']:.0f}, {r['mean_distance']:.2f} m)"
                                for r in rows if not reached(r)) or "none"))
 
@@ -126,8 +127,8 @@ def main() -> None:
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])         # torch imports a good deal at its first optimizer
     needs, has = JOBS[arguments.job].kernels if arguments.job else "", torch.backends.cpu.get_cpu_capability()
     if needs and needs != has:
-        parser.error(f"{arguments.job} is for PyTorch's {needs} kernels, and this process has {has}: start it again with "
-                     f"ATEN_CPU_CAPABILITY={needs.lower()} in its environment")
+        parser.error(f"{arguments.job} is for PyTorch's {needs} kernels, and this process has {has}: start it again "
+                     f"with ATEN_CPU_CAPABILITY={needs.lower()} in its environment")
     if arguments.job and not arguments.table:
         first, _, last = arguments.seeds.partition("-")
         name = f"cartpole_from_preferences_{arguments.job}"

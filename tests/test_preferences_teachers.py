@@ -1,4 +1,4 @@
-"""Imperfect teachers: chances and thresholds by the formulas of Lee et al. (2021), and the same answer when asked again."""
+"""Imperfect teachers: chances and thresholds by the formulas of Lee et al. (2021); asked again, the same answer."""
 
 import math
 

@@ -307,13 +307,13 @@ def picture(loop: "PreferenceLoop") -> str:
 
 def facts(loop: "PreferenceLoop") -> dict[str, str]:
     """What each step has brought so far, in a few words."""
-    asked, answered, skipped = len(loop.asked), loop.answered, loop.skipped
+    asked, answered = len(loop.asked), loop.answered
+    skips = f", {loop.skipped} skipped" if loop.skipped else ""
     whose = {"human": " by a person", "scripted": " by a script", "mixed": ", MIXED: by a person and a script", "": ""}
     fitted = f"loss {loop.fits[-1].loss:.2f} nats (guessing: 0.69)" if loop.fits else "not fitted yet"
     return {
         "collect": f"{len(loop.pool)} clips to draw pairs from" if loop.pool else "no clips yet",
-        "label": (f"{answered} of {asked} pairs answered{whose[loop.source]}" + (f", {skipped} skipped" if skipped else "")
-                  if asked else "no pairs yet"),
+        "label": f"{answered} of {asked} pairs answered{whose[loop.source]}{skips}" if asked else "no pairs yet",
         "fit": f"{len(loop.preferences.mu)} preferences, {fitted}" if loop.preferences else "no preferences yet",
         "train": f"{loop.trainer.updates} of {sum(loop.config.updates)} PPO updates",
     }

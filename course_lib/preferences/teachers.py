@@ -84,7 +84,7 @@ class Teacher(SyntheticLabeler):
         return 0.5
 
     def _draw(self, sigma1: Segment, sigma2: Segment, chance: float) -> float:
-        """1 with this chance, else 0, then turned round with chance epsilon; the pair in either order draws the same."""
+        """1 with this chance, else 0; turned round with chance epsilon. A pair draws the same in either order."""
         names = [zlib.crc32(np.ascontiguousarray(clip.obs).tobytes()) for clip in (sigma1, sigma2)]
         rng = np.random.default_rng([self.seed, *sorted(names)])
         swapped = names[0] > names[1]
