@@ -111,8 +111,8 @@ def table() -> None:
             labels, ties, skips, turned = (sum(row[key] for row in rows)
                                            for key in ("labels", "ties", "skips", "against_marks"))
             print(f"{name:25} {job.says:42} {len(good)} of {len(rows)} seeds; {ties} ties, {skips} skips and "
-                  f"{turned} against the marks of {labels} labels; CPU-s median {cpu[len(cpu) // 2]}, most {cpu[-1]}; missed: "
-                  + (", ".join(f"seed {r['seed']} ({r['true_return']:.0f}, {r['mean_distance']:.2f} m)"
+                  f"{turned} against the marks of {labels} labels; CPU-s median {cpu[len(cpu) // 2]}, most {cpu[-1]}; "
+                  "missed: " + (", ".join(f"seed {r['seed']} ({r['true_return']:.0f}, {r['mean_distance']:.2f} m)"
                                for r in rows if not reached(r)) or "none"))
 
 
