@@ -6,6 +6,8 @@ C. W. Anderson (1983), "Neuronlike adaptive elements that can solve difficult le
 Introduced in lesson 01; the drawing serves the clips of lesson 04.
 """
 
+from functools import lru_cache
+
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -104,42 +106,62 @@ class VectorCartPole(VectorEnv):
         return self.np_random.uniform(-0.05, 0.05, (count, 4))
 
 
+SMOOTH = 3                  # pictures are drawn three times as large, then shrunk: smooth edges
+
+
 def render(state: np.ndarray, width: int = 240, height: int = 120) -> np.ndarray:
     """A picture of one state (4,) as (height, width, 3) uint8; no window is opened.
 
     The dashed line is the centre, the two posts are the ends of the track. Once the pole has fallen or the cart has
     left, the pole turns vermilion and a cross marks its tip, because 12 degrees are hard to judge by eye.
     """
-    smooth = 3                                              # drawn three times as large, then shrunk: smooth edges
-    image = Image.new("RGB", (width * smooth, height * smooth), "white")
-    draw = ImageDraw.Draw(image)
-    metre = width * smooth / 5.6                            # pixels a metre: the picture shows x from -2.8 to 2.8
-    ground = 0.80 * height * smooth
-    unit = height * smooth / 120
-    centre = width * smooth / 2
-
-    def line(points: list[tuple[float, float]], colour: str, thickness: float) -> None:
-        draw.line(points, fill=colour, width=max(1, round(thickness * unit)))
-
-    line([(0, ground), (width * smooth, ground)], palette.GREY, 1.5)
-    for top in np.arange(0.1, 0.78, 0.1) * height * smooth:
-        line([(centre, top), (centre, top + 5 * unit)], palette.GREY, 1.5)
-    for side in (-1, 1):
-        line([(centre + side * X_LIMIT * metre, ground - 10 * unit), (centre + side * X_LIMIT * metre, ground)],
-             palette.VERMILION, 3)
+    large, small = _empty_track(width, height)
+    image, picture = large.copy(), small.copy()
+    draw, unit, metre, ground = ImageDraw.Draw(image), *_measures(width, height)
 
     x, angle = float(np.clip(state[0], -2.8, 2.8)), float(state[2])
-    cart_x, hinge_y = centre + x * metre, ground - 16 * unit
+    cart_x, hinge_y = image.width / 2 + x * metre, ground - 16 * unit
     draw.rounded_rectangle([cart_x - 20 * unit, hinge_y, cart_x + 20 * unit, ground - 3 * unit], 3 * unit, palette.BLUE)
     for wheel in (-11, 11):
         draw.ellipse([cart_x + (wheel - 4) * unit, ground - 7 * unit, cart_x + (wheel + 4) * unit, ground + unit],
                      fill="#303030")
-    length = 0.56 * height * smooth
+    length = 0.56 * image.height
     tip = (cart_x + length * np.sin(angle), hinge_y - length * np.cos(angle))
     down = bool(fallen(np.asarray(state)))
-    line([(cart_x, hinge_y), tip], palette.VERMILION if down else palette.ORANGE, 6)
+    _line(draw, [(cart_x, hinge_y), tip], palette.VERMILION if down else palette.ORANGE, 6 * unit)
     if down:
         for rise in (-6 * unit, 6 * unit):
-            line([(tip[0] - 6 * unit, tip[1] - rise), (tip[0] + 6 * unit, tip[1] + rise)], "black", 2)
+            _line(draw, [(tip[0] - 6 * unit, tip[1] - rise), (tip[0] + 6 * unit, tip[1] + rise)], "black", 2 * unit)
     draw.ellipse([cart_x - 3 * unit, hinge_y - 3 * unit, cart_x + 3 * unit, hinge_y + 3 * unit], fill="#303030")
-    return np.asarray(image.reduce(smooth))
+
+    left = max(0, int(min(cart_x - 21 * unit, tip[0] - 9 * unit)) // SMOOTH - 2)     # only what is new is shrunk
+    right = min(width, int(max(cart_x + 21 * unit, tip[0] + 9 * unit)) // SMOOTH + 3)
+    picture.paste(image.reduce(SMOOTH, (left * SMOOTH, 0, right * SMOOTH, image.height)), (left, 0))
+    return np.asarray(picture)
+
+
+def _measures(width: int, height: int) -> tuple[float, float, float]:
+    """(a 120th of the height, a metre, the ground's distance from the top) in pixels of the large picture.
+
+    The picture shows x from -2.8 to 2.8 m.
+    """
+    return height * SMOOTH / 120, width * SMOOTH / 5.6, 0.80 * height * SMOOTH
+
+
+def _line(draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], colour: str, thickness: float) -> None:
+    draw.line(points, fill=colour, width=max(1, round(thickness)))
+
+
+@lru_cache(maxsize=8)
+def _empty_track(width: int, height: int) -> tuple[Image.Image, Image.Image]:
+    """The track with nothing on it, large and shrunk."""
+    image = Image.new("RGB", (width * SMOOTH, height * SMOOTH), "white")
+    draw, unit, metre, ground = ImageDraw.Draw(image), *_measures(width, height)
+    centre = image.width / 2
+    _line(draw, [(0, ground), (image.width, ground)], palette.GREY, 1.5 * unit)
+    for top in np.arange(0.1, 0.78, 0.1) * image.height:
+        _line(draw, [(centre, top), (centre, top + 5 * unit)], palette.GREY, 1.5 * unit)
+    for side in (-1, 1):
+        post = centre + side * X_LIMIT * metre
+        _line(draw, [(post, ground - 10 * unit), (post, ground)], palette.VERMILION, 3 * unit)
+    return image, image.reduce(SMOOTH)
