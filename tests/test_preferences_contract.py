@@ -16,6 +16,8 @@ from course_lib.atari.reward_ensemble import FitConfig
 from course_lib.atari.synthetic_labelers import PongPointsLabeler
 from course_lib.atari.tasks import TASKS
 from course_lib.errors import CourseError
+from course_lib.hopper.labelers import hopper_labeler
+from course_lib.hopper.task import HopperTask
 from course_lib.labels import queue
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences.algorithm import run_preference_loop
@@ -55,6 +57,9 @@ TASKS_SMALL = {
         labels=(4, 2), updates=(1, 2), clip_steps=4, pool=30, save_every=2, seed=3, ppo=PPO_SMALL,
         reward=RewardConfig(members=2, hidden=8, fit_steps=4)), CartPoleLabeler),
     **{name: small_atari(name, PongPointsLabeler) for name in ("pong frames", "pong objects")},
+    "hopper": Small(HopperTask(num_envs=4, width=24), LoopConfig(
+        labels=(4, 2), updates=(1, 2), clip_steps=4, pool=30, absorbing_steps=0, save_every=2, seed=3, ppo=PPO_SMALL,
+        reward=RewardConfig(members=2, hidden=8, fit_steps=4)), hopper_labeler),
     "donkey kong objects": small_atari("donkey kong objects", KongClimbLabeler),
 }
 

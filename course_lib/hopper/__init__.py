@@ -1,0 +1,1 @@
+"""The hopper: a one-legged robot in MuJoCo that learns a backflip from preferences. Lesson 05."""
