@@ -11,7 +11,8 @@ When all rounds are done, `loop.add_round(labels=20, updates=30)` plans one more
 
 The same class for every task (task.py): CartPole, Pong, Donkey Kong. Everything is on the disk after each step
 (loop_state.py): a new loop with the same folder goes on where the old one was, and ends where it would have ended. In a
-notebook a loop shows its four steps, with the one that is due marked (loop_view.py). Without stops between the steps: algorithm.py.
+notebook a loop shows its four steps, with the one that is due marked (loop_view.py). Without stops between the steps:
+algorithm.py.
 
 Source: P. Christiano et al. (2017), "Deep reinforcement learning from human preferences". Departures:
 - the parts take turns, in a few rounds, instead of running at once; PPO takes the place of A2C and TRPO;
