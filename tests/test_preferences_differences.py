@@ -93,6 +93,19 @@ def test_the_surer_the_person_the_earlier_the_pair(tmp_path):
     assert [d.question for d in found.differing] == [questions[1], questions[2], questions[0]]
 
 
+def test_of_opposite_answers_those_of_the_newest_round_come_first(tmp_path):
+    loop = make(tmp_path)
+    for _ in range(2):
+        loop.collect()
+        for name in sorted(loop.asked.keys() - loop.store.answered_questions("test")):
+            loop.store.answer(name, "left", labeler="ann")
+        loop.label(loop.store.preferences("test"))
+        loop.fit()
+        list(loop.train())
+    found = differences(loop, lambda left, right: 0.0)
+    assert [d.round for d in found.differing] == 4 * [2] + 5 * [1]
+
+
 def test_a_run_of_the_script_alone_has_nothing_to_compare(tmp_path):
     loop, _ = collected(tmp_path, 3)
     loop.label(answered(loop))

@@ -68,7 +68,7 @@ class Differences:
     same: int                               # the same answer: the same side, or both equal
     decided: int                            # pairs on which both prefer a side
     decided_same: int                       # of these, the same side
-    differing: tuple[Difference, ...]       # opposite answers first; the surer the person was, the earlier
+    differing: tuple[Difference, ...]       # opposite answers first; then the surer ones, then the newer rounds
 
     @property
     def agreement(self) -> float:
@@ -109,6 +109,6 @@ def differences(loop: PreferenceLoop, synthetic: Callable[[Segment, Segment], fl
         decided += "equal" not in (person, other)
         if person != other:
             differing.append(Difference(row.group, loop.asked[row.group], left, right, person, other, row.weight))
-    differing.sort(key=lambda difference: (not difference.opposite, -difference.weight, difference.question))
+    differing.sort(key=lambda d: (not d.opposite, -d.weight, -d.round, d.question))
     opposite = sum(difference.opposite for difference in differing)
     return Differences(len(rows), same, decided, decided - opposite, tuple(differing))
