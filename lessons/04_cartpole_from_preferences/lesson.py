@@ -504,14 +504,14 @@ expect(ride < untrained and absorbed > 3 * ride,
 # an episode ended; only that it ended, which anyone can see. The fall is bad only because *you* disliked clips that show it.
 # (Christiano et al. had variants of their environments that never end.)
 #
-# For this, the state right after the fall must be seen and paid for. **Do
+# For this, the state right after the fall must be seen and rewarded. **Do
 # [exercise 04.5](../exercises/04_cartpole_from_preferences.ipynb)** to see how easily it is lost.
 #
 # ## 4.9 Which pairs to ask about?
 #
 # Random pairs are a start. Two other ideas: pairs that the five networks **dispute** (your
 # [**exercise 04.3**](../exercises/04_cartpole_from_preferences.ipynb)), and pairs in **contrast**, a clip with a fall beside one without.
-# From the clips at hand, let each choose 20, and count how many the scripted judge would call a tie:
+# From the clips at hand, let each choose 20, and count how many the synthetic labeler would call a tie:
 
 # %%
 from course_lib.preferences.cartpole import falls

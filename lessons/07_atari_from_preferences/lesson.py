@@ -141,15 +141,15 @@ loop
 # - **a point won** (the ball gets past the orange paddle) beats everything else;
 # - **a point lost** is worst: a clip in which nothing happens is better;
 # - several points in a clip: count won minus lost;
-# - nothing happens in either, or the same in both: say **equal**. It is a verdict, and the most frequent one. Do not search for a nicer
+# - nothing happens in either, or the same in both: say **equal**. It is a label, and the most frequent one. Do not search for a nicer
 #   movement;
-# - *skip* only what you cannot judge at all.
+# - *skip* only where you cannot tell at all.
 #
 # AE Studio's people, who labelled 1,339 pairs of Pong by hand, tied 58% of them. A pair takes about eight seconds, so 60 pairs are eight
 # minutes, and the 160 of a whole run some **20 minutes**, breaks not counted.
 #
-# The scripted labeller plays by the same rules: it finds the ball in the clip's *pictures* and knows nothing else. Its heart is your judge
-# of [**exercise 07.2**](../exercises/07_atari_from_preferences.ipynb).
+# The synthetic labeler follows the same rules: it finds the ball in the clip's *pictures* and knows nothing else. Its heart is your
+# function of [**exercise 07.2**](../exercises/07_atari_from_preferences.ipynb).
 
 # %%
 from course_lib.atari.synthetic_labelers import ball_across
@@ -169,7 +169,7 @@ labeler
 # %%
 preferences = labeler.require()
 mu = torch.tensor([preference.mu for preference in preferences])
-print(f"{len(mu)} verdicts, {preferences[0].source}; ties: {(mu == 0.5).float().mean():.0%}")
+print(f"{len(mu)} labels, {preferences[0].source}; ties: {(mu == 0.5).float().mean():.0%}")
 tied = (mu == 0.5).float().mean().item()
 if preferences[0].source == "scripted":
     expect(tied > 0.3, "a good part of the pairs tie: little happens in 1.7 seconds", ci=True,
@@ -328,7 +328,7 @@ show(plots.occlusion_maps(looks, rests, "What the reward of a step rests on"),
          "that step rests on, at a point won, at a point lost and in the middle of a rally.")
 
 # %% [markdown]
-# Look for blocks on the ball behind a paddle: there the reward should rest. Blocks on a paddle say that the model also pays for where
+# Look for blocks on the ball behind a paddle: there the reward should rest. Blocks on a paddle say that the model also rewards where
 # somebody stands, because in the labelled clips that went with the points. Nothing in the labels forbids it.
 #
 # ## 7.5 Pay: no zero point
@@ -508,14 +508,14 @@ expect(r["shipped model, its agent"] > 0.4,
 # The middle panel asks your model about play far better than any it was labelled on. In the stored run it is lost there: points won are as
 # good as unknown to it.
 #
-# A correlation need not be 1. A model that pays twice for fast points, or a little for every ball far from our
-# paddle, correlates badly and may teach well; one that correlates well can still pay in the wrong moment, behind a boundary, and teach
+# A correlation need not be 1. A model that gives twice as much for fast points, or a little for every ball far from our
+# paddle, correlates badly and may teach well; one that correlates well can still reward the wrong moment, behind a boundary, and teach
 # nothing. The only test of a reward is the agent that comes out of it.
 #
 # ## 7.7 What it takes: the honest table
 #
 # Whole runs take too long for a lesson, so they are measured apart (`benchmarks/pong.py`) and read from its files here: several seeds, the
-# true return of 20 fresh games, up to +21. The scripted labeller judged; a tenth of its verdicts is random where the job says noise.
+# true return of 20 fresh games, up to +21. The synthetic labeler labelled; a tenth of its labels is random where the job says noise.
 
 # %%
 measured = plots.benchmark_runs()
