@@ -498,6 +498,53 @@ def test_plain_clips_scale_and_ranking(tmp_path):
     assert beaten == {(order[0], order[1]), (order[0], order[2]), (order[1], order[2])}
 
 
+def pick(widget, line):
+    """Choose a line of the review's list."""
+    [answer] = [value for text, value in widget.picker.options if text == line]
+    widget.picker.value = answer
+
+
+def test_plain_buttons_review_changes_a_past_answer_and_keeps_both(store):
+    widget = plain(store, target=3, repeats=0.0)
+    asked = []
+    for word in ("Left is better", "Equally good", "Skip"):
+        asked.append(widget.question.question_id)
+        press(widget, word)
+    assert "Done" in widget.stage.children[0].value
+    widget.past.click()
+    assert [line for line, _ in widget.picker.options] == ["Pick an answer", "1. left", "2. equal", "3. skip"]
+    pick(widget, "2. equal")
+    assert widget.question.question_id == asked[1] and widget.stage.children[0] is widget.picker
+    press(widget, "Right is better")
+    assert "Done" in widget.stage.children[0].value, "labelling is where it was"
+    assert {label.question_id: label.choice for label in store.labels("texts")} == dict(
+        zip(asked, ("left", "right", "skip"), strict=True))
+    kept = rows(store, "SELECT choice, reason FROM labels JOIN undos USING(event_id)")
+    assert [tuple(row) for row in kept] == [("equal", "changed in the review")], "what was said first is kept"
+
+
+def test_plain_buttons_review_between_two_pairs_and_back(store):
+    widget = plain(store, target=3)
+    widget.past.click()
+    assert "not answered anything" in widget.note.value and widget.question is not None
+    press(widget, "Left is better")
+    waiting = widget.question.question_id
+    widget.past.click()
+    widget.answer("left")
+    assert store.counts("texts", ["ann"]).done == 1, "no pair is on the screen yet"
+    press(widget, "Go on labelling")
+    assert widget.question.question_id == waiting
+    press(widget, "Right is better")
+    assert [label.choice for label in store.labels("texts")] == ["left", "right"], "a new pair, not the reviewed one"
+
+
+def test_plain_buttons_review_leaves_what_has_trained(store):
+    widget = plain(store, target=3, used_rounds=lambda: 0)
+    press(widget, "Left is better")
+    widget.past.click()
+    assert "already used for training" in widget.note.value and widget.question is not None
+
+
 def test_plain_buttons_say_when_the_disk_is_full(store):
     widget = plain(store)
     with full_disk(store):

@@ -17,7 +17,7 @@ from labelling import clip_store, raw, rows, side_of, text_store
 from waiting import LONG_ENOUGH
 
 from course_lib.errors import CourseError
-from course_lib.labels import store as store_module
+from course_lib.labels import label_file
 from course_lib.labels.queue import add_due_repeat
 from course_lib.labels.schema import MIGRATIONS, migrate
 from course_lib.labels.store import PreferenceStore
@@ -241,7 +241,7 @@ def test_threads_share_a_store(store):
 
 
 def answer_all(path, labeler):
-    store_module.BUSY_SECONDS = LONG_ENOUGH                     # a busy machine's disk may be slow
+    label_file.BUSY_SECONDS = LONG_ENOUGH                     # a busy machine's disk may be slow
     store = PreferenceStore(path)
     for question in store.questions_of("texts"):
         store.answer(question, "left", labeler=labeler)
@@ -334,7 +334,7 @@ def test_a_newer_file_is_refused_in_words(store):
 
 
 def open_store(path):
-    store_module.BUSY_SECONDS = LONG_ENOUGH
+    label_file.BUSY_SECONDS = LONG_ENOUGH
     PreferenceStore(path)
 
 

@@ -36,6 +36,7 @@ def test_steps_until_the_fall_and_where_the_cart_was():
     assert 8 <= right.true_return <= 12
     assert [len(states) for states in right.states] == right.returns.astype(int).tolist()
     assert right.mean_position > 0.02 > -0.02 > left.mean_position
+    assert min(right.mean_speed, left.mean_speed) > 0.2, "the speed has no side"
     assert right.mean_distance == pytest.approx(np.abs(np.concatenate(right.states)[:, 0]).mean())
     assert right.states[0][-1][2] < -0.1                                # pushed right, the pole tips to the left
 

@@ -134,6 +134,37 @@ def test_killed_at_each_write_it_goes_on_and_ends_the_same(tmp_path, small, monk
         shutil.rmtree(folder)
 
 
+def test_an_added_round_is_taken_up_wherever_it_was_left(tmp_path, small):
+    """A finished run of three updates gets one pair and two updates more; new clips are cut for it."""
+    finish(make(small, tmp_path / "whole"), small)
+    shutil.copytree(tmp_path / "whole", tmp_path / "left")
+    whole = make(small, tmp_path / "whole")
+    whole.add_round(labels=1, updates=2, round=3)
+    finish(whole, small)
+    assert len(whole.asked) == len(whole.preferences.mu) == 7 and whole.trainer.updates == 5
+    left = make(small, tmp_path / "left")
+    left.add_round(labels=1, updates=2, round=3)
+    while left.stage != "finished":
+        left = make(small, tmp_path / "left")
+        if left.stage == "train":
+            next(left.train())
+            left = make(small, tmp_path / "left")
+        step(left, small)
+    assert all(map(torch.equal, outcome(left), outcome(whole)))
+    assert [p.learning_rate for p in left.trainer.history] == [p.learning_rate for p in whole.trainer.history]
+
+
+def test_a_round_is_added_in_the_process_that_finished(tmp_path, small):
+    """The same as in a new one: games keep their pictures again, and the first clips are of what is learned now."""
+    loop = finish(make(small, tmp_path / "one"), small)
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
+    loops = loop, make(small, tmp_path / "other")
+    for each in loops:
+        each.add_round(labels=1, updates=1)
+        finish(each, small)
+    assert all(map(torch.equal, outcome(loops[0]), outcome(loops[1])))
+
+
 def test_weights_reach_the_fit(tmp_path, small):
     """How sure a person was is stored as a weight, and the reward model that is fitted depends on it."""
     fitted = []

@@ -55,8 +55,8 @@ def test_half_of_the_pairs_labelled(tmp_path, whole):
     assert same(outcome(finish(loop)), whole)
 
 
-def killed_at_write(folder, number: int, after: bool) -> bool:
-    """Run the loop in a process of its own that is killed at its `number`-th write, before or after the rename.
+def killed_at_write(folder, number: int, after: bool, run=lambda folder: finish(make(folder))) -> bool:
+    """Let `run(folder)` go on in a process of its own, killed at its `number`-th write, before or after the rename.
 
     Returns False when the process came to its end before that.
     """
@@ -78,7 +78,7 @@ def killed_at_write(folder, number: int, after: bool) -> bool:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         course_lib.atomic.os.replace = deadly
-        finish(make(folder))
+        run(folder)
         os._exit(0)
     except BaseException:
         os._exit(1)

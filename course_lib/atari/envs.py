@@ -77,6 +77,10 @@ class AtariEnvs(VectorEnv):
         """Nobody will ask for clips again: forget the pictures, and keep no more."""
         self.keep_frames, self._frames = False, []
 
+    def start_keeping_frames(self) -> None:
+        """Keep the court of each step from now on."""
+        self.keep_frames = True
+
     def close_extras(self, **kwargs) -> None:
         """End the emulators."""
         self.emulators.close()

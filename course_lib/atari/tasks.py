@@ -119,6 +119,10 @@ class AtariTask(EnvironmentTask):
         """Pictures are not kept any longer."""
         envs.stop_keeping_frames()
 
+    def clips_wanted_again(self, envs: VectorEnv) -> None:
+        """Pictures are kept from now on."""
+        envs.start_keeping_frames()
+
     def frames(self, clip: Segment) -> np.ndarray:
         """A clip in colour, (L, 2 * H, 2 * W, 3) uint8; the score is not in it. Raises ValueError without pictures."""
         if clip.frames is None:

@@ -1,6 +1,7 @@
 """The labeller with ipywidgets alone, for front ends in which the full one does not load: `Labeler(..., plain=True)`.
 
-No keys, no stepping; both clips are one animated picture, so that they stay in step. Taught in lesson 04.
+No keys, no stepping; both clips are one animated picture, so that they stay in step. "Review" lists the answers of the
+latest round: pick one, and answer its pair anew. Taught in lesson 04.
 """
 
 import time
@@ -22,11 +23,14 @@ class PlainLabeler(widgets.VBox):
     def __init__(self, session: LabelingSession) -> None:
         super().__init__()
         self.session, self.question, self.shown_at = session, None, 0.0
+        self.event: str | None = None              # the past answer that is being given anew; None: a new pair
         self.head, self.note = widgets.Label(), widgets.Label()
         self.stage, self.buttons = widgets.VBox(), widgets.HBox()
         self.back = widgets.Button(description="Undo")
         self.back.on_click(lambda _: self._try({"type": "undo", "id": uuid.uuid4().hex}))
-        self.children = [self.head, self.stage, self.buttons, widgets.HBox([self.back, self.note])]
+        self.past = widgets.Button(description="Review")
+        self.past.on_click(lambda _: self.review())
+        self.children = [self.head, self.stage, self.buttons, widgets.HBox([self.back, self.past, self.note])]
         self._try({"type": "hello"})
 
     def answer(self, word: str) -> None:
@@ -38,10 +42,31 @@ class PlainLabeler(widgets.VBox):
         except ValueError as error:
             self.note.value = f"Not understood: {error}."
             return
-        now = time.time()
-        self._try({"type": "answer", "id": uuid.uuid4().hex, "question": self.question.question_id, **given,
+        now, kind = time.time(), {"type": "change", "event": self.event} if self.event else {"type": "answer"}
+        self._try({**kind, "id": uuid.uuid4().hex, "question": self.question.question_id, **given,
                    "shown_at": self.shown_at, "answered_at": now,
                    "response_ms": round(1000 * (now - self.shown_at))})
+
+    def review(self) -> None:
+        """List this person's answers of the latest round; the one that is picked is shown again, to be changed."""
+        found = self.session.review(0, self.session.counts.total)
+        if found["stays"] or not found["answers"]:
+            self.note.value = found["stays"] or "You have not answered anything yet."
+            return
+        lines = [f"{place}. {answer['choice'] if answer['ranks'] is None else 'an order'}"
+                 f"{' (asked twice)' if answer['twice'] else ''}" for place, answer in enumerate(found["answers"], 1)]
+        self.picker = widgets.Dropdown(options=[("Pick an answer", None), *zip(lines, found["answers"], strict=True)])
+        self.picker.observe(lambda change: self._pick(change["new"]), "value")
+        on = widgets.Button(description="Go on labelling", layout=widgets.Layout(width="auto"))
+        on.on_click(lambda _: self._try({"type": "hello"}))
+        self.question, self.stage.children, self.buttons.children = None, [self.picker], [on]
+        self.note.value = "The answer that you change is kept, too, but no longer counts."
+
+    def _pick(self, past: dict | None) -> None:
+        if past is None:
+            return
+        self.event = past["event"]
+        self._ask(self.session.store.question(past["question"]["id"]), [self.picker])
 
     def _try(self, message: dict) -> None:
         try:
@@ -53,16 +78,21 @@ class PlainLabeler(widgets.VBox):
             self.note.value = f"{said} Your last answer was not saved: give it again."
 
     def _show(self, question: Question | None, state: dict) -> None:
-        self.question, self.shown_at = question, time.time()
+        self.event = None
         self.head.value = f"{self.session.title}    {state['done']} / {state['target']}"
         self.note.value = state["note"]
         if question is None:
+            self.question = None
             summary = state.get("summary", {})
             self.stage.children = [widgets.Label("Done. Run the next cell."), widgets.Label(
                 ", ".join(f"{summary[name]} {name}" for name in ("left", "equal", "right", "skip") if name in summary))]
             self.buttons.children = []
             return
-        self.stage.children = [*_prompt(question), _items(question)]
+        self._ask(question, [])
+
+    def _ask(self, question: Question, above: list[widgets.Widget]) -> None:
+        self.question, self.shown_at = question, time.time()
+        self.stage.children = [*above, *_prompt(question), _items(question)]
         self.buttons.children = [self._order()] if question.ranking else [
             self._button(*choice) for choice in (SCALE + PAIR[2:3] if self.session.scale else PAIR)]
 

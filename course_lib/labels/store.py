@@ -1,37 +1,34 @@
 """The label store: one SQLite file with everything that was shown and everything that was answered.
 
 Safe for several threads, notebooks and processes at once, and for a power cut: an answer that `answer` has returned
-from is on the disk (write-ahead log, synchronous=FULL). The tables are in schema.py, serving is in queue.py, mending
-in check.py, joining two files in merge.py. These five files know the tables; everybody else calls methods.
+from is on the disk (label_file.py). The tables are in schema.py, serving is in queue.py, mending in check.py, joining
+two files in merge.py. These five files know the tables; everybody else calls methods.
 
 Taught in lesson 04; used from lesson 00 on.
 """
 
-import contextlib
 import hashlib
 import io
 import json
 import os
 import random
 import sqlite3
-import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
+from course_lib.labels.label_file import LabelFile
 from course_lib.labels.media import check_frames, sheet
 from course_lib.labels.records import Counts, Item, Label, Preference, Question, side_from_ranks
 from course_lib.labels.schema import migrate
 from course_lib.paths import my_work
 
-BUSY_SECONDS = 10.0                # how long one process waits for another one's write
 
-
-class PreferenceStore:
+class PreferenceStore(LabelFile):
     """The label file at `path` (default: `my_work/labels/preferences.sqlite`), made when it is not there.
 
     Methods may be called from any thread. Raises `CourseError` for a file that a newer course wrote and
@@ -39,50 +36,13 @@ class PreferenceStore:
     """
 
     def __init__(self, path: str | os.PathLike | None = None) -> None:
-        self.path = Path(path if path is not None else default_path()).absolute()      # a notebook may change folder
+        path = default_path() if path is None else path
+        super().__init__(Path(path).absolute())                 # a notebook may change folder
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._local = threading.local()
         migrate(self._connection)
         with self.transaction():
             self._connection.execute("INSERT OR IGNORE INTO meta VALUES('store_id', ?)", (uuid.uuid4().hex,))
         self.store_id: str = self._one("SELECT value FROM meta WHERE key = 'store_id'")[0]
-
-    # ---- the connection -----------------------------------------------------------------------------------------
-
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        """This thread's own connection: widget callbacks come on other threads than the notebook's cells."""
-        owner = (os.getpid(), threading.get_ident())
-        if getattr(self._local, "owner", None) != owner:
-            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._local.connection, self._local.owner = connection, owner
-        return self._local.connection
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All writes inside are on the disk when it ends, or none. Wrap many `add_...` calls in one: it is faster."""
-        connection = self._connection
-        if connection.in_transaction:              # inside another one: that one decides
-            yield
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:          # a full disk has already rolled it back
-                connection.execute("ROLLBACK")
-            raise
-
-    def close(self) -> None:
-        """Close this thread's connection; the next call opens another."""
-        if getattr(self._local, "owner", None) is not None:
-            self._local.connection.close()
-            self._local.owner = None
 
     # ---- what can be asked --------------------------------------------------------------------------------------
 

@@ -178,6 +178,11 @@ class FreshEpisodes:
         """Mean position of the cart over all steps, m; negative is left."""
         return float(np.concatenate(self.states)[:, 0].mean())
 
+    @property
+    def mean_speed(self) -> float:
+        """Mean speed of the cart over all steps, to either side, m/s: metres that it moves in a second."""
+        return float(np.abs(np.concatenate(self.states)[:, 1]).mean())
+
 
 def fresh_episodes(network: nn.Module, episodes: int = 20, seed: int = 10_000) -> FreshEpisodes:
     """Play `episodes` new episodes greedily. The seed is none that training uses."""

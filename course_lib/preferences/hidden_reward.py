@@ -45,11 +45,11 @@ for _name in (
     setattr(SealedReward, f"__{_name}__", _refusal(f"__{_name}__"))
 
 
-PASSED = ("state_dict", "load_state_dict", "take_frames", "stop_keeping_frames")    # may be reached through a wrapper
+PASSED = ("state_dict", "load_state_dict", "take_frames", "start_keeping_frames", "stop_keeping_frames")
 
 
 class _Passing(VectorWrapper):
-    """Checkpoints and pictures reach through, where the environments can make them; nothing else does."""
+    """Checkpoints and pictures (`PASSED`) reach through, where the environments make them; nothing else does."""
 
     def __getattr__(self, name: str) -> object:
         if name in PASSED:

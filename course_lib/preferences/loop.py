@@ -7,9 +7,12 @@
     loop.fit()                                          # the reward model learns what was preferred
     for progress in loop.train(): ...                   # the agent learns what the reward model likes
 
+When all rounds are done, `loop.add_round(labels=20, updates=30)` plans one more.
+
 The same class for every task (task.py): CartPole, Pong, Donkey Kong. Everything is on the disk after each step
 (loop_state.py): a new loop with the same folder goes on where the old one was, and ends where it would have ended. In a
-notebook a loop shows its four steps, with the one that is due marked. Without stops between the steps: algorithm.py.
+notebook a loop shows its four steps, with the one that is due marked (loop_view.py). Without stops between the steps:
+algorithm.py.
 
 Source: P. Christiano et al. (2017), "Deep reinforcement learning from human preferences". Departures:
 - the parts take turns, in a few rounds, instead of running at once; PPO takes the place of A2C and TRPO;
@@ -25,7 +28,6 @@ Source: P. Christiano et al. (2017), "Deep reinforcement learning from human pre
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 from itertools import accumulate
 from pathlib import Path
 
@@ -36,12 +38,11 @@ from course_lib.errors import CourseError
 from course_lib.labels.labeler import Labeler
 from course_lib.labels.records import Item, Preference
 from course_lib.labels.store import PreferenceStore
-from course_lib.preferences import loop_state
+from course_lib.preferences import loop_state, loop_view
 from course_lib.preferences.reward_model import Fit, RewardEnsemble
 from course_lib.preferences.segments import PairSelection, PreferenceDataset, Segment, random_pairs
 from course_lib.preferences.task import LoopConfig, PreferenceTask
 from course_lib.rl.ppo import PPO, Progress
-from course_lib.show.palette import BLUE
 
 STAGES = ("collect", "label", "fit", "train")
 CALLS = {"collect": "collect()", "label": "label(labeler.require())", "fit": "fit()", "train": "train()"}
@@ -79,6 +80,7 @@ class PreferenceLoop:
         self.ensemble = task.reward_model(self.config, **functions)
         self.trainer = task.trainer(self.config, self.ensemble, self.pool, self.rng, **of_the_agent)
         self.stage, self.round = "collect", 1
+        self.added: list[tuple[int, int]] = []      # rounds beyond the config's: (labels, updates)
         self.asked: dict[int, int] = {}             # question -> round
         self.preferences: PreferenceDataset | None = None
         self.fits: list[Fit] = []                   # one a round
@@ -97,7 +99,7 @@ class PreferenceLoop:
         if self._done("collect", round):
             return len(self.asked)
         self.trainer.collect()
-        wanted = self.config.labels[self.round - 1]
+        wanted = self.labels_a_round[self.round - 1]
         with self.store.transaction():
             for _ in range(DRAWS):                  # a pair asked about before, or of equal clips, is no new one
                 for pair in self.select(self.pool, wanted, self.ensemble, self.rng):
@@ -105,7 +107,7 @@ class PreferenceLoop:
                     if first != second:
                         question = self.store.add_pair(first, second, run=self.run, round=self.round)
                         self.asked.setdefault(question, self.round)
-                wanted = sum(self.config.labels[:self.round]) - len(self.asked)
+                wanted = sum(self.labels_a_round[:self.round]) - len(self.asked)
                 if wanted <= 0:
                     break
         self._go_to("label")
@@ -120,7 +122,7 @@ class PreferenceLoop:
             labels, and the loop shows how many pairs were skipped.
         """
         target = sum(asked_in <= (round or self.round) for asked_in in self.asked.values())
-        answer = synthetic and self._as_answer(synthetic)
+        answer = synthetic and self.as_answer(synthetic)
         return Labeler(self.store, run=self.run, target=target, synthetic=answer,
                        used_rounds=lambda: self.rounds_labelled, **{"title": self.task.question, **options})
 
@@ -160,7 +162,7 @@ class PreferenceLoop:
         """This round's PPO updates on the learned reward; stop and go on at will."""
         if self._done("train", round):
             return
-        goal = list(accumulate(self.config.updates))[self.round - 1]
+        goal = list(accumulate(self.updates_a_round))[self.round - 1]
         try:
             for progress in self.trainer.train(until=goal):
                 if self.trainer.updates % self.config.save_every == 0 and self.trainer.updates < goal:
@@ -171,11 +173,49 @@ class PreferenceLoop:
                 self.files.save(self)
         self.agents.append(_copy(self.network))
         self.models.append(_copy(self.ensemble))
-        last = self.round == len(self.config.labels)
+        last = self.round == self.rounds
         self.round += not last
         self._go_to("finished" if last else "collect")
 
+    def add_round(self, labels: int, updates: int, round: int | None = None) -> int:
+        """Plan one round more for a finished run: `labels` pairs to ask about, then `updates` PPO updates.
+
+        Returns its number. It is kept with the run's state: the loop is still made with the config that it began with.
+        The learning rate is from now on that of a run planned so long from the start, so it rises again. With `round`,
+        a round that was added earlier is passed over, and its steps too when they have been taken.
+        Raises OutOfTurn while the run is not finished, and ValueError for numbers below 1.
+        """
+        if round is not None and round <= self.rounds:
+            return round
+        if labels < 1 or updates < 1:
+            raise ValueError(f"a round needs at least one label and one update, not {labels} and {updates}")
+        if self.stage != "finished":
+            raise OutOfTurn(f"A round can be added when the {self.rounds} that are planned are done: in round "
+                            f"{self.round} the next step is to {self.stage}. Call {CALLS[self.stage]}.")
+        if round is not None and round > self.rounds + 1:
+            raise OutOfTurn(f"The run has {self.rounds} rounds, so the next one is round {self.rounds + 1}, not "
+                            f"{round}.")
+        self._extend(labels, updates)
+        self.round += 1
+        self._go_to("collect")
+        return self.round
+
     # ---- what one may ask ---------------------------------------------------------------------------------------
+
+    @property
+    def labels_a_round(self) -> tuple[int, ...]:
+        """How many pairs each round asks about, added rounds included."""
+        return (*self.config.labels, *(labels for labels, _ in self.added))
+
+    @property
+    def updates_a_round(self) -> tuple[int, ...]:
+        """How many PPO updates each round trains for, added rounds included."""
+        return (*self.config.updates, *(updates for _, updates in self.added))
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds the run has, added rounds included."""
+        return len(self.config.labels) + len(self.added)
 
     @property
     def network(self) -> nn.Module:
@@ -221,10 +261,10 @@ class PreferenceLoop:
         return ensemble
 
     def __repr__(self) -> str:
-        return text(self)
+        return loop_view.text(self)
 
     def _repr_html_(self) -> str:
-        return picture(self)
+        return loop_view.picture(self)
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
@@ -237,8 +277,9 @@ class PreferenceLoop:
         if wanted == now:
             return False
         if self.stage == "finished":
-            raise OutOfTurn(f"All {len(self.config.labels)} rounds are done, so there is nothing left to {stage}. "
-                            "For another run give another folder and another run name.")
+            raise OutOfTurn(f"All {self.rounds} rounds are done, so there is nothing left to {stage}. Call "
+                            "add_round(labels=20, updates=30) for one more, or make another run with another folder "
+                            "and another run name.")
         raise OutOfTurn(f"It is not time to {stage}: in round {self.round} the next step is to {self.stage}. "
                         f"Call {CALLS[self.stage]}. The order is {' → '.join(STAGES)}.")
 
@@ -256,11 +297,19 @@ class PreferenceLoop:
         return (f"This run would mix {human} labels of a person and {len(ours) - human} of a script, and nobody could "
                 f"tell later whose preferences were learned. Choose one: {'; '.join(ways)}.")
 
+    def _extend(self, labels: int, updates: int) -> None:
+        self.added.append((labels, updates))
+        self.trainer.prolong(updates)
+
     def _go_to(self, stage: str) -> None:
         self.stage = stage
         self.files.save(self)
 
-    def _as_answer(self, synthetic: Callable[[Segment, Segment], float | None]) -> Callable[[Item, Item], str]:
+    def as_answer(self, synthetic: Callable[[Segment, Segment], float | None]) -> Callable[[Item, Item], str]:
+        """A synthetic labeler of two segments as one of two items of the store, left and right, that answers in words.
+
+        Raises CourseError, when it answers, for anything but 1, 0.5, 0 and None.
+        """
         def answer(left: Item, right: Item) -> str:
             mu = synthetic(self.task.segment(left), self.task.segment(right))
             if mu not in WORDS:
@@ -273,47 +322,3 @@ class PreferenceLoop:
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
-
-
-DOES = {"collect": "the agent acts, clips are cut", "label": "a person compares", "fit": "the reward model learns",
-        "train": "the agent learns"}
-
-BOX = ("display:inline-block;border:1.5px solid;border-radius:8px;padding:6px 12px;margin:2px;text-align:center;"
-       "line-height:1.35")
-
-
-def text(loop: "PreferenceLoop") -> str:
-    """One line: `PreferenceLoop(run='cartpole', round 2 of 3, next step: label)`."""
-    rounds = len(loop.config.labels)
-    if loop.stage == "finished":
-        return f"PreferenceLoop(run={loop.run!r}, all {rounds} rounds are done)"
-    return f"PreferenceLoop(run={loop.run!r}, round {loop.round} of {rounds}, next step: {loop.stage})"
-
-
-def picture(loop: "PreferenceLoop") -> str:
-    """The steps as boxes with arrows between them, and below each what it has brought so far."""
-    boxes = []
-    for stage, found in facts(loop).items():
-        due = stage == loop.stage
-        style = f"background:{BLUE};color:white;border-color:{BLUE}" if due else "border-color:currentColor"
-        boxes.append(
-            f'<span role="listitem"{" aria-current=step" if due else ""} style="{BOX};{style}">'
-            f"<b>{stage}</b>{' ◂ now' if due else ''}<br><small>{DOES[stage]}<br>{escape(found)}</small></span>")
-    rounds = len(loop.config.labels)
-    head = f"all {rounds} rounds are done" if loop.stage == "finished" else f"round {loop.round} of {rounds}"
-    return (f'<div style="margin:4px 0"><b>Run “{escape(loop.run)}”</b>: {head}</div>'
-            f'<div role="list" aria-label="The steps of the loop">{" → ".join(boxes)} ↩</div>')
-
-
-def facts(loop: "PreferenceLoop") -> dict[str, str]:
-    """What each step has brought so far, in a few words."""
-    asked, answered = len(loop.asked), loop.answered
-    skips = f", {loop.skipped} skipped" if loop.skipped else ""
-    whose = {"human": " by a person", "scripted": " by a script", "mixed": ", MIXED: by a person and a script", "": ""}
-    fitted = f"loss {loop.fits[-1].loss:.2f} nats (guessing: 0.69)" if loop.fits else "not fitted yet"
-    return {
-        "collect": f"{len(loop.pool)} clips to draw pairs from" if loop.pool else "no clips yet",
-        "label": f"{answered} of {asked} pairs answered{whose[loop.source]}{skips}" if asked else "no pairs yet",
-        "fit": f"{len(loop.preferences.mu)} preferences, {fitted}" if loop.preferences else "no preferences yet",
-        "train": f"{loop.trainer.updates} of {sum(loop.config.updates)} PPO updates",
-    }

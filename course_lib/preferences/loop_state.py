@@ -69,7 +69,7 @@ def snapshot(loop: "PreferenceLoop") -> dict:
     """All of the loop but the trainer, as tensors, numbers and texts."""
     data = loop.preferences
     return {
-        "config": _settings(loop), "stage": loop.stage, "round": loop.round, "asked": loop.asked,
+        "config": _settings(loop), "added": loop.added, "stage": loop.stage, "round": loop.round, "asked": loop.asked,
         "pool": _stacked(loop.pool) if loop.task.keeps_clips and loop.pool else None,
         "verdicts": data and {"first": pack(data.first), "second": pack(data.second), "mu": data.mu,
                               "weight": data.weight, "sources": list(data.sources)},  # so called in learners' files
@@ -111,6 +111,8 @@ def load(loop: "PreferenceLoop") -> None:
         if differing:
             raise CheckpointError(f"{files.folder} holds a run with other settings ({differing}). Give this "
                                   "run another folder, or make it with the settings of that one.")
+        for labels, updates in state.get("added", ()):      # files of earlier versions have none
+            loop._extend(labels, updates)
         loop.trainer.load(state["trainer"] and files.folder / state["trainer"], state["acted"])
         loop.ensemble.restore(state["ensemble"])
         loop.rng.bit_generator.state = state["random"]

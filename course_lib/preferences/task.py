@@ -64,6 +64,9 @@ class Trainer(Protocol):
     def collect(self) -> None:
         """Act, and add segments to the pool that the task was given."""
 
+    def prolong(self, updates: int) -> None:
+        """Plan for `updates` more than before, and for clips to be asked for again."""
+
     def train(self, until: int) -> Iterator[Progress]:
         """Learn until there were `until` updates in all; what is done meanwhile may add segments to the pool."""
 
@@ -139,6 +142,9 @@ class EnvironmentTask(PreferenceTask):
     def last_clips_cut(self, envs: VectorEnv) -> None:
         """Called when no round will ask for clips again, so that environments may stop keeping pictures."""
 
+    def clips_wanted_again(self, envs: VectorEnv) -> None:
+        """Called when a round is added after that."""
+
     def add_item(self, store: PreferenceStore, segment: Segment) -> str:
         """A clip with its pictures, words, observations and actions."""
         acts = None if segment.actions is None else segment.actions.numpy()
@@ -163,7 +169,8 @@ class EnvironmentTrainer:
         self.task, self.config, self.reward_model, self.pool, self.rng = task, config, reward_model, pool, rng
         self.envs, self.network = hide_reward(task.envs()), task.network(config.seed)
         self.steps_an_update = config.ppo.num_steps * self.envs.num_envs
-        ppo = replace(config.ppo, total_steps=config.total_steps or sum(config.updates) * self.steps_an_update,
+        self.planned = sum(config.updates)          # PPO updates in all rounds
+        ppo = replace(config.ppo, total_steps=config.total_steps or self.planned * self.steps_an_update,
                       seed=config.seed)
         self.ppo = PPO(self.envs, self.network, ppo, reward_function=self._learned_rewards,
                        boundary_function=boundary or task.boundary, **functions)
@@ -187,9 +194,17 @@ class EnvironmentTrainer:
                 self._cut(self.ppo.collector.collect(self.config.ppo.num_steps)[0])
             self.acted = 0 if hasattr(self.envs, "state_dict") else self.config.rollouts
 
+    def prolong(self, updates: int) -> None:
+        """Plan for `updates` more. The learning rate is from then on that of a run planned so from the start."""
+        planned_steps = max(self.ppo.config.total_steps, self.planned * self.steps_an_update)
+        self.planned += updates
+        self.ppo.prolong(planned_steps + updates * self.steps_an_update)
+        self.clips_wanted = True
+        self.task.clips_wanted_again(self.envs)
+
     def train(self, until: int) -> Iterator[Progress]:
         """PPO updates on the learned reward, until there were `until` in all."""
-        if until == sum(self.config.updates) and not self.task.keeps_clips:
+        if until == self.planned and not self.task.keeps_clips:
             self.clips_wanted = False
             self.task.last_clips_cut(self.envs)
         return self.ppo.train(until=until * self.steps_an_update)

@@ -12,7 +12,7 @@ Stopping, resuming and checkpoints are `course_lib.training.run`'s, the same as 
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ from course_lib.rl.objectives import (
 )
 from course_lib.rl.rollout import Collector, Episode, Rollout
 from course_lib.training.run import TrainingRun, gradient_step, require_finite
-from course_lib.training.schedules import warmup_then_linear
+from course_lib.training.schedules import Schedule, warmup_then_linear
 
 RewardFunction = Callable[[Rollout], torch.Tensor]         # -> (T, N) rewards in place of the environment's
 BoundaryFunction = Callable[[Rollout], torch.Tensor]       # -> (T, N) bool: an advantage must not look past this step
@@ -104,9 +104,8 @@ class PPO(TrainingRun[Progress]):
         self.reward_function, self.boundary_function = reward_function, boundary_function
         self.advantage_function, self.policy_loss = advantage_function, policy_loss
         self.optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
-        self.scheduler = LambdaLR(self.optimizer, warmup_then_linear(
-            config.total_steps, config.warmup_share, config.hold_learning_rate, config.final_learning_rate,
-            per_step=config.num_steps * envs.num_envs))
+        self.steps_an_update = config.num_steps * envs.num_envs
+        self.scheduler = LambdaLR(self.optimizer, self._schedule())
         self.collector = Collector(envs, network, self.generator, self._env_seed(0),
                                    keep_rewards=reward_function is None)
         self.steps = 0
@@ -190,6 +189,20 @@ class PPO(TrainingRun[Progress]):
     def reached(self) -> bool:
         """Whether as many agent steps have been made as `train` was asked for (default: the config's total)."""
         return self.steps >= (self.config.total_steps if self.until is None else self.until)
+
+    def prolong(self, total_steps: int) -> None:
+        """Plan the run for `total_steps`: from now on the learning rate is that of a run planned so from the start.
+
+        So it rises again where it had fallen to its end, and reaches the same end, later.
+        """
+        self.config = replace(self.config, total_steps=total_steps)
+        self.scheduler = LambdaLR(self.optimizer, self._schedule(), last_epoch=self.scheduler.last_epoch - 1)
+        self.parts["scheduler"] = self.scheduler
+
+    def _schedule(self) -> Schedule:
+        config = self.config
+        return warmup_then_linear(config.total_steps, config.warmup_share, config.hold_learning_rate,
+                                  config.final_learning_rate, per_step=self.steps_an_update)
 
     @property
     def place(self) -> str:

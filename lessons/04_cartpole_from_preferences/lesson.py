@@ -29,17 +29,17 @@ torch.set_num_threads(1)
 # %% [markdown]
 # ## 4.1 The loop
 #
-# In lesson 02 CartPole paid 1 for each step until the fall. Now nobody pays. There is a person who looks at clips, and there are four
-# steps that come round and round:
+# In lesson 02 CartPole gave a reward of 1 for each step until the fall. Now there is none. There is a person who looks at clips, and
+# there are four steps that come round and round:
 #
 # 1. **collect**: the agent acts; short clips are cut from what it did, and pairs of them are drawn;
 # 2. **label**: you say which clip of each pair is better;
-# 3. **fit**: the reward model learns from all your verdicts, with the loss of lesson 03;
-# 4. **train**: PPO trains the agent on what the reward model pays. Then new clips are cut, of what it can do now.
+# 3. **fit**: the reward model learns from all your labels, with the loss of lesson 03;
+# 4. **train**: PPO trains the agent on the reward model's rewards. Then new clips are cut, of what it can do now.
 #
 # This is Christiano et al. (2017), *Deep reinforcement learning from human preferences*, in small. Our departures from the paper: the steps
 # take turns instead of running at once; PPO takes the place of A2C; pairs are drawn at random by default, not by disagreement; the
-# reward is a function of the state that an action led to; five small networks stand for the ensemble; verdicts are never
+# reward is a function of the state that an action led to; five small networks stand for the ensemble; labels are never
 # dropped; rewards are standardized over the labelled clips (exercise 04.2), and where the ensemble disagrees they are lower; and the end
 # of an episode is an absorbing state (section 4.8 shows why).
 #
@@ -114,7 +114,7 @@ labeler = loop.labeler(CartPoleLabeler(), round=1)
 labeler
 
 # %% [markdown]
-# No time to click? The button of the scripted labeller answers in your place, by the rules above. Its labels are marked `scripted`,
+# No time to click? The button of the synthetic labeler answers in your place, by the rules above. Its labels are marked `scripted`,
 # yours `human`, and the loop refuses to learn from a mixture unless you say `mixed=True`. If it has happened, the labeller's last page
 # keeps yours alone with one click (or `labeler.keep_only("human")` does), and asks the other pairs again.
 
@@ -123,11 +123,11 @@ loop.label(labeler.require(), round=1)
 loop
 
 # %% [markdown]
-# ## 4.3 Fit: from verdicts to a number for each state
+# ## 4.3 Fit: from labels to a number for each state
 #
 # What the loop does in its next step fits in ten lines, and you have written most of them: your loss from lesson 03, your clip sum from
-# [**exercise 04.1**](../exercises/04_cartpole_from_preferences.ipynb). A small network gives each *state* a number; a clip is worth
-# their sum; the verdicts say which sums must be larger.
+# [**exercise 04.1**](../exercises/04_cartpole_from_preferences.ipynb). A small network gives each *state* a number; the
+# return of a clip is their sum; the labels say which sums must be larger.
 
 # %%
 from torch import nn
@@ -152,7 +152,7 @@ for _ in range(200):
     optimizer.step()
 
 # %% [markdown]
-# Twenty verdicts and some 370 weights: of course they can be learned by heart. The question is what the network says about states it
+# Twenty labels and some 370 weights: of course they can be learned by heart. The question is what the network says about states it
 # never saw. Ask it about a pole that leans more and more:
 
 # %%
@@ -163,7 +163,7 @@ with torch.no_grad():
 print("degrees  0      3      6      9      12")
 print("worth ", "".join(f"{w:7.2f}" for w in worth.tolist()))
 right = ((r1 > r2) == (mu > 0.5))[mu != 0.5].float().mean().item()
-expect(right > 0.9, "the network explains nine in ten of the verdicts it was fitted to",
+expect(right > 0.9, "the network explains nine in ten of the labels it was fitted to",
        ci=right > 0.8, measured=right)
 expect(worth[0] > worth[-1], "and likes an upright pole more than one about to fall",
        measured=(worth[0] - worth[-1]).item())
@@ -208,15 +208,17 @@ def what_changed(loop, round):
           fps=17, width=520, max_bytes=50_000, alt=f"The agent before and after round {round}, side by side.")
     before, after = map(fresh_episodes, agents)
     print(f"After the labels of round {round} it balances for {after.true_return:.0f} of 500 steps "
-          f"(before: {before.true_return:.0f}),\nand is on average {after.mean_distance:.2f} m "
-          f"from the centre (before: {before.mean_distance:.2f} m).")
+          f"(before: {before.true_return:.0f}).\nOn average it is at {after.mean_position:+.2f} m "
+          f"(before: {before.mean_position:+.2f}), {after.mean_distance:.2f} m from the centre "
+          f"(before: {before.mean_distance:.2f}),\nand moves at {after.mean_speed:.2f} m/s "
+          f"(before: {before.mean_speed:.2f}).")
 
 train(1)
 
 # %% [markdown]
 # ## 4.5 Rounds 2 and 3
 #
-# The agent behaves differently now, so there are new clips to judge, with mistakes that no clip of round 1 could show. **Watch for the
+# The agent behaves differently now, so there are new clips to label, with mistakes that no clip of round 1 could show. **Watch for the
 # cart's drift**: an agent that holds the pole upright while it rolls off the track looks fine for half a second.
 
 # %%
@@ -248,14 +250,13 @@ loop
 # %% [markdown]
 # ## 4.6 What came of it
 #
-# Four agents: before, and after each round of your labels. The same start for all.
+# The agents: before, and after each round of labels. The same start for all.
 
 # %%
-names = {"before": 0, "after round 1": 1, "after round 2": 2, "after round 3": 3}
+names = {"before": 0} | {f"after round {number}": number for number in range(1, len(loop.agents))}
 films = [film(loop.agent(number)) for number in names.values()]
 video(side_by_side(films, list(names)), fps=17, width=820, max_bytes=80_000,
-      alt="Four agents side by side: before, after round 1, after round 2 and after round 3. "
-          "The first drops the pole at once; the last one holds it upright near the centre.")
+      alt=f"CartPole played from the same start by several agents, side by side: {', '.join(names)}.")
 
 # %% [markdown]
 # Now the evaluator: 20 fresh episodes each, at most 500 steps, one point a step. And how far the cart is from the centre on average,
@@ -266,34 +267,45 @@ fresh = {name: fresh_episodes(loop.agent(number)) for name, number in names.item
 for name, episodes in fresh.items():
     print(f"{name:14s} true return {episodes.true_return:5.1f}    "
           f"mean distance from the centre {episodes.mean_distance:.2f} m")
-last = fresh["after round 3"]
-expect(last.true_return >= 490 and last.mean_distance < 0.5,
-       "60 verdicts teach the agent to balance, and to stay near the centre",
-       ci=last.true_return > 200,
-       measured={"return": last.true_return, "distance": last.mean_distance})
+last = fresh[list(fresh)[-1]]
+
+# %%
+from course_lib.preferences.label_report import label_report, not_there_yet
+
+goal = "490 of 500 steps, and less than 0.5 m from the centre"
+does = f"{last.true_return:.0f} of 500 steps, {last.mean_distance:.2f} m from the centre"
+reached = last.true_return >= 490 and last.mean_distance < 0.5
+if reached or loop.source == "scripted":
+    expect(reached, f"{len(loop.preferences.mu)} labels teach the agent to balance, and to stay "
+                    "near the centre", ci=last.true_return > 200,
+           measured={"return": last.true_return, "distance": last.mean_distance})
+if not reached:
+    print(not_there_yet(loop, goal, does))
 
 # %% [markdown]
-# In the stored run the agent balances for all 500 steps after round 1 already. After round 2 it stands further from the centre, and the
-# last labels bring it back. The true return cannot tell these agents apart: it never asked for the centre. *You* did.
+# In the stored run, labelled by the synthetic labeler, the agent balances for all 500 steps after round 1 already. After round 2 it stands
+# further from the centre, and the last labels bring it back. The true return cannot tell these agents apart: it never asked for the centre.
+# The labels did.
 
 # %%
 show(plots.positions_over_time({name: episodes.states for name, episodes in fresh.items()},
                                "Where the cart goes: 20 episodes of each agent"),
-     alt="Four panels with the cart's position over 500 steps in 20 episodes. Before, all "
-         "lines end in a fall within some 10 steps. After the last round they stay near the "
-         "centre.")
+     alt="The cart's position over 500 steps in 20 episodes, a panel for each agent; a cross "
+         "marks where an episode ended in a fall.")
 
 # %% [markdown]
 # And the whole training as the evaluator saw it. The agent learned from none of these points.
 
 # %%
-rounds = [0, *np.cumsum(loop.config.updates[:-1]).tolist()]
-show(plots.return_curve(watcher.points, rounds, "The true return rises, though nobody paid it"),
-     alt="True return against PPO updates, with a dashed line at each of the three rounds of "
-         "labels. It starts near 10 and ends at 500.")
+rounds = [0, *np.cumsum(loop.updates_a_round[:-1]).tolist()]
+seen = [watcher.points[update] for update in sorted(watcher.points)]
+show(plots.return_curve(watcher.points, rounds,
+                        f"The true return, which no learner saw: from {seen[0]:.0f} to {seen[-1]:.0f}"),
+     alt=f"True return against PPO updates, with a dashed line at each round of labels. It "
+         f"starts at {seen[0]:.0f} and ends at {seen[-1]:.0f}.")
 
 # %% [markdown]
-# **Your labels.** Ties are verdicts too: they pull two clips together. And did you agree with yourself, where a pair came twice?
+# **Your labels.** Ties are labels too: they pull two clips together. And did you agree with yourself, where a pair came twice?
 
 # %%
 from course_lib.labels.statistics import labeler_stats
@@ -302,29 +314,75 @@ for stats in labeler_stats(store, "cartpole"):
     print(f"{stats.labeler}: {stats.choices}, {stats.undone} taken back")
     if stats.median_seconds:
         print(f"   median {stats.median_seconds:.1f} seconds a pair")
-    if stats.repeated:
-        print(f"   asked twice: {stats.repeated} pairs; {stats.same} answered the same way")
+print(label_report(loop))
 ties = (loop.preferences.mu == 0.5).float().mean().item()
-expect(ties < 0.5, "most pairs brought a clear verdict",
-       measured=f"{ties:.0%} ties, {loop.source}")
+if loop.source == "scripted":
+    expect(ties < 0.5, "the synthetic labeler prefers one of the clips in most pairs",
+           measured=f"{ties:.0%} ties")
 
 # %% [markdown]
-# With a coarser question ("how many falls?") most pairs would tie: two good clips show none. Comparing *as a person sees* makes verdicts
-# rich, and that is why 60 of them suffice here.
+# With a coarser question ("how many falls?") most pairs would tie: two good clips show none. Comparing *as a person sees* makes labels
+# informative, and that is why 60 of them suffice here.
 #
+# **Where you and the synthetic labeler differ.** It answers the same pairs by its rule, and this cell shows the pairs on which you
+# preferred the other clip, or one of you said *equal*. It is not right and you wrong, or the other way round: look at the clips. Does its
+# rule leave out what you saw? Did you overlook something? The agent was taught by your answer.
+
+# %%
+from course_lib.preferences.differences import differences
+from course_lib.show.pairs import show_pairs
+
+found = differences(loop, CartPoleLabeler())
+print(found)
+show_pairs(found.differing[:3])
+
+# %% [markdown]
+# ### Not there yet? Another round
+#
+# Labels that you gave stay as they are, and the same labels lead to the same agent. New ones can lead further, for they are about what the
+# agent does *now*. Set `extra_rounds` to 1 and run the next two cells: 20 pairs more, then 30 updates. When that round is done, 2 asks for
+# one more. The learning rate rises again for it, to what it would be there in a run planned so long from the start. An added round belongs
+# to the run from then on; section 4.6 and the next one draw it, too, when they are run again. (A run that the synthetic labeler began goes
+# on with it, unless you say `mixed=True` where its labels are taken.)
+
+# %%
+from IPython.display import display
+
+extra_rounds = 0                       # 1: one more round; when that one is done, 2: another one
+number = 3 + extra_rounds
+if extra_rounds:
+    loop.add_round(labels=20, updates=30, round=number)
+    loop.collect(round=number)
+    labeler = loop.labeler(CartPoleLabeler(), round=number)
+    display(labeler)
+elif reached and loop.source == "scripted" and loop.stage == "finished":
+    print("The goal is reached, and the labels are the synthetic labeler's: nothing is left to do here.")
+else:
+    then = loop.rounds - 3 + (loop.stage == "finished")
+    print(f"The run has {loop.rounds} rounds. For 20 pairs more, set extra_rounds = {then} above and run this cell; "
+          "label, then run the next one.")
+
+# %%
+if extra_rounds:
+    loop.label(labeler.require(), round=number)
+    loop.fit(round=number)
+    train(number)
+
+# %% [markdown]
 # ## 4.7 What does the reward model believe?
 #
 # It is a function of the state, so it can be drawn: bright is liked. The cart and the pole are at rest; the white dots are the
-# states of the clips that had been judged by then. Where there are no dots, the model makes things up.
+# states of the clips that had been labelled by then. Where there are no dots, the model makes things up.
 
 # %%
-models = {f"round {r}": loop.reward_model(r).normalized_reward for r in (1, 2, 3)}
+done = range(1, len(loop.models) + 1)                         # the rounds that trained an agent
+models = {f"round {r}": loop.reward_model(r).normalized_reward for r in done}
 clips = torch.stack([loop.preferences.first, loop.preferences.second], dim=1)     # (60, 2, steps, 4)
-judged = {f"round {r}": clips[:20 * r].flatten(0, 2) for r in (1, 2, 3)}
-title = "After round 1 it knows the pole; where the cart should be, it learns later"
-show(plots.reward_maps(models, judged, "position", "angle", title),
-     alt="Heat maps of the learned reward over position and pole angle after each round. After "
-         "round 1 the judged states lie near the centre; later they spread over the track.")
+labelled = {f"round {r}": clips[:loop.fits[r - 1].pairs].flatten(0, 2) for r in done}
+title = "The learned reward in each round, over position and angle, and the labelled states"
+show(plots.reward_maps(models, labelled, "position", "angle", title),
+     alt="Heat maps of the learned reward over position and pole angle, a panel for each round; "
+         "white dots are the labelled states.")
 
 # %%
 def cost_of_distance(round):
@@ -334,22 +392,29 @@ def cost_of_distance(round):
     centre, left, right = loop.reward_model(round).normalized_reward(states)
     return ((centre - (left + right) / 2) / loop.config.reward.std).item()
 
-costs = [cost_of_distance(round) for round in (1, 2, 3)]
-reach = [states[:, 0].abs().max().item() for states in judged.values()]
+costs = [cost_of_distance(round) for round in done]
+reach = [states[:, 0].abs().max().item() for states in labelled.values()]
 for number, (cost, far) in enumerate(zip(costs, reach), start=1):
-    print(f"round {number}: judged states reach {far:.1f} m; "
+    print(f"round {number}: labelled states reach {far:.1f} m; "
           f"being 1.5 m off costs {cost:+.1f} standard deviations")
-expect(costs[-1] > 0.2, "in the end the model likes the centre more than a place far off",
-       measured=costs[-1])
+if loop.source == "scripted":
+    expect(costs[-1] > 0.2, "in the end the model likes the centre more than a place far off",
+           measured=costs[-1])
+elif costs[-1] <= 0.2:
+    print("Your labels have not taught it that the centre is better: labels of carts far off would.")
 
 # %% [markdown]
+# In the stored run, labelled by the synthetic labeler, the model knows the pole after round 1, and where the cart should be only later: the
+# clips of round 1 lie near the centre.
+#
 # The second view: angle against turning. A pole that leans to the right *and turns back to the left* is about to be upright. Does the model
 # like it?
 
 # %%
-show(plots.reward_maps(models, judged, "angle", "turning", "What is liked: angle and turning"),
-     alt="Heat maps of the learned reward over pole angle and turning speed after each round; "
-         "the bright band lies around the upright pole.")
+show(plots.reward_maps(models, labelled, "angle", "turning",
+                       "The learned reward in each round, over angle and turning speed"),
+     alt="Heat maps of the learned reward over pole angle and turning speed, a panel for each "
+         "round; white dots are the labelled states.")
 
 # %% [markdown]
 # ## 4.8 Why the end of an episode needs care
@@ -439,14 +504,14 @@ expect(ride < untrained and absorbed > 3 * ride,
 # an episode ended; only that it ended, which anyone can see. The fall is bad only because *you* disliked clips that show it.
 # (Christiano et al. had variants of their environments that never end.)
 #
-# For this, the state right after the fall must be seen and paid for. **Do
+# For this, the state right after the fall must be seen and rewarded. **Do
 # [exercise 04.5](../exercises/04_cartpole_from_preferences.ipynb)** to see how easily it is lost.
 #
 # ## 4.9 Which pairs to ask about?
 #
 # Random pairs are a start. Two other ideas: pairs that the five networks **dispute** (your
 # [**exercise 04.3**](../exercises/04_cartpole_from_preferences.ipynb)), and pairs in **contrast**, a clip with a fall beside one without.
-# From the clips at hand, let each choose 20, and count how many the scripted judge would call a tie:
+# From the clips at hand, let each choose 20, and count how many the synthetic labeler would call a tie:
 
 # %%
 from course_lib.preferences.cartpole import falls
@@ -571,11 +636,12 @@ for name, rows in failing.items():
 # - **a nervous cart**: it should move to and fro all the time, and never fall;
 # - **a calm cart**: as slow as can be, wherever it is.
 #
-# Decide, and then judge by that alone. Be consistent: you are the only one who knows the rule. The scripted labeller plays the first idea
+# Decide, and then label by that alone. Be consistent: you are the only one who knows the rule. The synthetic labeler plays the first idea
 # with your mark of [**exercise 04.6**](../exercises/04_cartpole_from_preferences.ipynb).
 #
 # There are four rounds of 20 this time. A place must be found *and not passed*. After the first rounds the agent usually goes too far,
-# since no labelled clip was there yet; the next clips come from where it went, and their labels bring it back.
+# since no labelled clip was there yet; the next clips come from where it went, and their labels bring it back. After each round you see
+# the agent before and after it, and read where it is, how much it moves and how long it balances.
 
 # %%
 mark_place = mine("04.6")
@@ -596,6 +662,7 @@ def learn(round):
     my_loop.fit(round=round)
     watch(my_loop.train(round), curves=("mean_reward", "entropy"), past=my_loop.ppo.history,
           total=my_loop.ppo.config.total_steps)
+    what_changed(my_loop, round)
 
 learn(1)
 my_loop.collect(round=2)
@@ -618,24 +685,29 @@ labeler
 learn(4)
 video(side_by_side([film(loop.agent(3), steps=450), film(my_loop.agent(4), steps=450)],
                    ["balance, centre", "my own preference"]), fps=17, width=520, max_bytes=60_000,
-      alt="Two agents side by side: one balances near the centre, the other one where it was "
-          "taught to.")
+      alt="Two agents side by side: the one taught to balance near the centre, and the one taught "
+          "a preference of one's own.")
 
 # %%
 mine_fresh = {f"after round {number}": fresh_episodes(my_loop.agent(number)) for number in (1, 2, 3, 4)}
 for name, episodes in mine_fresh.items():
     print(f"{name}: true return {episodes.true_return:5.1f}, "
-          f"mean position {episodes.mean_position:+.2f} m")
+          f"mean position {episodes.mean_position:+.2f} m, mean speed {episodes.mean_speed:.2f} m/s")
 show(plots.positions_over_time({name: episodes.states for name, episodes in mine_fresh.items()},
-                               "The same environment, the same loop, another preference"),
+                               "Where the cart goes after each round: 20 episodes, another preference"),
      alt="Four panels with the cart's position over 500 steps in 20 episodes, one for the agent "
-         "of each round. The last agent stays to the left of the centre.")
-expect(-0.9 < episodes.mean_position < -0.15 and episodes.true_return > 400,
-       "the agent balances to the left of the centre, as the labels said",
-       ci=episodes.mean_position < 0.5, measured=episodes.mean_position)
+         "of each round.")
+if my_loop.source == "scripted":
+    expect(-0.9 < episodes.mean_position < -0.15 and episodes.true_return > 400,
+           "the agent balances to the left of the centre, as the labels said",
+           ci=episodes.mean_position < 0.5, measured=episodes.mean_position)
+else:
+    print(f"It learned from {label_report(my_loop)}")
 
 # %% [markdown]
-# If you taught something else, the check says "not on this run": it asks for the preference of the stored run. Write the check for yours!
+# The check is for the preference of the stored run, which the synthetic labeler labelled. Only you can say whether *your* agent does what
+# you had in mind: write the check for it! Where it is not there yet, look at the last film: what would you prefer now?
+# `my_loop.add_round(labels=20, updates=30, round=5)` plans another round for that, with cells like those above.
 #
 # ## 4.12 Walk away, and take the reward model with you
 #
@@ -649,7 +721,7 @@ expect(all(torch.equal(a, b) for a, b in weights), "a new loop takes up the same
        measured=repr(again))
 
 # %% [markdown]
-# And your reward model works anywhere: `PreferenceReward` wraps any Gymnasium environment, pays the learned reward and hides the true
+# And your reward model works anywhere: `PreferenceReward` wraps any Gymnasium environment, gives the learned reward and hides the true
 # one. stable-baselines3's PPO learns to balance from it (`tests/test_preferences_reward_wrapper.py`).
 
 # %%
