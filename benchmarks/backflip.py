@@ -23,7 +23,7 @@ import torch
 from record import append, circumstances, lines
 from torch import Tensor, nn
 
-from course_lib.hopper.environment import PITCH_RATE, VectorHopper
+from course_lib.hopper.environment import OBSERVATION_SIZE, PITCH_RATE, VectorHopper
 from course_lib.hopper.labelers import BEHAVIOURS, hopper_labeler
 from course_lib.hopper.shipped import FROM_LABELS, PITCH_RATE as SHIPPED_PITCH_RATE, save_shipped, stored_film
 from course_lib.hopper.task import HopperTask, Performance, hopper_config, perform
@@ -44,23 +44,27 @@ class Job:
     says: str
     config: LoopConfig = field(default_factory=hopper_config)
     behaviour: str = "backflip"
+    task: HopperTask = field(default_factory=HopperTask)
     imperfections: dict[str, float] = field(default_factory=dict)       # the labeler's
     kernels: str = ""                                   # the kernels of PyTorch that it needs, as torch names them
 
 
-HUNDRED = hopper_config(labels=(20,) * 5)
+TWO_HUNDRED = hopper_config(labels=(40,) * 5)
 JOBS = {
-    "200-labels": Job("200 labels in five rounds"),
-    "100-labels": Job("100 labels in five rounds", HUNDRED),
-    "200-labels-wrong": Job("200 labels, 10% turned round", imperfections={"epsilon": 0.1}),
+    "200-labels": Job("200 labels in five rounds", TWO_HUNDRED),
+    "100-labels": Job("100 labels in five rounds"),
+    "200-labels-wrong": Job("200 labels, 10% turned round", TWO_HUNDRED, imperfections={"epsilon": 0.1}),
     "50-labels": Job("50 labels in five rounds", hopper_config(labels=(10,) * 5)),
-    "at-once": Job("200 labels before any training", hopper_config(labels=(200,), updates=(80,))),
-    "penalty": Job("200 labels, less the members' disagreement", replace(hopper_config(), reward=replace(
+    "no-exploration": Job("100 labels, no exploration before", hopper_config(exploration_updates=0)),
+    "all-columns": Job("100 labels, the reward model reads joints too", task=HopperTask(
+        reads=tuple(range(OBSERVATION_SIZE)))),
+    "at-once": Job("100 labels before any training", hopper_config(labels=(100,), updates=(80,))),
+    "penalty": Job("100 labels, less the members' disagreement", replace(hopper_config(), reward=replace(
         hopper_config().reward, uncertainty_penalty=1.0))),
-    "default-kernels": Job("200 labels, no vector instructions", kernels="DEFAULT"),
-    "front-flip": Job("100 labels: turns forwards", HUNDRED, "front flip"),
-    "hop": Job("100 labels: hops on the spot", HUNDRED, "hop"),
-    "bend": Job("100 labels: stands still, bent", HUNDRED, "bend"),
+    "default-kernels": Job("100 labels, no vector instructions", kernels="DEFAULT"),
+    "front-flip": Job("100 labels: turns forwards", behaviour="front flip"),
+    "hop": Job("100 labels: hops on the spot", behaviour="hop"),
+    "bend": Job("100 labels: stands still, bent", behaviour="bend"),
     "pitch-rate": Job("a written reward: the pitch rate backwards", behaviour=""),
 }
 
@@ -85,7 +89,7 @@ def measure(name: str, seed: int, ship: bool = False) -> dict:
     else:
         with tempfile.TemporaryDirectory() as folder:
             store = PreferenceStore(Path(folder) / "labels.sqlite")
-            loop = PreferenceLoop(HopperTask(), store, Path(folder) / "run", name, config)
+            loop = PreferenceLoop(job.task, store, Path(folder) / "run", name, config)
             synthetic = hopper_labeler(job.behaviour, seed, **job.imperfections)
             while loop.stage != "finished":
                 loop.collect()

@@ -39,7 +39,7 @@ MAP = (
     Entry("04_cartpole_from_preferences", "CartPole from your clicks",
           "label clips in a cell; an agent that sees no reward learns to balance", 90, 150),
     Entry("05_backflip", "A backflip from your clicks",
-          "a hopper learns what nobody can write a reward for"),
+          "a hopper learns what nobody can write a reward for; then what you like", 80, 135),
     Entry("06_atari_ppo", "Pong from its score",
           "PPO on pixels, to a clear win, on a laptop", 80, 140),
     Entry("07_atari_from_preferences", "Pong from preferences",

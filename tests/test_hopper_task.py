@@ -79,14 +79,14 @@ def test_clips_lie_inside_episodes():
     ended[[9, 159]] = True
     starts = clip_starts(ended, 75)
     assert starts == [10, 85, 160]                                          # 0-9 has no room; 235-255 has none either
-    assert clip_starts(ended, 75, offset=20) == [10, 85, 180]               # 150 steps: no room to begin later
+    assert clip_starts(ended, 50) == [10, 60, 110, 160]
     assert clip_starts(np.zeros(74, dtype=bool), 75) == []
-    assert clip_starts(np.zeros(75, dtype=bool), 75, offset=40) == [0]
+    assert clip_starts(np.zeros(75, dtype=bool), 75) == [0]
     rng = np.random.default_rng(0)
     for _ in range(200):
         ended = rng.random(rng.integers(1, 300)) < 0.02
         length = int(rng.integers(1, 60))
-        starts = clip_starts(ended, length, int(rng.integers(length)))
+        starts = clip_starts(ended, length)
         for start in starts:
             assert start + length <= len(ended) and not ended[start:start + length - 1].any()
         assert all(b - a >= length for a, b in zip(starts, starts[1:], strict=False))

@@ -4,6 +4,8 @@ They are rebuilt by `python benchmarks/backflip.py JOB --seeds 0 --ship`, and ho
 (`torch.load(weights_only=True)`). Their films are stored as well, for a machine on which MuJoCo does not load.
 """
 
+import base64
+import html
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,15 @@ def checkpoint(name: str) -> Path:
 def stored_film(name: str) -> Path:
     """Where its film lies, an animated WebP that needs no MuJoCo."""
     return root() / "assets" / "pictures" / f"{name}.webp"
+
+
+def show_stored_film(name: str, alt: str, width: int = 240) -> None:
+    """Display a stored film in a notebook. alt: what happens in it, in a sentence."""
+    from IPython.display import display
+
+    content = base64.b64encode(stored_film(name).read_bytes()).decode()
+    display({"text/html": f'<img alt="{html.escape(alt, quote=True)}" width="{width}" style="max-width:100%" '
+             f'src="data:image/webp;base64,{content}">', "text/plain": alt}, raw=True)
 
 
 def save_shipped(name: str, agent: nn.Module, reward_model: StateRewardEnsemble | None, reward: RewardConfig | None,

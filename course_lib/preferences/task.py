@@ -20,12 +20,14 @@ from torch import Tensor, nn
 
 from course_lib.labels.records import Item
 from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.exploration import explore
 from course_lib.preferences.hidden_reward import hide_reward
 from course_lib.preferences.reward_model import RewardConfig, RewardEnsemble
 from course_lib.preferences.segments import Segment, cut_segments
 from course_lib.rl.ppo import PPO, PPOConfig, Progress
 from course_lib.rl.rollout import Rollout
 
+EXPLORATION_SEED = 50_000           # is added to a run's, so that exploring draws other actions than the run itself
 Boundary = Callable[[Rollout], Tensor]                  # -> (T, N) bool: an advantage must not look past this step
 
 
@@ -40,6 +42,7 @@ class LoopConfig:
     clips_a_rollout: int | None = None              # clips cut from each rollout; None: all that it holds
     pool: int = 400                                 # newest clips that pairs are drawn from
     absorbing_steps: int = 20                       # steps more for which the reward of an episode's last state counts
+    exploration_updates: int = 0                    # PPO updates on novelty before the first label (exploration.py)
     rollouts: int = 1                               # rollouts before a round's pairs are drawn, for new clips ...
     fresh_clips: bool = True                        # ... in every round; else only where no clips are at hand
     save_every: int = 10                            # updates between two saves while training
@@ -188,7 +191,10 @@ class EnvironmentTrainer:
         return self.ppo.history
 
     def collect(self) -> None:
-        """Act for some rollouts and cut clips from them."""
+        """Act for some rollouts and cut clips from them; before the first label explore, where the config says so."""
+        if self.config.exploration_updates and self.updates == 0:
+            config = replace(self.ppo.config, seed=self.config.seed + EXPLORATION_SEED)
+            self._cut(explore(self.envs, self.network, config, self.config.exploration_updates))
         if self.config.fresh_clips or not self.pool:
             for _ in range(self.config.rollouts):
                 self._cut(self.ppo.collector.collect(self.config.ppo.num_steps)[0])
