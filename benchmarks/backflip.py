@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from course_lib.hopper.environment import OBSERVATION_SIZE, PITCH_RATE, VectorHopper
 from course_lib.hopper.labelers import BEHAVIOURS, hopper_labeler
-from course_lib.hopper.shipped import FROM_LABELS, PITCH_RATE as SHIPPED_PITCH_RATE, save_shipped, stored_film
+from course_lib.hopper.shipped import FROM_LABELS, save_shipped, stored_film
+from course_lib.hopper.shipped import PITCH_RATE as SHIPPED_PITCH_RATE
 from course_lib.hopper.task import HopperTask, Performance, hopper_config, perform
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences.loop import PreferenceLoop

@@ -25,6 +25,7 @@ PLACES = {                      # package: its column in the picture, and what i
     "authoring": (0, "lessons to notebooks"),
     "exercises": (0, "checks, hints, progress"),
     "atari": (1, "Pong, Donkey Kong"),
+    "hopper": (0, "the backflip"),
     "lm": (3, "GPT, SFT, PPO on text"),
     "preferences": (2, "reward models, the loop"),
     "rl": (1, "PPO, CartPole"),

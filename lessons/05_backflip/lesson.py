@@ -350,7 +350,9 @@ if extra_rounds:
 # %% [markdown]
 # ## 5.8 Now teach it something else
 #
-# The code is the same; only the question changes. Three ideas, and agents that the synthetic labeler taught with 100 labels each:
+# The code is the same; only the question changes. Three ideas, and agents that the synthetic labeler taught with 100 labels each: a flip
+# *forwards*; *hop* on the spot, upright, the foot in the air; *bend* forwards by 60 degrees, off the floor, and keep still. Each got what its
+# labeler's rule says, and not always what its author had in mind: look at what hops and what kneels.
 
 # %%
 for behaviour in ("front flip", "hop", "bend"):
@@ -412,8 +414,8 @@ show(plots.turns_and_heights(results, goal=(3.0, 0.5)),
 # **What failed on the way to this lesson.** No exploration (the last panel): the first labels could only say that one way to fall is better than
 # another, and the agent settled there. Clips that crossed the end of an episode (exercise 05.4). Episodes of six seconds: too few starts
 # from standing. A labeler that liked height as much as turning: agents that stand. The penalty for disagreement of lesson 04: fast turning is new
-# to all members, and the penalty kept the agent away from it. And our first prototype had the sign of the pitch wrong: it taught front flips,
-# which are harder for this body, and called them backflips. Look at your films.
+# to all members, and the penalty kept the agent away from it. And our first prototype had the sign of the pitch wrong: it taught front flips
+# and called them backflips. Look at your films.
 #
 # ## What you learned
 #
