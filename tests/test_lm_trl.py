@@ -9,6 +9,7 @@ import torch
 from course_lib.lm.dpo import dpo_loss, implicit_rewards, ipo_loss
 from course_lib.lm.generate import completion_logprobs, token_logprobs
 from course_lib.lm.gpt import GPT, GPTConfig
+from course_lib.lm.grpo import group_advantages, grpo_loss, token_weights
 from course_lib.lm.hf_format import save_hf
 from course_lib.lm.kl import token_rewards
 from course_lib.lm.kto import kto_baseline, kto_loss
@@ -249,3 +250,49 @@ def test_the_loss_on_judgements_is_trls(parts, seed):
     gradients = [torch.autograd.grad(one, rows.policy)[0] for one in (loss, theirs)]
     torch.testing.assert_close(*gradients, atol=1e-6, rtol=1e-6)
     assert not baseline.requires_grad
+
+
+@pytest.fixture(scope="module")
+def grpo_trainer(parts):
+    from trl import GRPOConfig, GRPOTrainer
+
+    trainer = GRPOTrainer(
+        model=copy.deepcopy(parts.their_policy), reward_funcs=letters, train_dataset=parts.prompts,
+        processing_class=parts.words, args=GRPOConfig(**parts.online, epsilon=CLIP, use_bias_correction_kl=False))
+    trainer.model.eval()
+    return trainer
+
+
+@pytest.mark.parametrize(("kind", "aggregation"), [
+    ("grpo", "completions"), ("bnpo", "tokens"), ("dr_grpo", "constant")])
+@pytest.mark.parametrize("seed", range(3))
+def test_grpos_losses_are_trls(grpo_trainer, kind, aggregation, seed, monkeypatch):
+    rows, luck = random_rows(seed), torch.Generator().manual_seed(seed)
+    old = (rows.policy + 0.3 * torch.randn(4, 9, generator=luck, dtype=torch.float64)).detach() * rows.mask
+    advantages = torch.randn(4, generator=luck, dtype=torch.float64)
+    monkeypatch.setattr(grpo_trainer, "loss_type", kind)
+    monkeypatch.setattr(grpo_trainer, "_get_per_token_logps_and_entropies",
+                        lambda *_, **__: (rows.policy, torch.zeros_like(rows.policy), None))
+    prompt, written = torch.zeros(4, 1, dtype=torch.long), torch.ones(4, 9, dtype=torch.long)
+    theirs = grpo_trainer._compute_loss(grpo_trainer.model, {
+        "prompt_ids": prompt, "prompt_mask": prompt + 1, "completion_ids": written, "completion_mask": rows.mask.long(),
+        "advantages": advantages, "old_per_token_logps": old, "ref_per_token_logps": rows.reference})
+    weights = token_weights(rows.mask, aggregation, grpo_trainer.max_completion_length)
+    loss = grpo_loss(rows.policy, old, rows.reference, advantages, rows.mask, weights, CLIP, BETA)
+    assert loss.item() == pytest.approx(theirs.item(), abs=1e-6)
+    gradients = [torch.autograd.grad(one, rows.policy)[0] for one in (loss, theirs)]
+    torch.testing.assert_close(*gradients, atol=1e-6, rtol=1e-6)
+    free = grpo_loss(rows.policy, old, rows.reference, advantages, rows.mask, weights, 9.0, BETA)
+    assert abs(free.item() - theirs.item()) > 1e-4, "the test needs ratios that are clipped"
+
+
+@pytest.mark.parametrize(("scale", "divide_by_std"), [("group", True), ("none", False)])
+def test_grpos_advantages_are_trls(grpo_trainer, parts, scale, divide_by_std, monkeypatch):
+    monkeypatch.setattr(grpo_trainer, "scale_rewards", scale)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        written = grpo_trainer._generate_and_score_completions([{"prompt": text} for text in PROMPTS for _ in range(4)])
+    texts = parts.words.batch_decode(written["completion_ids"], skip_special_tokens=True)
+    mine = group_advantages(torch.tensor(letters(None, texts)).view(-1, 4), divide_by_std).flatten()
+    torch.testing.assert_close(mine, written["advantages"], atol=1e-6, rtol=1e-6)
+    assert mine.abs().max() > 0.1

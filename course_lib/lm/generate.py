@@ -197,6 +197,9 @@ class Completions:
         return (k1(self.logprobs, self.reference_logprobs) * self.mask).sum(dim=1)
 
 
+SampleCompletions = Callable[..., Completions]          # called as `sample_completions` is
+
+
 @torch.no_grad()
 def sample_completions(policy: GPT, reference: GPT, prompts: Tensor, reward: TextReward, tokenizer: Tokenizer,
                        max_new_tokens: int = 24, generator: torch.Generator | None = None) -> Completions:
