@@ -16,6 +16,7 @@ from course_lib.lm.chat_policy import (
     END,
     PADDING,
     ChatPolicy,
+    ChatValues,
     answer_logprobs,
     load_chat_policy,
     sample_answers,
@@ -25,6 +26,7 @@ from course_lib.lm.generate import NoProbabilities
 from course_lib.lm.grpo import GRPO, GRPOConfig
 from course_lib.lm.kto import KTO, Judgements, KTOConfig
 from course_lib.lm.lora import add_lora
+from course_lib.lm.ppo import TokenPPO, TokenPPOConfig
 from course_lib.lm.rejection_sampling import RejectionSampling, RejectionSamplingConfig
 from course_lib.lm.rloo import RLOO, RLOOConfig
 from course_lib.lm.tokenizers import BPETokenizer
@@ -231,6 +233,10 @@ def run_of(kind, path=None, **changes):
         config = {RLOO: RLOOConfig, GRPO: GRPOConfig, RejectionSampling: RejectionSamplingConfig}[kind](**online)
         return kind(made, made.reference, made.prompts(QUESTIONS), shortness, made.tokenizer, config, path,
                     sample=sample_answers, logprobs=answer_logprobs)
+    if kind is TokenPPO:
+        config = TokenPPOConfig(**{**online, "samples_per_prompt": 1}, value_learning_rate=1e-2)
+        return TokenPPO(made, made.reference, ChatValues(made), made.prompts(QUESTIONS), shortness, made.tokenizer,
+                        config, path, sample=sample_answers, logprobs=answer_logprobs)
     pairs = made.pairs(QUESTIONS, ["cat", "mat", "sat"], ["the the the", "on on on on", "at at"], torch.ones(3), 20)
     offline = {"updates": 6, "batch_size": 2, "learning_rate": 3e-2, "checkpoint_every": 2, "seed": 3, **changes}
     if kind is DPO:
@@ -239,7 +245,7 @@ def run_of(kind, path=None, **changes):
                logprobs=answer_logprobs)
 
 
-@pytest.mark.parametrize("kind", [RLOO, GRPO, RejectionSampling])
+@pytest.mark.parametrize("kind", [RLOO, GRPO, RejectionSampling, TokenPPO])
 def test_sampling_trainers_raise_its_reward(kind):
     run = run_of(kind, updates=25, batch_size=48, minibatch_size=24 if kind is not RejectionSampling else 6)
     list(run.train())
@@ -264,7 +270,21 @@ def test_ipo_too():
     assert run.history[-1].loss < 0.1 * run.history[0].loss
 
 
-@pytest.mark.parametrize("kind", [RLOO, GRPO, RejectionSampling, DPO, KTO])
+def test_the_value_head_reads_the_reference_and_alone_learns():
+    made = policy()
+    values, tokens = ChatValues(made), sampled(made)[0]
+    assert (values.at_each_token(tokens) == 0).all() and set(values.state_dict()) == {"head.weight", "head.bias"}
+    torch.nn.init.normal_(values.head.weight)
+    found = values.at_each_token(tokens)
+    row = tokens[0][tokens[0] != made.padding]
+    with torch.no_grad():
+        expected = values.head(tiny_llama().model(row[None]).last_hidden_state).squeeze(-1)
+    torch.testing.assert_close(found[:1, -len(row):], expected, atol=1e-4, rtol=1e-4)
+    found.sum().backward()
+    assert values.head.weight.grad.abs().sum() > 0 and all(weight.grad is None for weight in made.model.parameters())
+
+
+@pytest.mark.parametrize("kind", [RLOO, GRPO, RejectionSampling, TokenPPO, DPO, KTO])
 def test_a_stopped_run_goes_on_to_the_identical_curve_and_keeps_the_adapter_alone(kind, tmp_path):
     whole, cut = run_of(kind), run_of(kind, tmp_path / "run.pt")
     list(whole.train())

@@ -134,7 +134,12 @@ class ChatPolicy:
     def _adapter(self) -> AbstractContextManager:
         return nullcontext() if self.adapted else self.lora.disabled()
 
-    def _hidden(self, tokens: Tensor, real: Tensor, **cache) -> Tensor:
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """(B, L, C), what the model knows after each of `tokens` (B, L), before it is turned into logits."""
+        self._check_length(tokens.shape[1])
+        return self._read(tokens, self._real(tokens), use_cache=False)
+
+    def _read(self, tokens: Tensor, real: Tensor, **cache) -> Tensor:
         """(B, T, C), what the model knows at each of the new `tokens` (B, T). real: (B, past + T) bool, no padding."""
         place = (real.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1]:]                 # (B, T), padding aside
         with self._adapter():
@@ -146,8 +151,7 @@ class ChatPolicy:
 
         The logits of 49,152 tokens are worked out where a choice was made, and nowhere else.
         """
-        self._check_length(tokens.shape[1])
-        hidden = self._hidden(tokens, self._real(tokens), use_cache=False)[:, :-1]          # (B, L - 1, C)
+        hidden = self.hidden(tokens)[:, :-1]                                                # (B, L - 1, C)
         logits = self.model.lm_head(hidden[mask]).float()                                   # (choices, V)
         chosen = -F.cross_entropy(logits, tokens[:, 1:][mask], reduction="none")            # (choices,)
         return torch.zeros(mask.shape).masked_scatter(mask, chosen)
@@ -171,7 +175,7 @@ class ChatPolicy:
         rows, unread, real = torch.arange(B), prompts, self._real(prompts)                  # of the rows not yet done
         cache, end = DynamicCache(config=self.model.config), P
         while end < P + max_new_tokens and len(rows):
-            hidden = self._hidden(unread, real, past_key_values=cache, use_cache=True)[:, -1]       # (rows, C)
+            hidden = self._read(unread, real, past_key_values=cache, use_cache=True)[:, -1]         # (rows, C)
             probs = next_token_probs(self.model.lm_head(hidden).float(), temperature)               # (rows, V)
             if not torch.isfinite(probs.sum()):
                 raise NoProbabilities("The model's probabilities are not numbers", "Load it again, with a fresh "
@@ -195,6 +199,27 @@ class ChatPolicy:
         if length > context:
             raise CourseError(f"A prompt and its answer would have {length:,} tokens, and the model reads {context:,}. "
                               "Shorten the question, or ask for fewer new tokens.")
+
+
+class ChatValues(nn.Module):
+    """PPO's value network for a chat policy: a head of one number a position on what the reference knows there.
+
+    Only the head learns, so its way back costs nothing; it begins at 0 everywhere. Takes the place of lesson 11's
+    value network, a whole GPT, in `TokenPPO`.
+    """
+
+    def __init__(self, policy: ChatPolicy):
+        super().__init__()
+        self.reference = policy.reference
+        self.head = nn.Linear(policy.model.config.hidden_size, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def at_each_token(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B, T): the value estimate after each token."""
+        with torch.no_grad():
+            hidden = self.reference.hidden(tokens)                                          # (B, T, C)
+        return self.head(hidden.float()).squeeze(-1)
 
 
 def load_chat_policy(layers: int = LORA_LAYERS, rank: int = 8, dtype: torch.dtype | None = None,
