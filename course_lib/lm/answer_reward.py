@@ -2,8 +2,8 @@
 preparation).
 
 The reference reads a question, the answer and then a question about the answer (`CUE`), and is stopped there. What it
-holds in some layers are the features of lesson 10; the Bradley-Terry fit is lesson 10's too. A few hundred choices are
-enough to begin, as only one weight for each feature is learned.
+holds in some layers are the features of lesson 10; the Bradley-Terry fit is lesson 10's too. Nothing but one weight for
+each feature is learned.
 
     reward = fit_answer_reward(policy, questions, first, second, mu)
     reward(["Write one short sentence about rain."], ["Rain falls."])      # 1 is a std above the labelled answers' mean

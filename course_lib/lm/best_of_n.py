@@ -54,8 +54,8 @@ def best_of_n(model: GPT, prompts: Tensor, n: int, reward: TextReward, tokenizer
 def best_of_n_kl(n: int) -> float:
     """Nats by which the best of n completions can differ from the model that wrote them: log n - (n - 1) / n, at most.
 
-    It is just this much when no two completions have the same probability of being the best, as with long texts; where
-    few different completions are likely it is less. Source: Beirami et al. (2024), theorem 3.1.
+    It comes near this where every single completion is unlikely, as long texts are; where a few are likely it is less.
+    Source: Beirami et al. (2024), section 3.
     """
     if n < 1:
         raise ValueError(f"the best of {n} does not exist: n is 1 or more")

@@ -1,7 +1,7 @@
 """The pretrained chat model as a policy: it answers, says how likely an answer is, and learns by LoRA. For lesson 12
 (in preparation).
 
-    policy = load_chat_policy()                             # 135 million weights, of which 0.4% learn
+    policy = load_chat_policy()                             # 135 million weights, and 0.2% more that learn
     prompts = policy.prompts(["Write one short sentence about rain."])
     answers = policy.sample(prompts, max_new_tokens=24, generator=torch.Generator().manual_seed(0))
     run = RLOO(policy, policy.reference, prompts, reward, policy.tokenizer, config, sample=sample_answers,
@@ -226,7 +226,7 @@ def load_chat_policy(layers: int = LORA_LAYERS, rank: int = 8, dtype: torch.dtyp
                      seed: int = 0) -> ChatPolicy:
     """The 135M chat model with a fresh adapter on the attention of its last `layers` layers (of 30).
 
-    Only these layers take part in the way back, which is a third of the cost of all. rank: of the adapter. dtype: None
+    Gradients go back through these layers only. rank: of the adapter. dtype: None
     takes bfloat16 where the processor is quick with it. seed: of the adapter's first matrices.
     Raises as `load_pretrained` does; ValueError for fewer than one layer or more than there are.
     """

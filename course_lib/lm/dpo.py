@@ -61,8 +61,9 @@ def ipo_loss(first: Tensor, second: Tensor, reference_first: Tensor, reference_s
     """Mean squared distance of the margin from where it should be: 1 / (2 beta) for a preference, 0 for a tie.
 
     Arguments as of `dpo_loss`; beta is the paper's tau. DPO's loss falls for ever as the margin grows, this one has its
-    lowest point: a preference that is always the same cannot drive the policy away. Its authors take log-probabilities
-    averaged over a completion's tokens (DPOConfig.per_token). Source: Azar et al. (2023), equation 17.
+    lowest point: a preference that is always the same cannot drive the policy away. trl, having asked the authors,
+    takes log-probabilities averaged over a completion's tokens (DPOConfig.per_token).
+    Source: Azar et al. (2023), equation 17.
     """
     margin = (first - reference_first) - (second - reference_second)               # (pairs,)
     return (margin - (mu - 0.5) / beta).square().mean()
