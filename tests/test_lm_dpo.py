@@ -128,7 +128,7 @@ def test_it_learns_what_is_preferred(loss, changes):
 
 
 def test_ipo_stops_at_its_margin_where_dpo_goes_on():
-    margins = [dpo(loss=loss, updates=150, beta=0.5, pairs=PreferencePairs(
+    margins = [dpo(loss=loss, updates=60, learning_rate=8e-3, beta=0.5, pairs=PreferencePairs(
         PROMPTS, [LIKED] * 4, [DISLIKED] * 4, torch.ones(4))) for loss in (dpo_loss, ipo_loss)]
     for run in margins:
         list(run.train())
