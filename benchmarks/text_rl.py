@@ -28,6 +28,7 @@ import torch
 from record import append, circumstances, lines
 from torch import Tensor
 
+from course_lib.lm.best_of_n import best_of_n, best_of_n_kl
 from course_lib.lm.data import Prompts, short_texts
 from course_lib.lm.evaluation import PolicyEvaluation, evaluations_during
 from course_lib.lm.generate import TextReward, sample_completions
@@ -45,7 +46,7 @@ from course_lib.lm.recipes import (
 )
 from course_lib.lm.reward_model import RewardModel, ScaledReward, fit_reward_model
 from course_lib.lm.rewards import from_language_model, load_gold, load_proxy, new_reward_model, proxy_texts
-from course_lib.lm.rloo import RLOO, RLOOConfig, best_of_n
+from course_lib.lm.rloo import RLOO, RLOOConfig
 from course_lib.lm.sentiment import sentiment
 from course_lib.lm.sft import SFT, load_sft
 from course_lib.lm.shipped import folder, save_gpt
@@ -157,7 +158,7 @@ def best(seed: int, n: int = 16) -> dict:
     for count in (1, 2, 4, 8, n):
         started, generator = time.process_time(), torch.Generator().manual_seed(seed)
         texts, rewards = best_of_n(reference, unseen[::2], count, sentiment, tokenizer, 24, generator)
-        bound = math.log(count) - (count - 1) / count
+        bound = best_of_n_kl(count)
         evaluations.append(asdict(PolicyEvaluation(
             count, time.process_time() - started, bound, distinct_n(texts, 2), math.nan,
             {"vader": rewards.mean().item()}, {"vader": rewards.std().item()}, texts[:8])))

@@ -10,13 +10,13 @@ from test_lm_ppo import GOOD, PROMPTS, SHAPE, SHORT, Numbers, count_good, ppo
 
 from course_lib.errors import CourseError
 from course_lib.lm import evaluation
+from course_lib.lm.best_of_n import best_of_n
 from course_lib.lm.evaluation import PolicyEvaluation, benchmark_results, evaluate_policy, evaluations_during, kl_of
 from course_lib.lm.generate import sample_completions
 from course_lib.lm.gpt import GPT
 from course_lib.lm.ppo import value_network_for
 from course_lib.lm.reward_model import RewardModel, ScaledReward, pack
 from course_lib.lm.rewards import climb, reward_of_mixtures
-from course_lib.lm.rloo import best_of_n
 
 MANY = PROMPTS.repeat(200, 1)
 

@@ -76,6 +76,18 @@ class TokenStream:
         return window[:, :-1], window[:, 1:]
 
 
+def rows_of_step(step: int, count: int, batch_size: int, seed: int) -> Tensor:
+    """(batch_size or fewer,): which of `count` rows gradient step `step`, from 0, learns from.
+
+    Passes through all rows, each in a random order of its own. Worked out from the step alone, so that a training that
+    was stopped goes on with the same rows.
+    """
+    steps_a_pass = -(-count // batch_size)
+    number, place = divmod(step, steps_a_pass)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(1_000_003 * seed + number))
+    return order[place * batch_size:(place + 1) * batch_size]
+
+
 PROMPT_TOKENS = 4                           # with the course's byte pairs mostly one to three words
 
 

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -37,6 +38,11 @@ from course_lib.paths import cache, root
 from course_lib.preferences.human_ratings import RatedText, load_rated_texts
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from course_lib.training.precision import in_bfloat16
+
+if TYPE_CHECKING:
+    from transformers import LlamaModel, PreTrainedTokenizerBase
+
+    Reader = tuple[LlamaModel, PreTrainedTokenizerBase]
 
 PART = 512                          # texts whose features are kept together; a stopped run loses fewer than that
 
@@ -53,9 +59,12 @@ class FeatureSettings:
     bfloat16: bool | None = None            # read in 16-bit numbers; None: where the processor is quick with them
 
 
-def features(texts: Sequence[str], settings: FeatureSettings | None = None, progress: bool = True) -> Tensor:
+def features(texts: Sequence[str], settings: FeatureSettings | None = None, progress: bool = True,
+             reader: "Reader | None" = None) -> Tensor:
     """Features of texts, (texts, D) float32, D = 576 x the number of states: 1,728 by default. Nothing is kept.
 
+    reader: (transformers' model without its last table, its tokenizer) that reads, for whoever holds one already; it
+    reads in its own precision. None: the frozen model, loaded once and kept for the process.
     Raises TypeError for one text in place of a list, CourseError when there is none or one is empty, AssetError when
     the model cannot be had.
     """
@@ -64,7 +73,7 @@ def features(texts: Sequence[str], settings: FeatureSettings | None = None, prog
     order = _by_length(texts)
     rows = torch.empty(len(texts), _width(settings))
     with tqdm(total=len(texts), desc="reading", unit="text", disable=not progress) as bar:
-        for some, found in _read(texts, order, settings):
+        for some, found in _read(texts, order, settings, reader):
             rows[some] = found
             bar.update(len(some))
     return rows
@@ -126,9 +135,10 @@ def _model(dtype: torch.dtype):
     return model, load_tokenizer()
 
 
-def _read(texts: Sequence[str], order: Sequence[int], settings: FeatureSettings) -> Iterator[tuple[list[int], Tensor]]:
+def _read(texts: Sequence[str], order: Sequence[int], settings: FeatureSettings,
+          reader: "Reader | None" = None) -> Iterator[tuple[list[int], Tensor]]:
     """Batches of (positions in `texts`, their features), in the given order."""
-    model, tokenizer = _model(torch.bfloat16 if in_bfloat16(settings.bfloat16) else torch.float32)
+    model, tokenizer = reader or _model(torch.bfloat16 if in_bfloat16(settings.bfloat16) else torch.float32)
     cue = tokenizer(settings.cue, add_special_tokens=False)["input_ids"]
     for start in range(0, len(order), settings.batch_size):
         some = list(order[start:start + settings.batch_size])

@@ -12,6 +12,7 @@ the policy: not the prompt's tokens, not the padding behind the end, but the end
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,6 +48,34 @@ def completion_logprobs(logits: Tensor, tokens: Tensor, prompt_length: int, eos:
     """
     logprobs = token_logprobs(logits, tokens)[:, prompt_length - 1:]        # (B, L - P) of tokens[:, P:]
     return (logprobs * completion_mask(tokens[:, prompt_length:], eos)).sum(dim=1)
+
+
+ChoiceLogprobs = Callable[[Any, Tensor, Tensor], Tensor]        # called as `choice_logprobs` is
+
+
+def choice_logprobs(policy: GPT, tokens: Tensor, mask: Tensor) -> Tensor:
+    """Log-probability of each choice under `policy`, (B, L - 1) in nats, and 0 outside `mask`.
+
+    tokens: (B, L). mask: (B, L - 1) bool, see above. What reads a policy here reads it through this function, or one
+    that is called like it: a model with a large vocabulary need not say anything about the prompt's tokens.
+    """
+    return token_logprobs(policy(tokens), tokens) * mask
+
+
+def completion_rows(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]],
+                    padding: int) -> tuple[Tensor, Tensor]:
+    """(tokens (B, L), mask (B, L - 1)): each prompt with its completion behind it, filled up with `padding`.
+
+    A completion's tokens, its end token among them where it has one, are the choices that `mask` marks. As attention
+    looks back only, what stands behind a text changes nothing in it.
+    """
+    rows = [[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)]
+    length = max(len(row) for row in rows)
+    tokens = torch.tensor([[*row, *[padding] * (length - len(row))] for row in rows])             # (B, L)
+    starts = torch.tensor([len(prompt) for prompt in prompts])[:, None]                           # (B, 1)
+    ends = torch.tensor([len(row) for row in rows])[:, None]                                      # (B, 1)
+    place = torch.arange(1, length)                                                               # (L - 1,)
+    return tokens, (place >= starts) & (place < ends)
 
 
 def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None = None) -> Tensor:
@@ -166,6 +195,9 @@ class Completions:
     def kl(self) -> Tensor:
         """(B,) log-ratio of each completion, policy to reference, in nats; its mean estimates the KL divergence."""
         return (k1(self.logprobs, self.reference_logprobs) * self.mask).sum(dim=1)
+
+
+SampleCompletions = Callable[..., Completions]          # called as `sample_completions` is
 
 
 @torch.no_grad()

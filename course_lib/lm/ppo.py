@@ -27,7 +27,14 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from course_lib.lm.data import draw_prompts
-from course_lib.lm.generate import Completions, TextReward, sample_completions, token_logprobs
+from course_lib.lm.generate import (
+    ChoiceLogprobs,
+    Completions,
+    SampleCompletions,
+    TextReward,
+    choice_logprobs,
+    sample_completions,
+)
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import AdaptiveBeta, TokenRewards, last_choice, token_rewards
 from course_lib.lm.reward_model import RewardModel
@@ -90,7 +97,8 @@ class TokenPPO(TrainingRun[TextProgress]):
     prompts: (N, P) prompts of one length, each begun by the end token. reward: whole texts -> (texts,).
     token_rewards, advantages, whitening, policy_loss: take the place of the course's `token_rewards`, `token_gae`,
     `whiten` and `clipped_policy_loss`, for instance the learner's own of exercises 11.1 and 11.3 to 11.5; called by
-    position.
+    position. sample, logprobs: take the place of `sample_completions` and `choice_logprobs`, for a policy that is no
+    GPT of the course.
     """
 
     progress = TextProgress
@@ -99,8 +107,10 @@ class TokenPPO(TrainingRun[TextProgress]):
     def __init__(self, policy: GPT, reference: GPT, values: RewardModel, prompts: Tensor, reward: TextReward,
                  tokenizer: Tokenizer, config: TokenPPOConfig, checkpoint: Path | None = None,
                  token_rewards: TokenRewards = token_rewards, advantages: TokenAdvantages = token_gae,
-                 whitening: Whitening = whiten, policy_loss: MaskedLoss = clipped_policy_loss):
+                 whitening: Whitening = whiten, policy_loss: MaskedLoss = clipped_policy_loss,
+                 sample: SampleCompletions = sample_completions, logprobs: ChoiceLogprobs = choice_logprobs):
         super().__init__(config, checkpoint)
+        self.sample, self.logprobs = sample, logprobs
         self.policy, self.reference, self.values = policy.eval(), reference.eval(), values
         self.prompts, self.reward, self.tokenizer = prompts, reward, tokenizer
         self.token_rewards, self.policy_loss = token_rewards, policy_loss
@@ -128,8 +138,8 @@ class TokenPPO(TrainingRun[TextProgress]):
 
         # Sample: the policy continues some prompts, and each whole text gets a reward.
         prompts = draw_prompts(self.prompts, config.batch_size, config.samples_per_prompt, self.generator)    # (B, P)
-        batch = sample_completions(self.policy, self.reference, prompts, self.reward, self.tokenizer,
-                                   config.max_new_tokens, self.generator)
+        batch = self.sample(self.policy, self.reference, prompts, self.reward, self.tokenizer,
+                            config.max_new_tokens, self.generator)
         require_finite("A reward", batch.rewards)           # before learning from them: the weights are still good
         tokens, mask, old_logprobs = batch.tokens, batch.mask, batch.logprobs       # (B, L), (B, L - 1), (B, L - 1)
 
@@ -141,7 +151,9 @@ class TokenPPO(TrainingRun[TextProgress]):
             pieces = tokens.split(config.minibatch_size)
             values = torch.cat([self.values.at_each_token(some[:, :-1]).float() for some in pieces])     # (B, L - 1)
             if in_bfloat16(config.bfloat16):      # in the precision that learning reads in, so that ratios begin at 1
-                old_logprobs = torch.cat([token_logprobs(self.policy(some), some) for some in pieces])   # (B, L - 1)
+                masks = mask.split(config.minibatch_size)
+                old_logprobs = torch.cat([self.logprobs(self.policy, *piece)
+                                          for piece in zip(pieces, masks, strict=True)])                 # (B, L - 1)
         advantages = self.advantages(rewards, values, mask, config.gamma, config.lam)                    # (B, L - 1)
         returns = (advantages + values) * mask                                                           # (B, L - 1)
         weights = self.whitening(advantages, mask) if config.whiten else advantages                      # (B, L - 1)
@@ -151,7 +163,7 @@ class TokenPPO(TrainingRun[TextProgress]):
         for epoch in range(config.epochs):
             for rows in torch.randperm(len(tokens), generator=self.generator).split(config.minibatch_size):
                 with products(config.bfloat16):
-                    logprobs = token_logprobs(self.policy(tokens[rows]), tokens[rows])                   # (b, L - 1)
+                    logprobs = self.logprobs(self.policy, tokens[rows], mask[rows])                      # (b, L - 1)
                     estimates = self.values.at_each_token(tokens[rows, :-1]).float()                     # (b, L - 1)
                 policy_loss = self.policy_loss(logprobs, old_logprobs[rows], weights[rows], config.clip, mask[rows])
                 gradient_step(policy_loss, self.policy, self.optimizer, max_grad_norm=config.max_grad_norm)

@@ -10,10 +10,6 @@ Departures from Ahmadian et al.:
 - a batch may be used for several epochs, with PPO's clipped loss in place of the plain policy gradient; it is a mean
   over tokens and clips each one on its own, and at the first step it points where theirs does;
 - advantages are divided by their std over the batch, as PPO's are, so that one learning rate serves both.
-
-Best-of-n needs no training at all: `best_of_n` keeps the best of several completions. Its KL from the model that wrote
-is at most log n - (n - 1) / n: 1.8 nats for 16. Source: N. Stiennon et al. (2020), appendix G.3; A. Beirami et al.
-(2024), "Theoretical guarantees on the best-of-n alignment policy", for "at most". Lesson 14 (in preparation) has more.
 """
 
 from dataclasses import dataclass
@@ -24,11 +20,18 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from course_lib.lm.data import draw_prompts
-from course_lib.lm.generate import Completions, TextReward, generate, sample_completions, token_logprobs
+from course_lib.lm.generate import (
+    ChoiceLogprobs,
+    Completions,
+    SampleCompletions,
+    TextReward,
+    choice_logprobs,
+    sample_completions,
+)
 from course_lib.lm.gpt import GPT
 from course_lib.lm.kl import AdaptiveBeta, TokenRewards, token_rewards
 from course_lib.lm.text_training import TextProgress, TextTrainingConfig, adam, summary
-from course_lib.lm.tokenizers import Tokenizer, decode_until_end
+from course_lib.lm.tokenizers import Tokenizer
 from course_lib.rl.objectives import approximate_kl, clip_fraction, clipped_policy_loss, leave_one_out
 from course_lib.training.precision import in_bfloat16, products
 from course_lib.training.run import TrainingRun, gradient_step, require_finite
@@ -48,14 +51,18 @@ class RLOO(TrainingRun[TextProgress]):
     reference: the model from which the KL is measured, usually a copy of the policy at the start; never changed.
     prompts: (N, P) prompts of one length, each begun by the end token. reward: whole texts -> (texts,).
     token_rewards: takes the place of the course's `token_rewards`, for instance the learner's own of exercise 11.1.
+    sample, logprobs: take the place of `sample_completions` and `choice_logprobs`, for a policy that is no GPT of the
+    course.
     """
 
     progress = TextProgress
     remedy = "Look for rewards that are nan; else lower the learning rate."
 
     def __init__(self, policy: GPT, reference: GPT, prompts: Tensor, reward: TextReward, tokenizer: Tokenizer,
-                 config: RLOOConfig, checkpoint: Path | None = None, token_rewards: TokenRewards = token_rewards):
+                 config: RLOOConfig, checkpoint: Path | None = None, token_rewards: TokenRewards = token_rewards,
+                 sample: SampleCompletions = sample_completions, logprobs: ChoiceLogprobs = choice_logprobs):
         super().__init__(config, checkpoint)
+        self.sample, self.logprobs = sample, logprobs
         self.policy, self.reference = policy.eval(), reference.eval()
         self.prompts, self.reward, self.tokenizer, self.token_rewards = prompts, reward, tokenizer, token_rewards
         self.optimizer = adam(policy, config.learning_rate)
@@ -77,8 +84,8 @@ class RLOO(TrainingRun[TextProgress]):
 
         # Sample: the policy continues each prompt several times, and each whole text gets a reward.
         prompts = draw_prompts(self.prompts, config.batch_size, config.samples_per_prompt, self.generator)    # (B, P)
-        batch = sample_completions(self.policy, self.reference, prompts, self.reward, self.tokenizer,
-                                   config.max_new_tokens, self.generator)
+        batch = self.sample(self.policy, self.reference, prompts, self.reward, self.tokenizer,
+                            config.max_new_tokens, self.generator)
         require_finite("A reward", batch.rewards)           # before learning from them: the weights are still good
         tokens, mask, old_logprobs = batch.tokens, batch.mask, batch.logprobs       # (B, L), (B, L - 1), (B, L - 1)
 
@@ -92,15 +99,15 @@ class RLOO(TrainingRun[TextProgress]):
 
         if in_bfloat16(config.bfloat16):          # in the precision that learning reads in, so that ratios begin at 1
             with torch.no_grad(), products(config.bfloat16):
-                old_logprobs = torch.cat([token_logprobs(self.policy(some), some)
-                                          for some in tokens.split(config.minibatch_size)])              # (B, L - 1)
+                pieces = zip(tokens.split(config.minibatch_size), mask.split(config.minibatch_size), strict=True)
+                old_logprobs = torch.cat([self.logprobs(self.policy, *piece) for piece in pieces])       # (B, L - 1)
 
         # Learn: one step for each minibatch.
         reports = []
         for epoch in range(config.epochs):
             for rows in torch.randperm(len(tokens), generator=self.generator).split(config.minibatch_size):
                 with products(config.bfloat16):
-                    logprobs = token_logprobs(self.policy(tokens[rows]), tokens[rows])                   # (b, L - 1)
+                    logprobs = self.logprobs(self.policy, tokens[rows], mask[rows])                      # (b, L - 1)
                 loss = clipped_policy_loss(logprobs, old_logprobs[rows], weights[rows], config.clip, mask[rows])
                 gradient_step(loss, self.policy, self.optimizer, max_grad_norm=config.max_grad_norm)
                 if epoch == config.epochs - 1:
@@ -126,19 +133,3 @@ class RLOO(TrainingRun[TextProgress]):
     def load_extra_state(self, state: dict) -> None:
         """Take up what `extra_state` gave."""
         self.kl_coefficient.beta = state["beta"]
-
-
-def best_of_n(model: GPT, prompts: Tensor, n: int, reward: TextReward, tokenizer: Tokenizer, max_new_tokens: int = 24,
-              generator: torch.Generator | None = None) -> tuple[list[str], Tensor]:
-    """(texts, their rewards (B,)): of `n` completions of each of the prompts (B, P) the one with the highest reward.
-
-    Raises ValueError for n below 1, and as `generate` does.
-    """
-    if n < 1:
-        raise ValueError(f"the best of {n} does not exist: n is 1 or more")
-    texts: list[str] = []
-    for some in prompts.repeat_interleave(n, dim=0).split(256):                 # a cache for all at once would be large
-        written = generate(model, some, max_new_tokens, generator=generator, eos=tokenizer.eos)
-        texts += [decode_until_end(tokenizer, row) for row in written.tokens]
-    rewards, places = reward(texts).view(len(prompts), n).max(dim=1)            # (B,) each
-    return [texts[i * n + place] for i, place in enumerate(places.tolist())], rewards

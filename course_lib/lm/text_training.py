@@ -1,6 +1,6 @@
-"""What PPO and RLOO on text share besides their algorithms: settings, and one point of the training curve. Lesson 11.
+"""What PPO, RLOO and GRPO on text share besides their algorithms: settings, one point of the curve. Lesson 11.
 
-The algorithms are in `ppo.py` and `rloo.py`, each in one `update()`; stopping, resuming and checkpoints are
+The algorithms are in `ppo.py`, `rloo.py` and `grpo.py`, each in one `update()`; stopping, resuming and checkpoints are
 `course_lib.training.run`'s.
 """
 
@@ -15,7 +15,7 @@ from course_lib.lm.metrics import distinct_n
 
 @dataclass(frozen=True)
 class TextTrainingConfig:
-    """Settings that PPO and RLOO share. The defaults were measured by `benchmarks/text_rl.py`."""
+    """Settings that PPO, RLOO and GRPO share. The defaults were measured by `benchmarks/text_rl.py`."""
 
     updates: int = 60                       # batches of completions that are learned from
     batch_size: int = 128                   # completions written for each update (B)
