@@ -121,7 +121,7 @@ def measure(name: str, seed: int, ship: bool = False) -> dict:
 
 def judged(shown: Performance, job: Job) -> dict:
     """What the fresh hoppers did, rounded; and how well the labeler of the job likes it, mean over the hoppers."""
-    marks = [BEHAVIOURS[job.behaviour](shown.states[:, n]) for n in range(shown.states.shape[1])] if job.behaviour else []
+    marks = [BEHAVIOURS[job.behaviour](states) for states in shown.states.swapaxes(0, 1)] if job.behaviour else []
     return {"turns": round(shown.mean_turns, 2), "fewest_turns": round(float(shown.turns.min()), 2),
             "height": round(shown.mean_height, 3), "on_the_floor": round(shown.floor_share, 3),
             "marks": round(sum(marks) / len(marks), 3) if marks else None}

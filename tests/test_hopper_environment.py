@@ -36,7 +36,7 @@ def test_stands_at_first_and_falls_when_left_alone():
     assert np.abs(obs[:, HEIGHT]).max() < 0.01 and obs[:, COS_PITCH].min() > 0.9999
     for _ in range(140):
         obs, rewards, terminated, _, _ = envs.step(np.zeros((3, 3)))
-        assert not rewards.any() and not terminated.any()               # nobody has written a reward; no end but the clock
+        assert not rewards.any() and not terminated.any()       # nobody wrote a reward; no end but the clock
     assert (obs[:, HEIGHT] + STANDING).max() < 1.0
 
 

@@ -55,8 +55,8 @@ def test_the_loop_explores_once_before_the_first_round_and_says_so_in_its_settin
     task = HopperTask(num_envs=4, width=24)
 
     def start(folder, **changes):
-        return PreferenceLoop(task, PreferenceStore(tmp_path / folder / "labels.sqlite"), tmp_path / folder / "run", "flip",
-                              replace(config, **changes))
+        store = PreferenceStore(tmp_path / folder / "labels.sqlite")
+        return PreferenceLoop(task, store, tmp_path / folder / "run", "flip", replace(config, **changes))
 
     loop, plain = start("explored"), start("plain", exploration_updates=0)
     for run in (loop, plain):

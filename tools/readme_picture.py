@@ -1,7 +1,7 @@
-"""The README's picture, made from the real thing: `.venv/bin/python tools/readme_picture.py`.
+"""The film that the README opens with, made from the real thing: `.venv/bin/python tools/readme_picture.py`.
 
-Left: a JupyterLab in Chromium shows the labeller with two clips of an agent that has learned for a while. Right: the
-curve of lesson 03, fitted again. Takes about two minutes.
+Left: a JupyterLab in Chromium shows the labeller with two clips of a hopper that has only explored. Right: the hopper
+that ships, taught by 100 labels (lesson 05), from standing. Takes about a minute.
 """
 
 import io
@@ -10,8 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,71 +18,68 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser import FLAGS, Lab, find_chromium, run_cell, wait_for_notebook, write_notebook  # noqa: E402
 
-from course_lib.preferences.evaluation import human_ceiling, learning_curve, pair_accuracy  # noqa: E402
-from course_lib.preferences.human_ratings import evaluation_comparisons  # noqa: E402
-from course_lib.preferences.word_reward import vader_scores  # noqa: E402
-from course_lib.show import palette, preference_plots  # noqa: E402
+from course_lib.hopper.shipped import FROM_LABELS, load_shipped  # noqa: E402
+from course_lib.hopper.task import film, perform  # noqa: E402
 
-TARGET = ROOT / "assets" / "pictures" / "label_and_learn.png"
-HEIGHT = 520                       # pixels of the finished picture
-SIZES = (300, 1_000, 3_000, 10_000, 30_000)
+TARGET = ROOT / "assets" / "pictures" / "label_and_flip.webp"
+HEIGHT = 420                        # pixels of the finished film
+PICTURES, MILLISECONDS = 40, 100    # 4 seconds
+STATES = MILLISECONDS // 20         # that the hopper meets between two pictures
 
 CELL = """
 from pathlib import Path
+from course_lib.hopper.task import HopperTask
 from course_lib.labels.store import PreferenceStore
-from course_lib.preferences.cartpole import CartPoleTask
 from course_lib.preferences.loop import PreferenceLoop
 
-loop = PreferenceLoop(CartPoleTask(), PreferenceStore(Path("labels.sqlite")), Path("loop"), run="cartpole")
+loop = PreferenceLoop(HopperTask(), PreferenceStore(Path("labels.sqlite")), Path("loop"), run="backflip")
 loop.collect()
 labeler = loop.labeler()
 labeler
 """
 
 
-def labeller() -> Image.Image:
-    """The labeller in a notebook cell, as a person sees it."""
+def labeller() -> list[Image.Image]:
+    """The labeller in a notebook cell, as a person sees it, its clips playing."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         write_notebook(Path(folder) / "label.ipynb", CELL.strip())
         with Lab(Path(folder), COURSE_WORK=folder) as lab:
             browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
-            page = browser.new_page(viewport={"width": 1200, "height": 1100})
+            page = browser.new_page(viewport={"width": 1000, "height": 1100})
             page.goto(lab.url("label.ipynb"))
             wait_for_notebook(page)
             run_cell(page, 0)
-            page.wait_for_selector("canvas", timeout=120_000)
-            page.wait_for_timeout(2_500)
-            picture = page.locator(".jp-OutputArea-output").last.screenshot()
+            page.wait_for_selector("canvas", timeout=240_000)
+            page.wait_for_timeout(1_500)
+            output = page.locator(".jp-OutputArea-output").last
+            pictures = []
+            for _ in range(PICTURES):
+                pictures.append(Image.open(io.BytesIO(output.screenshot())).convert("RGB"))
+                page.wait_for_timeout(MILLISECONDS // 2)
             browser.close()
-    return Image.open(io.BytesIO(picture)).convert("RGB")
+    return [picture.resize((round(picture.width * HEIGHT / picture.height), HEIGHT), Image.Resampling.LANCZOS)
+            for picture in pictures]
 
 
-def curve() -> Image.Image:
-    """How many comparisons by real people buy how much, three draws each."""
-    fits = list(learning_curve(SIZES, seeds=3))
-    texts, comparisons = evaluation_comparisons("test")
-    lines = {"all other people together": human_ceiling(texts, comparisons),
-             "expert dictionary": pair_accuracy(vader_scores([text.text for text in texts]), comparisons)}
-    accuracy = [[fit.test_accuracy for fit in fits if fit.labels == size] for size in SIZES]
-    palette.style()
-    figure = preference_plots.label_curve(SIZES, {"learned from comparisons": accuracy}, lines,
-                                          "What comparisons by real people buy")
-    figure.set_size_inches(5.6, 4.2)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=120)
-    return Image.open(file).convert("RGB")
+def flip() -> list[Image.Image]:
+    """The shipped hopper in real time, with a line that says what it learned from."""
+    states = perform(load_shipped(FROM_LABELS["backflip"]).agent).states[:, 0]
+    pictures = []
+    for frame in film(states, HEIGHT - 30, every=STATES)[:PICTURES]:
+        picture = Image.new("RGB", (HEIGHT - 30, HEIGHT), "white")
+        picture.paste(Image.fromarray(frame), (0, 30))
+        ImageDraw.Draw(picture).text((8, 5), "after 100 labels", fill="black", font=ImageFont.load_default(18))
+        pictures.append(picture)
+    return pictures
 
 
 def main() -> None:
     """Put the two side by side."""
-    torch.set_num_threads(1)
-    parts = [part.resize((round(part.width * HEIGHT / part.height), HEIGHT), Image.Resampling.LANCZOS)
-             for part in (labeller(), curve())]
-    gap = np.full((HEIGHT, 24, 3), 255, dtype=np.uint8)
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    whole = np.concatenate([np.asarray(parts[0]), gap, np.asarray(parts[1])], axis=1)
-    Image.fromarray(whole).save(TARGET, optimize=True)
-    print(f"wrote {TARGET.relative_to(ROOT)}, {TARGET.stat().st_size / 1e3:.0f} kB")
+    together = [Image.fromarray(np.concatenate([np.asarray(left), np.asarray(right)], axis=1))
+                for left, right in zip(labeller(), flip(), strict=True)]
+    together[0].save(TARGET, "WEBP", save_all=True, append_images=together[1:], duration=MILLISECONDS, loop=0, quality=60,
+                     method=4)
+    print(f"{TARGET.relative_to(ROOT)}: {together[0].width} x {together[0].height}, {TARGET.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ Departures from CartPole's task (preferences/cartpole.py):
 - an episode ends by the clock alone, so the critic's estimate stands for what would have followed, and no state is
   absorbing;
 - clips are cut inside episodes: the way from the last state of one to the first of the next would look like a turn;
-- before the first label the agent explores for ten updates (preferences/exploration.py): a beginner's clips all show the
-  same fall, and agents that were taught from them mostly stayed on the floor;
+- before the first label the agent explores for ten updates (preferences/exploration.py): a beginner's clips all show
+  the same fall, and agents that were taught from them mostly stayed on the floor;
 - the reward model reads the torso alone, not the joints: six numbers instead of twelve leave less to make up;
 - the reward is the members' mean, without a penalty for their disagreement: fast turning is new to all of them, and an
   agent that is kept away from it never learns it.
@@ -122,9 +122,9 @@ class HopperTask(EnvironmentTask):
         obs = clip.obs.numpy()
         turns = float(backward_turns(obs))
         heights = torso_height(obs)
-        return (f"The torso turns {'backwards' if turns >= 0 else 'forwards'} by {abs(turns):.1f} turns; its height goes "
-                f"from {heights.min():.1f} m to {heights.max():.1f} m; it is on the floor for "
-                f"{on_the_floor(obs).mean():.0%} of the time.")
+        way = "backwards" if turns >= 0 else "forwards"
+        return (f"The torso turns {way} by {abs(turns):.1f} turns; its height goes from {heights.min():.1f} m to "
+                f"{heights.max():.1f} m; it is on the floor for {on_the_floor(obs).mean():.0%} of the time.")
 
 
 def film(states: np.ndarray, width: int = 240, every: int = FILM_EVERY) -> np.ndarray:

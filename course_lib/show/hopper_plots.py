@@ -1,4 +1,4 @@
-"""The figures and films of lesson 05: a film with a curve under it, what the reward model likes, seeds of whole runs."""
+"""The figures of lesson 05: a film with a curve under it, what the reward model likes, seeds of whole runs."""
 
 from collections.abc import Mapping, Sequence
 
