@@ -160,6 +160,15 @@ def test_a_run_saved_before_ends_were_absorbing_is_refused(tmp_path):
         make(tmp_path)
 
 
+def test_a_run_saved_before_agents_could_explore_goes_on(tmp_path):
+    make(tmp_path).collect()
+    path = tmp_path / "run" / "loop.pt"
+    state = torch.load(path, weights_only=True)
+    del state["config"]["exploration_updates"]
+    torch.save(state, path)
+    assert make(tmp_path).stage == "label"
+
+
 def test_a_function_of_ones_own_standardizes(tmp_path):
     calls = []
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from course_lib.preferences.loop import PreferenceLoop
 
 
+LATER = {"exploration_updates": 0}              # settings that earlier versions did not know, as they behaved
+
+
 class Files:
     """The two files of one loop, and a watch over whether another notebook writes them too."""
 
@@ -107,7 +110,7 @@ def load(loop: "PreferenceLoop") -> None:
               "and pairs that come up again are not asked again.")
     try:
         state = load_checkpoint(files.state)
-        differing = settings_that_differ(state["config"], _settings(loop))
+        differing = settings_that_differ(LATER | state["config"], _settings(loop))
         if differing:
             raise CheckpointError(f"{files.folder} holds a run with other settings ({differing}). Give this "
                                   "run another folder, or make it with the settings of that one.")
