@@ -1,7 +1,8 @@
 """MuJoCo's hopper, many at once, without a goal: a vector environment whose reward is always 0. Lesson 05.
 
 A body of four capsules in a vertical plane: torso, thigh, leg, foot; motors at hip, knee and ankle. The body is
-Gymnasium's (`hopper.xml`, from W. Erez, Y. Tassa and E. Todorov's models). Departures from `Hopper-v5`:
+Gymnasium's (`hopper.xml`), after T. Erez, Y. Tassa and E. Todorov (2011), "Infinite horizon model predictive control
+for nonlinear periodic tasks". Departures from `Hopper-v5`:
 - no reward and no ends: an episode is cut off by the clock alone, after 3 seconds, whatever the hopper does;
 - Euler's method in place of Runge-Kutta's, a quarter of the work; 5 steps of 4 ms between two actions, not 4 of 2;
 - observations hold the sine and cosine of the pitch, which may go round many times, and scaled velocities;

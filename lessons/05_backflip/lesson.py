@@ -131,7 +131,7 @@ print(f"{rolling.mean_turns:.1f} turns backwards in 6 seconds; the torso is on t
 stored = load_shipped(PITCH_RATE)
 wheel = perform(stored.agent)
 video(wheel.film(), fps=25, width=240, max_bytes=100_000,
-      alt="The stored agent rolls over head and foot along the floor, like a wheel.")
+      alt="The stored agent turns over again and again, low over the floor, on its head and its back.")
 expect(wheel.mean_turns > 3 and wheel.floor_share > 0.3,
        "rewarded for turning alone, it turns a lot, and much of that on the floor",
        measured=f"{wheel.mean_turns:.1f} turns, {wheel.floor_share:.0%} on the floor")
