@@ -13,10 +13,10 @@ benchmarks/results/cartpole_from_preferences_<job>.jsonl. Seeds that have a line
 goes on where it was. CPU-seconds are those of the whole loop in one process, one thread: acting, cutting clips, the
 store, fitting, learning, saving. Importing the libraries before and playing the 20 fresh episodes afterwards are not
 among them, and the pictures are drawn small, for nobody looks at them: at the size in which people see them, the 120
-clips of a run take DRAWN CPU-seconds more.
+clips of a run take some 10 CPU-seconds more.
 
 How the settings were found, on seeds from 0 on (how many; goal reached; mean of the final mean distances; "U" is
-`updates`):
+`updates`; rows with few seeds were given up early, and the last one is too short to tell a rare miss):
 
 | setting | seeds | goal | m |
 |---|---|---|---|
