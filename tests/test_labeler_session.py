@@ -127,11 +127,16 @@ def test_clips_go_out_as_one_picture_each(tmp_path):
 
 # ---- pictures ------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("colours", ["few", "many"])
+@pytest.mark.parametrize("colours", ["few", "many", "in a corner", "still", "one frame"])
 def test_a_sheet_holds_every_frame(colours):
     clip = counter_clip(3)
+    rng = np.random.default_rng(0)
     if colours == "many":
-        clip = np.random.default_rng(0).integers(0, 256, (7, 9, 11, 3), dtype=np.uint8)
+        clip = rng.integers(0, 256, (7, 9, 11, 3), dtype=np.uint8)
+    elif colours != "few":
+        clip = np.repeat(rng.integers(0, 3, (1, 9, 11, 3), dtype=np.uint8), 1 if colours == "one frame" else 7, axis=0)
+        if colours == "in a corner":
+            clip[2:, :3, 6:] = rng.integers(0, 4, (5, 3, 5, 3))
     picture, columns = sheet(clip)
     grid = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
     count, height, width, _ = clip.shape

@@ -49,16 +49,31 @@ def png(pixels: np.ndarray, palette: np.ndarray | None = None) -> bytes:
 
 def indexed(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Frames as indices into a palette, (T, H, W) and (colours, 3); the palette is None above 256 colours."""
-    red, green, blue = (frames[..., channel].astype(np.uint32) for channel in range(3))
-    colours = red << 16 | green << 8 | blue                                           # (T, H, W)
+    moving = (frames.max(axis=0) != frames.min(axis=0)).any(axis=-1)                  # (H, W)
+    box = (slice(None), _extent(moving.any(axis=1)), _extent(moving.any(axis=0)))     # nothing changes outside it
+    still, moved = _packed(frames[0]), _packed(frames[box])                           # (H, W), (T, h, w)
     seen = np.zeros(1 << 24, bool)
-    seen[colours] = True
+    seen[still], seen[moved] = True, True
     used = np.flatnonzero(seen)
     if len(used) > 256:
-        return colours, None
+        return _packed(frames), None
     index_of = np.zeros(1 << 24, np.uint8)
     index_of[used] = np.arange(len(used))
-    return index_of[colours], np.stack([used >> 16, used >> 8 & 255, used & 255], axis=1).astype(np.uint8)
+    indices = np.repeat(index_of[still][None], len(frames), axis=0)                   # (T, H, W)
+    indices[box] = index_of[moved]
+    return indices, np.stack([used >> 16, used >> 8 & 255, used & 255], axis=1).astype(np.uint8)
+
+
+def _extent(flags: np.ndarray) -> slice:
+    """From the first True to the last."""
+    places = np.flatnonzero(flags)
+    return slice(places[0], places[-1] + 1) if len(places) else slice(0)
+
+
+def _packed(pixels: np.ndarray) -> np.ndarray:
+    """Colours as one number each: (..., 3) uint8 -> (...) uint32."""
+    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
+    return red << 16 | green << 8 | blue
 
 
 def hide(frames: np.ndarray, rows: slice, columns: slice = slice(None)) -> np.ndarray:

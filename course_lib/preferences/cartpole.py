@@ -115,7 +115,7 @@ class CartPoleTask(EnvironmentTask):
     """CartPole for `PreferenceLoop`."""
 
     question: str = "Which clip shows the better balancing?"
-    num_envs: int = 16
+    num_envs: int = 64                                      # few of them drift to one side together, all at once
     width: int = 400                                        # of a frame, pixels; half as high
     fps: float = 12.5                                       # a clip of 25 steps lasts 2 s: a quarter of real speed
     hold: int = 6                                           # frames more for which a fall stays in view: half a second

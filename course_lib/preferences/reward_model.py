@@ -110,7 +110,7 @@ class RewardConfig:
 
     members: int = 5                        # networks in the ensemble; Christiano et al. (2017) used 3
     hidden: int = 16                        # units in each of two hidden layers; with 64, 60 labels fit less smoothly
-    fit_steps: int = 200                    # gradient steps after each round of labels
+    fit_steps: int = 100                    # gradient steps after each round of labels
     learning_rate: float = 3e-3             # AdamW's
     weight_decay: float = 1e-3              # AdamW's
     error_rate: float = 0.1                 # share of labels taken to be slips (Christiano et al. 2017)

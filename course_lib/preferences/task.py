@@ -36,7 +36,7 @@ class LoopConfig:
     """One run. The defaults are CartPole's (benchmarks/cartpole_from_preferences.py); atari/tasks.py has Atari's."""
 
     labels: tuple[int, ...] = (20, 20, 20)          # pairs asked about in each round
-    updates: tuple[int, ...] = (8, 16, 60)          # PPO updates after each round
+    updates: tuple[int, ...] = (6, 12, 30)          # PPO updates after each round
     total_steps: int | None = None                  # agent steps over which the learning rate falls; None: all updates'
     clip_steps: int = 25                            # half a second of the cart's life
     clips_a_rollout: int | None = None              # clips cut from each rollout; None: all that it holds
@@ -49,7 +49,7 @@ class LoopConfig:
     seed: int = 0
     reward: object = field(default_factory=RewardConfig)        # settings of the task's reward model, a dataclass
     ppo: PPOConfig = field(default_factory=lambda: PPOConfig(   # its total_steps and seed are replaced by those here
-        num_steps=128, epochs=8, minibatch_size=512, learning_rate=1e-3, entropy_coefficient=0.005))
+        num_steps=128, epochs=4, minibatch_size=1024, learning_rate=2e-3, entropy_coefficient=0.005))
 
     def __post_init__(self) -> None:
         if not self.labels or len(self.labels) != len(self.updates):
