@@ -1,7 +1,7 @@
 """Encoders: from the court on the screen to the few numbers that a small network can learn from. Lesson 06.
 
-All encoders look at one frame at a time (`look`) and then put two looks together (`join`), because one picture does not
-tell which way the ball flies. Nothing else reaches the agent: no score, no memory of the emulator.
+All encoders read one frame at a time (`look`) and then put two encoded frames together (`join`), because one picture
+does not tell which way the ball flies. Nothing else reaches the agent: no score, no memory of the emulator.
 
 Soft bins turn Pong's ten numbers into places that a small network, or even a line, can tell apart. A bin is 1 at its
 middle and falls to 0 at the next one's, so that nothing jumps. Source: R. Sutton and A. Barto (2018), "Reinforcement
@@ -26,10 +26,10 @@ class Encoder(Protocol):
     dtype: type                                     # of its numbers
 
     def look(self, court: np.ndarray) -> np.ndarray:
-        """Court frames (N, H, W) uint8 -> one look each, (N, ...)."""
+        """Court frames (N, H, W) uint8 -> one encoded frame each, (N, ...)."""
 
     def join(self, now: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """Two looks (N, ...), four emulated frames apart -> observations (N, *shape)."""
+        """Two encoded frames (N, ...), four emulated frames apart -> observations (N, *shape)."""
 
 
 class BinaryFrames:

@@ -60,7 +60,7 @@ def ball_leaves(segment: Segment) -> bool:
 
 
 def at_ball_gone(rollout: Rollout) -> torch.Tensor:
-    """(T, N) bool: the ball was seen before this step and is not in the three looks after it.
+    """(T, N) bool: the ball was seen before this step and is not in the three observations after it.
 
     It is read off the screen and says that a rally ended, not who won it. The last two steps of a rollout cannot be
     followed far enough; they count what can be seen. Ends of games are not used: how long a game lasts tells who wins.

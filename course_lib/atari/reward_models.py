@@ -207,7 +207,7 @@ CELLS = 40 * 40
 
 
 class CellReward(nn.Module):
-    """A worth for each cell of the newer frame; linear: one weight a cell, and one.
+    """A weight for each cell of the newer frame; linear: one weight a cell, and one.
 
     obs: (..., 2, rows, 40) of 0 and 1 -> rewards (...). Starts near 0: what no label spoke of stays there.
     """

@@ -93,7 +93,7 @@ def no_ties(across1, across2):
     return _compare(across1, across2, tie=0.0)
 
 
-@wrong("07.2", says="Turned round")
+@wrong("07.2", says="The wrong way round")
 def plays_on_the_left(across1, across2):
     return _compare(across1, across2, mark=lambda won, lost: lost - won)
 
@@ -303,7 +303,7 @@ def a_skip_is_a_tie(choices, flips):
     return [1 - worth[choice] if flip else worth[choice] for choice, flip in zip(choices, flips)]
 
 
-@wrong("07.5", says="Turned round")
+@wrong("07.5", says="The wrong way round")
 def turns_the_others(choices, flips):
     return [WORTH[choice] if flip else 1 - WORTH[choice] for choice, flip in zip(choices, flips) if choice != "skip"]
 
@@ -357,7 +357,7 @@ def by_the_differences(returns, count):
     return _choose(returns, count, (returns[:, :, None] - returns[:, None, :]).std(0))
 
 
-@wrong("07.6", says="the least disputed pair")
+@wrong("07.6", says="the least disagreement")
 def most_agreed(returns, count):
     return _choose(returns, count, smallest=True)
 
@@ -374,7 +374,7 @@ def nothing_when_too_few(returns, count):
     return pairs if len(pairs) == count else []
 
 
-@wrong("07.6", says="from the most disputed on")
+@wrong("07.6", says="from the largest disagreement on")
 def most_uncertain_after_the_first(returns, count):
     pairs = _choose(returns, 1)
     if count == 2:
@@ -384,8 +384,8 @@ def most_uncertain_after_the_first(returns, count):
 
 # ---------------------------------------------------------------------------------------------------------------- 07.7
 
-WORLDS = ("+1 added to every step, paid as it is", "-1 added to every step, paid as it is",
-          "+1 added to every step, then standardised", "every reward times 1000, then standardised")
+WORLDS = ("+1 added to every step, not standardized", "-1 added to every step, not standardized",
+          "+1 added to every step, then standardized", "every reward times 1000, then standardized")
 
 
 def _say(*words):
@@ -402,22 +402,22 @@ def backwards():
     return dict(reversed(list(in_order().items())))
 
 
-@wrong("07.7", says="cheapest way out")
+@wrong("07.7", says="gives the largest return")
 def punishment_makes_careful():
     return _say("longer rallies", "longer rallies", "no difference", "no difference")
 
 
-@wrong("07.7", says="brings 1 more")
+@wrong("07.7", says="adds 1 to the return")
 def a_constant_changes_nothing():
     return _say("no difference", "no difference", "no difference", "no difference")
 
 
-@wrong("07.7", says="is gone before the agent")
+@wrong("07.7", says="is removed before PPO")
 def the_scale_stays():
     return _say("longer rallies", "shorter rallies", "no difference", "longer rallies")
 
 
-@wrong("07.7", says="is gone before the agent")
+@wrong("07.7", says="is removed before PPO")
 def the_zero_stays():
     return _say("longer rallies", "shorter rallies", "longer rallies", "no difference")
 

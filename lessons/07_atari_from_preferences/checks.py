@@ -30,7 +30,7 @@ def _(fn):
     got = fn(torch.tensor([[1.0], [2.0], [4.0], [8.0]]), 2)
     shape_is(got, (3, 1), mistake="Four steps hold three windows of two: one starts at each of the steps 0, 1 and 2.")
     close(got, torch.tensor([[3.0], [6.0], [12.0]]), likely=[
-        ([[1.5], [3.0], [6.0]], "This is the mean of each window. A clip is worth the sum of its rewards."),
+        ([[1.5], [3.0], [6.0]], "This is the mean of each window. The return of a clip is the sum of its rewards."),
         ([[1.0], [2.0], [4.0]], "These are the first rewards of the windows only."),
         ([[2.0], [4.0], [8.0]], "These are the last rewards of the windows only."),
         ([[2.0], [6.0], [12.0]], "The first window lacks its first step: a running sum must begin with a 0 before step 0.")])
@@ -46,7 +46,7 @@ def _(fn):
 @windows.case("the shortest and the longest window")
 def _(fn):
     rewards = torch.tensor([[1.0], [-2.0], [5.0]])
-    close(fn(rewards, 1), rewards, otherwise="A window of one step is worth that step's reward.")
+    close(fn(rewards, 1), rewards, otherwise="The return of a window of one step is that step's reward.")
     close(fn(rewards, 3), torch.tensor([[4.0]]), otherwise="One window holds all three steps: 1 - 2 + 5.")
 
 
@@ -54,7 +54,7 @@ def _(fn):
 def _(fn):
     rewards = torch.zeros(40, 2)
     rewards[10, 0], rewards[20, 0] = 1.0, -1.0
-    close(fn(rewards, 25), window_returns(rewards, 25), otherwise="A clip that shows a point won and a point lost is worth 0.")
+    close(fn(rewards, 25), window_returns(rewards, 25), otherwise="The return of a clip with a point won and a point lost is 0.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 07.2
@@ -99,7 +99,7 @@ def _mu(fn, one, other):
 @comparing.case("a point won beats a point lost")
 def _(fn):
     close(_mu(fn, WON, LOST), 1.0, likely=[
-        (0.0, "Turned round: we play on the right, so a ball behind the left paddle is a point for us."),
+        (0.0, "The wrong way round: we play on the right, so a ball behind the left paddle is a point for us."),
         (0.5, "The first clip shows the ball behind *their* paddle, the second one behind ours: that is no tie.")])
     close(_mu(fn, LOST, WON), 0.0, likely=[(1.0, "mu is about the *first* clip: 0 where the second is better.")])
 
@@ -112,7 +112,7 @@ def _(fn):
     close(_mu(fn, NOTHING, WON), 0.0, likely=[(0.5, "A point won is better than nothing: 0 against +1.")])
 
 
-@comparing.case("a tie is a verdict: 0.5")
+@comparing.case("a tie is a label: 0.5")
 def _(fn):
     for one, other in ((NOTHING, [90, 80, 70]), (WON, WON[1:]), ([4, -1, -1, 150], NOTHING)):
         close(_mu(fn, one, other), 0.5, likely=[
@@ -148,10 +148,10 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 07.3
 
 moments = exercise(
-    "07.3", title="Running standardisation", function="merge_moments", points=2, kind="implement",
+    "07.3", title="Running standardization", function="merge_moments", points=2, kind="implement",
     difficulty=3, importance=3, minutes=15, reference="checks:merge_moments",
-    hints=("Two heaps of numbers, each with its size, mean and variance. What are size and mean of both together?",
-           "The mean of the whole is the old one, moved towards the new heap by its share of the numbers. The variance of the whole "
+    hints=("Two sets of numbers, each with its size, mean and variance. What are size and mean of both together?",
+           "The mean of the whole is the old one, moved towards the new set's by its share of the numbers. The variance of the whole "
            "is more than the weighted mean of both: the two means differ too.",
            "share = n / (count + n); step = rewards.mean() - mean; mean + share * step; (1 - share) * variance + share * "
            "rewards.var(unbiased=False) + share * (1 - share) * step**2."))
@@ -251,15 +251,15 @@ def ball_gone(seen: Tensor, patience: int = 3) -> Tensor:
 def _steps(fn, *columns, patience=3):
     seen = torch.tensor(columns, dtype=torch.bool).T                                # (T + 1, N)
     got = fn(seen, patience)
-    shape_is(got, (len(seen) - 1, len(columns)), mistake="One answer for each step: T + 1 looks have T steps between them.")
+    shape_is(got, (len(seen) - 1, len(columns)), mistake="One answer for each step: T + 1 observations have T steps between them.")
     return got
 
 
 @gone.case("a rally ends at one step, and only there")
 def _(fn):
     close(_steps(fn, [1, 1, 1, 0, 0, 0, 0, 1]).T, torch.tensor([[0, 0, 1, 0, 0, 0, 0]], dtype=torch.bool), likely=[
-        ([[0, 0, 0, 1, 0, 0, 0]], "One step late: the ball left with step 2, after which it is not seen. A point paid for this step would already "
-                                  "stand behind the boundary."),
+        ([[0, 0, 0, 1, 0, 0, 0]], "One step late: the ball left with step 2, after which it is not seen. The boundary belongs "
+                                  "to the step with which the ball goes."),
         ([[0, 0, 0, 0, 0, 1, 0]], "This is the step at which one can be sure. The rally ended where the ball was last seen."),
         ([[0, 0, 1, 1, 1, 1, 1]], "Every step without a ball is marked. Only the one that made it leave is the end of a rally."),
         ([[0, 0, 0, 0, 0, 0, 1]], "This is where the ball comes back: the next serve.")])
@@ -268,22 +268,22 @@ def _(fn):
 @gone.case("a flicker is no end")
 def _(fn):
     close(_steps(fn, [1, 1, 0, 1, 1, 0, 0, 1, 1]).T, torch.zeros(1, 8, dtype=torch.bool), likely=[
-        ([[0, 1, 0, 0, 1, 0, 0, 0]], "The ball is unseen for one or two looks only and comes back: it flickered. Wait for `patience` looks without "
-                                     "it."),
-        ([[0, 0, 0, 0, 1, 0, 0, 0]], "Two looks without the ball are fewer than `patience` = 3.")])
+        ([[0, 1, 0, 0, 1, 0, 0, 0]], "The ball is unseen for one or two observations only and comes back: it flickered. Wait for `patience` "
+                                     "observations without it."),
+        ([[0, 0, 0, 0, 1, 0, 0, 0]], "Two observations without the ball are fewer than `patience` = 3.")])
 
 
 @gone.case("the patience is the caller's choice")
 def _(fn):
     close(_steps(fn, [1, 1, 0, 1, 1, 0, 0, 1, 1], patience=1).T, torch.tensor([[0, 1, 0, 0, 1, 0, 0, 0]], dtype=torch.bool),
-          otherwise="With patience 1 a single look without the ball is an end.")
+          otherwise="With patience 1 a single observation without the ball is an end.")
 
 
 @gone.case("at the edge of the rollout only what can be seen counts")
 def _(fn):
     close(_steps(fn, [1, 1, 1, 1, 0], [1, 1, 1, 0, 0]).T, torch.tensor([[0, 0, 0, 1], [0, 0, 1, 0]], dtype=torch.bool), likely=[
-        ([[0, 0, 0, 0], [0, 0, 0, 0]], "The last steps cannot be followed for three looks. Take the looks that the rollout does not have for "
-                                       "looks without a ball.")])
+        ([[0, 0, 0, 0], [0, 0, 0, 0]], "The last steps cannot be followed for three observations. Those that the rollout does not have "
+                                       "count as observations without a ball.")])
 
 
 @gone.case("several games, each for itself; no ball, no end")
@@ -296,9 +296,9 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 07.5
 
 flips = exercise(
-    "07.5", title="Find the silent bug: verdicts that turn over", function="targets_of", points=2, kind="bug",
+    "07.5", title="Find the silent bug: flipped labels", function="targets_of", points=2, kind="bug",
     difficulty=2, importance=3, minutes=10, reference="checks:targets_of",
-    hints=("Every line is right for a labeller who never skips. What if the second pair is skipped?",
+    hints=("Every line is right for a labeler who never skips. What if the second pair is skipped?",
            "After the list of choices became shorter, which flip stands beside which choice?",
            "Walk through choices and flips together, and leave out the skipped ones in that same walk."))
 
@@ -311,23 +311,23 @@ def targets_of(choices: list[str], flips: list[bool]) -> list[float]:
             for choice, flip in zip(choices, flips, strict=True) if choice != "skip"]
 
 
-@flips.case("nobody skips: sides become clips again")
+@flips.case("nobody skips: left and right become clip 1 and clip 2")
 def _(fn):
     close(fn(["left", "right", "left", "right", "equal"], [False, False, True, True, True]), [1.0, 0.0, 0.0, 1.0, 0.5], likely=[
         ([1.0, 0.0, 1.0, 0.0, 0.5], "Sides were taken for clips: where flip is True the first clip stood on the *right*."),
-        ([0.0, 1.0, 1.0, 0.0, 0.5], "Turned round: the pairs with flip False are as they are, those with flip True are swapped."),
-        ([1.0, 0.0, 0.0, 0.0, 0.5], "Only \"left\" was turned round in flipped pairs; \"right\" must be too.")])
+        ([0.0, 1.0, 1.0, 0.0, 0.5], "The wrong way round: the pairs with flip False are as they are, those with flip True are swapped."),
+        ([1.0, 0.0, 0.0, 0.0, 0.5], "Only \"left\" was converted in flipped pairs; \"right\" must be too.")])
 
 
-@flips.case("after a skip each verdict still has its own flip")
+@flips.case("after a skip each label still has its own flip")
 def _(fn):
     choices, flip = ["left", "skip", "left", "right", "left"], [False, True, False, True, True]
     close(fn(choices, flip), [1.0, 1.0, 1.0, 0.0], likely=[
-        ([1.0, 0.0, 0.0, 0.0], "The second verdict got the flip of the pair that was skipped, and every later one the flip of its neighbour: half of "
-                               "them are turned over, and nothing crashes."),
-        ([1.0, 0.5, 1.0, 1.0, 0.0], "A skipped pair brings no verdict. 0.5 would say that the two clips are equally good, which nobody said."),
-        ([1.0, 0.0, 1.0, 1.0, 0.0], "A skipped pair brings no verdict: leave it out.")],
-        otherwise="Four verdicts, one for each pair that was not skipped, each with its own flip.")
+        ([1.0, 0.0, 0.0, 0.0], "The second label got the flip of the pair that was skipped, and every later one the flip of its neighbour: about "
+                               "half of them are reversed, and nothing crashes."),
+        ([1.0, 0.5, 1.0, 1.0, 0.0], "A skipped pair has no label. 0.5 would say that the two clips are equally good, which nobody said."),
+        ([1.0, 0.0, 1.0, 1.0, 0.0], "A skipped pair has no label: leave it out.")],
+        otherwise="Four labels, one for each pair that was not skipped, each with its own flip.")
 
 
 @flips.case("many pairs, many skips")
@@ -336,32 +336,32 @@ def _(fn):
     words = ("left", "right", "equal", "skip")
     choices = [words[k] for k in torch.randint(4, (40,), generator=draw)]
     flip = [bool(k) for k in torch.randint(2, (40,), generator=draw)]
-    close(fn(choices, flip), targets_of(choices, flip), otherwise="Each verdict has the flip of its own pair, and skipped pairs are left out.")
+    close(fn(choices, flip), targets_of(choices, flip), otherwise="Each label has the flip of its own pair, and skipped pairs are left out.")
 
 
 @flips.case("all skipped")
 def _(fn):
     got = fn(["skip", "skip"], [True, False])
     if got is None or len(got):
-        raise Fail(expected="an empty list", got=repr(got), mistake="No pair was judged, so there is no verdict at all.")
+        raise Fail(expected="an empty list", got=repr(got), mistake="Every pair was skipped, so there are no labels at all.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 07.6
 
 disputed = exercise(
-    "07.6", title="Disputed pairs, and no clip twice", function="disputed_pairs", points=2, kind="implement",
+    "07.6", title="Pairs by disagreement, and no clip twice", function="disputed_pairs", points=2, kind="implement",
     difficulty=3, importance=2, minutes=15, reference="checks:disputed_pairs",
-    hints=("Lesson 04 chose among given pairs. Here every two clips can be a pair: first find out how disputed each possible pair is.",
-           "p[k, i, j] = sigmoid(returns[k, i] - returns[k, j]) is what member k thinks of clip i against clip j; its std over the members is a "
-           "table. Walk through the pairs from the most disputed on, and pass over those with a clip that is taken.",
+    hints=("Lesson 04 chose among given pairs. Here every two clips can be a pair: first compute the disagreement about each possible pair.",
+           "p[k, i, j] = sigmoid(returns[k, i] - returns[k, j]) is member k's prediction that clip i is preferred to clip j; its std over the members is a "
+           "table. Go through the pairs from the largest disagreement on, and skip those with a clip that is taken.",
            "std = sigmoid(returns[:, :, None] - returns[:, None, :]).std(0); i, j = torch.triu_indices(M, M, 1); order = std[i, j].argsort("
            "descending=True); keep a set of used clips."))
 
 
 def disputed_pairs(returns: Tensor, count: int) -> list[tuple[int, int]]:
-    """Up to `count` pairs (i, j), i < j, the most disputed first, each clip in one pair at most.
+    """Up to `count` pairs (i, j), i < j, the largest disagreement first, each clip in one pair at most.
 
-    returns: (members, clips), what each member of the ensemble says that each clip is worth.
+    returns: (members, clips), the return of each clip as predicted by each member of the ensemble.
     """
     clips = returns.shape[1]
     std = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)    # (clips, clips)
@@ -391,17 +391,17 @@ def _sorted(pairs):
     return [tuple(sorted(pair)) for pair in pairs]
 
 
-CONTRARY = [[2.0, 0.0, 0.3, 0.0], [-2.0, 0.0, -0.3, 0.1]]      # the members contradict each other about clip 0, a little about clip 2
+CONTRARY = [[2.0, 0.0, 0.3, 0.0], [-2.0, 0.0, -0.3, 0.1]]      # the members disagree about clip 0, a little about clip 2
 
 
-@disputed.case("the most disputed pair of four clips")
+@disputed.case("the largest disagreement among four clips")
 def _(fn):
     got = _sorted(_pairs(fn, [[3.0, 0.0, 0.0, 0.0], [-3.0, 0.1, 5.0, 5.0]], 1))
     if got not in ([(0, 2)], [(0, 3)]):
         first = got[0] if got else ()
         raise Fail(expected="clip 0 with clip 2 or 3", got=repr(got), mistake=(
-            "Here both members agree: you took the least disputed pair." if 0 not in first else
-            "The members differ there too, but less: one says 0 is better, and against clip 2 or 3 the other says the contrary most surely."))
+            "Here both members agree: you took the pair with the least disagreement." if 0 not in first else
+            "The members disagree there too, but less: one prefers clip 0, and against clip 2 or 3 the other is most certain of the opposite."))
 
 
 @disputed.case("no clip twice: one odd clip does not fill the whole batch")
@@ -409,14 +409,14 @@ def _(fn):
     got = _sorted(_pairs(fn, CONTRARY, 2))
     if len(got) == 2 and len({clip for pair in got for clip in pair}) < 4:
         raise Fail(expected="two pairs of four different clips", got=repr(got), mistake=(
-            "A clip stands in both pairs. The most disputed pairs all hold the same odd clip: a person would look at it again and again and say the "
-            "same. Pass over pairs with a clip that is taken."))
+            "A clip stands in both pairs. The pairs with the largest disagreement all hold the same odd clip, and the labeler would see it again "
+            "and again. Skip pairs with a clip that is taken."))
     if got != [(0, 3), (1, 2)]:
         raise Fail(expected="[(0, 3), (1, 2)]", got=repr(got), mistake=(
-            "Walk through all pairs from the most disputed on: first (0, 3); then the most disputed one among the clips that are left, (1, 2)."))
+            "Go through all pairs from the largest disagreement on: first (0, 3); then the largest among the clips that are left, (1, 2)."))
 
 
-@disputed.case("sure of the winner by different margins: no dispute")
+@disputed.case("sure of the winner by different margins: no disagreement")
 def _(fn):
     got = _sorted(_pairs(fn, [[20.0, 8.0, 0.0, 0.2], [90.0, 9.0, 0.1, -0.3]], 1))
     if got == [(0, 1)] or got and 0 in got[0]:
@@ -438,19 +438,19 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 07.7
 
 predict = exercise(
-    "07.7", title="No zero point", function="prediction", points=1, kind="predict",
+    "07.7", title="Rewards without a zero", function="prediction", points=1, kind="predict",
     difficulty=2, importance=3, minutes=5, reference="checks:prediction",
-    hints=("A rally ends, for the agent's learning, where the ball is gone: nothing after it counts.",
-           "If every step of a rally brings +1, is a long rally or a short one worth more? And with -1?",
-           "Standardising takes away whatever was added to all rewards, and whatever they were multiplied with."))
+    hints=("For GAE a rally ends where the ball is gone: no reward after it counts.",
+           "If every step of a rally has the reward +1, has a long rally or a short one the larger return? And with -1?",
+           "Standardizing removes whatever was added to all rewards, and whatever they were multiplied by."))
 
 WORDS = ("longer rallies", "shorter rallies", "no difference")
-WORLDS = ("+1 added to every step, paid as it is", "-1 added to every step, paid as it is",
-          "+1 added to every step, then standardised", "every reward times 1000, then standardised")
+WORLDS = ("+1 added to every step, not standardized", "-1 added to every step, not standardized",
+          "+1 added to every step, then standardized", "every reward times 1000, then standardized")
 
 
 def prediction() -> dict[str, str]:
-    """What becomes of the rallies when something is done to all rewards of a good reward model."""
+    """How the rallies change when all rewards of a good reward model are changed in the same way."""
     return dict(zip(WORLDS, ("longer rallies", "shorter rallies", "no difference", "no difference"), strict=True))
 
 
@@ -463,24 +463,24 @@ def _predicted(fn, key):
     return got[key]
 
 
-@predict.case("+1 a step, paid as it is")
+@predict.case("+1 a step, not standardized")
 def _(fn):
     if (got := _predicted(fn, WORLDS[0])) != "longer rallies":
         raise Fail(f"prediction()[{WORLDS[0]!r}]", "another answer", repr(got),
-                   "Each further step of the rally brings 1 more, and what comes after its end does not count. What does the agent want?")
+                   "Each further step of the rally adds 1 to the return, and what comes after its end does not count. Which rallies maximize the return?")
 
 
-@predict.case("-1 a step, paid as it is")
+@predict.case("-1 a step, not standardized")
 def _(fn):
     if (got := _predicted(fn, WORLDS[1])) != "shorter rallies":
         raise Fail(f"prediction()[{WORLDS[1]!r}]", "another answer", repr(got),
-                   "Each further step of the rally costs 1, and after its end nothing counts. Losing the ball at once is the cheapest way out.")
+                   "Each further step of the rally subtracts 1, and after its end nothing counts. Losing the ball at once gives the largest return.")
 
 
-@predict.case("standardised: zero and scale are taken away")
+@predict.case("standardized: a constant and a factor are removed")
 def _(fn):
     for key in WORLDS[2:]:
         if (got := _predicted(fn, key)) != "no difference":
             raise Fail(f"prediction()[{key!r}]", "another answer", repr(got),
-                       "Standardised rewards have mean 0 and a fixed standard deviation: what was added to all, or multiplied with all, is gone before the agent "
-                       "is paid.")
+                       "Standardized rewards have mean 0 and a fixed standard deviation: what was added to all, or multiplied with all, is removed "
+                       "before PPO sees the rewards.")

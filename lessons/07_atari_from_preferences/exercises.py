@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Lesson 07 exercises: Pong from preferences
 #
-# **Goals.** Write the parts of the loop that Pong makes harder than CartPole: a judge who sees only a clip, pay with a running zero and
-# scale, the end of a rally that no score announces, pairs worth a person's time. Find the bug that turns labels over without a word.
+# **Goals.** Write the parts of the loop that Pong makes harder than CartPole: a synthetic labeler that sees only a
+# clip, rewards standardized by a running mean and variance, the end of a rally without the score, pairs chosen by the
+# ensemble's disagreement. Find the bug that flips labels silently.
 #
 # **Time.** About 80 minutes. The essential ones, 07.1, 07.2, 07.5 and 07.7, take 35 minutes. **Builds on** lessons 03 and 04; do each
 # exercise when the [lesson](../notebooks/07_atari_from_preferences.ipynb) sends you here.
@@ -15,8 +16,8 @@ from course_lib import check, hint
 # %% [markdown]
 # {{exercise 07.1}}
 #
-# Which second of a game does the reward model like best, and does it go with the points? For that one needs the return of *every*
-# clip of `length` steps that could be cut from a rollout: windows that overlap, one from each step on.
+# To compare the learned with the true reward, you need the **return** (the sum of the rewards) of *every* clip of
+# `length` steps that could be cut from a rollout: overlapping windows, one from each step on.
 
 # %% tags=["exercise:07.1"]
 def window_returns(rewards, length):
@@ -40,12 +41,13 @@ check("07.1", window_returns)
 # %% [markdown]
 # {{exercise 07.2}}
 #
-# The scripted labeller of this lesson must know no more than a person at the screen. It is given where the ball is seen in each frame of a
-# clip: the column of pixels from the left, -1 where no ball is seen. We play on the right. A ball left of column `BEHIND_THEM` is behind
-# their paddle: our point. A ball at column `BEHIND_US` or further right is behind ours: theirs.
+# The **synthetic labeler** of this lesson must know no more than a person at the screen. It gets the ball's position in
+# each frame of a clip: the column of pixels from the left, -1 where no ball is seen. We play on the right. A ball left
+# of column `BEHIND_THEM` is behind their paddle: our point. A ball at column `BEHIND_US` or further right is behind
+# ours: their point.
 #
-# A ball needs several frames to leave, and that is *one* point. A clip may show several points. The clip with the better balance, won minus
-# lost, is preferred; equal balances are a tie.
+# A ball needs several frames to leave, and that is *one* point. A clip may show several points. The clip with the
+# better balance, won minus lost, is preferred; equal balances are a tie.
 
 # %% tags=["exercise:07.2"]
 BEHIND_THEM, BEHIND_US = 12, 148
@@ -71,19 +73,20 @@ def compare_clips(across1, across2):
 check("07.2", compare_clips)
 
 # %% [markdown] tags=["solution-only"]
-# **Why ties are kept.** Most pairs of one-second clips show no point at all, so most verdicts tie. They are not worthless: each tie pulls
-# the rewards of two quiet clips together, until the model pays nothing for quiet play. Dropped, they leave the model free to pay for a
-# nicely moving paddle.
+# **Why ties are kept.** Most pairs of such short clips show the same balance of points, so most labels are ties. They
+# carry information: each tie pulls the predicted returns of two quiet clips together, until quiet play gets no reward.
+# Without them the model is free to reward a nicely moving paddle.
 
 # %% [markdown]
 # {{exercise 07.3}}
 #
-# Pay needs mean 0 and a fixed spread (lesson 04). There the deviations of the rollouts were averaged. That is not quite the deviation of
-# all rewards: when the *mean* wanders, so do the rewards, and an average of deviations does not notice. Do it exactly: keep count, mean and
-# variance of all numbers so far, and merge each new rollout into them as if all had been seen at once.
+# Rewards need mean 0 and a fixed **standard deviation** (lesson 04). An average of the rollouts' own standard
+# deviations is not the standard deviation of all rewards: it misses how far the rollouts' *means* lie apart. Do it
+# exactly: keep count, mean and variance of all numbers so far (**running moments**), and merge each new rollout into
+# them as if all had been seen at once.
 #
-# Variances divide by n here. With `count` 0 nothing has been seen, whatever `mean` and `variance` hold. Keep clear of "mean of squares
-# minus square of the mean": far from zero it loses all digits.
+# Variances divide by n here. With `count` 0 nothing has been seen, whatever `mean` and `variance` hold. Avoid "mean of
+# squares minus square of the mean": far from zero it loses all digits.
 
 # %% tags=["exercise:07.3"]
 def merge_moments(count, mean, variance, rewards):
@@ -97,7 +100,7 @@ def merge_moments(count, mean, variance, rewards):
     own_variance = rewards.var(unbiased=False).item()
     if count == 0:
         return n, own_mean, own_variance
-    share, step = n / (count + n), own_mean - mean          # the newcomers' share; how far away
+    share, step = n / (count + n), own_mean - mean          # share of the new numbers; difference
     within = (1 - share) * variance + share * own_variance
     between = share * (1 - share) * step ** 2
     return count + n, mean + share * step, within + between
@@ -114,12 +117,14 @@ check("07.3", merge_moments)
 # %% [markdown]
 # {{exercise 07.4}}
 #
-# In lesson 06 each *point* was a boundary for GAE: credit does not leak into the next rally. From preferences nobody may look at points.
-# But everybody can see that a ball has left the screen. That says a rally is over, and not who won it.
+# In lesson 06 each *point* was a boundary for GAE: credit does not leak into the next rally. In training from
+# preferences the points are hidden. But the screen shows that the ball has left. That tells that a rally is over, and
+# not who won it.
 #
-# `seen[t]` says whether a ball is on the screen *before* step t, and `seen[T]` what the last step led to. A rally ends *with* step t when
-# the ball is there before it and then not seen in the next `patience` looks: `seen[t + 1]` up to `seen[t + patience]`. (Pong's ball
-# flickers: a single look without it means nothing.) Looks that the rollout no longer has count as looks without a ball.
+# `seen[t]` says whether a ball is on the screen *before* step t; `seen[T]` belongs to the observation after the last
+# step. A rally ends *with* step t when the ball is there before it and then not seen in the next `patience`
+# observations: `seen[t + 1]` up to `seen[t + patience]`. (Pong's ball flickers: a single observation without it means
+# nothing.) Observations beyond the rollout's end count as observations without a ball.
 
 # %% tags=["exercise:07.4"]
 def ball_gone(seen, patience=3):
@@ -136,19 +141,20 @@ def ball_gone(seen, patience=3):
 check("07.4", ball_gone)
 
 # %% [markdown] tags=["solution-only"]
-# **Why with step t, and not later?** What the reward model pays for a point is paid while the ball flies out. A boundary one step too early
-# or too late puts that pay on the wrong side, where GAE never carries it back to the stroke that won it. An early prototype of this course
-# read its reward from the serve, which shows who lost, and its agent learned nothing.
+# **Why with step t, and not later?** The learned reward for a point comes while the ball flies out. A boundary one step
+# too early puts that reward on the wrong side, where GAE does not carry it back to the paddle hit that won the point.
+# A late one counts steps in which no rally is played.
 
 # %% [markdown]
 # {{exercise 07.5}}
 #
-# The labeller shows the two clips of a pair in random order, so that a person with a favourite side does no harm. What is stored is the
-# *side* that was chosen, and `flip`: True where the first clip stood on the right. Before anything is learned, sides become clips again:
-# `mu` is 1 where the first clip was preferred.
+# The widget shows the two clips of a pair in random order, so that a labeler's **position bias** (a favourite side) does
+# no harm. What is stored is the *side* that was chosen, and `flip`: True where the first clip stood on the right.
+# Before anything is learned, left and right are converted back into clip 1 and clip 2: `mu` is 1 where the first clip
+# was preferred.
 #
-# This function does that. It worked in every test, with a labeller who never skips. With a person it turns a part of the verdicts over,
-# without an error message, and the reward model learns next to nothing from them. Find the bug and mend it.
+# This function does that. It is right for a labeler who never skips. With one who does, it flips part of the labels
+# without an error message, and the reward model learns next to nothing from them. Find the bug and fix it.
 
 # %% tags=["exercise:07.5"]
 def targets_of(choices, flips):
@@ -163,13 +169,14 @@ def targets_of(choices, flips):
     judged = [(worth[side], turned) for side, turned in pairs if side != "skip"]
     return [1 - mu if turned else mu for mu, turned in judged]
     # INSTEAD
-    # judged = [choice for choice in choices if choice != "skip"]     # nobody judged the others
+    # judged = [choice for choice in choices if choice != "skip"]     # the others have no label
     # return [1 - worth[choice] if flip else worth[choice]
     #         for choice, flip in zip(judged, flips)]
     # END SOLUTION
 
 # %% [markdown]
-# Someone always prefers the first clip of each pair, wherever it stands, and skips the second pair. All verdicts should be 1:
+# Someone always prefers the first clip of each pair, wherever it stands, and skips the second pair. All labels should
+# be 1:
 
 # %%
 flips = [False, True, True, False, False, True, False, True]
@@ -182,24 +189,27 @@ print("one pair skipped: ", targets_of(choices, flips))
 check("07.5", targets_of)
 
 # %% [markdown] tags=["solution-only"]
-# **The bug.** Filtering made one list shorter and left the other as it was; from the first skip on, each verdict had its neighbour's flip,
-# and `zip` stopped silently at the shorter end. Half of the flips differ from their neighbour's, so half of the strict verdicts were turned
-# over: worth exactly nothing. `zip(..., strict=True)` would have said so at once.
+# **The bug.** Filtering made one list shorter and left the other as it was. From the first skip on, each label had its
+# neighbour's flip, and `zip` stopped silently at the shorter end. Half of the flips differ from their neighbour's, so
+# about half of the labels after the first skip (ties aside) were flipped: they carry no information.
+# `zip(..., strict=True)` would have raised an error at once.
 
 # %% [markdown]
 # {{exercise 07.6}}
 #
-# Twenty verdicts cost a person three minutes. Lesson 04 asked about pairs on which the members of the ensemble contradict each other. With
-# a large pool this has a catch: one odd clip is disputed against *every* other clip, and the whole batch shows that clip again and again.
-# So: of all pairs of clips take the most disputed one; then the most disputed one without a clip that is taken; and so on.
+# A person's time is limited, so ask about pairs where a label helps most. Lesson 04 chose pairs by the **disagreement**
+# of the ensemble's members. With a large pool this has a catch: the members may disagree about one odd clip against
+# *every* other clip, and the whole batch shows that clip again and again. So: of all pairs of clips take the one with
+# the largest disagreement; then the next one without a clip that is taken; and so on.
 #
-# How disputed a pair is: the standard deviation over the members of `sigmoid(return of i - return of j)`.
+# The disagreement about a pair is the standard deviation over the members of the predicted preference
+# $\sigma(\hat R_i - \hat R_j)$, in code `sigmoid(return of i - return of j)`.
 
 # %% tags=["exercise:07.6"]
 def disputed_pairs(returns, count):
-    """Up to `count` pairs (i, j) of positions, the most disputed first, each clip once at most.
+    """Up to `count` pairs (i, j) of positions, largest disagreement first, each clip once at most.
 
-    returns: (members, clips), what each member says that each clip is worth.
+    returns: (members, clips), the return of each clip as predicted by each member.
     """
     # BEGIN SOLUTION
     clips = returns.shape[1]
@@ -218,32 +228,32 @@ def disputed_pairs(returns, count):
 check("07.6", disputed_pairs)
 
 # %% [markdown] tags=["solution-only"]
-# **Does it help?** Section 7.8 of the lesson measures it. What the members dispute is often what nobody can judge: a ball just about to be
-# lost or saved. Disagreement is a guess about where labels help, and no more.
+# **Does it help?** Section 7.8 of the lesson measures it. Members often disagree where a person cannot tell either: a
+# ball just about to be lost or saved. Disagreement is a heuristic for where labels help.
 
 # %% [markdown]
 # {{exercise 07.7}}
 #
-# A reward model has learned Pong well. Now something is done to *all* its rewards, and a good agent is trained further on them. GAE stops
-# where the ball is gone: what comes after the rally does not count for it. What becomes of the rallies? Answer each with `"longer
-# rallies"`, `"shorter rallies"` or `"no difference"`.
+# A reward model has learned Pong well. Now *all* its rewards are changed in the same way, and a good agent is trained
+# further on them. GAE stops where the ball is gone: rewards after the rally do not count for it. How do the rallies
+# change? Answer each with `"longer rallies"`, `"shorter rallies"` or `"no difference"`.
 
 # %% tags=["exercise:07.7"]
 def prediction():
-    """What becomes of the rallies, compared with training on the standardised rewards."""
+    """How the rallies change, compared with training on the standardized rewards."""
     # BEGIN SOLUTION
     return {
-        "+1 added to every step, paid as it is": "longer rallies",
-        "-1 added to every step, paid as it is": "shorter rallies",
-        "+1 added to every step, then standardised": "no difference",
-        "every reward times 1000, then standardised": "no difference",
+        "+1 added to every step, not standardized": "longer rallies",
+        "-1 added to every step, not standardized": "shorter rallies",
+        "+1 added to every step, then standardized": "no difference",
+        "every reward times 1000, then standardized": "no difference",
     }
     # INSTEAD
     # return {
-    #     "+1 added to every step, paid as it is": ...,
-    #     "-1 added to every step, paid as it is": ...,
-    #     "+1 added to every step, then standardised": ...,
-    #     "every reward times 1000, then standardised": ...,
+    #     "+1 added to every step, not standardized": ...,
+    #     "-1 added to every step, not standardized": ...,
+    #     "+1 added to every step, then standardized": ...,
+    #     "every reward times 1000, then standardized": ...,
     # }
     # END SOLUTION
 
@@ -251,14 +261,15 @@ def prediction():
 check("07.7", prediction)
 
 # %% [markdown]
-# Section 7.5 of the lesson runs the first two. Go and see whether the agent agrees with you.
+# Section 7.5 of the lesson trains an agent on a constant reward above and below zero. Compare with your prediction.
 #
 # ## What you learned
 #
-# The return of a clip; a judge who sees what a person sees, and says "equal" when it is; an exact running zero and scale; an end of the
-# rally without the score; pairs that do not bore; and a bug that turns labels over in silence.
+# The return of a clip; a synthetic labeler that sees what a person sees, and says "equal" when it is; an exact running
+# mean and variance; the end of a rally without the score; pairs chosen by disagreement; and a bug that flips labels
+# silently.
 #
-# **What failed here, on purpose:** labels shifted by one skip; an average of variances.
+# **What failed here, on purpose:** flips shifted by one skip; an average of variances.
 #
 # **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, section 2.2. T. Chan, G. Golub and
 # R. LeVeque (1983), *Algorithms for computing the sample variance*. Back to the [lesson](../notebooks/07_atari_from_preferences.ipynb).

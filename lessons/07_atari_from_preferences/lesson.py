@@ -1,14 +1,16 @@
 # %% [markdown]
 # # Lesson 07. Pong from preferences
 #
-# **Goals.** Teach an agent Pong from pixels without a score: you judge pairs of clips. See what the reward model believes along a clip and
-# where on the screen it looks; know why half of all verdicts are ties, what happens when labels stop, and how learned reward and true
-# reward go together. Then ask for something that no score rewards, and get it. Last, a game where all of this stops working.
+# **Goals.** Teach an agent Pong from pixels without its score: you compare pairs of clips. See what the reward model
+# predicts along a clip, and on which part of the screen it depends. Know why half of all labels are ties, what happens
+# when labels stop, and how to compare learned with true reward. Then label for something that no score rewards. Last, a
+# game in which labels alone do not get far.
 #
-# **Time.** About 80 minutes to read, run and label, 80 minutes for the exercises; the essential part takes 90 minutes in all. The cells use
-# four to five CPU-minutes. **Builds on** lessons 03 and 04, and on lesson 06 for how Pong is seen and played.
+# **Time.** About 80 minutes to read, run and label, 80 minutes for the exercises; the essential part takes 90 minutes
+# in all. The cells use four to five CPU-minutes. **Builds on** lessons 03 and 04, and on lesson 06 for Pong's
+# observations and PPO settings.
 #
-# You may close the lid at any moment. Tomorrow, run the cells again from the top: rounds that are done are passed over.
+# You may stop at any moment. Run the cells again from the top: rounds that are done are skipped.
 
 # %%
 import numpy as np
@@ -26,10 +28,11 @@ palette.style()
 torch.set_num_threads(1)
 
 # %% [markdown]
-# ## 7.1 An agent that was never paid a point
+# ## 7.1 An agent that never saw the score
 #
-# Here is an agent that learned Pong from clips alone. Nobody, neither the policy nor the reward model, was ever told the score; a scripted
-# labeller said which of two clips is better. How many verdicts, how many of them ties, and what came of it:
+# This agent learned Pong from **preferences** alone: a **synthetic labeler**, a function in place of a person, said
+# which of two clips is better. Neither the policy nor the reward model received the score. The number of labels, of
+# ties, and the true return:
 
 # %%
 from course_lib.atari.evaluate import play_style
@@ -52,37 +55,36 @@ video(side_by_side(films, ["untrained", "from preferences"]), fps=15, width=480,
 print("untrained:       ", before)
 print("from preferences:", now)
 expect(now.balance > before.balance + 10,
-       "it plays far better than an untrained agent, and never saw a score",
+       "points won minus lost: far more than an untrained agent's",
        ci=now.balance > before.balance,
        measured=f"won minus lost in 1,000 steps: {before.balance:+.0f}, {now.balance:+.0f}")
 
 # %% [markdown]
-# `play_style` belongs to the **evaluator**: it plays fresh games with the true score, for you and for the figures. Nothing that learns ever
-# asks it. In the clips the score is cut off, as it was for the labeller.
+# `play_style` belongs to the **evaluator**: it plays fresh games with the true score, for you and for the figures.
+# Nothing that learns uses it. In the clips the score is cut off, as it was for the labeler.
 #
-# **The loop** is the one of lesson 04, the same class: collect, label, fit, train, and round again. It is Christiano et al. (2017), *Deep
-# reinforcement learning from human preferences*, with these departures:
+# **The loop** is that of lesson 04, the same class: collect, label, fit, train. It is Christiano et al. (2017), *Deep
+# reinforcement learning from human preferences*. In the paper a clip is a **segment** $\sigma$; a label is a
+# **preference** $\mu$: 1 if the first segment is preferred, 0 if the second is, 0.5 for a tie; the **learned reward**
+# of a step is $\hat r$. Our departures:
 #
 # | | Christiano et al. (2017), Atari | here |
 # |---|---|---|
-# | the parts | run at once, asynchronously | take turns: you label, then it trains |
-# | policy | A2C, frames of 84 x 84 | PPO, two frames of 80 x 40 cells (lesson 06); the reward model reads 40 x 40 |
-# | a clip | 25 steps of 4 frames: 1.7 s | the same |
-# | reward model | a four-layer network | one small convolution **summed over rows** (7.4) |
+# | the parts | run at once, asynchronously | take turns |
+# | policy | A2C, frames of 84 x 84 | PPO, two frames of 80 x 40 cells (lesson 06) |
+# | segment | 25 steps of 4 frames: 1.7 s | the same |
+# | reward model | a four-layer network | one convolution **summed over rows** (7.4), on 40 x 40 cells |
 # | ensemble | 3, each on a bootstrap sample | 3, each pair drawn by each member a Poisson number of times |
-# | pairs | where the ensemble disagrees | at random (7.8 compares) |
-# | regularisation | L2, dropout | a price on the size of rewards (L1): 0 where nothing happens |
-# | pay | mean 0, fixed spread | the same (7.5), read from what the step *led to* |
-# | credit | through the whole game | GAE stops where **the ball is gone** from the screen; that is no score |
+# | pairs | by disagreement of the ensemble | at random (7.8 compares) |
+# | regularization | L2, dropout | an L1 penalty on the rewards |
+# | rewards | mean 0, fixed standard deviation | the same (7.5), read from the observation that a step *led to* |
+# | advantages | through the whole game | GAE stops where **the ball is gone** from the screen (not the score) |
 # | labels | 5,500 by people | a few hundred at most |
-#
-# They needed tens of millions of steps. A laptop has less time, so the course's versions are small; 7.7 shows what that
-# costs.
 #
 # ## 7.2 Collect: clips without a score
 #
-# A run of your own, from nothing. `total_steps` and `labels` are those of a whole run; this notebook goes through its first two rounds, and
-# you may take it as far as you like.
+# Now a run of your own, from an untrained agent. `total_steps` and `labels` are those of a whole run; this notebook
+# goes through its first two rounds.
 
 # %%
 from course_lib.atari.pong import ball_seen
@@ -103,11 +105,10 @@ print("pairs asked about in each round: ", config.labels)
 print("updates of the agent after each: ", config.updates)
 
 # %% [markdown]
-# The games inside the loop are **sealed**, as CartPole was: whoever looks at their reward by mistake meets an error, and not the score.
+# The games inside the loop are **sealed**, as CartPole was: code that reads their reward gets an error.
 #
-# Two parts of the run come from you, as soon as you have written them: where a rally ends ([**exercise
-# 07.4**](../exercises/07_atari_from_preferences.ipynb)) and how pay is standardised (**exercise 07.3**). Until then the course's own
-# versions play.
+# Two parts of the run are yours as soon as you have written them: where a rally ends ([**exercise
+# 07.4**](../exercises/07_atari_from_preferences.ipynb)) and how rewards are standardized (**exercise 07.3**).
 
 # %%
 ball_gone, merge_moments = mine("07.4"), mine("07.3")
@@ -136,20 +137,18 @@ loop
 # %% [markdown]
 # ## 7.3 Label: which clip plays better?
 #
-# Below, pairs of clips of 1.7 seconds. We are the **green paddle on the right**. What to prefer:
+# Below are pairs of clips of 1.7 seconds. We are the **green paddle on the right**.
 #
-# - **a point won** (the ball gets past the orange paddle) beats everything else;
-# - **a point lost** is worst: a clip in which nothing happens is better;
-# - several points in a clip: count won minus lost;
-# - nothing happens in either, or the same in both: say **equal**. It is a label, and the most frequent one. Do not search for a nicer
-#   movement;
-# - *skip* only where you cannot tell at all.
+# - **A point won** (the ball gets past the orange paddle) is best.
+# - **A point lost** is worst: a clip in which nothing happens is better.
+# - With several points in a clip, count won minus lost.
+# - The same in both, or nothing happens: say **equal**. This **tie** is a label too, and the most frequent one. Do not
+#   search for a nicer movement.
+# - *Skip* only where you cannot tell at all.
 #
-# AE Studio's people, who labelled 1,339 pairs of Pong by hand, tied 58% of them. A pair takes about eight seconds, so 60 pairs are eight
-# minutes, and the 160 of a whole run some **20 minutes**, breaks not counted.
-#
-# The synthetic labeler follows the same rules: it finds the ball in the clip's *pictures* and knows nothing else. Its heart is your
-# function of [**exercise 07.2**](../exercises/07_atari_from_preferences.ipynb).
+# Plan about ten minutes for 60 pairs. The synthetic labeler follows the same rules. It finds the ball in the clip's
+# *pictures* and knows nothing else; its core is your function of [**exercise
+# 07.2**](../exercises/07_atari_from_preferences.ipynb).
 
 # %%
 from course_lib.atari.synthetic_labelers import ball_across
@@ -176,18 +175,19 @@ if preferences[0].source == "scripted":
            measured=tied)
 
 # %% [markdown]
-# Sides of the screen had to become clips again before anybody may learn from them. **Do
-# [exercise 07.5](../exercises/07_atari_from_preferences.ipynb)**, then let your function read the raw rows of the store and compare:
+# The widget stores the chosen *side* of the screen; before anything is learned, left and right are converted back into
+# clip 1 and clip 2. **Do [exercise 07.5](../exercises/07_atari_from_preferences.ipynb)**, then let your function read
+# the raw rows of the store:
 
 # %%
 targets_of = mine("07.5")
 rows = store.labels("pong")
 own = targets_of([row.choice for row in rows], [row.flip for row in rows])
-expect(own == mu.tolist(), "your verdicts are those that the store hands out",
-       measured=f"{len(own)} verdicts from {len(rows)} rows")
+expect(own == mu.tolist(), "your labels are those that the store hands out",
+       measured=f"{len(own)} labels from {len(rows)} rows")
 
 # %% [markdown]
-# **Whose labels?** A result must be one labeller's. The loop knows the source of each of its labels, and refuses a mixture:
+# **Whose labels?** The labels of a run must come from one source. The loop refuses a mixture:
 
 # %%
 from dataclasses import replace
@@ -204,17 +204,18 @@ print(loop.fit(round=1))
 expect(loop.source == preferences[0].source, "all labels of the run are of one source")
 
 # %% [markdown]
-# ## 7.4 Fit: what does the model believe?
+# ## 7.4 Fit: what does the reward model predict?
 #
-# The line above says how well the reward model explains its labels. The fit is that of lesson 03: rewards of the steps, summed over the
-# clip, Bradley-Terry loss, ties as 0.5, an assumed tenth of errors. Two things are new.
+# The line above shows how well the reward model explains its labels. The fit is that of lesson 03: sum the rewards over
+# the clip, Bradley–Terry loss, ties as 0.5, 10% of the labels assumed random. Two things are new.
 #
-# **A prior.** For each frame a small convolution looks at patches of 4 x 4 cells, in this frame and the one before, and what it finds is
-# *summed over the rows*. So the reward may depend on where **along** the court something is and how it moves, not on its **height**. That
-# is knowledge about Pong, put in by us; a general network would have to learn it from labels that you have to give. Section 7.10 shows the
-# price.
+# **An architectural prior (inductive bias).** A small convolution looks at patches of 4 x 4 cells, in this frame and
+# the one before, and its outputs are *summed over the rows*. So the reward may depend on where **along** the court
+# something is and how it moves, but not on its **height**. This is knowledge about Pong that we put in; a general
+# network would have to learn it from labels. Section 7.10 shows its cost.
 #
-# **A table.** Fitting looks at the same clips hundreds of times, and nearly all patches in them are empty or repeat. Count them once:
+# **Counting equal patches.** Nearly all patches of the clips are empty or repeat. We count them once and can then fit
+# after every few labels:
 
 # %%
 import time
@@ -239,13 +240,11 @@ expect(seconds[0] > 5 * seconds[1],
        measured=f"{seconds[0]:.3f} and {seconds[1]:.3f} CPU-seconds")
 
 # %% [markdown]
-# The numbers are the same, to rounding (`tests/test_atari_reward_models.py`). That is what makes it possible to fit after every few labels.
+# Now take a point won and a point lost from play of the shipped agent, and ask two reward models about each step: the
+# shipped one, and the one just fitted to your labels.
 #
-# Now film the shipped agent, find a point that it wins and one that it loses, and ask two reward models about each step: the shipped one
-# and the one that was just fitted to your labels.
-#
-# > **Predict.** At which step does a reward model pay for a point: at the stroke that wins it, when the ball passes the paddle, or when the
-# > score changes?
+# > **Predict.** At which step does the learned reward of a point appear: at the paddle hit that wins it, when the ball
+# > passes the other paddle, or when the score changes?
 
 # %%
 from course_lib.atari.encoders import BinaryFrames
@@ -302,19 +301,19 @@ def strongest(words):
 
 (won_at, won), (lost_at, lost) = strongest("point won"), strongest("point lost")
 expect(won > 0 > lost,
-       "the shipped model pays for the point won and charges for the point lost", ci=True,
+       "the shipped model's reward is positive at the point won and negative at the point lost", ci=True,
        measured=f"{won:+.2f} and {lost:+.2f}, in the model's own units")
 
 # %% [markdown]
-# The peak comes when the ball is *behind* the paddle, a step or two before the score changes: that is what clips show. It is not at the
-# stroke that won it; carrying credit back to the stroke is PPO's task, not the reward model's. Between points a good model says nothing:
-# that is the work of the ties and of the price on size.
+# In the stored run the peak comes when the ball is *behind* the paddle, a step or two before the score changes, because
+# this is what clips show. **Credit assignment** back to the paddle hit is PPO's task, not the reward model's. Between
+# points the rewards of a good model are near 0; ties and the L1 penalty bring that about.
 #
-# The model from your labels is another matter. It has seen the clips of a beginner, who loses nearly every point (7.1): so it knows a
-# point *lost* when it sees one, and of a point won nobody could tell it anything. Where it has no labels it talks at random. That is what
-# later rounds are for, with clips of an agent that wins now and then.
+# The model from your labels has seen only clips of a beginner, who loses nearly every point (7.1). It can recognize a
+# point *lost*, but has hardly seen a point won; there its predictions are arbitrary. Later rounds show more.
 #
-# **Where does it look?** Empty a block of the screen and see how the reward of that step changes.
+# **Which part of the screen matters?** **Occlusion** (Zeiler and Fergus 2014, section 4.2): empty one block of the
+# screen and see how the reward of that step changes.
 
 # %%
 looks, rests = {}, {}
@@ -323,27 +322,27 @@ for name, words, step in (("point won", "point won", won_at),
     frames, seen, _ = stories[words]
     looks[f"{name}, step {step}"] = frames[step]
     rests[f"{name}, step {step}"] = occlusion(shipped.reward_model, seen[step])
-show(plots.occlusion_maps(looks, rests, "What the reward of a step rests on"),
-     alt="Three frames with coloured blocks: which parts of the screen the learned reward of "
-         "that step rests on, at a point won, at a point lost and in the middle of a rally.")
+show(plots.occlusion_maps(looks, rests, "Occlusion: how much of a step's reward each block carries"),
+     alt="Three frames with coloured blocks: on which parts of the screen the learned reward of "
+         "that step depends, at a point won, at a point lost and in the middle of a rally.")
 
 # %% [markdown]
-# Look for blocks on the ball behind a paddle: there the reward should rest. Blocks on a paddle say that the model also rewards where
-# somebody stands, because in the labelled clips that went with the points. Nothing in the labels forbids it.
+# Look for blocks on the ball behind a paddle: the reward should depend on them. Blocks on a paddle mean that the model
+# also rewards where a paddle stands, which went along with points in the labelled clips. No label rules that out.
 #
-# ## 7.5 Pay: no zero point
+# ## 7.5 Rewards from preferences have no zero
 #
-# Only differences of returns are ever compared, so the reward model's zero is an accident. For PPO it is not: GAE stops where the ball is
-# gone, so a constant added to every step is a price on the *length of rallies*. **Do [exercise
-# 07.7](../exercises/07_atari_from_preferences.ipynb) now**, then see. The shipped agent is trained further, and the only thing it is paid
-# is a constant:
+# A preference compares two returns, so a constant added to all rewards cancels. For PPO it does not: GAE stops where
+# the ball is gone, so a constant reward at every step rewards or punishes *long rallies*. Lesson 04 called this
+# **reward bias**. **Do [exercise 07.7](../exercises/07_atari_from_preferences.ipynb) now**. Then train the shipped
+# agent further on a constant and nothing else:
 
 # %%
 from course_lib.rl.ppo import PPO
 
 
 def after_constant_pay(pay, updates):
-    """How the shipped agent plays after training in which each step brings `pay`."""
+    """How the shipped agent plays after training with the same reward `pay` at each step."""
     agent = load_shipped(FROM_PREFERENCES).agent
     trainer = PPO(AtariEnvs(PONG, 16, BinaryFrames()), agent,
                   learned_reward_ppo(num_steps=num_steps, warmup_share=0.0),
@@ -359,21 +358,21 @@ print("as shipped:      ", now)
 for pay, style in constant.items():
     print(f"{pay:+.2f} a step:   ", style)
 expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
-       "the zero alone decides whether rallies are long or short", ci=True,
+       "rallies are shorter with a constant reward below zero than with one above", ci=True,
        measured={pay: style.steps_a_point for pay, style in constant.items()})
 
 # %% [markdown]
-# Paid -0.05 a step, the agent learns to give the ball away: the quickest way out. A reward model whose scores happen to lie below zero
-# would teach that, *without a single verdict asking for it*. Hence mean 0. That is a choice too: an agent that wins more than it loses pays
-# a little for each quiet step, and one that loses is paid for holding out. And a fixed spread, because a model that was fitted once more may
-# speak in units three times as large. The mean must follow slowly: brought to zero rollout by rollout, a good rollout would pay no more than
+# In the stored run, the agent with −0.05 a step loses the ball quickly: the shortest way to the end of the rally. A
+# reward model whose outputs happen to lie below zero would teach this, *without a single label that asks for it*. Hence
+# we **standardize** rewards: mean 0, and a fixed standard deviation, because each fit may change the scale. The running
+# mean must move slowly: if each rollout were shifted to mean 0 on its own, a good rollout would get no more reward than
 # a bad one.
 #
-# ## 7.6 Train, and go round
+# ## 7.6 Train, and repeat
 #
-# The left curve is the learned reward, standardized: it has no meaning but "more or less than lately". Watch the entropy fall. Below the
-# curves: your agent before this round's labels and after them. Two rounds change little; look for a paddle that begins to move with the
-# ball.
+# The left curve is the learned reward, standardized: it only says "more or less than lately". Watch the entropy fall.
+# Below is your agent before this round's labels and after them. Two rounds change little; look for a paddle that begins
+# to move with the ball.
 
 # %%
 def train_round(loop, round):
@@ -396,8 +395,7 @@ train_round(loop, 1)
 loop
 
 # %% [markdown]
-# The second round: new clips, of what it can do now. You may label them, or let the script. (It goes on as the first round went: another
-# source would be refused.)
+# The second round has new clips, of what the agent does now.
 
 # %%
 loop.collect(round=2)
@@ -411,9 +409,9 @@ train_round(loop, 2)
 loop
 
 # %% [markdown]
-# **The whole run.** Two rounds are a beginning: the agent is still a beginner. For the rest, copy the last two cells with 3, 4, 5 … in the
-# place of 2, until `loop` says that all rounds are done; the table in 7.7 says how many CPU-minutes that takes. Or
-# let the synthetic labeler answer to the end: set `to_the_end` to True. Everything is saved after each step.
+# **The whole run.** After two rounds the agent is still a beginner. To continue, copy the last two cells with 3, 4, 5 …
+# in place of 2; the table in 7.7 gives the CPU time. Or set `to_the_end` to True and let the synthetic labeler answer.
+# Everything is saved after each step.
 
 # %%
 to_the_end = False
@@ -426,9 +424,8 @@ while to_the_end and loop.stage != "finished":
     train_round(loop, loop.round)
 
 # %% [markdown]
-# **Not there yet? Another round.** When all rounds are done and the agent still loses, the same labels lead to the same agent, but new ones
-# about what it does now can lead further. `another_round` adds one of 20 pairs: label them, then run the second cell. It belongs to the run
-# from then on.
+# **Not there yet? Another round.** When all rounds are done and the agent still loses, `another_round` adds one of 20
+# pairs, about what the agent does now: label them, then run the second cell.
 
 # %%
 from IPython.display import display
@@ -457,9 +454,9 @@ if another_round:
     train_round(loop, another_round)
 
 # %% [markdown]
-# **Where you and the synthetic labeler differ.** It answers the same pairs by its rule of 7.3, and this cell shows the pairs on which you
-# preferred the other clip, or one of you said *equal*. Neither is right: look whether its rule leaves out what you saw (it cannot prefer an
-# attack), or whether you overlooked a point. The agent was taught by your answer.
+# **Where you and the synthetic labeler differ.** It answers the same pairs by its rule of 7.3. Neither is right by
+# definition: does the rule miss something that you saw, or did you overlook a point? The agent was trained on your
+# label.
 
 # %%
 from course_lib.preferences.differences import differences
@@ -470,9 +467,9 @@ print(found)
 show_pairs(found.differing[:3], max_bytes=140_000)
 
 # %% [markdown]
-# **Learned and true.** Only the evaluator may hold the two side by side. Both are summed over windows of five steps, with your function of
-# [**exercise 07.1**](../exercises/07_atari_from_preferences.ipynb), because the learned reward sees a point coming a step or two before it
-# is scored.
+# **Learned and true reward.** Only the evaluator may compare the two. Both are summed over windows of five steps, with
+# your function of [**exercise 07.1**](../exercises/07_atari_from_preferences.ipynb), because the learned reward sees a
+# point coming a step or two early.
 
 # %%
 window_returns = mine("07.1")
@@ -501,21 +498,21 @@ def correlation(pair):
 
 r = {name: correlation(pair) for name, pair in pairs.items()}
 expect(r["shipped model, its agent"] > 0.4,
-       "the shipped model's reward goes with the points, though it never saw one", ci=True,
+       "the shipped model's reward correlates with the true one, which it never saw", ci=True,
        measured={name: round(value, 2) for name, value in r.items()})
 
 # %% [markdown]
-# The middle panel asks your model about play far better than any it was labelled on. In the stored run it is lost there: points won are as
-# good as unknown to it.
+# The middle panel asks your model about much better play than it was labelled on. In the stored run, labelled by the
+# synthetic labeler, its correlation there is near 0. This is **distribution shift**.
 #
-# A correlation need not be 1. A model that gives twice as much for fast points, or a little for every ball far from our
-# paddle, correlates badly and may teach well; one that correlates well can still reward the wrong moment, behind a boundary, and teach
-# nothing. The only test of a reward is the agent that comes out of it.
+# A reward need not correlate perfectly to teach well: a model that gives twice as much for fast points correlates
+# badly. And one that correlates well can teach nothing, if its reward arrives behind the boundary where GAE stops. The
+# only test of a reward is the policy trained on it.
 #
-# ## 7.7 What it takes: the honest table
+# ## 7.7 Whole runs: results
 #
-# Whole runs take too long for a lesson, so they are measured apart (`benchmarks/pong.py`) and read from its files here: several seeds, the
-# true return of 20 fresh games, up to +21. The synthetic labeler labelled; a tenth of its labels is random where the job says noise.
+# Whole runs take too long for a lesson. `benchmarks/pong.py` measured them: several seeds, the mean true return of 20
+# fresh games, at most +21. The synthetic labeler labelled; `noise` means that 10% of its labels are random.
 
 # %%
 measured = plots.benchmark_runs()
@@ -534,24 +531,23 @@ for job in ("features-200", *pixels):
           "CPU-minutes")
 
 # %% [markdown]
-# Read the table as it is: where a job misses its goal, it misses it. `pixels-160-sittings` has this notebook's schedule, 60 verdicts and then
-# five times 20; `pixels-160` asks for 5 at a time instead. `features-200` plays from lesson 06's ten numbers instead of pixels; its reward
-# sees, as in 7.4, where **along** the court the ball is and how it moves there, but no heights. `pixels-400-slower` comes at the end of this
-# section.
+# `pixels-160-sittings` has this notebook's schedule; `pixels-160` asks for 5 labels at a time. `pixels-400-slower` has
+# half the learning rate of `pixels-400`: both its seeds end below all of the other's. `features-200` observes lesson
+# 06's ten numbers instead of pixels. Some jobs have one or two seeds only, and some miss their goal.
 #
-# How far can you trust it? Schedules and learning rates were chosen while looking at some of seeds 0 to 4, so those may flatter us a little.
-# Seed 5 was run once, when everything was settled.
+# Schedules and learning rates were chosen while looking at some of seeds 0 to 4, so those may be too optimistic. Seed 5
+# was run once, when everything was settled.
 #
-# For comparison, what others report for Pong from preferences:
+# What others report for Pong from preferences:
 #
-# | who | labels | what came of it |
+# | who | labels | result |
 # |---|---|---|
 # | AE Studio, by hand | 1,339 pairs, 58% ties | the agent never wins a game |
-# | a published re-implementation of Christiano et al. | scripted | Pong is won, after 20 million steps: 13 hours on 16 cores |
-# | Christiano et al. (2017) | 5,500 by people, or scripted | Pong is learned with both, in tens of millions of steps |
+# | a published re-implementation of Christiano et al. | synthetic | Pong is won, after 20 million steps: 13 hours on 16 cores |
+# | Christiano et al. (2017) | 5,500 by people, or synthetic | Pong is learned with both, in tens of millions of steps |
 #
-# **When labels stop.** Right of the dashed line the reward model is frozen while the agent goes on changing, into situations that nobody
-# has judged. What becomes of the return there?
+# **When labels stop.** Right of the dashed line the reward model is frozen while the policy continues to change, and
+# with it the states it visits. What happens to the return?
 
 # %%
 for job, lines in pixels.items():
@@ -564,12 +560,13 @@ for job, lines in pixels.items():
               f"{line['games_at_step_limit']} of 20 fresh games did not end")
 
 # %% [markdown]
-# A good frozen model goes on teaching for a while: what it has to say has not yet been learned. An end far below the best would be drift:
-# the agent has wandered to where the model is wrong or silent. And the last column is a drift of its own, which a mean return hides: games
-# that were still going on at the step limit. Look for them where a tenth of the verdicts was random.
+# In most of these runs the return continues to rise. An end far below the best would be a sign of **overoptimization**:
+# the policy has moved to states where the model is wrong. The last column shows a failure that a mean return hides:
+# games that reach the step limit. In the lines above most of them are in one run with 10% random labels; the two seeds
+# of `pixels-400-slower` have them too, 6 and 3 of 20.
 #
-# **Endless volleys.** Two paddles that never miss: nothing won, nothing lost. Why does training not cure it? Ask the judge about clips of
-# such play, and of a beginner's:
+# **Endless rallies.** Neither side misses. Why do the labels not help? Count the ties in clips of good play and of a
+# beginner:
 
 # %%
 from course_lib.preferences.segments import sample_segments
@@ -578,7 +575,7 @@ rng = np.random.default_rng(0)
 
 
 def tie_rate(clips, pairs=200):
-    """The share of random pairs that the synthetic labeler ties."""
+    """The share of random pairs that the synthetic labeler calls equal."""
     chosen = [rng.choice(len(clips), 2, replace=False) for _ in range(pairs)]
     return float(np.mean([synthetic(clips[i], clips[j]) == 0.5 for i, j in chosen]))
 
@@ -587,23 +584,15 @@ first_play, first_frames = watched_play(FrameAgent(), budget(full=600, ci=100), 
 first_clips = sample_segments(first_play.next_obs(), first_frames, 25, 150, rng)
 ties = {"untrained": tie_rate(first_clips), "shipped": tie_rate(good_clips)}
 print({name: f"{share:.0%} ties" for name, share in ties.items()})
-expect(ties["shipped"] > ties["untrained"], "the better the play, the more pairs tie", ci=True,
+expect(ties["shipped"] > ties["untrained"],
+       "pairs of the shipped agent's clips tie more often than an untrained agent's", ci=True,
        measured=ties)
 
 # %% [markdown]
-# The better the play, the emptier the clips: a label says less and less, just when the agent needs finer ones. A person is better off here
-# than the script. You may prefer the clip that *attacks*. The script cannot.
+# The better the play, the less a label says, just when the agent needs finer ones. A person can do more than this
+# synthetic labeler: prefer the clip that *attacks*.
 #
-# **Half the learning rate.** `pixels-400-slower` is `pixels-400` with a rate of 0.001 in place of 0.002, and nothing else changed. For a
-# long time 0.001 was our setting.
-
-# %%
-for name in ("pixels-400", "pixels-400-slower"):
-    returns = [line["true_return"] for line in measured[name]]
-    print(f"{name:18s} mean {np.mean(returns):+5.1f}, seed by seed: {returns}")
-
-# %% [markdown]
-# **Does the frozen model still know?** The shipped reward model, asked about three kinds of play:
+# **Does the frozen model still predict the score?** The shipped reward model on three kinds of play:
 
 # %%
 views = {"untrained": first_play, "your run": weak_play, "shipped agent": good_play}
@@ -614,16 +603,15 @@ for name, value in drift.items():
     print(f"   {name:14s}{value:+.2f}")
 
 # %% [markdown]
-# A reward model is an opinion about *some* play; elsewhere its numbers are extrapolation, and the agent goes where the numbers are high.
-# If the three numbers above are near each other, as in the stored run, then thank the narrow prior: a model that sees no heights and is
-# silent between points has little to be wrong about. A larger one has more. What no label has spoken of stays unsaid in both: in an endless
-# volley the pay is nearly always nothing, and an agent that is paid nothing may wander anywhere.
+# A reward model is fitted to *some* play; elsewhere it extrapolates, and the policy moves to where the predicted reward
+# is high. In the stored run the three correlations are near each other: the narrow prior helps.
 #
 # ## 7.8 Which pairs to ask about?
 #
-# Random pairs of good play tie more often than not. Surely one can choose better? Three ways, from the same clips of the shipped agent:
-# **random**; **events**, where the ball leaves the screen in most clips (that can be seen; who won the point cannot); and **disputed**, by
-# your [**exercise 07.6**](../exercises/07_atari_from_preferences.ipynb). Each gets the same number of verdicts for a new model, three
+# Random pairs of good play tie more often than not. Can we choose better? Three ways, from the same clips of the
+# shipped agent: **random**; **events**, where the ball leaves the screen in most clips (who won the point is not used);
+# and **disagreement** of the ensemble's members, by your [**exercise
+# 07.6**](../exercises/07_atari_from_preferences.ipynb). Each gets the same number of labels for a new model, three
 # times.
 #
 # > **Predict.** Which way brings the fewest ties? Which one teaches most?
@@ -654,55 +642,49 @@ def taught_by(choose, count, seed):
     fit = fresh.fit(answers.first, answers.second, answers.mu)
     return fit.ties / fit.pairs, correlation(side_by_side_windows(fresh, good_play))
 
-ways = {"random": random_pairs, "events": around_events(ball_leaves), "disputed": disputed}
+ways = {"random": random_pairs, "events": around_events(ball_leaves), "disagreement": disputed}
 draws = {name: [taught_by(choose, budget(full=40, ci=8), seed) for seed in range(3)]
          for name, choose in ways.items()}
 share = {name: [draw[0] for draw in rows] for name, rows in draws.items()}
 taught = {name: [draw[1] for draw in rows] for name, rows in draws.items()}
-show(plots.selection_bars(share, taught, "Fewer ties are not more knowledge"),
-     alt="Bars for random pairs, pairs around events and disputed pairs, three draws each: the "
+show(plots.selection_bars(share, taught, "Ties, and what a model learns, by how the pairs were chosen"),
+     alt="Bars for random pairs, pairs around events and pairs by disagreement, three draws each: the "
          "share of pairs that tie, and the correlation of the learned with the true reward.")
 
 # %%
 means = {name: (np.mean(share[name]), np.mean(taught[name])) for name in ways}
 for name, (tied, correlated) in means.items():
-    print(f"{name:9s} {tied:.0%} ties, correlation with the true reward {correlated:+.2f}")
+    print(f"{name:13s} {tied:.0%} ties, correlation with the true reward {correlated:+.2f}")
 expect(means["events"][0] < means["random"][0], "pairs around events tie less often", ci=True,
        measured=f"{means['events'][0]:.0%} and {means['random'][0]:.0%}")
-expect(means["events"][1] < means["random"][1], "and still teach less than random pairs",
+expect(means["events"][1] < means["random"][1], "and the models fitted to them correlate less with the true reward",
        ci=True, measured=f"{means['events'][1]:.2f} and {means['random'][1]:.2f}")
 
 # %% [markdown]
-# Surprised? A tie between two quiet clips says: *nothing that you see here is worth anything*. Such verdicts silence the model in the
-# middle of rallies. A batch of nothing but points says which point is better, and leaves the model talking all the time. This is why the
-# runs of this course draw pairs at random. Christiano et al. (2017, section 2.2.4) chose disputed pairs, and found that in some tasks this
-# even hurt.
+# Surprised? A tie between two quiet clips says that *nothing seen here deserves a reward*, and so brings the rewards
+# within rallies to 0. Pairs around points say little about that. The course draws pairs at random. Christiano et al.
+# (2017, section 2.2.4) chose by disagreement, and found that in some tasks this even hurt.
 #
-# Three draws with one agent's clips are a hint and not a law; what a way of choosing does for the *agent* takes whole runs.
+# Three draws from one agent's clips are a hint, not a law. What a way of choosing does for the *policy* takes whole
+# runs.
 #
 # ## 7.9 Where it fails
 #
-# - **The prior is tailored.** Rows are summed because *we* know Pong. With an ordinary image network many more labels are needed;
-#   Christiano et al. gave thousands.
-# - **The boundary is tailored.** "The ball is gone" tells no score, but somebody had to think of it. Without any boundary our first
-#   prototype learned far more slowly.
-# - **A step too early or too late.** Another prototype's reward model paid for the *serve*, which shows who has lost the last point. Its
-#   correlation with the true reward was fine, and the agent learned nothing: the pay arrived behind the boundary. That is why the reward
-#   is read from what a step led to, and why the end of a rally is the step with which the ball goes.
-# - **Ties.** More than half of your answers say "equal".
-# - **The first verdicts decide.** An earlier version of `pixels-160` asked for 40 verdicts before any training instead of 60. Four of its
-#   seeds won; seed 3 lost nearly every point for three quarters of its run and ended at -10.5. Our guess: some 20 of the 40 were ties, the
-#   first model knew too little, and an agent that is taught to lose makes clips which all show the same. Then we changed the schedule and
-#   measured all five seeds again; those are in the table. So that schedule was chosen with an eye on the seeds it is measured on.
+# - **Prior and boundary are tailored.** *We* know Pong: rows are summed, and "the ball is gone" ends a rally. An
+#   ordinary network needs many more labels; Christiano et al. gave thousands.
+# - **A reward can come a step too late.** The *serve* shows who lost the last point. A model that rewards it would
+#   correlate with the true reward and teach nothing: its reward arrives behind the boundary. That is why the reward is
+#   read from what a step led to.
+# - **Noise.** With 10% random labels, one of two seeds misses its goal (7.7).
 #
 # ## 7.10 Your own goal
 #
-# Nobody needs labels for Pong: it has a score. Now ask for something that it does **not** reward. In the stored run: **stay low**. The
-# paddle should keep to the floor. No button, no score says so; a labeler of 60 pairs does. Others to try with your own clicks: long
-# rallies; a paddle that never rests; playing only with its upper edge.
+# Now ask for something that the score does **not** reward. In the stored run: **stay low**, the paddle should keep to
+# the floor. Others to try with your own clicks: long rallies; a paddle that never rests.
 #
-# Which reward model? The one of this lesson sums over rows: it should know nothing of heights. So here is another, `CellReward`: each of
-# the 1,600 cells of the screen has a number, and the reward of a frame is the sum over what is seen. Fit both to the same 40 labels.
+# The reward model of this lesson sums over rows: it cannot represent heights. `CellReward` is a **linear** model
+# instead: each of the 1,600 cells of the screen has a weight, and the reward of a frame is the sum of the weights of
+# the cells that are lit. Fit both to the same 40 labels.
 #
 # > **Predict.** What share of *unseen* labels about "lower" does the model that sums over rows get right?
 
@@ -730,8 +712,7 @@ by_rows, by_cells = taught_low(RowPooledReward), taught_low(CellReward)
 print(f"summed over rows: {by_rows[1]:.0%} of unseen labels;  by cells: {by_cells[1]:.0%}")
 
 # %% [markdown]
-# More than a coin, both. Does the first one see heights after all? Take everything else away: a lone paddle on an empty court, at five
-# heights.
+# Does the first one see heights after all? Take everything else away: a lone paddle on an empty court, at five heights.
 
 # %%
 alone = torch.zeros(1, 5, 2, 40, 40, dtype=torch.uint8)    # (1, heights, frames, rows, columns)
@@ -746,10 +727,10 @@ expect(ranges[0] < 1e-3 < ranges[1],
        measured=f"ranges {ranges[0]:.6f} and {ranges[1]:.3f}")
 
 # %% [markdown]
-# It is blind, and was right *for other reasons*: in these clips other things go with height, and it learned those. A good share of unseen
-# labels does not prove that a model knows what you mean. An agent trained on it would be rewarded for those other things. What a model
-# cannot see, no label can teach it; so this preference takes the model by cells. Everything else stays: the same loop, starting from the
-# shipped agent, with a short run and small steps.
+# It cannot see heights. What it gets right, it gets right *for other reasons*: in these clips other things correlate
+# with height. This is a **spurious correlation**; accuracy on unseen labels does not prove that a model knows what you
+# mean. What a model cannot represent, no label can teach it. So this preference takes the model by cells. The rest
+# stays: the same loop, starting from the shipped agent, with a short run and a small learning rate.
 
 # %%
 my_preference = likes_low         # or: PongMarkLabeler(mark_rally), with TASKS["pong frames"]
@@ -800,7 +781,7 @@ video(side_by_side(films, ["as shipped", "my preference"]), fps=15, width=480, m
       alt="Two games of Pong side by side: the agent as shipped, and after training on the labels.")
 
 # %% [markdown]
-# And since the model is linear, its belief *is* a picture:
+# And since the model is linear, its weights *are* a picture:
 
 # %%
 members = my_loop.ensemble.members
@@ -817,29 +798,30 @@ if my_loop.source == "scripted":
     expect(floor > ceiling, "cells of our paddle's column near the floor have larger weights")
 
 # %% [markdown]
-# In the stored run, labelled by the synthetic labeler, the paddle keeps near the floor, and the column of our paddle says what the labels
-# said. The streaks are paths of the ball: it came by once or twice, in clips that were liked or disliked for another reason, and each cell
-# took its share of the credit. More labels would wash them out.
+# In the stored run, labelled by the synthetic labeler, the paddle keeps near the floor, and the weights in its column
+# agree with the labels. The streaks are paths of the ball: it came by once or twice, and its cells got a share of the
+# credit. More labels would average them out.
 #
-# An agent gets what the labels ask for, and *only* that. Look at the points:
+# The policy optimizes what the labels ask for, and *only* that. Look at the points:
 
 # %%
 for name, style in (("as shipped", now), ("my preference", my_style)):
     print(f"{name:13s} {style}")
 
 # %% [markdown]
-# No label of the stored run said that points matter, so they stopped mattering. Is that a failure of the agent? It is a failure of the
-# question. If you want "low, *and* do not lose", prefer accordingly: a lost point is worse than any height. A synthetic labeler for that is
-# two lines. Write it and see whether 60 labels are still enough.
+# No label of the stored run mentions points, so the agent stops playing for them. The labels were **misspecified**. If
+# you want "low, *and* do not lose", label accordingly: a lost point is worse than any height. A synthetic labeler for
+# that is two lines. Write it, and see whether 60 labels are still enough.
 #
-# Not there yet? `my_loop.add_round(labels=20, updates=15, round=3)` plans another round; its cells are like those of rounds 1 and 2.
+# Not there yet? `my_loop.add_round(labels=20, updates=15, round=3)` plans another round; its cells are like those of
+# round 2.
 #
-# ## 7.11 Donkey Kong: say it again, better
+# ## 7.11 Donkey Kong: better labels
 #
-# Pong forgives a lot. In Donkey Kong Jumpman must run right, find the ladder, climb, and dodge barrels on the way; random play hardly ever
-# leaves the ground. Two agents, with the same little time each (`benchmarks/donkey_kong.py`): one paid by the true **score** (a barrel
-# jumped over is 100 points), one by a scripted judge with a person's taste: *higher up*, and on the ground *further right*, for there is the
-# ladder. The first girder is 20 to 28 pixels up, the lady in need 158.
+# In Donkey Kong, Jumpman must run right, find the ladder, climb, and dodge barrels. `benchmarks/donkey_kong.py` trains
+# agents with the same CPU time: some on the true **score** (100 points for a barrel jumped over), some on preferences
+# of a synthetic labeler: *higher up* is better, and on the ground *further right*, because the ladder is there. The
+# first girder is 20 to 28 pixels up.
 #
 # > **Predict.** Which of the two gets higher up?
 
@@ -879,7 +861,7 @@ def kong_play(job, steps, seed=0):
 
 kong = {job: kong_play(job, budget(full=300, ci=80)) for job in ("score", "preferences")}
 films = [list(in_colour(frames[::2], DONKEY_KONG)) for frames in kong.values()]
-video(side_by_side(films, ["paid by the score", "from preferences"]), fps=15, width=400,
+video(side_by_side(films, ["from the score", "from preferences"]), fps=15, width=400,
       max_bytes=140_000,
       alt="Two games of Donkey Kong side by side: the agent trained on the score jumps about "
           "near the left; the one trained on preferences runs to the right end of the ground, "
@@ -893,22 +875,17 @@ for job, frames in kong.items():
     stands[job] = float(np.median(across[seen]))
     print(f"{job:12s} stands at column {stands[job]:.0f} mostly; at the ladder it is {AT_LADDER}")
 expect(stands["preferences"] > stands["score"] + 20,
-       "the agent from preferences learned to go right, as far as the synthetic labeler could tell it",
+       "the agent from preferences stands further right than the one from the score",
        ci=True, measured=stands)
 
 # %% [markdown]
-# Neither of these two leaves the ground (of the other runs in the table one did, in one game). They are stuck in two different ways, and
-# both are worth knowing.
+# Neither of these two leaves the ground (in the table one other run does, in one game). **The agent from the score**
+# jumps over barrels where it stands; that is rewarded, the way up is not. **The agent from preferences** did what the
+# labels asked: it runs to the right, *past the ladder*, and stays at the end of the girder. This is **reward
+# misspecification**. A person at the widget would see it in the next round of clips and answer differently.
 #
-# **The score's agent** has found that barrels can be jumped over where it stands. That pays; a way up pays nothing until one is there.
-#
-# **The agent from preferences** did what it was asked: it runs to the right, *past the ladder*, and pushes against the end of the girder
-# for the rest of its life. Read the judge's rule once more: further right is better. Nobody said "at the ladder". A script never notices; a
-# person at the widget would have, in the next round of clips, and would have answered differently from then on.
-#
-# So here is a second judge, `KongLadderLabeler`, who answers like that person: higher up is better, and on the same floor whoever ends *nearer to
-# a ladder* that leads up. All else stays as it was. Mind what is still missing: no verdict can ask for climbing until a clip shows it, and
-# nobody has told the agent which button climbs.
+# `KongLadderLabeler` answers like that person: higher up is better, and on the same floor the clip that ends *nearer to
+# a ladder* that leads up. The rest stays the same. But no label can prefer climbing until a clip shows it.
 #
 # > **Predict.** Does it get off the ground now?
 
@@ -922,20 +899,18 @@ off_the_ground = {job: float(np.mean([height >= 20 for line in kong_lines if lin
                                       for height in line["heights"]]))
                   for job in ("score", "preferences", "ladders")}
 expect(off_the_ground["ladders"] > 0.5 > off_the_ground["preferences"],
-       "the second labeler's agents climb the first ladder", measured=off_the_ground)
+       "agents trained on the second labeler's preferences climb the first ladder", measured=off_the_ground)
 
 # %% [markdown]
-# It climbs, in every game. Before we tried, this page said that it could not: nobody climbs a ladder by accident, so no clip shows it, so no
-# verdict asks for it. That was wrong. An agent that likes to stand at the foot of the ladder tries all its buttons *there*; one day it is
-# the right one, and the first clip that shows it beats every other. A taste for the way had opened what the way is for. The score, which
-# pays for neither, had not got there in the same time. (The climber's own score is no better than random play's: nobody asked it for points.)
+# It climbs the first ladder, in every game of the table. An agent that is rewarded for standing at the foot of the
+# ladder tries all its buttons *there*; once it climbs by chance, the clip that shows it is preferred to every other.
+# (Its score is no better than random play's: no label asked for points.)
 #
-# And where does *it* get stuck? A floor higher. Barrels roll along there, few clips show the second ladder, fewer still its top, and the
-# verdicts are soon used up. That is **exploration**: a judge can only prefer what clips *show*, and clips show what the agent does.
-# Christiano et al. (2017) and Ibarz et al. (2018) met the same wall; the second paper gets over it with *demonstrations*: a person plays
-# first.
+# It gets stuck one floor higher. Few clips show the second ladder, fewer still its top. This is the problem of
+# **exploration**: a label can only prefer what clips *show*, and clips show what the policy does. Ibarz et al. (2018)
+# add *demonstrations*: a person plays first.
 #
-# Look at your own clips of it, if you like: the widget works for any game. Label a few and see whether *you* could teach it.
+# The widget works for any game. Label a few clips:
 
 # %%
 from course_lib.atari.donkey_kong import KongLadderLabeler
@@ -948,23 +923,24 @@ labeler
 
 # %%
 kong_verdicts = labeler.require()
-print(kong_verdicts[0].source, "verdicts:", [preference.mu for preference in kong_verdicts])
+print(kong_verdicts[0].source, "labels:", [preference.mu for preference in kong_verdicts])
 
 # %% [markdown]
 # ## What you learned
 #
-# - Pong can be learned from verdicts on clips of 1.7 seconds, by an agent that never sees a score, on a laptop. How well, the table of 7.7
-#   says.
-# - **Ties** are more than half of it, and more the better the agent plays.
-# - A reward model pays where clips *show* the event; its zero and scale are ours to fix, for a constant is a price on the length of
-#   rallies.
-# - An architecture is a **prior about taste**: what the model cannot see, no label can teach.
-# - You get what you ask for, and only that: a low paddle that forgets the points, a Jumpman who runs past the ladder. Watch
-#   what comes of your verdicts, and give better ones.
+# - Pong can be learned on a laptop from preferences between clips of 1.7 seconds, without its score (7.7 says how
+#   well).
+# - More than half of the labels are **ties**, and more the better the agent plays.
+# - A learned reward appears where clips *show* the event. Its zero and scale are ours to fix.
+# - An architecture is a **prior**: what the model cannot represent, no label can teach.
+# - The policy optimizes what the labels ask for, and only that. Watch the agent, and give better labels.
 #
-# **What failed, or is not shown:** see 7.7 for the runs that missed their goal; 7.8 compares ways to choose pairs by what three small
-# models learn, not by agents; the low paddle forgot about points; in Donkey Kong the second floor is the end.
+# **What failed, or is not shown.** The runs of 7.7 that miss their goals. Section 7.8 compares ways to choose pairs by
+# three small models, not by agents. The low paddle gives up points. In Donkey Kong the second floor is the end.
 #
-# **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, with its appendix on Atari. B.
-# Ibarz et al. (2018), *Reward learning from human preferences and demonstrations in Atari*. AE Studio's report on labelling Pong and
-# CartPole by hand. M. Zeiler and R. Fergus (2014) for occlusion.
+# **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, with its
+# appendix on Atari. B. Ibarz et al. (2018), *Reward learning from human preferences and demonstrations in Atari*. AE
+# Studio's report on labelling Pong and CartPole by hand. M. Zeiler and R. Fergus (2014), *Visualizing and understanding
+# convolutional networks*.
+#
+# **Next:** [lesson 08](08_tiny_gpt.ipynb) builds the model whose texts you will compare: a tiny GPT.
