@@ -115,7 +115,7 @@ def measure(name: str, seed: int, ship: bool = False) -> dict:
         facts = {key: line[key] for key in ("job", "seed", "turns", "height", "cpu_s")} | {
             "labels": line.get("labels", 0), "command": f"benchmarks/backflip.py {name} --seeds {seed} --ship"}
         save_shipped(shipped, network, model, config.reward if model else None, facts)
-        stored_film(shipped).write_bytes(encode(shown.film(), fps=25, width=240, max_bytes=250_000))
+        stored_film(shipped).write_bytes(encode(shown.film(width=200)[:100], fps=25, width=200, max_bytes=50_000))
     return line
 
 

@@ -51,10 +51,10 @@ def labeller() -> list[Image.Image]:
             run_cell(page, 0)
             page.wait_for_selector("canvas", timeout=240_000)
             page.wait_for_timeout(1_500)
-            output = page.locator(".jp-OutputArea-output").last
+            place = page.locator(".jp-OutputArea-output").last.bounding_box()
             pictures = []
             for _ in range(PICTURES):
-                pictures.append(Image.open(io.BytesIO(output.screenshot())).convert("RGB"))
+                pictures.append(Image.open(io.BytesIO(page.screenshot(clip=place))).convert("RGB"))
                 page.wait_for_timeout(MILLISECONDS // 2)
             browser.close()
     return [picture.resize((round(picture.width * HEIGHT / picture.height), HEIGHT), Image.Resampling.LANCZOS)

@@ -38,8 +38,11 @@ def sheet(frames: np.ndarray) -> tuple[bytes, int]:
 def png(pixels: np.ndarray, palette: np.ndarray | None = None) -> bytes:
     """A PNG file. `pixels`: (H, W, 3) uint8, or (H, W, 1) of indices into `palette`, (colours, 3) uint8."""
     height, width, _ = pixels.shape
-    scanlines = np.zeros((height, 1 + pixels[0].size), np.uint8)                      # a row starts with its filter: 0
+    scanlines = np.zeros((height, 1 + pixels[0].size), np.uint8)                      # a row starts with its filter
     scanlines[:, 1:] = pixels.reshape(height, -1)
+    if palette is None:                                     # filter 2, "up": each row as its difference from the last
+        scanlines[1:, 1:] -= scanlines[:-1, 1:].copy()
+        scanlines[:, 0] = 2
     colour_type = 2 if palette is None else 3
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     colours = b"" if palette is None else _chunk(b"PLTE", palette.tobytes())
@@ -107,6 +110,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 GAP = 12                                           # pixels between the sides
 GREY = 128
+COLOURS, STORED_FPS = 64, 12.5                     # of a stored animation, about: notebooks are kept in git
 
 
 def frames(item: Item) -> np.ndarray:
@@ -119,7 +123,7 @@ def frames(item: Item) -> np.ndarray:
 
 
 def animation(question: Question) -> bytes:
-    """A question's clips next to each other as one looping PNG animation; shorter clips rest on their last frame."""
+    """A question's clips next to each other as one looping PNG animation of 64 colours; shorter ones rest at their end."""
     clips = [frames(item) for item in question.shown]
     length = max(map(len, clips))
     height = max(clip.shape[1] for clip in clips)
@@ -130,10 +134,14 @@ def animation(question: Question) -> bytes:
         held = clip[np.minimum(np.arange(length), len(clip) - 1)]
         canvas[:, :clip.shape[1], left:left + clip.shape[2]] = held
         left += clip.shape[2] + GAP
-    pictures = [Image.fromarray(frame) for frame in canvas]
+    fps = float(question.shown[0].info["fps"])
+    every = max(1, round(fps / STORED_FPS))
+    canvas = canvas[::every]
+    palette = Image.fromarray(canvas[::4].reshape(-1, wide, 3)).quantize(COLOURS)
+    pictures = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in canvas]
     file = io.BytesIO()
     pictures[0].save(file, "PNG", save_all=True, append_images=pictures[1:], loop=0, default_image=False,
-                     duration=1000 / float(question.shown[0].info["fps"]))
+                     duration=1000 * every / fps)
     return file.getvalue()
 
 

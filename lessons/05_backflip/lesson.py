@@ -49,7 +49,7 @@ from course_lib.hopper.task import HopperTask, film, hopper_config, perform
 
 task = HopperTask()
 random_agent = perform(task.network(seed=0), seconds=3, hoppers=2)
-video(random_agent.film(), fps=25, width=240, max_bytes=60_000,
+video(random_agent.film(), fps=25, width=240, max_bytes=40_000,
       alt="The untrained hopper hardly moves its motors; it tips over and lies on the floor.")
 print("what it sees, (12,):", random_agent.states[0, 0].round(2).tolist())
 
@@ -119,7 +119,7 @@ watch(written.train(), curves=("mean_reward", "entropy"), past=written.history,
 
 # %%
 rolling = perform(written.network)
-video(rolling.film(), fps=25, width=240, max_bytes=100_000,
+video(rolling.film(), fps=25, width=240, max_bytes=50_000,
       alt="What the hopper does that was trained on the written reward.")
 print(f"{rolling.mean_turns:.1f} turns backwards in 6 seconds; the torso is on the floor "
       f"for {rolling.floor_share:.0%} of the time")
@@ -130,7 +130,7 @@ print(f"{rolling.mean_turns:.1f} turns backwards in 6 seconds; the torso is on t
 # %%
 stored = load_shipped(PITCH_RATE)
 wheel = perform(stored.agent)
-video(wheel.film(), fps=25, width=240, max_bytes=100_000,
+video(wheel.film(), fps=25, width=240, max_bytes=50_000,
       alt="The stored agent turns over again and again, low over the floor, on its head and its back.")
 expect(wheel.mean_turns > 3 and wheel.floor_share > 0.3,
        "rewarded for turning alone, it turns a lot, and much of that on the floor",
@@ -161,7 +161,7 @@ curious = task.network(seed=1)
 explore(VectorHopper(16), curious, hopper_config().ppo, updates=budget(full=10, ci=1))
 tries = perform(curious, seconds=3, hoppers=2)
 video(side_by_side([random_agent.film(width=200), tries.film(width=200)],
-                   ["untrained", "after exploring"]), fps=25, width=420, max_bytes=80_000,
+                   ["untrained", "after exploring"]), fps=25, width=420, max_bytes=50_000,
       alt="Left the untrained hopper, which tips over; right the one that explored: it throws "
           "itself about.")
 
@@ -215,7 +215,7 @@ def learn(loop, labeler, round):
           total=loop.ppo.config.total_steps)
     before, after = (perform(loop.agent(number)) for number in (round - 1, round))
     video(side_by_side([before.film(width=200)[:100], after.film(width=200)[:100]],
-                       ["before", f"after round {round}"]), fps=25, width=420, max_bytes=90_000,
+                       ["before", f"after round {round}"]), fps=25, width=420, max_bytes=45_000,
           alt=f"The agent before and after round {round}, side by side, for 4 seconds.")
     print(f"The reward model explains {fit.accuracy:.0%} of the {fit.pairs - fit.ties} labels that "
           f"prefer a clip.\nAfter round {round} the hopper turns backwards {after.mean_turns:.1f} "
@@ -286,7 +286,7 @@ def slow_motion(performance, model, hopper=0, start=0, steps=120):
     rewards = model.normalized_reward(torch.from_numpy(states)).numpy()   # (steps,)
     return plots.with_curve(film(states, 240, every=1), rewards, "learned reward")
 
-video(slow_motion(last, loop.ensemble), fps=16, width=300, max_bytes=250_000,
+video(slow_motion(last, loop.ensemble), fps=16, width=300, max_bytes=110_000,
       alt="The hopper in slow motion. Below it the learned reward as a curve that is drawn as the "
           "film goes on.")
 
