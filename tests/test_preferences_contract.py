@@ -23,12 +23,13 @@ from course_lib.labels.store import PreferenceStore
 from course_lib.preferences.algorithm import run_preference_loop
 from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
 from course_lib.preferences.cartpole import CartPoleLabeler, CartPoleTask
+from course_lib.preferences.environment_task import EnvironmentTask, LoopConfig
 from course_lib.preferences.hidden_reward import RewardIsHidden
 from course_lib.preferences.loop import PreferenceLoop
-from course_lib.preferences.reward_model import Fit, RewardConfig
+from course_lib.preferences.reward_ensemble import Fit
+from course_lib.preferences.reward_model import RewardConfig
 from course_lib.preferences.segments import disagreement
 from course_lib.preferences.synthetic_labeler import SyntheticLabeler
-from course_lib.preferences.task import EnvironmentTask, LoopConfig
 from course_lib.rl.objectives import clipped_policy_loss
 from course_lib.rl.ppo import PPOConfig
 

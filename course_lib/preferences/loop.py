@@ -39,9 +39,10 @@ from course_lib.labels.labeler import Labeler
 from course_lib.labels.records import Item, Preference
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences import loop_state, loop_view
-from course_lib.preferences.reward_model import Fit, RewardEnsemble
-from course_lib.preferences.segments import PairSelection, PreferenceDataset, Segment, random_pairs
-from course_lib.preferences.task import LoopConfig, PreferenceTask
+from course_lib.preferences.environment_task import LoopConfig as LoopConfig  # where learners look for it
+from course_lib.preferences.reward_ensemble import Fit, RewardEnsemble
+from course_lib.preferences.segments import PairSelection, PreferenceDataset, Segment
+from course_lib.preferences.task import PreferenceTask, RoundsConfig
 from course_lib.rl.ppo import PPO, Progress
 
 STAGES = ("collect", "label", "fit", "train")
@@ -64,16 +65,17 @@ class PreferenceLoop:
     task: what is learned (task.py). store: where pairs wait and answers are kept, under the name `run`. folder: where
     the loop keeps its own state; what is there already is taken up.
 
-    The learner's own functions enter here and nowhere else. select: which pairs to ask about (segments.py). functions,
+    The learner's own functions enter here and nowhere else. select: which pairs to ask about (segments.py; None:
+    as the task does). functions,
     by name: boundary (where GAE stops), policy_loss and advantage_function (as in PPO), and those of the task's reward
     model: standardize, loss and segment_return.
     Raises CheckpointError when the folder holds another run or a damaged one, OutOfTurn for a step that is not due.
     """
 
     def __init__(self, task: PreferenceTask, store: PreferenceStore, folder: Path, run: str,
-                 config: LoopConfig | None = None, select: PairSelection = random_pairs, **functions: Callable):
+                 config: RoundsConfig | None = None, select: PairSelection | None = None, **functions: Callable):
         self.task, self.store, self.folder, self.run = task, store, Path(folder), run
-        self.config, self.select = config or task.config(), select
+        self.config, self.select = config or task.config(), select or task.select
         self.rng = np.random.default_rng(self.config.seed)
         self.pool: deque[Segment] = deque(maxlen=self.config.pool)
         of_the_agent = {name: functions.pop(name) for name in OF_THE_AGENT if name in functions}
@@ -98,14 +100,15 @@ class PreferenceLoop:
         """Let the agent act, cut clips and put this round's pairs into the store; returns how many wait in all."""
         if self._done("collect", round):
             return len(self.asked)
-        self.trainer.collect()
         wanted = self.labels_a_round[self.round - 1]
+        self.trainer.collect(wanted)
         with self.store.transaction():
             for _ in range(DRAWS):                  # a pair asked about before, or of equal clips, is no new one
                 for pair in self.select(self.pool, wanted, self.ensemble, self.rng):
                     first, second = (self.task.add_item(self.store, clip) for clip in pair)
                     if first != second:
-                        question = self.store.add_pair(first, second, run=self.run, round=self.round)
+                        question = self.store.add_pair(first, second, run=self.run, round=self.round,
+                                                       prompt=self.task.prompt(*pair))
                         self.asked.setdefault(question, self.round)
                 wanted = sum(self.labels_a_round[:self.round]) - len(self.asked)
                 if wanted <= 0:
