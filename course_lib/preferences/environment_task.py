@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from gymnasium.vector import VectorEnv
@@ -50,6 +51,7 @@ class EnvironmentTask(PreferenceTask):
 
     num_envs: int
     fps: float
+    algorithm: ClassVar[str] = "PPO"
 
     def config(self) -> LoopConfig:
         """The settings of a run where none are given."""

@@ -9,10 +9,10 @@
 
 When all rounds are done, `loop.add_round(labels=20, updates=30)` plans one more.
 
-The same class for every task (task.py): CartPole, Pong, Donkey Kong. Everything is on the disk after each step
-(loop_state.py): a new loop with the same folder goes on where the old one was, and ends where it would have ended. In a
-notebook a loop shows its four steps, with the one that is due marked (loop_view.py). Without stops between the steps:
-algorithm.py.
+The same class for every task (task.py): CartPole, Pong, Donkey Kong, a hopper, answers of a chat model. Everything is
+on the disk after each step (loop_state.py): a new loop with the same folder goes on where the old one was, and ends
+where it would have ended. In a notebook a loop shows its four steps, with the one that is due marked (loop_view.py).
+Without stops between the steps: algorithm.py.
 
 Source: P. Christiano et al. (2017), "Deep reinforcement learning from human preferences". Departures:
 - the parts take turns, in a few rounds, instead of running at once; PPO takes the place of A2C and TRPO;
@@ -162,7 +162,7 @@ class PreferenceLoop:
         return self.fits[-1]
 
     def train(self, round: int | None = None) -> Iterator[Progress]:
-        """This round's PPO updates on the learned reward; stop and go on at will."""
+        """This round's updates (PPO's, where the task has environments); stop and go on at will."""
         if self._done("train", round):
             return
         goal = list(accumulate(self.updates_a_round))[self.round - 1]
@@ -181,7 +181,7 @@ class PreferenceLoop:
         self._go_to("finished" if last else "collect")
 
     def add_round(self, labels: int, updates: int, round: int | None = None) -> int:
-        """Plan one round more for a finished run: `labels` pairs to ask about, then `updates` PPO updates.
+        """Plan one round more for a finished run: `labels` pairs to ask about, then `updates` of the trainer's updates.
 
         Returns its number. It is kept with the run's state: the loop is still made with the config that it began with.
         The learning rate is from now on that of a run planned so long from the start, so it rises again. With `round`,
@@ -212,7 +212,7 @@ class PreferenceLoop:
 
     @property
     def updates_a_round(self) -> tuple[int, ...]:
-        """How many PPO updates each round trains for, added rounds included."""
+        """How many updates each round trains for, added rounds included."""
         return (*self.config.updates, *(updates for _, updates in self.added))
 
     @property
@@ -316,7 +316,7 @@ class PreferenceLoop:
         def answer(left: Item, right: Item) -> str:
             mu = synthetic(self.task.segment(left), self.task.segment(right))
             if mu not in WORDS:
-                raise CourseError(f"A synthetic labeler answers 1 (the left clip is better), 0 (the right one) or 0.5 "
+                raise CourseError(f"A synthetic labeler answers 1 (the left one is better), 0 (the right one) or 0.5 "
                                   f"(equally good), or None to skip the pair; this one answered {mu!r}.")
             return WORDS[mu]
 

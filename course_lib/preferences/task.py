@@ -72,6 +72,9 @@ class PreferenceTask(ABC):
     name: str
     question: str
     keeps_clips: ClassVar[bool] = True              # False: clips not yet asked about are dropped at a save
+    segments_called: ClassVar[str] = "clips"        # these three are words with which a notebook shows the loop
+    collects: ClassVar[str] = "the agent acts, clips are cut"
+    algorithm: ClassVar[str] = ""                   # whose updates are counted
 
     @abstractmethod
     def config(self) -> RoundsConfig:
