@@ -124,7 +124,7 @@ class AnswerRewardEnsemble(RewardEnsemble):
             member.take(linear)
             found = linear.rewards(rows)                                                        # (2 * pairs,)
             self.scale[number] = torch.stack([found.mean(), found.std().clamp(min=1e-6)])
-            losses.append(self._loss(*found.chunk(2), mu.float()).item())
+            losses.append(self._loss(*found.chunk(2), mu.float(), weight).item())
         self.labelled = first, second, mu
         r1, r2 = torch.stack([member(rows) for member in self.members]).mean(dim=0).chunk(2)    # (pairs,) each
         return Fit.of(losses, r1, r2, mu)

@@ -18,7 +18,8 @@ Departures:
 - an answer that `max_new_tokens` cut off is shown, labelled and learned up to its last whole sentence;
 - two answers to each prompt and one comparison, where Ouyang et al. ranked four to nine;
 - the reward model is linear on the frozen model's hidden states, and is fitted to all labels again in each round;
-- DPO goes on with the labels of all rounds, of answers that earlier policies gave, against the first model.
+- DPO goes on with the labels of all rounds, of answers that earlier policies gave, against the first model; how sure
+  a labeler was weighs in the reward model's fit and not in DPO.
 """
 
 from collections import Counter, deque
