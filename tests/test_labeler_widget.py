@@ -747,7 +747,7 @@ UNCLIPPED = """() => {
   return wrong; }"""
 
 
-@pytest.mark.parametrize("width", [480, 620, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [480, 560, 620, pytest.param(1000, marks=pytest.mark.slow)])
 def test_controls_are_whole_from_480_pixels_on(browser_context, tmp_path, width):
     for name, widget in states(browser_context, tmp_path, width):
         widget.session.synthetic = always_equal                  # one more button

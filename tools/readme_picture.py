@@ -51,7 +51,7 @@ def labeller() -> list[Image.Image]:
             run_cell(page, 0)
             page.wait_for_selector("canvas", timeout=240_000)
             page.wait_for_timeout(1_500)
-            place = page.locator(".jp-OutputArea-output").last.bounding_box()
+            place = page.locator(".jp-OutputArea-output", has=page.locator("canvas")).first.bounding_box()
             pictures = []
             for _ in range(PICTURES):
                 pictures.append(Image.open(io.BytesIO(page.screenshot(clip=place))).convert("RGB"))
