@@ -29,8 +29,8 @@ from course_lib.hopper.shipped import FROM_LABELS, save_shipped, stored_film
 from course_lib.hopper.shipped import PITCH_RATE as SHIPPED_PITCH_RATE
 from course_lib.hopper.task import HopperTask, Performance, hopper_config, perform
 from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.environment_task import LoopConfig
 from course_lib.preferences.loop import PreferenceLoop
-from course_lib.preferences.task import LoopConfig
 from course_lib.rl.ppo import PPO
 from course_lib.rl.rollout import Rollout
 from course_lib.show.video import encode

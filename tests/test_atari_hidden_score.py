@@ -14,8 +14,8 @@ from course_lib.atari.reward_ensemble import FitConfig
 from course_lib.atari.synthetic_labelers import PongPointsLabeler
 from course_lib.atari.tasks import TASKS, AtariTask
 from course_lib.preferences.algorithm import run_preference_loop
+from course_lib.preferences.environment_task import EnvironmentTrainer, LoopConfig
 from course_lib.preferences.hidden_reward import RewardIsHidden, TrueReturns, hide_reward
-from course_lib.preferences.task import EnvironmentTrainer, LoopConfig
 from course_lib.rl.cartpole import VectorCartPole
 from course_lib.rl.ppo import PPOConfig
 

@@ -16,7 +16,7 @@ from course_lib.atari.reward_models import (
     patch_codes,
 )
 from course_lib.labels.records import Preference
-from course_lib.preferences.reward_model import Fit
+from course_lib.preferences.reward_ensemble import Fit
 from course_lib.preferences.segments import PreferenceDataset, Segment
 
 

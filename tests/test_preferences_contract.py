@@ -3,12 +3,14 @@
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from test_lm_answer_reward import READ
+from test_lm_answer_task import PROMPTS, ShorterAnswer, tiny_policy
 
 import course_lib.atomic
 from course_lib.atari.donkey_kong import KongClimbLabeler
@@ -20,15 +22,19 @@ from course_lib.hopper.labelers import hopper_labeler
 from course_lib.hopper.task import HopperTask
 from course_lib.labels import queue
 from course_lib.labels.store import PreferenceStore
+from course_lib.lm.answer_ensemble import AnswerRewardConfig
+from course_lib.lm.answer_task import TRAINING, AnswerConfig, AnswerTask
 from course_lib.preferences.algorithm import run_preference_loop
 from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
 from course_lib.preferences.cartpole import CartPoleLabeler, CartPoleTask
+from course_lib.preferences.environment_task import EnvironmentTask, LoopConfig
 from course_lib.preferences.hidden_reward import RewardIsHidden
 from course_lib.preferences.loop import PreferenceLoop
-from course_lib.preferences.reward_model import Fit, RewardConfig
+from course_lib.preferences.reward_ensemble import Fit
+from course_lib.preferences.reward_model import RewardConfig
 from course_lib.preferences.segments import disagreement
 from course_lib.preferences.synthetic_labeler import SyntheticLabeler
-from course_lib.preferences.task import EnvironmentTask, LoopConfig
+from course_lib.preferences.task import PreferenceTask, RoundsConfig
 from course_lib.rl.objectives import clipped_policy_loss
 from course_lib.rl.ppo import PPOConfig
 
@@ -37,9 +43,10 @@ from course_lib.rl.ppo import PPOConfig
 class Small:
     """A task with settings that take a fraction of a second: rounds of 4 and 2 pairs, 1 and 2 updates."""
 
-    task: EnvironmentTask
-    config: LoopConfig
+    task: PreferenceTask
+    config: RoundsConfig
     labeler: Callable[[], SyntheticLabeler]
+    few: int = 6                            # a pool with two segments more than the four pairs of round 1 need
 
 
 PPO_SMALL = PPOConfig(num_steps=24, epochs=1, minibatch_size=64)
@@ -52,6 +59,16 @@ def small_atari(name: str, labeler: Callable[[], SyntheticLabeler]) -> Small:
                                    clip_steps=4, pool=40, save_every=2, seed=3), labeler)
 
 
+def small_answers(method: str) -> Small:
+    """A tiny chat model: no environments, so no true reward, no boundary, no PPO; pairs keep to one prompt."""
+    training = replace(TRAINING[method], batch_size=4, learning_rate=1e-2)
+    if method != "dpo":
+        training = replace(training, samples_per_prompt=2, minibatch_size=4)
+    return Small(AnswerTask(prompts=tuple(PROMPTS), policy=tiny_policy), AnswerConfig(
+        labels=(4, 2), updates=(1, 2), save_every=2, seed=3, max_new_tokens=8, training=training,
+        reward=AnswerRewardConfig(reads=READ)), ShorterAnswer, few=8)
+
+
 TASKS_SMALL = {
     "cartpole": Small(CartPoleTask(num_envs=4, width=24), LoopConfig(
         labels=(4, 2), updates=(1, 2), clip_steps=4, pool=30, save_every=2, seed=3, ppo=PPO_SMALL,
@@ -61,11 +78,19 @@ TASKS_SMALL = {
         labels=(4, 2), updates=(1, 2), clip_steps=4, pool=30, absorbing_steps=0, save_every=2, seed=3, ppo=PPO_SMALL,
         reward=RewardConfig(members=2, hidden=8, fit_steps=4)), hopper_labeler),
     "donkey kong objects": small_atari("donkey kong objects", KongClimbLabeler),
+    **{f"answers {method}": small_answers(method) for method in ("dpo", "rloo", "rejection")},
 }
+IN_ENVIRONMENTS = [name for name, small in TASKS_SMALL.items() if isinstance(small.task, EnvironmentTask)]
 
 
 @pytest.fixture(params=TASKS_SMALL)
 def small(request) -> Small:
+    return TASKS_SMALL[request.param]
+
+
+@pytest.fixture(params=IN_ENVIRONMENTS)
+def small_in_environments(request) -> Small:
+    """For promises that speak of environments: a sealed reward, a boundary, PPO's own functions."""
     return TASKS_SMALL[request.param]
 
 
@@ -98,8 +123,13 @@ def weights(*networks: torch.nn.Module) -> torch.Tensor:
 
 def outcome(loop: PreferenceLoop) -> list[torch.Tensor]:
     """All that two equal runs share, to the last digit."""
-    return [weights(loop.network, loop.ensemble), loop.preferences.first, loop.preferences.mu,
-            torch.tensor([fit.loss for fit in loop.fits]), torch.tensor([p.mean_reward for p in loop.trainer.history])]
+    curve = [value for point in loop.trainer.history for name, value in asdict(point).items() if name != "cpu_seconds"]
+    return [weights(loop.network, loop.ensemble), *loop.preferences.first, loop.preferences.mu,
+            torch.tensor([fit.loss for fit in loop.fits]), torch.tensor(curve).nan_to_num(nan=-1e9)]
+
+
+def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return len(one) == len(other) and all(map(torch.equal, one, other))
 
 
 def test_killed_at_each_write_it_goes_on_and_ends_the_same(tmp_path, small, monkeypatch):
@@ -122,14 +152,15 @@ def test_killed_at_each_write_it_goes_on_and_ends_the_same(tmp_path, small, monk
         whole = finish(make(small, tmp_path / "whole"), small)
     # one file at each of 8 steps and once within training, and the trainer's: games that cannot be copied have it only
     # when the agent has learned, twice and within training
-    assert len(left) == 1 + 9 + (9 if hasattr(whole.trainer.envs, "state_dict") else 3)
+    copied = hasattr(getattr(whole.trainer, "envs", whole.trainer.network), "state_dict")
+    assert len(left) == 1 + 9 + (9 if copied else 3)
     before = None
     for folder in left:
         state = folder / "run" / "loop.pt"
         now = state.read_bytes() if state.exists() else None
         loop = make(small, folder)
         if now is None or now != before:                    # else killed between two files: the same state, taken up
-            assert all(map(torch.equal, outcome(finish(loop, small)), outcome(whole))), folder.name
+            assert same(outcome(finish(loop, small)), outcome(whole)), folder.name
         before = now
         shutil.rmtree(folder)
 
@@ -150,7 +181,7 @@ def test_an_added_round_is_taken_up_wherever_it_was_left(tmp_path, small):
             next(left.train())
             left = make(small, tmp_path / "left")
         step(left, small)
-    assert all(map(torch.equal, outcome(left), outcome(whole)))
+    assert same(outcome(left), outcome(whole))
     assert [p.learning_rate for p in left.trainer.history] == [p.learning_rate for p in whole.trainer.history]
 
 
@@ -162,7 +193,7 @@ def test_a_round_is_added_in_the_process_that_finished(tmp_path, small):
     for each in loops:
         each.add_round(labels=1, updates=1)
         finish(each, small)
-    assert all(map(torch.equal, outcome(loops[0]), outcome(loops[1])))
+    assert same(outcome(loops[0]), outcome(loops[1]))
 
 
 def test_weights_reach_the_fit(tmp_path, small):
@@ -270,21 +301,22 @@ def test_labels_that_trained_stay_and_the_message_names_what_is_left(tmp_path, s
 
 def test_no_pair_is_asked_about_twice(tmp_path, small):
     """Not even where only two clips more than needed are at hand, and not in a later round."""
-    few = replace(small, config=replace(small.config, pool=6))
+    few = replace(small, config=replace(small.config, pool=small.few))
     loop = finish(make(few, tmp_path), few)
     pairs = [frozenset((p.sigma1.item_id, p.sigma2.item_id)) for p in loop.store.preferences("contract")]
     assert len(loop.asked) == len(pairs) == len(set(pairs)) == 6 and all(len(pair) == 2 for pair in pairs)
 
 
-def test_the_true_reward_raises_when_read(tmp_path, small):
-    envs = make(small, tmp_path).trainer.envs
+def test_the_true_reward_raises_when_read(tmp_path, small_in_environments):
+    envs = make(small_in_environments, tmp_path).trainer.envs
     envs.reset(seed=0)
     reward = envs.step(envs.action_space.sample())[1]
     with pytest.raises(RewardIsHidden):
         reward.sum()
 
 
-def test_the_learners_own_functions_enter_by_the_constructor(tmp_path, small):
+def test_the_learners_own_functions_enter_by_the_constructor(tmp_path, small_in_environments):
+    small = small_in_environments
     called = dict.fromkeys(("select", "loss", "segment_return", "boundary", "policy_loss"), 0)
 
     def noting(name: str, function: Callable) -> Callable:

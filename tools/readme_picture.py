@@ -77,8 +77,8 @@ def main() -> None:
     """Put the two side by side."""
     together = [Image.fromarray(np.concatenate([np.asarray(left), np.asarray(right)], axis=1))
                 for left, right in zip(labeller(), flip(), strict=True)]
-    together[0].save(TARGET, "WEBP", save_all=True, append_images=together[1:], duration=MILLISECONDS, loop=0, quality=60,
-                     method=4)
+    together[0].save(TARGET, "WEBP", save_all=True, append_images=together[1:], duration=MILLISECONDS, loop=0,
+                     quality=60, method=4)
     print(f"{TARGET.relative_to(ROOT)}: {together[0].width} x {together[0].height}, {TARGET.stat().st_size:,} bytes")
 
 

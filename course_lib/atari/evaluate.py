@@ -16,7 +16,7 @@ from course_lib.atari.encoders import OUR_COLUMN, BinaryFrames, Encoder, forty_r
 from course_lib.atari.envs import AtariEnvs
 from course_lib.atari.games import PONG, Game
 from course_lib.atari.synthetic_labelers import ball_across, paddle_height
-from course_lib.preferences.reward_model import RewardEnsemble
+from course_lib.preferences.reward_ensemble import RewardEnsemble
 from course_lib.rl.evaluate import Evaluation, evaluate, greedy, sampled
 from course_lib.rl.rollout import Collector
 

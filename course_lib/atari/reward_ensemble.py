@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.preferences.bradley_terry import bradley_terry_loss, segment_return
-from course_lib.preferences.reward_model import Fit, Loss, Return, RewardEnsemble
+from course_lib.preferences.reward_ensemble import Fit, Loss, Return, RewardEnsemble
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ from course_lib.atari.reward_models import BinnedReward, CellReward, ObjectRewar
 from course_lib.labels.media import frames as frames_of
 from course_lib.labels.records import Item
 from course_lib.labels.store import PreferenceStore
+from course_lib.preferences.environment_task import EnvironmentTask, LoopConfig
 from course_lib.preferences.segments import Segment, sample_segments
-from course_lib.preferences.task import EnvironmentTask, LoopConfig
 from course_lib.rl.ppo import PPOConfig
 from course_lib.rl.rollout import Rollout
 

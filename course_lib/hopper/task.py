@@ -36,9 +36,9 @@ from course_lib.hopper.environment import (
     VectorHopper,
 )
 from course_lib.hopper.labelers import backward_turns, on_the_floor, torso_height
+from course_lib.preferences.environment_task import EnvironmentTask, LoopConfig
 from course_lib.preferences.reward_model import RewardConfig, StateRewardEnsemble
 from course_lib.preferences.segments import Segment
-from course_lib.preferences.task import EnvironmentTask, LoopConfig
 from course_lib.rl.evaluate import greedy
 from course_lib.rl.networks import GaussianActorCritic
 from course_lib.rl.ppo import PPOConfig

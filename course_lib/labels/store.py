@@ -46,11 +46,16 @@ class PreferenceStore(LabelFile):
 
     # ---- what can be asked --------------------------------------------------------------------------------------
 
-    def add_text(self, text: str, **info: object) -> str:
-        """Add a text; returns its id. The same text again is the same item."""
+    def add_text(self, text: str, obs: np.ndarray | None = None, **info: object) -> str:
+        """Add a text; returns its id. The same text again is the same item.
+
+        obs: what a reward model reads beside the text, for instance what the text answers; with another obs the same
+        text is another item.
+        """
         if not text.strip():
             raise ValueError("the text is empty: there would be nothing to read")
-        return self.add_item("text", "text/plain; charset=utf-8", text.encode(), None, info)
+        return self.add_item("text", "text/plain; charset=utf-8", text.encode(),
+                             None if obs is None else _packed(obs=np.asarray(obs)), info)
 
     def add_clip(self, frames: np.ndarray, fps: float = 15, alt: str = "", obs: np.ndarray | None = None,
                  acts: np.ndarray | None = None, **info: object) -> str:
@@ -66,10 +71,8 @@ class PreferenceStore(LabelFile):
         if len(given) == 2 and len(given["obs"]) - len(given["acts"]) not in (0, 1):
             raise ValueError(f"obs has {len(given['obs'])} rows and acts {len(given['acts'])}: "
                              "a clip has as many observations as actions, or one more")
-        packed = io.BytesIO()
-        np.savez_compressed(packed, **given)
         info = {**info, "fps": fps, "frames": count, "height": height, "width": width, "columns": columns, "alt": alt}
-        return self.add_item("clip", "image/png", picture, packed.getvalue() if given else None, info)
+        return self.add_item("clip", "image/png", picture, _packed(**given) if given else None, info)
 
     def add_item(self, kind: str, mime: str, media: bytes, packed: bytes | None, info: Mapping[str, object]) -> str:
         """Add an item that is already encoded (`add_text` and `add_clip` encode); returns its id."""
@@ -307,6 +310,12 @@ class PreferenceStore(LabelFile):
 
     def _one(self, query: str, *values: object) -> sqlite3.Row | None:
         return self._connection.execute(query, values).fetchone()
+
+
+def _packed(**arrays: np.ndarray) -> bytes:
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    return packed.getvalue()
 
 
 def default_path() -> Path:

@@ -142,15 +142,16 @@ class DPOProgress:
 class DPO(TrainingRun[DPOProgress]):
     """Trains `policy` in place on preferences. `for progress in run.train(): ...` is one update; see TrainingRun.
 
-    reference: the model as it was before; read once, before the first update. padding: the token that fills rows up,
-    usually the end token. loss: takes the place of `dpo_loss`: `ipo_loss`, or the learner's own. logprobs: takes the
-    place of `choice_logprobs`, for a policy that is no GPT of the course.
+    reference: the model as it was before; read once, before the first update. pairs: None where they come later, by
+    `take`. padding: the token that fills rows up, usually the end token. loss: takes the place of `dpo_loss`:
+    `ipo_loss`, or the learner's own. logprobs: takes the place of `choice_logprobs`, for a policy that is no GPT of the
+    course.
     """
 
     progress = DPOProgress
     remedy = "Lower the learning rate."
 
-    def __init__(self, policy: GPT, reference: GPT, pairs: PreferencePairs, padding: int,
+    def __init__(self, policy: GPT, reference: GPT, pairs: PreferencePairs | None, padding: int,
                  config: DPOConfig | None = None, checkpoint: Path | None = None, loss: PairLoss = dpo_loss,
                  logprobs: ChoiceLogprobs = choice_logprobs):
         super().__init__(config or DPOConfig(), checkpoint)
@@ -161,6 +162,11 @@ class DPO(TrainingRun[DPOProgress]):
             self.config.updates, self.config.warmup_share, final=self.config.final_learning_rate))
         self.parts = {"policy": policy, "optimizer": self.optimizer, "scheduler": self.scheduler}
         self.resume()
+
+    def take(self, pairs: PreferencePairs) -> None:
+        """Learn from these pairs from now on, for instance because there are new labels; the reference reads them."""
+        self.pairs = pairs
+        self.__dict__.pop("reference_logprobs", None)
 
     def update(self) -> DPOProgress:
         """One update: take some pairs, read both completions of each, one gradient step, report."""
@@ -202,7 +208,7 @@ class DPO(TrainingRun[DPOProgress]):
     @cached_property
     @torch.no_grad()
     def reference_logprobs(self) -> Tensor:
-        """(2, pairs): the reference never changes, so it reads each pair once."""
+        """(2, pairs): the reference never changes, so it reads each pair once; `take` makes it read again."""
         batches = torch.arange(len(self.pairs)).split(self.config.batch_size)
         found = torch.cat([self.completion_logprobs(self.reference, some) for some in batches], dim=1)
         require_finite("What the reference says of a completion", found)

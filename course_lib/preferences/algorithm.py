@@ -14,9 +14,9 @@ import numpy as np
 from torch import nn
 
 from course_lib.labels.records import Preference
-from course_lib.preferences.reward_model import Fit, RewardEnsemble
-from course_lib.preferences.segments import PairSelection, PreferenceDataset, Segment, random_pairs
-from course_lib.preferences.task import LoopConfig, PreferenceTask
+from course_lib.preferences.reward_ensemble import Fit, RewardEnsemble
+from course_lib.preferences.segments import PairSelection, PreferenceDataset, Segment
+from course_lib.preferences.task import PreferenceTask, RoundsConfig
 from course_lib.rl.ppo import Progress
 
 
@@ -31,7 +31,7 @@ class Learned(NamedTuple):
 
 
 def run_preference_loop(task: PreferenceTask, labeler: Callable[[Segment, Segment], float | None],
-                        config: LoopConfig | None = None, select: PairSelection = random_pairs,
+                        config: RoundsConfig | None = None, select: PairSelection | None = None,
                         **functions: Callable) -> Iterator[Learned]:
     """The whole algorithm, in memory: yields after each update, and may be left at any; nothing is kept on the disk.
 
@@ -43,11 +43,12 @@ def run_preference_loop(task: PreferenceTask, labeler: Callable[[Segment, Segmen
             print(learned.progress.mean_reward)
     """
     config = config or task.config()
+    select = select or task.select
     rng, clips, preferences = np.random.default_rng(config.seed), deque(maxlen=config.pool), []
     reward_model = task.reward_model(config, **functions)
     agent = task.trainer(config, reward_model, clips, rng)
     for labels, updates in zip(config.labels, accumulate(config.updates), strict=True):
-        agent.collect()                                                     # the policy acts, clips are cut
+        agent.collect(labels)                                               # the policy acts, clips are cut
         for sigma1, sigma2 in select(clips, labels, reward_model, rng):     # pairs of them are compared
             mu = labeler(sigma1, sigma2)
             if mu is not None:                                              # else the pair is skipped

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.atomic import write_text
+from course_lib.preferences.environment_task import EnvironmentTask, LoopConfig
 from course_lib.preferences.reward_model import StateRewardEnsemble
 from course_lib.preferences.segments import Segment
 from course_lib.preferences.synthetic_labeler import SyntheticLabeler
-from course_lib.preferences.task import EnvironmentTask, LoopConfig
 from course_lib.preferences.teachers import LeftWhenUnsure, Teacher
 from course_lib.rl.cartpole import ANGLE_LIMIT, X_LIMIT, VectorCartPole, fallen, render
 from course_lib.rl.evaluate import evaluate, greedy

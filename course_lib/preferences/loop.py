@@ -9,10 +9,10 @@
 
 When all rounds are done, `loop.add_round(labels=20, updates=30)` plans one more.
 
-The same class for every task (task.py): CartPole, Pong, Donkey Kong. Everything is on the disk after each step
-(loop_state.py): a new loop with the same folder goes on where the old one was, and ends where it would have ended. In a
-notebook a loop shows its four steps, with the one that is due marked (loop_view.py). Without stops between the steps:
-algorithm.py.
+The same class for every task (task.py): CartPole, Pong, Donkey Kong, a hopper, answers of a chat model. Everything is
+on the disk after each step (loop_state.py): a new loop with the same folder goes on where the old one was, and ends
+where it would have ended. In a notebook a loop shows its four steps, with the one that is due marked (loop_view.py).
+Without stops between the steps: algorithm.py.
 
 Source: P. Christiano et al. (2017), "Deep reinforcement learning from human preferences". Departures:
 - the parts take turns, in a few rounds, instead of running at once; PPO takes the place of A2C and TRPO;
@@ -39,9 +39,10 @@ from course_lib.labels.labeler import Labeler
 from course_lib.labels.records import Item, Preference
 from course_lib.labels.store import PreferenceStore
 from course_lib.preferences import loop_state, loop_view
-from course_lib.preferences.reward_model import Fit, RewardEnsemble
-from course_lib.preferences.segments import PairSelection, PreferenceDataset, Segment, random_pairs
-from course_lib.preferences.task import LoopConfig, PreferenceTask
+from course_lib.preferences.environment_task import LoopConfig as LoopConfig  # where learners look for it
+from course_lib.preferences.reward_ensemble import Fit, RewardEnsemble
+from course_lib.preferences.segments import PairSelection, PreferenceDataset, Segment
+from course_lib.preferences.task import PreferenceTask, RoundsConfig
 from course_lib.rl.ppo import PPO, Progress
 
 STAGES = ("collect", "label", "fit", "train")
@@ -64,16 +65,17 @@ class PreferenceLoop:
     task: what is learned (task.py). store: where pairs wait and answers are kept, under the name `run`. folder: where
     the loop keeps its own state; what is there already is taken up.
 
-    The learner's own functions enter here and nowhere else. select: which pairs to ask about (segments.py). functions,
+    The learner's own functions enter here and nowhere else. select: which pairs to ask about (segments.py; None:
+    as the task does). functions,
     by name: boundary (where GAE stops), policy_loss and advantage_function (as in PPO), and those of the task's reward
     model: standardize, loss and segment_return.
     Raises CheckpointError when the folder holds another run or a damaged one, OutOfTurn for a step that is not due.
     """
 
     def __init__(self, task: PreferenceTask, store: PreferenceStore, folder: Path, run: str,
-                 config: LoopConfig | None = None, select: PairSelection = random_pairs, **functions: Callable):
+                 config: RoundsConfig | None = None, select: PairSelection | None = None, **functions: Callable):
         self.task, self.store, self.folder, self.run = task, store, Path(folder), run
-        self.config, self.select = config or task.config(), select
+        self.config, self.select = config or task.config(), select or task.select
         self.rng = np.random.default_rng(self.config.seed)
         self.pool: deque[Segment] = deque(maxlen=self.config.pool)
         of_the_agent = {name: functions.pop(name) for name in OF_THE_AGENT if name in functions}
@@ -98,14 +100,15 @@ class PreferenceLoop:
         """Let the agent act, cut clips and put this round's pairs into the store; returns how many wait in all."""
         if self._done("collect", round):
             return len(self.asked)
-        self.trainer.collect()
         wanted = self.labels_a_round[self.round - 1]
+        self.trainer.collect(wanted)
         with self.store.transaction():
             for _ in range(DRAWS):                  # a pair asked about before, or of equal clips, is no new one
                 for pair in self.select(self.pool, wanted, self.ensemble, self.rng):
                     first, second = (self.task.add_item(self.store, clip) for clip in pair)
                     if first != second:
-                        question = self.store.add_pair(first, second, run=self.run, round=self.round)
+                        question = self.store.add_pair(first, second, run=self.run, round=self.round,
+                                                       prompt=self.task.prompt(*pair))
                         self.asked.setdefault(question, self.round)
                 wanted = sum(self.labels_a_round[:self.round]) - len(self.asked)
                 if wanted <= 0:
@@ -159,7 +162,7 @@ class PreferenceLoop:
         return self.fits[-1]
 
     def train(self, round: int | None = None) -> Iterator[Progress]:
-        """This round's PPO updates on the learned reward; stop and go on at will."""
+        """This round's updates (PPO's, where the task has environments); stop and go on at will."""
         if self._done("train", round):
             return
         goal = list(accumulate(self.updates_a_round))[self.round - 1]
@@ -178,7 +181,7 @@ class PreferenceLoop:
         self._go_to("finished" if last else "collect")
 
     def add_round(self, labels: int, updates: int, round: int | None = None) -> int:
-        """Plan one round more for a finished run: `labels` pairs to ask about, then `updates` PPO updates.
+        """Plan one round more for a finished run: `labels` pairs to ask about, then `updates` of the trainer's updates.
 
         Returns its number. It is kept with the run's state: the loop is still made with the config that it began with.
         The learning rate is from now on that of a run planned so long from the start, so it rises again. With `round`,
@@ -209,7 +212,7 @@ class PreferenceLoop:
 
     @property
     def updates_a_round(self) -> tuple[int, ...]:
-        """How many PPO updates each round trains for, added rounds included."""
+        """How many updates each round trains for, added rounds included."""
         return (*self.config.updates, *(updates for _, updates in self.added))
 
     @property
@@ -313,7 +316,7 @@ class PreferenceLoop:
         def answer(left: Item, right: Item) -> str:
             mu = synthetic(self.task.segment(left), self.task.segment(right))
             if mu not in WORDS:
-                raise CourseError(f"A synthetic labeler answers 1 (the left clip is better), 0 (the right one) or 0.5 "
+                raise CourseError(f"A synthetic labeler answers 1 (the left one is better), 0 (the right one) or 0.5 "
                                   f"(equally good), or None to skip the pair; this one answered {mu!r}.")
             return WORDS[mu]
 

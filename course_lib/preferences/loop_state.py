@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from course_lib.errors import CourseError
-from course_lib.preferences.reward_model import Fit
+from course_lib.preferences.reward_ensemble import Fit
 from course_lib.preferences.segments import Clips, PreferenceDataset, Segment, stack
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from course_lib.training.resume import settings_that_differ

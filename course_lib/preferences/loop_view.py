@@ -8,7 +8,7 @@ from course_lib.show.palette import BLUE
 if TYPE_CHECKING:
     from course_lib.preferences.loop import PreferenceLoop
 
-DOES = {"collect": "the agent acts, clips are cut", "label": "a person compares", "fit": "the reward model learns",
+DOES = {"label": "a person compares", "fit": "the reward model learns",
         "train": "the agent learns"}
 
 BOX = ("display:inline-block;border:1.5px solid;border-radius:8px;padding:6px 12px;margin:2px;text-align:center;"
@@ -27,10 +27,11 @@ def picture(loop: "PreferenceLoop") -> str:
     boxes = []
     for stage, found in facts(loop).items():
         due = stage == loop.stage
+        does = loop.task.collects if stage == "collect" else DOES[stage]
         style = f"background:{BLUE};color:white;border-color:{BLUE}" if due else "border-color:currentColor"
         boxes.append(
             f'<span role="listitem"{" aria-current=step" if due else ""} style="{BOX};{style}">'
-            f"<b>{stage}</b>{' ◂ now' if due else ''}<br><small>{DOES[stage]}<br>{escape(found)}</small></span>")
+            f"<b>{stage}</b>{' ◂ now' if due else ''}<br><small>{does}<br>{escape(found)}</small></span>")
     done = loop.stage == "finished"
     head = f"all {loop.rounds} rounds are done" if done else f"round {loop.round} of {loop.rounds}"
     return (f'<div style="margin:4px 0"><b>Run “{escape(loop.run)}”</b>: {head}</div>'
@@ -39,13 +40,15 @@ def picture(loop: "PreferenceLoop") -> str:
 
 def facts(loop: "PreferenceLoop") -> dict[str, str]:
     """What each step has brought so far, in a few words."""
+    called = loop.task.segments_called
     asked, answered = len(loop.asked), loop.answered
     skips = f", {loop.skipped} skipped" if loop.skipped else ""
     whose = {"human": " by a person", "scripted": " by a script", "mixed": ", MIXED: by a person and a script", "": ""}
     fitted = f"loss {loop.fits[-1].loss:.2f} nats (guessing: 0.69)" if loop.fits else "not fitted yet"
     return {
-        "collect": f"{len(loop.pool)} clips to draw pairs from" if loop.pool else "no clips yet",
+        "collect": f"{len(loop.pool)} {called} to draw pairs from" if loop.pool else f"no {called} yet",
         "label": f"{answered} of {asked} pairs answered{whose[loop.source]}{skips}" if asked else "no pairs yet",
         "fit": f"{len(loop.preferences.mu)} preferences, {fitted}" if loop.preferences else "no preferences yet",
-        "train": f"{loop.trainer.updates} of {sum(loop.updates_a_round)} PPO updates",
+        "train": f"{loop.trainer.updates} of {sum(loop.updates_a_round)} "
+                 + f"{loop.task.algorithm} updates".strip(),
     }

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from course_lib.labels.records import Preference
 from course_lib.preferences.bradley_terry import preference_probability, segment_return
-from course_lib.preferences.reward_model import RewardEnsemble
+from course_lib.preferences.reward_ensemble import RewardEnsemble
 
 
 @dataclass(frozen=True)

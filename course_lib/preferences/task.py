@@ -1,55 +1,38 @@
-"""What the preference loop needs to know about a task, and the settings of a run. Lessons 04 and 07.
+"""What the preference loop needs to know about a task, and the settings that every run has. Lessons 04 and 07.
 
 A `PreferenceTask` brings what differs: who learns (`trainer`), what rewards a step (`reward_model`), what a person is
-shown and asked. Tasks with environments inherit from `EnvironmentTask` and say the rest in a few lines: environments,
-a network, where GAE stops. A task of texts has no environments: its segments are completions, and its own trainer
-samples them.
+shown and asked. Tasks with environments inherit from `EnvironmentTask` (environment_task.py) and say the rest in a few
+lines. A task of texts has no environments: its segments are answers, and its own trainer samples them
+(course_lib/lm/answer_task.py). So nothing in here loads an environment.
 """
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
-from torch import Tensor, nn
+from torch import nn
 
 from course_lib.labels.records import Item
 from course_lib.labels.store import PreferenceStore
-from course_lib.preferences.exploration import explore
-from course_lib.preferences.hidden_reward import hide_reward
-from course_lib.preferences.reward_model import RewardConfig, RewardEnsemble
-from course_lib.preferences.segments import Segment, cut_segments
-from course_lib.rl.ppo import PPO, PPOConfig, Progress
-from course_lib.rl.rollout import Rollout
-
-EXPLORATION_SEED = 50_000           # is added to a run's, so that exploring draws other actions than the run itself
-Boundary = Callable[[Rollout], Tensor]                  # -> (T, N) bool: an advantage must not look past this step
+from course_lib.preferences.reward_ensemble import RewardEnsemble
+from course_lib.preferences.segments import Pairs, Segment, random_pairs
 
 
 @dataclass(frozen=True)
-class LoopConfig:
-    """One run. The defaults are CartPole's (benchmarks/cartpole_from_preferences.py); atari/tasks.py has Atari's."""
+class RoundsConfig:
+    """What the loop itself asks of a run's settings; each task's own are a subclass of this one."""
 
     labels: tuple[int, ...] = (20, 20, 20)          # pairs asked about in each round
-    updates: tuple[int, ...] = (6, 12, 30)          # PPO updates after each round
-    total_steps: int | None = None                  # agent steps over which the learning rate falls; None: all updates'
-    clip_steps: int = 25                            # half a second of the cart's life
-    clips_a_rollout: int | None = None              # clips cut from each rollout; None: all that it holds
+    updates: tuple[int, ...] = (6, 12, 30)          # the trainer's updates after each round
     pool: int = 400                                 # newest clips that pairs are drawn from
-    absorbing_steps: int = 20                       # steps more for which the reward of an episode's last state counts
-    exploration_updates: int = 0                    # PPO updates on novelty before the first label (exploration.py)
-    rollouts: int = 1                               # rollouts before a round's pairs are drawn, for new clips ...
-    fresh_clips: bool = True                        # ... in every round; else only where no clips are at hand
     save_every: int = 10                            # updates between two saves while training
     seed: int = 0
-    reward: object = field(default_factory=RewardConfig)        # settings of the task's reward model, a dataclass
-    ppo: PPOConfig = field(default_factory=lambda: PPOConfig(   # its total_steps and seed are replaced by those here
-        num_steps=128, epochs=4, minibatch_size=1024, learning_rate=2e-3, entropy_coefficient=0.005))
+    reward: object = None                           # settings of the task's reward model, a dataclass
 
     def __post_init__(self) -> None:
         if not self.labels or len(self.labels) != len(self.updates):
@@ -61,16 +44,16 @@ class Trainer(Protocol):
 
     network: nn.Module
     updates: int                                    # so far
-    history: list[Progress]                         # one entry an update
+    history: list                                   # one entry an update: PPO's `Progress`, or another algorithm's
     acted: int                                      # what `collect` did and `save` cannot write: `load` does it again
 
-    def collect(self) -> None:
-        """Act, and add segments to the pool that the task was given."""
+    def collect(self, pairs: int) -> None:
+        """Act, and add segments to the pool that the task was given: about `pairs` pairs will be asked about."""
 
     def prolong(self, updates: int) -> None:
         """Plan for `updates` more than before, and for clips to be asked for again."""
 
-    def train(self, until: int) -> Iterator[Progress]:
+    def train(self, until: int) -> Iterator:
         """Learn until there were `until` updates in all; what is done meanwhile may add segments to the pool."""
 
     def save(self, path: Path) -> None:
@@ -89,156 +72,39 @@ class PreferenceTask(ABC):
     name: str
     question: str
     keeps_clips: ClassVar[bool] = True              # False: clips not yet asked about are dropped at a save
+    segments_called: ClassVar[str] = "clips"        # these three are words with which a notebook shows the loop
+    collects: ClassVar[str] = "the agent acts, clips are cut"
+    algorithm: ClassVar[str] = ""                   # whose updates are counted
 
-    def config(self) -> LoopConfig:
+    @abstractmethod
+    def config(self) -> RoundsConfig:
         """The settings of a run where none are given."""
-        return LoopConfig()
 
     @abstractmethod
     def network(self, seed: int) -> nn.Module:
         """What learns, as it is at the start."""
 
     @abstractmethod
-    def reward_model(self, config: LoopConfig, **functions: Callable) -> RewardEnsemble:
+    def reward_model(self, config: RoundsConfig, **functions: Callable) -> RewardEnsemble:
         """A reward model that has seen no labels. functions: the learner's own, by the names of its arguments."""
 
     @abstractmethod
-    def trainer(self, config: LoopConfig, reward_model: RewardEnsemble, pool: deque[Segment], rng: np.random.Generator,
-                **functions: Callable) -> Trainer:
+    def trainer(self, config: RoundsConfig, reward_model: RewardEnsemble, pool: deque[Segment],
+                rng: np.random.Generator, **functions: Callable) -> Trainer:
         """The agent's side: rewarded by `reward_model`, it adds what it does to `pool`, cut with `rng`."""
 
     @abstractmethod
     def add_item(self, store: PreferenceStore, segment: Segment) -> str:
         """Put what a person is shown, and what the reward model reads, into the store; returns the item's id."""
 
+    def select(self, clips: Sequence[Segment], count: int, ensemble: RewardEnsemble, rng: np.random.Generator) -> Pairs:
+        """Which pairs are asked about where the run says nothing: `count` of them, drawn blindly."""
+        return random_pairs(clips, count, ensemble, rng)
+
+    def prompt(self, first: Segment, second: Segment) -> str:
+        """What stands above this pair besides the question; here nothing. For texts: what both of them answer."""
+        return ""
+
     def segment(self, item: Item) -> Segment:
         """The segment back from the store, as far as a synthetic labeler may see it."""
         return Segment(torch.from_numpy(item.obs))
-
-
-class EnvironmentTask(PreferenceTask):
-    """A task in environments, which PPO learns; subclasses say which, and what clips look like."""
-
-    num_envs: int
-    fps: float
-
-    @abstractmethod
-    def envs(self) -> VectorEnv:
-        """Environments to train in, not yet under seal."""
-
-    @abstractmethod
-    def frames(self, clip: Segment) -> np.ndarray:
-        """(L, H, W, 3) uint8: a clip as a person is shown it."""
-
-    @abstractmethod
-    def alt(self, clip: Segment) -> str:
-        """The clip in words, for those who cannot see it. No rewards, no hint at what is better."""
-
-    def boundary(self, rollout: Rollout) -> Tensor:
-        """Where GAE stops, (T, N) bool; here at the ends of episodes, whose last states are absorbing."""
-        return rollout.ended
-
-    def cut(self, rollout: Rollout, envs: VectorEnv, config: LoopConfig, rng: np.random.Generator) -> list[Segment]:
-        """Clips of a rollout; here all that it holds. envs: under seal, for those that keep their pictures."""
-        return cut_segments(rollout.next_obs(), rollout.actions, config.clip_steps, rng)
-
-    def last_clips_cut(self, envs: VectorEnv) -> None:
-        """Called when no round will ask for clips again, so that environments may stop keeping pictures."""
-
-    def clips_wanted_again(self, envs: VectorEnv) -> None:
-        """Called when a round is added after that."""
-
-    def add_item(self, store: PreferenceStore, segment: Segment) -> str:
-        """A clip with its pictures, words, observations and actions."""
-        acts = None if segment.actions is None else segment.actions.numpy()
-        return store.add_clip(self.frames(segment), fps=self.fps, alt=self.alt(segment), obs=segment.obs.numpy(),
-                              acts=acts)
-
-    def trainer(self, config: LoopConfig, reward_model: RewardEnsemble, pool: deque[Segment], rng: np.random.Generator,
-                **functions: Callable) -> "EnvironmentTrainer":
-        """PPO in sealed environments."""
-        return EnvironmentTrainer(self, config, reward_model, pool, rng, **functions)
-
-
-class EnvironmentTrainer:
-    """PPO on the learned reward, in sealed environments: whatever looks at the true reward raises RewardIsHidden.
-
-    The learner's own functions can be given: boundary takes the place of the task's, policy_loss and
-    advantage_function are PPO's.
-    """
-
-    def __init__(self, task: EnvironmentTask, config: LoopConfig, reward_model: RewardEnsemble, pool: deque[Segment],
-                 rng: np.random.Generator, boundary: Boundary | None = None, **functions: Callable):
-        self.task, self.config, self.reward_model, self.pool, self.rng = task, config, reward_model, pool, rng
-        self.envs, self.network = hide_reward(task.envs()), task.network(config.seed)
-        self.steps_an_update = config.ppo.num_steps * self.envs.num_envs
-        self.planned = sum(config.updates)          # PPO updates in all rounds
-        ppo = replace(config.ppo, total_steps=config.total_steps or self.planned * self.steps_an_update,
-                      seed=config.seed)
-        self.ppo = PPO(self.envs, self.network, ppo, reward_function=self._learned_rewards,
-                       boundary_function=boundary or task.boundary, **functions)
-        self.clips_wanted = True
-        self.acted = 0                              # rollouts since the last save, where games cannot be copied
-
-    @property
-    def updates(self) -> int:
-        """PPO updates so far."""
-        return self.ppo.updates
-
-    @property
-    def history(self) -> list[Progress]:
-        """One entry an update."""
-        return self.ppo.history
-
-    def collect(self) -> None:
-        """Act for some rollouts and cut clips from them; before the first label explore, where the config says so."""
-        if self.config.exploration_updates and self.updates == 0:
-            config = replace(self.ppo.config, seed=self.config.seed + EXPLORATION_SEED)
-            self._cut(explore(self.envs, self.network, config, self.config.exploration_updates))
-        if self.config.fresh_clips or not self.pool:
-            for _ in range(self.config.rollouts):
-                self._cut(self.ppo.collector.collect(self.config.ppo.num_steps)[0])
-            self.acted = 0 if hasattr(self.envs, "state_dict") else self.config.rollouts
-
-    def prolong(self, updates: int) -> None:
-        """Plan for `updates` more. The learning rate is from then on that of a run planned so from the start."""
-        planned_steps = max(self.ppo.config.total_steps, self.planned * self.steps_an_update)
-        self.planned += updates
-        self.ppo.prolong(planned_steps + updates * self.steps_an_update)
-        self.clips_wanted = True
-        self.task.clips_wanted_again(self.envs)
-
-    def train(self, until: int) -> Iterator[Progress]:
-        """PPO updates on the learned reward, until there were `until` in all."""
-        if until == self.planned and not self.task.keeps_clips:
-            self.clips_wanted = False
-            self.task.last_clips_cut(self.envs)
-        return self.ppo.train(until=until * self.steps_an_update)
-
-    def save(self, path: Path) -> None:
-        """Write PPO and its environments; those that cannot be copied begin new episodes, here and where it is loaded.
-
-        Clips that the task cannot keep are dropped.
-        """
-        self.ppo.save(path)
-        if not self.task.keeps_clips:
-            self.pool.clear()
-
-    def load(self, path: Path | None, acted: int) -> None:
-        """Go on from `save`, and act as long as was acted since: the same games come to the same state."""
-        if path is not None:
-            self.ppo.load(path)
-        for _ in range(acted):
-            rollout, _ = self.ppo.collector.collect(self.config.ppo.num_steps)
-            self.task.cut(rollout, self.envs, self.config, np.random.default_rng())         # pictures are taken away
-        self.acted = acted
-
-    def _learned_rewards(self, rollout: Rollout) -> Tensor:
-        self.acted = 0
-        if self.clips_wanted:
-            self._cut(rollout)
-        rewards = self.reward_model.normalized_reward(rollout.next_obs())           # of what each action led to, (T, N)
-        return rewards * (1 + self.config.absorbing_steps * rollout.ended)          # an end lasts longer than a step
-
-    def _cut(self, rollout: Rollout) -> None:
-        self.pool.extend(self.task.cut(rollout, self.envs, self.config, self.rng))
