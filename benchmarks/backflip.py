@@ -106,7 +106,7 @@ def measure(name: str, seed: int, ship: bool = False) -> dict:
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     shown = perform(network)
     rounds = [perform(loop.agent(after)) for after in range(len(loop.agents))] if labels else [shown]
-    line = {"job": name, "seed": seed, **judged(shown, job), **labels,
+    line = {"job": name, "seed": seed, **described(shown, job), **labels,
             "after_each_round": [[round(p.mean_turns, 2), round(p.mean_height, 2)] for p in rounds],
             "cpu_s": round(cpu, 1), "wall_s": round(wall, 1), "kernels": torch.backends.cpu.get_cpu_capability(),
             "settings": asdict(config), **circumstances()}
@@ -119,7 +119,7 @@ def measure(name: str, seed: int, ship: bool = False) -> dict:
     return line
 
 
-def judged(shown: Performance, job: Job) -> dict:
+def described(shown: Performance, job: Job) -> dict:
     """What the fresh hoppers did, rounded; and how well the labeler of the job likes it, mean over the hoppers."""
     marks = [BEHAVIOURS[job.behaviour](states) for states in shown.states.swapaxes(0, 1)] if job.behaviour else []
     return {"turns": round(shown.mean_turns, 2), "fewest_turns": round(float(shown.turns.min()), 2),

@@ -123,7 +123,7 @@ def frames(item: Item) -> np.ndarray:
 
 
 def animation(question: Question) -> bytes:
-    """A question's clips next to each other as one looping PNG animation of 64 colours; shorter ones rest at their end."""
+    """A question's clips next to each other as one looping PNG animation; shorter clips rest on their last frame."""
     clips = [frames(item) for item in question.shown]
     length = max(map(len, clips))
     height = max(clip.shape[1] for clip in clips)

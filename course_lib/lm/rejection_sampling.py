@@ -1,7 +1,7 @@
 """Rejection sampling: the best of n completions become the texts of supervised fine-tuning. For lessons 12 and 14 (both
 in preparation).
 
-Best-of-n pays for n completions at each use; here the model learns once to write what it would have kept.
+Best-of-n needs n completions at each use; here the model learns once to write what it would have kept.
 `RejectionSampling.update()` is the whole algorithm: sample, keep the best, make them likelier, and again with the model
 that has learned. Nothing is made less likely: the completions that were not kept are forgotten. `learned_examples`
 turns kept completions into the data of lesson 09's fine-tuning, for whoever wants to do it once and thoroughly.

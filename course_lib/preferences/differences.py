@@ -1,4 +1,4 @@
-"""Where a person and a synthetic labeler label the same pairs otherwise. Lessons 04 and 07.
+"""Where a person and a synthetic labeler label the same pairs otherwise. Lessons 04, 05 and 07.
 
     found = differences(loop, CartPoleLabeler())
     print(found)                                        # how often they agree, in a sentence

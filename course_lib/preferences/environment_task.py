@@ -1,4 +1,4 @@
-"""Preference tasks in environments: PPO on a learned reward, in environments whose own is sealed. Lessons 04 and 07.
+"""Preference tasks in environments: PPO on a learned reward, whose own is sealed. Lessons 04, 05 and 07.
 
 A task says which environments and what its clips look like, what learns in them and where GAE stops; the trainer is
 the same for all: CartPole (cartpole.py), Atari (atari/tasks.py), the hopper (hopper/task.py).

@@ -1,4 +1,4 @@
-"""The labels of a run in sentences, and what to do where they did not lead to the goal. Lessons 04 and 07."""
+"""The labels of a run in sentences, and what to do where they did not lead to the goal. Lessons 04, 05 and 07."""
 
 from course_lib.labels.session import SCRIPTED
 from course_lib.labels.statistics import labeler_stats

@@ -1,4 +1,4 @@
-"""Learning from preferences, the whole loop: collect -> label -> fit -> train -> collect ... Lessons 04 and 07.
+"""Learning from preferences, the whole loop: collect -> label -> fit -> train -> collect ... Lessons 04, 05 and 07.
 
     loop = PreferenceLoop(CartPoleTask(), store, folder, run="cartpole")
     loop.collect()                                      # 20 pairs of clips wait in the store

@@ -1,4 +1,4 @@
-"""Clips of behaviour, which pairs of them to ask about, and the pairs that were labelled. Lessons 04 and 07.
+"""Clips of behaviour, which pairs of them to ask about, and the pairs that were labelled. Lessons 04, 05 and 07.
 
 Vocabulary, as in Christiano et al. (2017): a segment sigma is a short stretch of behaviour, cut out of a rollout
 without any reward attached (their section 2.1); a preference (sigma1, sigma2, mu) says which of two is better, mu is

@@ -1,7 +1,8 @@
-"""A synthetic labeler answers as a person might who sees the same two clips, and nothing of rewards. Lessons 04, 07.
+"""A synthetic labeler answers as a person might who sees the same two clips, and no rewards. Lessons 04, 05, 07.
 
 Its labels are always stored with source = "scripted". The tasks have their own: balancing (preferences/cartpole.py),
-Pong (atari/synthetic_labelers.py), Donkey Kong (atari/donkey_kong.py). Those that err on purpose: teachers.py.
+Pong (atari/synthetic_labelers.py), Donkey Kong (atari/donkey_kong.py), the hopper (hopper/labelers.py), answers
+(lm/answer_labelers.py). Those that err on purpose: teachers.py.
 """
 
 from course_lib.preferences.segments import Segment

@@ -1,4 +1,4 @@
-"""What the preference loop needs to know about a task, and the settings that every run has. Lessons 04 and 07.
+"""What the preference loop needs to know about a task, and the settings that every run has. Lessons 04, 05 and 07.
 
 A `PreferenceTask` brings what differs: who learns (`trainer`), what rewards a step (`reward_model`), what a person is
 shown and asked. Tasks with environments inherit from `EnvironmentTask` (environment_task.py) and say the rest in a few

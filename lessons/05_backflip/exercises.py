@@ -136,7 +136,7 @@ check("05.4", clip_starts)
 # **Why `t + 2 - length`?** A clip that starts at $s$ ends with step $s + \text{length} - 1$, which may be $t$ at the latest: so
 # $s \le t + 1 - \text{length}$, and `range` leaves its end out.
 #
-# In our first attempts at this lesson most clips crossed an end, and agents learned to lie on the floor and wait for the clock.
+# In the prototype of this lesson most clips crossed an end, and turns were counted that no hopper had made.
 
 # %% [markdown]
 # {{exercise 05.5}}

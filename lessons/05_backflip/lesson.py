@@ -139,7 +139,7 @@ expect(wheel.mean_turns > 3 and wheel.floor_share > 0.3,
 # %% [markdown]
 # It does what the reward says: it turns. *How* it turns the reward does not say. The stored agent spends about half of its time low on the
 # floor, on its head and its back; yours may be better or worse, and that is luck. One can go on: add height, subtract contact with the floor, weigh
-# the terms, train, look, weigh again. (When we weighed the height much, the hopper stood and never turned.) You know a nice backflip when you see
+# the terms, train, look, weigh again. (In one run of ours that weighed the height much, the hopper stood and never turned.) You know a nice backflip when you see
 # one; so say that, instead of a formula.
 #
 # ## 5.4 Before the first label: explore
@@ -416,7 +416,8 @@ show(plots.turns_and_heights(results, goal=(3.0, 0.5)),
 # fall is better than another, and the agent settled there. Clips that crossed the end of an episode (exercise 05.4). Episodes of six seconds: too few starts
 # from standing. A labeler that liked height as much as turning: agents that stand. The penalty for disagreement of lesson 04: fast turning is new
 # to all members, and the penalty kept the agent away from it. And our first prototype had the sign of the pitch wrong: it taught front flips
-# and called them backflips. Look at your films.
+# and called them backflips. Look at your films. (Only the last panel is measured on fresh seeds. The rest was seen in a few runs of the development,
+# which are not kept; the jobs `penalty` and `all-columns` of `benchmarks/backflip.py` are there for whoever wants to know.)
 #
 # ## What you learned
 #
