@@ -6,9 +6,10 @@ from course_lib.errors import CourseError
 from course_lib.lm.answer_labelers import (
     PREFERENCES,
     answer_labeler,
-    concrete,
+    cheerful,
     first_person,
     short_and_plain,
+    simple_words,
     words,
 )
 from course_lib.lm.answers import AnswerSegment
@@ -26,17 +27,19 @@ def test_words_are_bare_and_small():
 
 
 @pytest.mark.parametrize(("answer", "marks"), [
-    ("Water boils at a hundred degrees in Paris today.", 2 / 9), ("Eat fruit, such as apples and pears.", 2 / 7),
-    ("It is a nice and quiet place.", 0), ("In May, I sleep. Then I wake.", 1 / 7),
-    ("When I go there I see Anna.", 1 / 7),
-    ("3 eggs", 0), ("Use 3 eggs, for example 2 large.", 4 / 7)])
-def test_concrete_counts_numbers_names_and_examples_per_ten_words(answer, marks):
-    assert concrete(said(answer)) == pytest.approx(10 * marks, abs=1e-3)
+    ("The cat sat down.", -13 / 4), ("“The” cat, sat (down)!", -13 / 4), ("Use 12 red eggs", -12 / 4), ("The cat sat.", -20)])
+def test_simple_words_takes_off_the_mean_length_of_a_word(answer, marks):
+    assert simple_words(said(answer)) == pytest.approx(marks)
 
 
-def test_concrete_does_not_like_an_answer_for_its_length():
+def test_simple_words_does_not_like_an_answer_for_its_length():
     once = "Bake it for 20 minutes in an oven."
-    assert concrete(said(once)) == concrete(said(f"{once} {once}"))
+    assert simple_words(said(once)) == pytest.approx(simple_words(said(f"{once} {once}")))
+
+
+def test_cheerful_is_vaders_sentiment_of_the_answer_alone():
+    assert cheerful(said("It is a wonderful, happy day.")) > 0.7 > 0 > cheerful(said("It is a sad and awful day."))
+    assert cheerful(said("It is a day.")) == 0 and cheerful(said("Happy day!")) == -2
 
 
 @pytest.mark.parametrize(("answer", "marks"), [
@@ -55,9 +58,9 @@ def test_short_and_plain_takes_off_words_beyond_eight_and_filler(answer, marks):
 
 
 def test_labelers_answer_as_the_marks_say_in_either_order():
-    better = {"concrete": "It has 40 rooms.", "first person": "I saw many rooms.",
-              "short and plain": "It has many rooms."}
-    worse = "It truly has various rooms, and each of them is really very beautiful."
+    better = {"short and plain": "It has many rooms.", "simple words": "It has many rooms.",
+              "cheerful": "It has happy rooms.", "first person": "I saw many rooms."}
+    worse = "It truly has various terrible rooms, and each of them is really very ugly."
     assert better.keys() == PREFERENCES.keys()
     for preference, answer in better.items():
         labeler = answer_labeler(preference)
@@ -72,5 +75,5 @@ def test_mistakes_are_as_many_as_asked_for():
 
 
 def test_an_unknown_preference_names_the_known_ones():
-    with pytest.raises(CourseError, match="concrete, first person, short and plain"):
+    with pytest.raises(CourseError, match="short and plain, simple words, cheerful, first person"):
         answer_labeler("polite")

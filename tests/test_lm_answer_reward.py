@@ -11,7 +11,9 @@ from course_lib.lm.answer_reward import (
     answer_features,
     compared,
     fit_answer_reward,
+    folds_by_prompt,
     held_out_accuracy,
+    length_alone,
 )
 from course_lib.lm.chat_policy import ChatPolicy, answer_logprobs, sample_answers
 from course_lib.lm.features import FeatureSettings
@@ -80,8 +82,27 @@ def test_held_out_accuracy_is_high_where_there_is_something_to_learn_and_chance_
     wanted = rows[:, 0]
     real = (wanted[:120] > wanted[120:]).float()
     noise = (torch.rand(120, generator=luck) > 0.5).float()
-    assert held_out_accuracy(rows, real) > 0.75
-    assert 0.3 < held_out_accuracy(rows, noise) < 0.7
+    prompts = [f"q{k}" for k in range(120)]
+    assert held_out_accuracy(rows, real, prompts) > 0.75
+    assert 0.3 < held_out_accuracy(rows, noise, prompts) < 0.7
+
+
+def test_pairs_of_a_prompt_share_a_fold_so_what_a_prompt_gives_away_does_not_help():
+    which = torch.arange(105) % 21                                      # 21 prompts, five pairs each
+    words = torch.nn.functional.one_hot(which).float()                  # (105, 21)
+    mu = (torch.arange(21) % 2).float()[which]                          # the prompt decides, and nothing else
+    rows, prompts = torch.cat([words, torch.zeros_like(words)]), [f"q{k}" for k in which]
+    assert held_out_accuracy(rows, mu, [f"each {k}" for k in range(105)]) > 0.95    # leaks
+    assert held_out_accuracy(rows, mu, prompts) < 0.7
+    assert folds_by_prompt(["a", "b", "a", "c"], 2) == [0, 1, 0, 0]
+
+
+def test_length_alone():
+    first, second = ["one two three", "one", "one two"], ["one", "one two", "two one"]
+    assert length_alone(first, second, torch.tensor([1.0, 0.0, 0.5])) == (1.0, "longer")
+    assert length_alone(first, second, torch.tensor([0.0, 1.0, 1.0])) == (pytest.approx(5 / 6), "shorter")
+    share, rule = length_alone(first, second, torch.full((3,), 0.5))
+    assert share != share and rule == "longer"
 
 
 def test_labels_are_compared_in_the_order_of_the_answers():
@@ -105,7 +126,7 @@ def test_no_pairs_and_too_few_for_the_folds():
     with pytest.raises(CourseError, match="no pairs to learn from"):
         compared(torch.zeros(0))
     with pytest.raises(CourseError, match="too few for 5 folds"):
-        held_out_accuracy(torch.randn(4, 3), torch.tensor([1.0, 0.0]))
+        held_out_accuracy(torch.randn(4, 3), torch.tensor([1.0, 0.0]), ["q", "p"])
 
 
 def test_a_model_that_says_nan_is_told():

@@ -1,5 +1,6 @@
 """Old against new: sides are shuffled, wins counted from the new one's side, intervals as scipy's, KL as by hand."""
 
+import numpy as np
 import pytest
 import torch
 from test_lm_chat_policy import QUESTIONS, policy
@@ -13,6 +14,7 @@ from course_lib.lm.blind_evaluation import (
     add_blind_pairs,
     blind_answers,
     blind_report,
+    interval_by_prompt,
     compare_blind,
     wilson,
     win_rate,
@@ -77,6 +79,34 @@ def test_a_tie_is_half_a_win_and_a_skip_is_nothing():
     assert win_rate([None]).interval == (0.0, 1.0) and WinRate(0, 0, 0).pairs == 0
     with pytest.raises(ValueError, match="1 .the new one.*0.7"):
         win_rate([0.7])
+
+
+def test_many_answers_to_few_prompts_say_less_than_as_many_prompts():
+    prompts = [f"q{k // 5}" for k in range(200)]                       # 40 prompts, five answers each
+    luck = np.random.default_rng(0)
+    apart = [float(luck.random() < 0.7) for _ in prompts]              # every answer for itself
+    together = [float(k // 5 % 10 < 7) for k in range(200)]            # a prompt's answers all win or all lose
+    narrow, wide = interval_by_prompt(prompts, apart), interval_by_prompt(prompts, together)
+    assert wide == pytest.approx(wilson(28, 40), abs=0.01)             # 40 draws, not 200
+    exact = wilson(sum(apart), 200)
+    assert exact[1] - exact[0] <= narrow[1] - narrow[0] < 1.3 * (exact[1] - exact[0])
+
+
+def test_an_interval_by_prompt_does_not_close_up_and_leaves_skips_out():
+    assert interval_by_prompt(["q", "q", "p"], [1.0, 1.0, 1.0]) == wilson(2, 2)
+    assert interval_by_prompt(["q", "p", "r"], [1.0, None, 0.0]) == interval_by_prompt(["q", "r"], [1.0, 0.0])
+    with pytest.raises(ValueError, match="nothing was compared"):
+        interval_by_prompt(["q"], [None])
+
+
+def test_an_interval_by_prompt_holds_the_truth_as_often_as_it_says():
+    luck, held = np.random.default_rng(1), 0
+    prompts = [f"q{k // 5}" for k in range(200)]
+    for _ in range(600):
+        rates = luck.beta(3, 2, 40)                                     # prompts differ; their mean is 0.6
+        low, high = interval_by_prompt(prompts, [float(luck.random() < rates[k // 5]) for k in range(200)])
+        held += low <= 0.6 <= high
+    assert 0.91 < held / 600 < 0.99
 
 
 def test_the_report_puts_old_and_new_side_by_side():

@@ -146,13 +146,35 @@ def test_what_is_sampled_comes_from_the_distribution_that_is_read():
 
 def test_with_the_cache_and_rows_taken_out_greedy_answers_are_those_of_reading_everything_anew():
     made = policy()
+    made.temperature = 1e-6
     prompts = made.prompts(QUESTIONS)
-    tokens, mask = made.sample(prompts, 8, temperature=0)
+    tokens, mask = made.sample(prompts, 8)
     for row, keep in zip(tokens, mask, strict=True):
         ids = [token for token in row[:int(keep.nonzero().max()) + 2].tolist() if token != made.padding]
         for place in range(len(ids) - int(keep.sum()), len(ids)):
             with torch.no_grad():
                 assert made.model(torch.tensor([ids[:place]])).logits[0, -1].argmax() == ids[place]
+
+
+def test_a_policy_draws_and_scores_at_its_temperature_and_so_does_its_reference():
+    plain, cool = policy(), policy()
+    cool.temperature = 0.5
+    tokens, mask = sampled(cool)
+    found = cool.logprobs(tokens, mask).detach()
+    with torch.no_grad():
+        logits = plain.model.lm_head(plain.hidden(tokens)).float()[:, :-1]                  # (B, L - 1, V)
+    expected = (logits / 0.5).log_softmax(-1).gather(-1, tokens[:, 1:, None])[..., 0]
+    torch.testing.assert_close(found[mask], expected[mask], atol=1e-5, rtol=1e-4)
+    assert cool.reference.temperature == 0.5
+    with pytest.raises(ValueError, match="above 0"):
+        ChatPolicy(cool.model, words(), cool.lora, temperature=0)
+
+
+def test_a_system_message_stands_before_every_chat():
+    made = policy()
+    made.system = "the cat."
+    assert made.chat("on?").startswith("<|im_start|>system\nthe cat.<|im_end|>\n<|im_start|>user\non?")
+    assert made.reference.chat("on?") == made.chat("on?")
 
 
 def test_rows_that_are_done_are_no_longer_read():
@@ -372,9 +394,11 @@ def test_it_is_loaded_with_an_adapter_on_the_last_layers(monkeypatch):
 def test_the_real_model_answers_and_says_what_transformers_says():
     made = load_chat_policy(dtype=torch.float32)
     prompts = made.prompts(["Write one short sentence about rain.", "What is the capital of France?"])
-    tokens, mask = made.sample(prompts, 12, temperature=0)
+    made.temperature = 1e-6
+    tokens, mask = made.sample(prompts, 12)
     _, answers = made.questions_and_answers(tokens, mask)
     assert "Paris" in answers[1]
+    made.temperature = 1.0
     found = made.logprobs(tokens, mask).detach()
     for row, keep, ours in zip(tokens, mask, found, strict=True):
         ids = row[int((row != made.padding).nonzero()[0]):int(keep.nonzero().max()) + 2].tolist()

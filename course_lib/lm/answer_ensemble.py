@@ -1,5 +1,4 @@
-"""The linear reward on a chat model's own hidden states, as the preference loop knows reward models. Lesson 12 (in
-preparation).
+"""The linear reward on a chat model's own hidden states, as the preference loop knows reward models. Lesson 12.
 
 answer_reward.py has what is read and how a weight for each feature is fitted; here it is wrapped as a `RewardEnsemble`:
 fitted to all labels of a run again after each round (the problem is convex, so nothing is gained from the weights of
@@ -17,8 +16,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from course_lib.lm.answer_reward import SETTINGS, answer_features, held_out_accuracy
-from course_lib.lm.answers import questions_and_answers
+from course_lib.lm.answer_reward import SETTINGS, answer_features, held_out_accuracy, length_alone
+from course_lib.lm.answers import questions_and_answers, texts_of
 from course_lib.lm.chat_policy import ChatPolicy
 from course_lib.lm.features import FeatureSettings
 from course_lib.lm.reward_model import L2, LinearReward, fit_linear_reward
@@ -75,6 +74,7 @@ class AnswerRewardEnsemble(RewardEnsemble):
         self.generator = torch.Generator().manual_seed(seed)
         self.register_buffer("scale", torch.zeros(self.config.members, 2))      # (members, mean and std), 0: not fitted
         self.labelled: tuple[Clips, Clips, Tensor] | None = None                # first, second, mu of the last fit
+        self.read: dict[tuple[str, str], Tensor] = {}                           # (D,) of labelled answers, read once
 
     @cached_property
     def policy(self) -> ChatPolicy:
@@ -82,8 +82,13 @@ class AnswerRewardEnsemble(RewardEnsemble):
         return self._policy()
 
     def features(self, obs: Clips) -> Tensor:
-        """(S, D) what the model without its adapter holds after each prompt, answer and cue."""
-        return answer_features(self.policy, *questions_and_answers(obs), self.config.reads)
+        """(S, D) what the model without its adapter holds after each prompt, answer and cue; read once, then kept."""
+        texts = [texts_of(one) for one in obs]
+        new = [pair for pair in dict.fromkeys(texts) if pair not in self.read]
+        if new:
+            rows = answer_features(self.policy, [q for q, _ in new], [a for _, a in new], self.config.reads)
+            self.read |= dict(zip(new, rows, strict=True))
+        return torch.stack([self.read[pair] for pair in texts])                                 # (S, D)
 
     @torch.no_grad()
     def forward(self, obs: Clips) -> Tensor:
@@ -137,18 +142,32 @@ class AnswerRewardEnsemble(RewardEnsemble):
 
         Raises CourseError as `held_out_accuracy` of answer_reward.py does, ValueError before the first `fit`.
         """
+        first, second, mu = self._labelled()
+        return held_out_accuracy(self.features([*first, *second]), mu, questions_and_answers(first)[0], self.config.l2,
+                                 folds)
+
+    def length_alone(self) -> tuple[float, str]:
+        """What the rule "longer" or "shorter" gets right of the same labels. ValueError before the first `fit`."""
+        first, second, mu = self._labelled()
+        return length_alone(questions_and_answers(first)[1], questions_and_answers(second)[1], mu)
+
+    def _labelled(self) -> tuple[Clips, Clips, Tensor]:
         if self.labelled is None:
             raise ValueError("the reward model has seen no labels yet; fit it first")
-        first, second, mu = self.labelled
-        return held_out_accuracy(self.features([*first, *second]), mu, self.config.l2, folds)
+        return self.labelled
 
     def checkpoint(self) -> dict:
-        """Weights, the labelled answers, and the state of the generator that draws bootstrap samples."""
+        """Weights, the labelled answers and what was read of them, and the state of the generator of bootstrap samples.
+
+        What was read is kept to the bit: in another batch the same answer gives numbers that differ in the last digits.
+        """
         labelled = self.labelled and [list(self.labelled[0]), list(self.labelled[1]), self.labelled[2]]
-        return {"weights": self.state_dict(), "labelled": labelled, "random": self.generator.get_state()}
+        read = [list(self.read), torch.stack(list(self.read.values()))] if self.read else None
+        return {"weights": self.state_dict(), "labelled": labelled, "read": read, "random": self.generator.get_state()}
 
     def restore(self, state: dict) -> None:
         """Take up what `checkpoint` gave."""
         self.load_state_dict(state["weights"])
         self.labelled = state["labelled"] and tuple(state["labelled"])
+        self.read = {tuple(texts): row for texts, row in zip(*state["read"], strict=True)} if state["read"] else {}
         self.generator.set_state(state["random"])

@@ -1,23 +1,22 @@
-"""Three stated preferences between answers, as synthetic labelers: concrete, first person, short and plain. Lesson 12
-(in preparation).
+"""Four stated preferences between answers, as synthetic labelers: short and plain, simple words, cheerful, first person.
 
     labeler = answer_labeler("short and plain")                 # always right about its marks
-    answer_labeler("concrete", epsilon=0.1)                     # one answer in ten is turned round
+    answer_labeler("cheerful", epsilon=0.1)                     # one answer in ten is turned round
 
 Each looks at the text of an answer alone: no model, no rating, no look at the prompt. What a mark is, is said at each
 function, so that anybody can check a label by hand. They are there to measure with (benchmarks/own_preferences.py); the
-lesson is about a preference of your own. Imperfections, and what the settings mean: preferences/teachers.py.
+lesson (12) is about a preference of your own. Imperfections, and what the settings mean: preferences/teachers.py.
 
 The word lists are short and written for this course. They were not fitted to the 135M model's answers, and they miss
 much: a labeler that misses much is a plain stand-in for a person who looks at one thing only.
 """
 
-import re
 from collections.abc import Callable
 
 from course_lib.errors import CourseError
 from course_lib.lm.answers import AnswerSegment
 from course_lib.preferences.teachers import Teacher
+from course_lib.preferences.word_reward import vader_scores
 
 Mark = Callable[[AnswerSegment], float]
 
@@ -30,38 +29,28 @@ def words(text: str) -> list[str]:
     return [word for word in bare if word]
 
 
-NUMBERS = frozenset(words("""
-    one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand half dozen
-    twice first second third
-    """))
 FIRST_PERSON = frozenset(words("i me my mine myself i'm i've i'll i'd we us our ours we're we've we'll"))
 FILLER = frozenset(words("""
     beautiful wonderful amazing great perfect lovely incredible magical vibrant breathtaking delightful fantastic
     essential important crucial vital truly really very quite simply certainly absolutely definitely various numerous
     sure unique special rich serene warm gentle stunning bustling testament tapestry journey sense
     """))
-EXAMPLES = ("for example", "for instance", "such as", "e.g.")
 OPENINGS = ("sure", "certainly", "of course", "great question", "here is", "here's", "absolutely", "i'd be happy")
 
 
-def concrete(segment: AnswerSegment) -> float:
-    """Numbers, names and examples, per ten words, so that a longer answer is not preferred for its length alone.
+def simple_words(segment: AnswerSegment) -> float:
+    """Short words: minus the mean number of letters and digits of a word. Under four words -20: that is no answer."""
+    found = words(segment.answer)
+    return -sum(map(len, found)) / len(found) if len(found) >= 4 else -20.0
 
-    One mark for each number (digits or a number word), for each word with a capital letter inside a sentence ("I"
-    aside), and two for each phrase that announces an example. An answer under four words has 0 marks.
-    """
-    text = segment.answer.replace("’", "'")
-    count = len(words(text))
-    if count < 4:
-        return 0.0
-    numbers = sum(word in NUMBERS or any(letter.isdigit() for letter in word) for word in words(text))
-    names = sum(not re.match(r"I\b", word) for word in re.findall(r"(?<=[a-z,;] )([A-Z][\w'-]*)", text))
-    examples = sum(text.lower().count(phrase) for phrase in EXAMPLES)
-    return round(10 * (numbers + names + 2 * examples) / count, 3)
+
+def cheerful(segment: AnswerSegment) -> float:
+    """VADER's sentiment of the answer, -1 to 1 (lesson 03). Under four words -2: that is no answer."""
+    return vader_scores([segment.answer])[0] if len(words(segment.answer)) >= 4 else -2.0
 
 
 def first_person(segment: AnswerSegment) -> float:
-    """1 where the answer speaks of "I" or "we" at all, else 0: a preference that ties often, as people's do."""
+    """1 where the answer speaks of "I" or "we" at all, else 0: the model seldom does, so most pairs tie."""
     return float(any(word in FIRST_PERSON for word in words(segment.answer)))
 
 
@@ -78,7 +67,8 @@ def short_and_plain(segment: AnswerSegment) -> float:
     return -float(max(0, len(found) - 8) + 3 * filler)
 
 
-PREFERENCES: dict[str, Mark] = {"concrete": concrete, "first person": first_person, "short and plain": short_and_plain}
+PREFERENCES: dict[str, Mark] = {"short and plain": short_and_plain, "simple words": simple_words,
+                                "cheerful": cheerful, "first person": first_person}
 
 
 def answer_labeler(preference: str, seed: int = 0, **imperfections: float) -> Teacher:

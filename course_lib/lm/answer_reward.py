@@ -1,5 +1,4 @@
-"""A reward model for a chat model's answers: a weighted sum of what the model itself knows of them. For lesson 12 (in
-preparation).
+"""A reward model for a chat model's answers: a weighted sum of what the model itself knows of them. Lesson 12.
 
 The reference reads a question, the answer and then a question about the answer (`CUE`), and is stopped there. What it
 holds in some layers are the features of lesson 10; the Bradley-Terry fit is lesson 10's too. Nothing but one weight for
@@ -72,6 +71,27 @@ def compared(mu: Tensor) -> Comparisons:
     return Comparisons(torch.arange(pairs), torch.arange(pairs, 2 * pairs), mu, none, none)
 
 
+def folds_by_prompt(prompts: Sequence[str], folds: int) -> list[int]:
+    """The fold of each pair, from 0 to folds - 1: different prompts go to the folds in turns, as they first appear.
+
+    Pairs of one prompt share words, so a fit to some of them knows too much of the others (leakage).
+    """
+    place = {prompt: number for number, prompt in enumerate(dict.fromkeys(prompts))}
+    return [place[prompt] % folds for prompt in prompts]
+
+
+def length_alone(first: Sequence[str], second: Sequence[str], mu: Tensor) -> tuple[float, str]:
+    """(share, rule): how many strict preferences the rule "longer" or "shorter" gets right, the better one of the two.
+
+    Length is counted in words; equal lengths count one half. mu: (pairs,). (nan, "longer") without a strict preference.
+    """
+    lengths = torch.tensor([[len(text.split()) for text in side] for side in (first, second)])   # (2, pairs)
+    strict = mu != 0.5
+    longer = (lengths[0] - lengths[1])[strict].sign()                                           # (strict,)
+    share = ((longer * (mu[strict] - 0.5).sign() + 1) / 2).mean().item()
+    return (1 - share, "shorter") if share < 0.5 else (share, "longer")
+
+
 def fit_answer_reward(policy: ChatPolicy, questions: Sequence[str], first: Sequence[str], second: Sequence[str],
                       mu: Tensor, l2: float = L2, settings: FeatureSettings = SETTINGS) -> AnswerReward:
     """Fit a reward to preferences between two answers to each question. mu: (pairs,) 1 first, 0 second, 0.5 a tie.
@@ -88,20 +108,22 @@ def fit_answer_reward(policy: ChatPolicy, questions: Sequence[str], first: Seque
     return AnswerReward(policy, linear, rewards.mean().item(), rewards.std().item(), settings)
 
 
-def held_out_accuracy(rows: Tensor, mu: Tensor, l2: float = L2, folds: int = 5, seed: int = 0) -> float:
-    """Share of strict preferences that a fit to the other folds gets right.
+def held_out_accuracy(rows: Tensor, mu: Tensor, prompts: Sequence[str], l2: float = L2, folds: int = 5) -> float:
+    """Share of strict preferences that a fit to the other folds gets right; all pairs of a prompt are in one fold.
 
-    rows: (2 * pairs, D) features, all first answers, then all second ones. mu: (pairs,). Raises CourseError as
-    `compared` does, and when a fold has no strict preference to be tested on or none to learn from.
+    rows: (2 * pairs, D) features, all first answers, then all second ones. mu: (pairs,). prompts: of each pair.
+    Raises CourseError as `compared` does, and when a fold has no strict preference to be tested on or none to learn
+    from.
     """
     compared(mu)
-    order = torch.randperm(len(mu), generator=torch.Generator().manual_seed(seed))
+    fold = torch.tensor(folds_by_prompt(prompts, folds))                                        # (pairs,)
     right = []
-    for part in order.tensor_split(folds):
-        rest = order[~torch.isin(order, part)]
+    for number in range(folds):
+        part, rest = (fold == number).nonzero()[:, 0], (fold != number).nonzero()[:, 0]
         tested = part[mu[part] != 0.5]
-        if not len(tested) or not len(rest):
-            raise CourseError(f"{len(mu)} pairs are too few for {folds} folds: label more, or take fewer folds.")
+        if not len(tested) or (mu[rest] == 0.5).all():
+            raise CourseError(f"{len(mu)} pairs of {len(set(prompts))} prompts are too few for {folds} folds: label "
+                              "more, or take fewer folds.")
         both = torch.cat([rest, rest + len(mu)])
         linear = fit_linear_reward(rows[both], compared(mu[rest]), l2)
         margins = linear.rewards(rows[tested]) - linear.rewards(rows[tested + len(mu)])         # (tested,)

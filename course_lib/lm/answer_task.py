@@ -1,5 +1,4 @@
-"""Your preferences, a real language model: the preference loop of lesson 04 with answers of a chat model. Lesson 12 (in
-preparation).
+"""Your preferences, a real language model: the preference loop of lesson 04 with answers of a chat model. Lesson 12.
 
     loop = PreferenceLoop(AnswerTask(), store, folder, run="answers", config=answer_config("dpo"))
     loop.collect()                                      # two answers to each of some prompts wait in the store

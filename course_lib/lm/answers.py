@@ -1,5 +1,4 @@
-"""An answer of a chat model as a segment of the preference loop, and which pairs of answers are compared. Lesson 12 (in
-preparation).
+"""An answer of a chat model as a segment of the preference loop, and which pairs of answers are compared. Lesson 12.
 
     segment = AnswerSegment.of("Explain in one sentence why it rains.", "Water in the air cools and falls.")
     segment.prompt, segment.answer

@@ -1,4 +1,4 @@
-"""Old against new, blind: is the trained model preferred on prompts that it never saw? Lesson 12 (in preparation).
+"""Old against new, blind: is the trained model preferred on prompts that it never saw? Lesson 12.
 
     old = written(policy.reference, HELD_OUT_PROMPTS, seed=1)
     new = written(policy, HELD_OUT_PROMPTS, seed=2)
@@ -7,7 +7,8 @@
 
 Who compares never learns which answer is whose: a labeler is called with the sides shuffled, the store draws them at
 random. The rate of a win counts a tie as half. Its interval is Wilson's, which does not close up at 0 and 1; it takes
-each pair as one draw, so give one answer to each prompt, not many to few.
+each pair as one draw. Where prompts are answered several times these draws are not independent, and `interval_by_prompt`
+is wider.
 
 Sources: E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference"; N. Stiennon et al.
 (2020), "Learning to summarize from human feedback", for win rates against a baseline, and for KL and length beside
@@ -92,10 +93,10 @@ class WinRate:
                 "losses)")
 
 
-def wilson(successes: float, trials: int, z: float = Z_95) -> tuple[float, float]:
+def wilson(successes: float, trials: float, z: float = Z_95) -> tuple[float, float]:
     """Wilson's score interval of a share, (low, high). Raises ValueError unless 0 <= successes <= trials, trials > 0.
 
-    successes may be a half, where ties count so. Source: Wilson (1927).
+    Neither need be a whole number: ties count half, and draws may be effective ones. Source: Wilson (1927).
     """
     if not 0 <= successes <= trials or trials < 1:
         raise ValueError(f"{successes} of {trials} is no share: give 0 <= successes <= trials, and at least one trial")
@@ -103,6 +104,26 @@ def wilson(successes: float, trials: int, z: float = Z_95) -> tuple[float, float
     middle = (share + weight / 2) / (1 + weight)
     half = z / (1 + weight) * math.sqrt(share * (1 - share) / trials + weight / (4 * trials))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def interval_by_prompt(prompts: Sequence[str], new_preferred: Sequence[float | None]) -> tuple[float, float]:
+    """95% interval of a win rate where prompts were answered several times: (low, high). Skipped pairs (None) are left out.
+
+    Wilson's, with as many independent draws as would have the standard error that the prompts' own rates show: at least
+    one for each prompt, at most one for each pair (an effective sample size; L. Kish 1965, "Survey sampling").
+    Raises ValueError when nothing was compared.
+    """
+    by_prompt: dict[str, list[float]] = {}
+    for prompt, mu in zip(prompts, new_preferred, strict=True):
+        if mu is not None:
+            by_prompt.setdefault(prompt, []).append(mu)
+    if not by_prompt:
+        raise ValueError("nothing was compared: every pair was skipped")
+    rates = np.array([np.mean(each) for each in by_prompt.values()])                    # (prompts,)
+    every = [mu for each in by_prompt.values() for mu in each]
+    rate, error = float(np.mean(every)), rates.std(ddof=1) / len(rates) ** 0.5 if len(rates) > 1 else 0.0
+    draws = min(max(rate * (1 - rate) / error ** 2, len(rates)), len(every)) if error else len(rates)
+    return wilson(rate * draws, draws)
 
 
 def compare_blind(prompts: Sequence[str], old: Sequence[str], new: Sequence[str],

@@ -1,5 +1,4 @@
-"""The pretrained chat model as a policy: it answers, says how likely an answer is, and learns by LoRA. For lesson 12
-(in preparation).
+"""The pretrained chat model as a policy: it answers, says how likely an answer is, and learns by LoRA. Lesson 12.
 
     policy = load_chat_policy()                             # 135 million weights, and 0.2% more that learn
     prompts = policy.prompts(["Write one short sentence about rain."])
@@ -10,9 +9,13 @@
 `ChatPolicy` has what the trainers of lesson 11 ask of a GPT (`parameters`, `state_dict`, `eval`, ...), and these are
 the adapter's alone. The reference is the same object with the adapter switched off: there is one model in memory.
 
+The policy is the model at a temperature: what it draws from, and what it says of an answer, are its logits divided by
+it. At temperature 1 a model of this size makes up words in every other answer; at 0.7 it seldom does.
+
 The convention is that of generate.py: tensors about tokens are (B, L - 1), column t is about tokens[:, t + 1]. Prompts
 of several lengths are filled up in front with a token that begins no chat, so the padding can be read off the tokens
-themselves, and positions count from the first real one.
+themselves, and positions count from the first real one. The layers below the adapter are read once for each text
+(frozen_layers.py).
 """
 
 import re
@@ -26,6 +29,7 @@ from torch import Tensor, nn
 
 from course_lib.errors import CourseError
 from course_lib.lm.dpo import PreferencePairs
+from course_lib.lm.frozen_layers import FrozenLayers
 from course_lib.lm.generate import Completions, NoProbabilities, next_token_probs
 from course_lib.lm.lora import LoRA, add_lora
 from course_lib.lm.pretrained import load_pretrained, load_tokenizer
@@ -38,21 +42,34 @@ AnswerRewardFunction = Callable[[Sequence[str], Sequence[str]], Tensor]     # (q
 
 PADDING, END = "<|endoftext|>", "<|im_end|>"        # in front of a prompt; behind an answer
 LORA_LAYERS, LORA_PARTS = 10, ("q_proj", "v_proj", "o_proj")        # of the attention, in the last layers
+SYSTEM = "You are a helpful AI assistant."           # before every chat; the template's own is 9 tokens longer
+TEMPERATURE = 0.7
 _QUESTION = re.compile(r"<\|im_start\|>user\n(.*?)<\|im_end\|>", re.DOTALL)
 
 
 class ChatPolicy:
-    """A chat model of transformers, its tokenizer, and a LoRA adapter that is on (policy) or off (reference)."""
+    """A chat model of transformers, its tokenizer, and a LoRA adapter that is on (policy) or off (reference).
+
+    temperature: see above. system: what the model is told before every chat (None: what its template says itself).
+    frozen: the layers below the adapter, of a policy of the same model, so that both know what was read (None: their
+    own). Raises ValueError for a temperature that is not above 0.
+    """
 
     def __init__(self, model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", lora: LoRA,
-                 adapted: bool = True):
+                 adapted: bool = True, temperature: float = 1.0, system: str | None = None,
+                 frozen: FrozenLayers | None = None):
+        if not temperature > 0:
+            raise ValueError(f"a temperature is above 0, not {temperature}")
         self.model, self.tokenizer, self.lora, self.adapted = model.eval(), tokenizer, lora, adapted
+        self.temperature, self.system = temperature, system
+        self.frozen = frozen or FrozenLayers(model.model, first_layer(lora))
         self.eos, self.padding = tokenizer.convert_tokens_to_ids([END, PADDING])
 
     @property
     def reference(self) -> "ChatPolicy":
         """The model as it was before: the same weights, read without the adapter. Nothing of it learns."""
-        return ChatPolicy(self.model, self.tokenizer, self.lora, adapted=False)
+        return ChatPolicy(self.model, self.tokenizer, self.lora, adapted=False, temperature=self.temperature,
+                          system=self.system, frozen=self.frozen)
 
     # what the trainers ask of a network
 
@@ -90,7 +107,8 @@ class ChatPolicy:
 
     def chat(self, question: str) -> str:
         """The question in the chat template, up to where the answer begins."""
-        return self.tokenizer.apply_chat_template([{"role": "user", "content": question}], tokenize=False,
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return self.tokenizer.apply_chat_template([*system, {"role": "user", "content": question}], tokenize=False,
                                                   add_generation_prompt=True)
 
     def prompts(self, questions: Sequence[str]) -> Tensor:
@@ -149,15 +167,25 @@ class ChatPolicy:
     def logprobs(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Log-probability of each choice, (B, L - 1) in nats, and 0 outside `mask` (B, L - 1) bool.
 
-        The logits of 49,152 tokens are worked out where a choice was made, and nowhere else.
+        The logits of 49,152 tokens are worked out where a choice was made, and nowhere else. Layers below the adapter
+        read a text once, whoever asks: policy or reference, now or in a later update.
         """
-        hidden = self.hidden(tokens)[:, :-1]                                                # (B, L - 1, C)
-        logits = self.model.lm_head(hidden[mask]).float()                                   # (choices, V)
+        self._check_length(tokens.shape[1])
+        starts = self._real(tokens).long().argmax(dim=1)                                    # (B,) of the real tokens
+        place = torch.arange(mask.shape[1])                                                 # (L - 1,)
+        ends = torch.where(mask, place + 1, 0).amax(dim=1).maximum(starts + 1)              # (B,) behind what is read
+        states = self.frozen.states([row[start:end].tolist() for row, start, end
+                                     in zip(tokens, starts, ends, strict=True)])            # (B, T, C)
+        with self._adapter():
+            hidden = self.frozen.above(states)                                              # (B, T, C)
+        column = starts[:, None] + torch.arange(states.shape[1])                            # (B, T) of each in mask
+        choices = mask.gather(1, column.clamp(max=mask.shape[1] - 1)) & (column < mask.shape[1])    # (B, T)
+        logits = self.model.lm_head(hidden[choices]).float() / self.temperature             # (choices, V)
         chosen = -F.cross_entropy(logits, tokens[:, 1:][mask], reduction="none")            # (choices,)
         return torch.zeros(mask.shape).masked_scatter(mask, chosen)
 
     @torch.no_grad()
-    def sample(self, prompts: Tensor, max_new_tokens: int, temperature: float = 1.0,
+    def sample(self, prompts: Tensor, max_new_tokens: int,
                generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """(tokens (B, L), mask (B, L - 1)): an answer of up to `max_new_tokens` behind each of the prompts (B, P).
 
@@ -176,7 +204,7 @@ class ChatPolicy:
         cache, end = DynamicCache(config=self.model.config), P
         while end < P + max_new_tokens and len(rows):
             hidden = self._read(unread, real, past_key_values=cache, use_cache=True)[:, -1]         # (rows, C)
-            probs = next_token_probs(self.model.lm_head(hidden).float(), temperature)               # (rows, V)
+            probs = next_token_probs(self.model.lm_head(hidden).float(), self.temperature)          # (rows, V)
             if not torch.isfinite(probs.sum()):
                 raise NoProbabilities("The model's probabilities are not numbers", "Load it again, with a fresh "
                                       "adapter; where it was trained, lower the learning rate.")
@@ -222,12 +250,17 @@ class ChatValues(nn.Module):
         return self.head(hidden.float()).squeeze(-1)
 
 
-def load_chat_policy(layers: int = LORA_LAYERS, rank: int = 8, dtype: torch.dtype | None = None,
-                     seed: int = 0) -> ChatPolicy:
+def first_layer(lora: LoRA) -> int:
+    """The lowest layer that has an adapter: those below it never change. Layers are called "...layers.20.self_attn..."."""
+    return min(int(re.search(r"layers\.(\d+)\.", name)[1]) for name in lora.layers)
+
+
+def load_chat_policy(layers: int = LORA_LAYERS, rank: int = 8, dtype: torch.dtype | None = None, seed: int = 0,
+                     temperature: float = TEMPERATURE, system: str | None = SYSTEM) -> ChatPolicy:
     """The 135M chat model with a fresh adapter on the attention of its last `layers` layers (of 30).
 
-    Gradients go back through these layers only. rank: of the adapter. dtype: None
-    takes bfloat16 where the processor is quick with it. seed: of the adapter's first matrices.
+    Gradients go back through these layers only. rank: of the adapter. dtype: None takes bfloat16 where the processor
+    is quick with it. seed: of the adapter's first matrices. temperature, system: as of `ChatPolicy`.
     Raises as `load_pretrained` does; ValueError for fewer than one layer or more than there are.
     """
     model = load_pretrained(dtype)
@@ -235,7 +268,8 @@ def load_chat_policy(layers: int = LORA_LAYERS, rank: int = 8, dtype: torch.dtyp
     if not 1 <= layers <= count:
         raise ValueError(f"the adapter sits on 1 to {count} layers, not {layers}")
     names = [f"layers.{layer}.self_attn.{part}" for layer in range(count - layers, count) for part in LORA_PARTS]
-    return ChatPolicy(model, load_tokenizer(), add_lora(model, names, rank, seed=seed))
+    return ChatPolicy(model, load_tokenizer(), add_lora(model, names, rank, seed=seed), temperature=temperature,
+                      system=system)
 
 
 def answer_logprobs(policy: ChatPolicy, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -1,5 +1,4 @@
-"""LoRA: train a large model by way of a few small matrices, and keep the model itself as it was. For lesson 12 (in
-preparation).
+"""LoRA: train a large model by way of a few small matrices, and keep the model itself as it was. For lesson 12.
 
     lora = add_lora(model, ["q_proj", "v_proj"], rank=8)        # the model says what it said before, to the bit
     optimizer = torch.optim.Adam(lora.parameters(), lr=5e-4)    # a hundredth of the weights, or fewer

@@ -1,5 +1,4 @@
-"""Prompts to label and to learn from, and others to be tested on: everyday requests of a few words. Lesson 12 (in
-preparation).
+"""Prompts to label and to learn from, and others to be tested on: everyday requests of a few words. Lesson 12.
 
 Written for this course. Each asks for a sentence or two, because the 135M model writes slowly on a processor and a
 person reads two answers to each. Four kinds take turns: advice, explanation, description, telling. No prompt names a

@@ -1,7 +1,7 @@
 """What the preference loop knows of a reward model: several members whose mean is the reward, and how well it fits.
 
 Reward models for states of a few numbers are in reward_model.py, for a screen in atari/reward_ensemble.py, for answers
-of a chat model in lm/answer_ensemble.py. Lessons 04, 07 and 12 (12 in preparation).
+of a chat model in lm/answer_ensemble.py. Lessons 04, 07 and 12.
 """
 
 from collections.abc import Callable, Sequence
