@@ -53,7 +53,7 @@ MAP = (
     Entry("11_ppo_for_language_models", "PPO for language models",
           "tokens as actions, the KL penalty, over-optimisation", 90, 160),
     Entry("12_your_taste", "Your taste, a real language model",
-          "choose between a pretrained model's answers, and train it on your choices"),
+          "choose between a pretrained model's answers, and train it on your choices", 90, 150),
     Entry("13_summaries", "Learning to summarize",
           "human ratings of summaries, best-of-n, RL, an evaluation on four axes"),
     Entry("14_beyond_ppo", "Beyond PPO",

@@ -27,7 +27,8 @@ def test_words_are_bare_and_small():
 
 
 @pytest.mark.parametrize(("answer", "marks"), [
-    ("The cat sat down.", -13 / 4), ("“The” cat, sat (down)!", -13 / 4), ("Use 12 red eggs", -12 / 4), ("The cat sat.", -20)])
+    ("The cat sat down.", -13 / 4), ("“The” cat, sat (down)!", -13 / 4), ("Use 12 red eggs", -12 / 4),
+    ("The cat sat.", -20)])
 def test_simple_words_takes_off_the_mean_length_of_a_word(answer, marks):
     assert simple_words(said(answer)) == pytest.approx(marks)
 

@@ -1,4 +1,4 @@
-"""Four stated preferences between answers, as synthetic labelers: short and plain, simple words, cheerful, first person.
+"""Stated preferences between answers, as synthetic labelers: short and plain, simple words, cheerful, first person.
 
     labeler = answer_labeler("short and plain")                 # always right about its marks
     answer_labeler("cheerful", epsilon=0.1)                     # one answer in ten is turned round

@@ -58,7 +58,7 @@ class AnswerConfig(RoundsConfig):
     """One run of `AnswerTask`. Which settings of training are given says which method trains."""
 
     labels: tuple[int, ...] = (32, 32, 32)          # pairs asked about in each round
-    updates: tuple[int, ...] = (12, 16, 24)         # gradient steps of DPO after each round; updates of the others
+    updates: tuple[int, ...] = (12, 12, 12)         # gradient steps of DPO after each round; updates of the others
     save_every: int = 4                             # updates between two saves while training
     max_new_tokens: int = 48                        # an answer is cut off there; the prompts ask for a sentence or two
     reward: object = field(default_factory=AnswerRewardConfig)
@@ -72,23 +72,25 @@ class AnswerConfig(RoundsConfig):
 
 
 TRAINING: dict[str, TrainingConfig] = {
-    "dpo": DPOConfig(batch_size=8, learning_rate=5e-4, beta=0.1),
+    "dpo": DPOConfig(batch_size=8, learning_rate=2e-3, beta=0.2),
     "rloo": RLOOConfig(batch_size=32, samples_per_prompt=4, minibatch_size=16, epochs=1, learning_rate=1e-3, beta=0.1),
     "rejection": RejectionSamplingConfig(batch_size=32, samples_per_prompt=4, minibatch_size=8, epochs=2,
                                          learning_rate=5e-4),
 }
-UPDATES = {"dpo": (12, 16, 24), "rloo": (4, 6, 8), "rejection": (4, 6, 8)}
+UPDATES = {"dpo": (12, 12, 12), "rloo": (4, 4, 4), "rejection": (4, 4, 4)}
 
 
 def answer_config(method: str = "dpo", labels: tuple[int, ...] = (32, 32, 32), updates: tuple[int, ...] | None = None,
-                  seed: int = 0) -> AnswerConfig:
+                  seed: int = 0, max_new_tokens: int = 48, **settings: object) -> AnswerConfig:
     """Settings of a run by "dpo", "rloo" or "rejection"; benchmarks/own_preferences.py measures them.
 
-    updates: of each round; None: the method's own, for three rounds. Raises ValueError for another method.
+    updates: of each round; None: the method's own, for three rounds. settings: of the method's training, in place of
+    those in TRAINING. Raises ValueError for another method, TypeError for a setting that it has not.
     """
     if method not in TRAINING:
         raise ValueError(f"{method!r} is no method of training; take one of {', '.join(TRAINING)}")
-    return AnswerConfig(labels=labels, updates=updates or UPDATES[method], seed=seed, training=TRAINING[method])
+    return AnswerConfig(labels=labels, updates=updates or UPDATES[method], seed=seed, max_new_tokens=max_new_tokens,
+                        training=replace(TRAINING[method], **settings))
 
 
 def fresh_policy(seed: int) -> ChatPolicy:

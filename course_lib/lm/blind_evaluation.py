@@ -7,8 +7,8 @@
 
 Who compares never learns which answer is whose: a labeler is called with the sides shuffled, the store draws them at
 random. The rate of a win counts a tie as half. Its interval is Wilson's, which does not close up at 0 and 1; it takes
-each pair as one draw. Where prompts are answered several times these draws are not independent, and `interval_by_prompt`
-is wider.
+each pair as one draw. Where prompts are answered several times these draws are not independent, and
+`interval_by_prompt` is wider.
 
 Sources: E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference"; N. Stiennon et al.
 (2020), "Learning to summarize from human feedback", for win rates against a baseline, and for KL and length beside
@@ -107,7 +107,7 @@ def wilson(successes: float, trials: float, z: float = Z_95) -> tuple[float, flo
 
 
 def interval_by_prompt(prompts: Sequence[str], new_preferred: Sequence[float | None]) -> tuple[float, float]:
-    """95% interval of a win rate where prompts were answered several times: (low, high). Skipped pairs (None) are left out.
+    """95% interval of a win rate where prompts were answered several times: (low, high). Skipped pairs are left out.
 
     Wilson's, with as many independent draws as would have the standard error that the prompts' own rates show: at least
     one for each prompt, at most one for each pair (an effective sample size; L. Kish 1965, "Survey sampling").

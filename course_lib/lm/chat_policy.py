@@ -251,7 +251,7 @@ class ChatValues(nn.Module):
 
 
 def first_layer(lora: LoRA) -> int:
-    """The lowest layer that has an adapter: those below it never change. Layers are called "...layers.20.self_attn..."."""
+    """The lowest layer that has an adapter: those below it never change. Names hold "layers.20."."""
     return min(int(re.search(r"layers\.(\d+)\.", name)[1]) for name in lora.layers)
 
 

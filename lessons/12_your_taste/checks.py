@@ -27,18 +27,22 @@ def _layer(generator: torch.Generator, inside: int, outside: int, rank: int) -> 
     return tuple(torch.randn(shape, generator=generator) for shape in shapes)
 
 
-@lora.case("a layer of two numbers by hand")
+@lora.case("a layer from two numbers to three, by hand")
 def _(fn):
-    x, weight, bias = torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 0.0], [0.0, 3.0]]), torch.tensor([0.5, -0.5])
-    A, B = torch.tensor([[1.0, 1.0]]), torch.tensor([[2.0], [-1.0]])
-    got = fn(x, weight, bias, A, B, 4.0)
-    shape_is(got, (1, 2))
-    close(got, torch.tensor([[25.5, -6.5]]), likely=[
-        ([[1.5, 5.5]], "This is the layer without its adapter."),
-        ([[24.0, -12.0]], "This is the adapter alone: W x + b is missing."),
-        ([[25.0, -6.0]], "The bias is missing."),
-        ([[7.5, 2.5]], "alpha / rank is missing."),
-        ([[3.0, 4.75]], "The update is scaled by alpha / rank, not by rank / alpha.")])
+    x, bias = torch.tensor([[1.0, 2.0]]), torch.tensor([0.5, -0.5, 0.0])
+    weight = torch.tensor([[1.0, 0.0], [0.0, 3.0], [1.0, 1.0]])
+    A, B = torch.tensor([[1.0, 1.0]]), torch.tensor([[2.0], [-1.0], [1.0]])
+    got = fn(x, weight, bias, A, B, 12.0)
+    shape_is(got, (1, 3))
+    close(got, torch.tensor([[73.5, -30.5, 39.0]]), likely=[
+        ([[1.5, 5.5, 3.0]], "This is the layer without its adapter."),
+        ([[72.0, -36.0, 36.0]], "This is the adapter alone: W x + b is missing."),
+        ([[73.0, -30.0, 39.0]], "The bias is missing."),
+        ([[7.5, 2.5, 6.0]], "alpha / rank is missing."),
+        ([[2.0, 5.25, 3.25]], "The update is scaled by alpha / rank, not by rank / alpha."),
+        ([[37.5, -12.5, 21.0]], "The rank is A.shape[0]; you divided by the number of inputs."),
+        ([[25.5, -6.5, 15.0]], "The rank is A.shape[0]; you divided by the number of outputs."),
+        ([[90.0, 30.0, 72.0]], "Only the update is scaled by alpha / rank, not W x + b.")])
 
 
 @lora.case("B is zero, as it is before training: the layer is the one from before")
@@ -390,10 +394,11 @@ def _(fn):
 
 @length.case("ties among the labels, and answers of equal length")
 def _(fn):
-    first, second = torch.tensor([9.0, 3.0, 5.0, 8.0, 2.0, 6.0]), torch.tensor([4.0, 6.0, 5.0, 2.0, 7.0, 6.0])
-    mu = torch.tensor([1.0, 0.5, 1.0, 1.0, 0.5, 0.0])
+    first = torch.tensor([9.0, 3.0, 5.0, 8.0, 2.0, 6.0, 7.0, 9.0, 4.0])
+    second = torch.tensor([4.0, 6.0, 5.0, 2.0, 7.0, 6.0, 3.0, 5.0, 1.0])
+    mu = torch.tensor([1.0, 0.5, 1.0, 1.0, 0.5, 0.0, 0.0, 1.0, 1.0])
     _same_rule(fn(first, second, mu), first, second, mu)
-    mu = torch.tensor([0.0, 0.5, 1.0, 0.0, 0.5, 0.0])
+    mu = 1 - mu
     _same_rule(fn(first, second, mu), first, second, mu)
 
 
@@ -458,14 +463,15 @@ def _same_rate(got, new_is_left: list[bool], answers: list[str]) -> None:
 
 @blind.case("the new one on both sides, no ties")
 def _(fn):
-    sides, answers = [True, False, True, False, False], ["left", "left", "right", "right", "right"]
+    sides = [True, True, True, False, False, False, False]
+    answers = ["left", "left", "right", "right", "right", "right", "left"]
     _same_rate(fn(list(sides), list(answers)), sides, answers)
 
 
 @blind.case("equal and skipped pairs on both sides")
 def _(fn):
-    sides = [True, False, True, False, True, False, True]
-    answers = ["left", "equal", "skip", "right", "equal", "skip", "left"]
+    sides = [True, False, True, False, True, False, False]
+    answers = ["left", "equal", "skip", "right", "equal", "skip", "right"]
     _same_rate(fn(list(sides), list(answers)), sides, answers)
 
 

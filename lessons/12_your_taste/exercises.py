@@ -182,5 +182,15 @@ check("12.6", win_rate)
 # **Why draw the sides?** People click the left one a little more often when they do not care, and models that judge have a strong
 # **position bias** (lesson 15, in preparation). With sides drawn at random a bias blurs the win rate towards one half; with the new model
 # always on the left it would *be* the win rate.
+
+# %% [markdown]
+# ## What you learned
 #
-# Back to the [lesson](../notebooks/12_your_taste.ipynb).
+# LoRA is a product of two small matrices beside a large one, scaled by $\alpha / r$. A whole answer has one log-probability: the sum over its
+# own tokens, at the policy's temperature. Only answers to the same prompt can be compared, and whole prompts go into a fold. Length alone is
+# the first rival of a reward model. A comparison is blind when the side is drawn.
+#
+# **What fails:** counting the prompt's tokens, multiplying minus infinity by a mask, folds of single pairs, half a win for a skipped pair.
+#
+# **Further reading.** E. Hu et al. (2021), *LoRA: low-rank adaptation of large language models*; S. Kapoor and A. Narayanan (2023), *Leakage
+# and the reproducibility crisis in machine-learning-based science*. Back to the [lesson](../notebooks/12_your_taste.ipynb).
