@@ -4,7 +4,8 @@
 # **Goals.** Balance a pole with one line; write the return and the loss of REINFORCE, which then train the lesson's agents; feel what
 # gamma does; foresee what a slip in a reward teaches; find a bug that pays for falling.
 #
-# **Time.** About 65 minutes. The essential ones, 01.2, 01.3 and 01.5, take 35 minutes. **Builds on** lesson 01; do each exercise
+# **Time.** {{time}}
+# **Builds on** lesson 01; do each exercise
 # when the [lesson](../notebooks/01_rl_basics.ipynb) sends you here.
 #
 # Each `check` shows what was called, what was expected and what came. `hint("01.1")` asks for a hint. When a check passes, your

@@ -4,7 +4,8 @@
 # **Goals.** Write the two functions that PPO is made of, the advantage and the clipped objective, and watch them train the agents
 # of the lesson; know what the clip does to a gradient; find two bugs of the kind that every implementation of PPO has had once.
 #
-# **Time.** About 95 minutes. The essential ones, 02.1 and 02.2, take 40 minutes. **Builds on** lesson 02; do each exercise when
+# **Time.** {{time}}
+# **Builds on** lesson 02; do each exercise when
 # the [lesson](../notebooks/02_ppo.ipynb) sends you here.
 #
 # Run a cell with Shift+Enter. Each `check` shows what was called, what was expected and what came. After two misses it offers a

@@ -4,7 +4,8 @@
 # **Goals.** Write the loss that the rest of the course stands on; turn clicks into targets; see through a fit that looks
 # right and is not; allow for slips; measure how good anybody could be.
 #
-# **Time.** About 65 minutes. The essential ones, 03.1 and 03.2, take 20 minutes. **Builds on** lesson 03; do each exercise
+# **Time.** {{time}}
+# **Builds on** lesson 03; do each exercise
 # when the [lesson](../notebooks/03_bradley_terry.ipynb) sends you here.
 #
 # Run a cell with Shift+Enter. Each `check` shows what was called, what was expected and what came. After two misses it

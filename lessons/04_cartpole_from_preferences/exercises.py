@@ -4,7 +4,8 @@
 # **Goals.** Write the small parts that turn verdicts on clips into rewards for an agent; choose which pairs to ask about; see why the
 # end of an episode needs care; find a bug that no error message will ever tell you about; teach a behaviour of your own.
 #
-# **Time.** About 45 minutes. The essential ones, 04.1, 04.2, 04.4 and 04.5, take 30 minutes. **Builds on** lessons 02 and 03; do
+# **Time.** {{time}}
+# **Builds on** lessons 02 and 03; do
 # each exercise when the [lesson](../notebooks/04_cartpole_from_preferences.ipynb) sends you here.
 
 # %%

@@ -4,7 +4,8 @@
 # **Goals.** Write causal attention, and the memory that makes writing fast; find the bug that shifts every log-probability by one; draw
 # tokens with temperature and top-k; measure models in bits per character; know where the parameters are.
 #
-# **Time.** About 80 minutes. The essential ones, 08.1 to 08.3, take 45 minutes. **Builds on** lesson 08; do each exercise when the
+# **Time.** {{time}}
+# **Builds on** lesson 08; do each exercise when the
 # [lesson](../notebooks/08_tiny_gpt.ipynb) sends you here.
 #
 # Run a cell with Shift+Enter. Each `check` shows what was called, what was expected and what came. After two misses it offers a

@@ -5,7 +5,8 @@
 # from its reference, the advantage under a mask, the loss under a mask. Find two bugs that nothing complains about, and tell four sick
 # runs apart.
 #
-# **Time.** About 100 minutes. The essential ones, 11.1 and 11.3, take 45 minutes. **Builds on** lesson 11, and on your answers
+# **Time.** {{time}}
+# **Builds on** lesson 11, and on your answers
 # 02.1 and 02.2; do each exercise when the [lesson](../notebooks/11_ppo_for_language_models.ipynb) sends you here.
 #
 # One convention holds everywhere: all tensors are `(B, L - 1)`, and column `t` is about the choice of `tokens[:, t + 1]`. `mask` is
