@@ -193,10 +193,12 @@ LONG_ENOUGH = 25        # characters of code, without spaces, from which a hint 
 
 def _whole_hint(exercise: Exercise, sources: Sequence[str]) -> list[str]:
     """A fault where the third hint holds every statement of the solution."""
+    if exercise.kind != "implement":
+        return []
     hint = re.sub(r"[\s`]", "", exercise.hints[2])
     lines = [line for source in sources for block in blocks(source) for line in _expressions("\n".join(block.lines))]
     told = [line for line in lines if line in hint]
-    if exercise.kind != "implement" or not any(len(line) >= LONG_ENOUGH for line in lines) or len(told) < len(lines):
+    if not any(len(line) >= LONG_ENOUGH for line in lines) or len(told) < len(lines):
         return []
     return [f"{exercise.id}: the third hint is the whole code. Leave the last step to the learner."]
 

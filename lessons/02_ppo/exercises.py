@@ -198,7 +198,8 @@ for name, function in (("mended", gae_at_once), ("with the bug", with_the_bug)):
 #
 # A policy with three actions and nothing but three logits. `improve` takes several gradient steps on one batch, with the clipped
 # objective of 02.2 written out. It runs; good actions become likelier; the first step is exactly right. But look at what fifty steps
-# on a single good action do:
+# on a single good action do. (A step of this size can jump past the border at 1.2; beyond it the objective is flat, so the action
+# should stay where its first step past 1.2 has brought it, at 1.36 times its old probability.)
 
 # %% tags=["exercise:02.5"]
 def improve(logits, actions, advantages, steps, lr=0.5, clip=0.2):
@@ -225,7 +226,7 @@ def improve(logits, actions, advantages, steps, lr=0.5, clip=0.2):
 # %%
 before = torch.tensor([0.2, 0.0, -0.3])
 after = improve(before, actions=torch.tensor([1]), advantages=torch.tensor([1.0]), steps=50)
-torch.softmax(after, -1) / torch.softmax(before, -1)       # clip 0.2: action 1 should stop near 1.2
+torch.softmax(after, -1) / torch.softmax(before, -1)       # action 1 should stop at 1.36 times its old probability
 
 # %% tags=["check:02.5"]
 check("02.5", improve)
