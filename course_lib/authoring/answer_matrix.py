@@ -148,12 +148,11 @@ def _section(exercise: Exercise, answers: Sequence[Answer], excuses: Sequence[Ex
     if solution.fn is not None and exercise.kind != "predict":
         recorder = mutants.Recorder(solution.fn)
         faults += _confused(exercise, recorder)
-        faults += [f"{exercise.id}: argument `{name}` has one and the same value in all cases: an answer that ignores it passes."
-                   for name in recorder.constant_arguments()]
-        every = [*mutants.of(solution.fn, [fill(source) for source in sources]), *mutants.frozen(solution.fn, recorder.calls),
+        constant = [mutants.ignored(name) for name in recorder.constant_arguments()]
+        every = [*mutants.of(solution.fn, [fill(source) for source in sources]), *mutants.frozen(solution.fn, recorder),
                  *([mutants.detached(solution.fn)] if recorder.carries_gradient else [])]
-        made, lived = len(every), [mutant.name for mutant in every if _lives(exercise, mutant.fn)]
-        excused, more = _weighed(exercise, lived, [mutant.name for mutant in every], excuses)
+        made, lived = len(every) + len(constant), [mutant.name for mutant in every if _lives(exercise, mutant.fn)]
+        excused, more = _weighed(exercise, [*lived, *constant], [*constant, *(mutant.name for mutant in every)], excuses)
         faults += more
     return Section(exercise, tuple(rows), tuple(faults), made, excused)
 

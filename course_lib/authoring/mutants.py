@@ -65,11 +65,17 @@ def of(fn: Function, cells: Sequence[str]) -> list[Mutant]:
     return made
 
 
-def frozen(fn: Function, calls: Sequence[inspect.BoundArguments]) -> list[Mutant]:
+def frozen(fn: Function, recorder: "Recorder") -> list[Mutant]:
     """Mutants that take no notice of one number, truth value or word among their arguments, but use its first value."""
-    names = [name for name, value in (calls[0].arguments.items() if calls else ())
-             if isinstance(value, bool | int | float | str)]
-    return [Mutant(f"argument {name} → {calls[0].arguments[name]!r}", _with(fn, name, calls[0].arguments[name])) for name in names]
+    first = recorder.calls[0].arguments if recorder.calls else {}
+    constant = recorder.constant_arguments()
+    return [Mutant(f"argument {name} → {value!r}", _with(fn, name, value)) for name, value in first.items()
+            if isinstance(value, bool | int | float | str) and name not in constant]
+
+
+def ignored(name: str) -> str:
+    """What the matrix calls an argument that has one and the same value in all cases: an answer may ignore it."""
+    return f"argument {name} never varies"
 
 
 def detached(fn: Function) -> Mutant:

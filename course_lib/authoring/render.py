@@ -79,7 +79,8 @@ def in_order_of(lesson: Lesson, exercises: dict[str, Exercise]) -> list[Exercise
     text = lesson.lesson.read_text(encoding="utf-8") if lesson.lesson.exists() else ""
 
     def place(id: str) -> tuple[float, int]:
-        sent = re.search(rf"(\[|\*\*)\**[Ee]xercises? {re.escape(id)}\b", text) or re.search(rf"[Ee]xercises? {re.escape(id)}\b", text)
+        named = rf"[Ee]xercises?[\s#]+{re.escape(id)}\b"
+        sent = re.search(rf"(\[|\*\*)\**{named}", text) or re.search(named, text)
         return sent.start() if sent else math.inf, int(id[3:])
 
     return [exercises[id] for id in sorted(exercises, key=place)]

@@ -53,6 +53,8 @@ check("11.1", token_rewards)
 # $d = \log\pi(a|s) - \log\pi_\text{ref}(a|s)$ for a token that the policy drew, Schulman (2020) gives three estimates:
 #
 # $$k_1 = d \qquad k_2 = \tfrac12 d^2 \qquad k_3 = d + \Big(\frac{\pi_\text{ref}(a|s)}{\pi(a|s)} - 1\Big)$$
+#
+# Compute all three from $d$. A token's log-probability may be −200; its probability is then rounded to 0, and 0/0 is not a number.
 
 # %% tags=["exercise:11.2"]
 def kl_estimates(logprobs, reference_logprobs):
@@ -194,8 +196,9 @@ check("11.6", first_ratios)
 #
 # - **A**: the proxy stands at 3.9 and rises, gold falls, 60 nats of KL, distinct-2 is 0.2;
 # - **B**: the reward is flat, the KL is 0.1 nats after 60 updates, all ratios are near 1;
-# - **C**: 40% of the ratios are clipped in the very first minibatch of the first update;
-# - **D**: the same texts get other advantages when ten empty columns are added to their batch.
+# - **C**: with the learning rate set to 0, nothing should move; yet in every update the ratios scatter around 1 and the KL from the old
+#   to the new policy is 0.3 nats;
+# - **D**: short texts become likelier whenever they share a batch with a very long one; in batches of texts of one length they do not.
 #
 # The causes: `"beta too small"`, `"beta too large"`, `"log-probabilities of two policies"`, `"padding is counted"`.
 
