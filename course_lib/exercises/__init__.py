@@ -13,9 +13,9 @@ The names are looked up when first used: the progress file can be read without l
 from importlib import import_module
 
 _HOMES = {"exercise": "registry", "Fail": "compare", "close": "compare", "shape_is": "compare", "agrees": "agree",
-          "differentiable": "agree", "beside": "draws", "difference": "compare"}
+          "differentiable": "agree", "beside": "draws", "difference": "compare", "apart": "compare"}
 
-__all__ = ["Fail", "agrees", "beside", "close", "difference", "differentiable", "exercise", "shape_is"]
+__all__ = ["Fail", "agrees", "apart", "beside", "close", "difference", "differentiable", "exercise", "shape_is"]
 
 
 def __getattr__(name: str) -> object:

@@ -113,6 +113,18 @@ def close(
     raise Fail(call, describe(expected), describe(got), otherwise if kind == "values" and otherwise else words)
 
 
+def apart(expected: Numbers, likely: Likely, rtol: float = RTOL, atol: float = ATOL) -> Likely:
+    """The likely mistakes that can be told from what is right and from each other here: for lists that serve many inputs.
+
+    Where two of them with different messages give one value, both are left out, so that neither is blamed for the other.
+    """
+    def equal(a: Numbers, b: Numbers) -> bool:
+        return _fault(a, b, rtol, atol, only_values=True) is None
+
+    return [(wrong, message) for wrong, message in likely
+            if not equal(wrong, expected) and not any(words != message and equal(wrong, other) for other, words in likely)]
+
+
 _notes: list[str] | None = None
 
 
@@ -194,7 +206,7 @@ def _parts_differ(got: Any, expected: Any, keys: Sequence[Any], words: Sequence[
     for key, word in zip(keys, words, strict=True):
         fault = difference(got[key], expected[key], rtol, atol)
         if fault is not None:
-            return fault[0], f"{word[0].upper()}{word[1:]}: {fault[1]}"
+            return fault[0], f"{word}: {fault[1]}"
     return None
 
 

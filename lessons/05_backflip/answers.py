@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -402,3 +402,8 @@ def z_fixed(good, runs, z=1.96):
 def only_the_lower_end(good, runs, z=1.96):
     share, n = good / runs, runs
     return (share + z**2 / (2 * n) - z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))) / (1 + z**2 / n)
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("05.5", DETACHED, because="a reward is a constant: nothing trains through it")

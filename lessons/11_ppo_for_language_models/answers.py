@@ -381,3 +381,8 @@ excused("11.1", DETACHED, because="rewards are constants: nothing trains through
 excused("11.2", DETACHED, because="they are measured here; the penalty of this lesson is part of the reward")
 excused("11.3", DETACHED, because="advantages are constants: nothing trains through them")
 excused("11.5", DETACHED, because="advantages are constants: nothing trains through them")
+excused("11.1", "mask & ~next_mask → ~next_mask", because="what is no choice is multiplied by 0 in the end")
+excused("11.3", "rewards * mask → rewards", because="what is no choice has the reward 0 already (11.1)")
+excused("11.3", "torch.zeros_like(values) → torch.ones_like(values)", because="every entry is overwritten")
+excused("11.5", "advantages[mask].std(correction=0) → advantages[mask].std()", "correction=0 → correction=1",
+        because="dividing by n and by n - 1 are both right")

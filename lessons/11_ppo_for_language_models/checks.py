@@ -156,15 +156,6 @@ def _(fn):
             otherwise=rounded)
 
 
-@estimate.case("any tokens")
-def _(fn):
-    def draw(rng):
-        shape = rng.shape(1, 3)
-        return rng.logprobs(*shape), rng.logprobs(*shape)
-
-    agrees(fn, kl_estimates, draw, names=("k1", "k2", "k3"))
-
-
 @estimate.case("k2 and k3 are never negative, and shapes are kept")
 def _(fn):
     rng = torch.Generator().manual_seed(0)
@@ -173,6 +164,15 @@ def _(fn):
     for name, values, right in zip(("k1", "k2", "k3"), got, kl_estimates(logprobs, reference), strict=True):
         shape_is(values, (4, 6), mistake=f"{name} is wanted for each token, not summed or averaged.")
         close(values, right, call=f"{name} of 24 tokens", otherwise=f"{name} of random tokens differs from its formula.")
+
+
+@estimate.case("any tokens")
+def _(fn):
+    def draw(rng):
+        shape = rng.shape(1, 3)
+        return rng.logprobs(*shape), rng.logprobs(*shape)
+
+    agrees(fn, kl_estimates, draw, names=("k1", "k2", "k3"))
 
 
 # ---------------------------------------------------------------------------------------------------------------- 11.3
@@ -403,7 +403,7 @@ def _(fn):
                    "Over the choices it must be 1: divide by the standard deviation of the choices.")
 
 
-@padding.case("zero outside the mask")
+@padding.case("zero outside the mask", given=True)
 def _(fn):
     got = torch.as_tensor(fn(RAW, MASK))
     if got[~MASK].abs().max() > 1e-6:
