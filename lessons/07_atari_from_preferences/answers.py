@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 07.1
 
@@ -430,3 +430,8 @@ def in_other_words():
 @wrong("07.7", says="is missing")
 def one_forgotten():
     return _say("longer rallies", "shorter rallies", "no difference")
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("07.1", DETACHED, because="returns of clips are measured here: nothing trains through them")
