@@ -32,7 +32,8 @@ def show_matrix(arguments: argparse.Namespace) -> int:
     only = [word for word in arguments.lessons if "." in word]
     for lesson in lessons(list(dict.fromkeys(word.partition(".")[0] for word in arguments.lessons))):
         if arguments.lessons or answer_matrix.wanted(lesson):
-            matrix = answer_matrix.of(lesson, only)
+            whole = not {lesson.number, lesson.number.lstrip("0"), lesson.slug}.isdisjoint(arguments.lessons)
+            matrix = answer_matrix.of(lesson, () if whole else [id for id in only if id.startswith(lesson.number)])
             print(matrix.text())
             faults += len(matrix.faults)
             counts.append((lesson.number, *matrix.counts))

@@ -33,7 +33,11 @@ def _targets(tokens, lengths, prompt_tokens, *, prompt_shift=0, end_shift=0, shi
 
 def _target_mistakes(tokens, lengths, prompt_tokens):
     by_token = tokens[:, 1:].masked_fill((tokens[:, 1:] == 0) | (torch.arange(1, tokens.shape[1]) <= prompt_tokens), NOT_LEARNED)
+    one_more = _targets(tokens, lengths, prompt_tokens, end_shift=1)
+    one_too_many = [(one_more, "One token of padding is learned: the text's last token stands at place length - 1.")]
+    several = not torch.equal(one_more, _targets(tokens, lengths, prompt_tokens, end_shift=99))
     return apart(sft_targets(tokens, lengths, prompt_tokens), [
+        *(one_too_many if several else []),
         (tokens[:, 1:], "Everything is learned, prompt and padding too: put -100 there."),
         (_targets(tokens, lengths, 0), "The prompt is learned too: its targets are -100."),
         (_targets(tokens, lengths, prompt_tokens, end_shift=99), "The padding is learned too: behind the end token of the text all targets are -100."),
@@ -44,7 +48,6 @@ def _target_mistakes(tokens, lengths, prompt_tokens):
         (_targets(tokens, lengths, prompt_tokens, end_shift=-1), "The end token behind the text is not learned: this model will never stop. Padding "
          "is the same token: tell them apart by `lengths`."),
         (by_token, "The end token behind the text is not learned: this model will never stop. Padding is the same token: tell them apart by `lengths`."),
-        (_targets(tokens, lengths, prompt_tokens, end_shift=1), "One token of padding is learned: the text's last token stands at place length - 1."),
         (_targets(tokens, lengths, prompt_tokens, shift=False), "The tokens themselves came back. The target at place t is the token at place t + 1: tokens[:, 1:]."),
         (_targets(tokens, lengths, prompt_tokens).masked_fill(_targets(tokens, lengths, prompt_tokens) == NOT_LEARNED, 0),
          "Masked with 0? That is a token, and it would be learned. Cross-entropy passes over -100.")])
@@ -355,9 +358,9 @@ def _compare_variety(fn, texts, n):
         otherwise="Different runs of n words, divided by all runs of n words, over all texts together.")
 
 
-@variety.case("the example: love love")
+@variety.case("the example, and one more text")
 def _(fn):
-    _compare_variety(fn, ["I love it", "I love love love"], 2)
+    _compare_variety(fn, ["I love it", "I love love love", "it is so"], 2)
 
 
 @variety.case("single words")
