@@ -218,7 +218,7 @@ def shape_is(got: Any, expected: Sequence[int | None], *, call: str = "", mistak
     wanted = tuple(expected)
     text = f"shape ({', '.join('any' if n is None else str(n) for n in wanted)}{',' * (len(wanted) == 1)})"
     if not isinstance(got, torch.Tensor | np.ndarray):
-        raise Fail(call, f"a tensor of {text}", describe(got), mistake or _wrong_type(got, "a tensor"))
+        raise Fail(call, f"a tensor of {text}", describe(got), f"{_wrong_type(got, 'a tensor')} {mistake}".rstrip())
     have = shape(got)
     if len(have) != len(wanted) or any(n is not None and n != m for n, m in zip(wanted, have, strict=True)):
         guess = wrong_shape(have, wanted) if None not in wanted else f"The shape is {have}."

@@ -191,7 +191,7 @@ def _(fn):
     gamma, steps = _two(fn, 0.99, 150, 0.02, 0.04)
     close(steps, 75.0, call="the steps of an episode of 3 s, 0.04 s each", likely=[
         (300.0, "Longer steps: fewer of them fit into the same time."), (150.0, "An episode of 150 steps of 0.04 s lasts 6 s.")])
-    close(gamma, 0.99**2, call="gamma, 0.99 at 0.02 s, for 0.04 s", likely=[
+    close(gamma, 0.99**2, call="gamma, 0.99 at 0.02 s, for 0.04 s", rtol=1e-6, atol=1e-6, likely=[
         (0.99**0.5, "Turned round: a longer step discounts *more*."), (0.99, "With the same gamma a reward one second ahead would be "
         "discounted half as often, and count more."), (0.98, "1 - 2 * (1 - gamma) is only nearly right: a discount multiplies, so it "
         "is a power."), (1.98, "A discount factor is at most 1: it is a power, not a product.")])
@@ -351,7 +351,8 @@ def _(fn):
         total = float(_turn(fn, pitch[:-1], pitch[1:]).sum())
         close(total, 2 * math.pi * turns, call=f"the sum over {turns} turn(s) backwards in {steps} steps, radians", atol=1e-3, likely=[
             (0.0, "Still zero: one step takes back what all the others gave."),
-            (2 * math.pi * abs(turns), "Turning forwards must count below 0.")])
+            (-2 * math.pi * turns, "The sign is turned round: backwards counts above 0, forwards below.")],
+              otherwise="Turning backwards counts above 0 and forwards below 0, and a whole turn adds up to 2 pi.")
 
 
 @turned.case("fast: a third of a turn in one step")

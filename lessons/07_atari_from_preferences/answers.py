@@ -435,3 +435,10 @@ def one_forgotten():
 # ------------------------------------------------------------------------------------------------------------- mutants
 
 excused("07.1", DETACHED, because="returns of clips are measured here: nothing trains through them")
+excused("07.2", "first > second → first >= second", because="equal balances were handled before")
+excused("07.4", "patience - 1 → patience + 1", "patience - 1 → patience", "patience - 1 → patience - 0",
+        because="more rows of False behind the rollout change nothing")
+excused("07.6", "torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0) → "
+        "torch.sigmoid(returns[:, :, None] - returns[:, None, :]).var(dim=0)", because="the order is the same")
+excused("07.6", "returns[:, :, None] - returns[:, None, :] → returns[:, None, :] - returns[:, :, None]",
+        because="a standard deviation does not change when all probabilities p become 1 - p")

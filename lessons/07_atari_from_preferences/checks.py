@@ -330,8 +330,8 @@ def _(fn):
 @gone.case("any play, any patience")
 def _(fn):
     def draw(rng):
-        seen = rng.flags(rng.length() + 1, rng.length(1, 3), p=rng.one_of((0.3, 0.5, 0.8)))
-        return (seen, rng.whole(1, 4)) if rng.chance(0.8) else (seen,)
+        seen = rng.flags(rng.length() + rng.one_of((1, 4)), rng.length(1, 3), p=rng.one_of((0.3, 0.5, 0.8)))
+        return (seen, rng.whole(1, 4)) if rng.chance(0.6) else (seen,)
 
     agrees(fn, ball_gone, draw, otherwise="A rally ends with step t where seen[t] is True and none of seen[t + 1] to seen[t + patience] is.")
 
