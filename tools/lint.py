@@ -1,7 +1,7 @@
 """Lint everything: `.venv/bin/python tools/lint.py`. Ruff reads each file, import-linter holds course_lib's layers.
 
-Their settings are in pyproject.toml. A lesson's checks compare through the check engine only. All run; the exit code is 1
-when one of them found something.
+Their settings are in pyproject.toml. A lesson's checks compare through the check engine only. All run; the exit code is
+1 when one of them found something.
 """
 
 import ast
@@ -28,8 +28,8 @@ def own_comparisons(path: Path) -> list[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
         if name in OWN_COMPARISONS:
-            found.append(f"{path.relative_to(ROOT)}:{node.lineno}: `{name}` in a case: compare with `close`, `agrees` or "
-                         "`difference` of course_lib.exercises")
+            found.append(f"{path.parent.name}/{path.name}:{node.lineno}: `{name}` in a case: compare with `close`, "
+                         "`agrees` or `difference` of course_lib.exercises")
     return found
 
 

@@ -9,7 +9,6 @@ import ast
 import re
 import textwrap
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +21,7 @@ from course_lib.errors import CourseError
 from course_lib.exercises import registry, report
 from course_lib.exercises.agree import at_once
 from course_lib.exercises.checking import run, run_case
-from course_lib.exercises.compare import listening
+from course_lib.exercises.mixed_up import listening
 from course_lib.exercises.registry import Exercise
 
 WRONG, RIGHT = 4, 2             # answers that each exercise must list at least
@@ -152,7 +151,8 @@ def _section(exercise: Exercise, answers: Sequence[Answer], excuses: Sequence[Ex
         every = [*mutants.of(solution.fn, [fill(source) for source in sources]), *mutants.frozen(solution.fn, recorder),
                  *([mutants.detached(solution.fn)] if recorder.carries_gradient else [])]
         made, lived = len(every) + len(constant), [mutant.name for mutant in every if _lives(exercise, mutant.fn)]
-        excused, more = _weighed(exercise, [*lived, *constant], [*constant, *(mutant.name for mutant in every)], excuses)
+        names = [*constant, *(mutant.name for mutant in every)]
+        excused, more = _weighed(exercise, [*lived, *constant], names, excuses)
         faults += more
     return Section(exercise, tuple(rows), tuple(faults), made, excused)
 
@@ -167,7 +167,8 @@ def _lives(exercise: Exercise, fn: Callable[..., Any]) -> bool:
                    for case in exercise.cases)
 
 
-def _weighed(exercise: Exercise, lived: Sequence[str], every: Sequence[str], excuses: Sequence[Excuse]) -> tuple[int, list[str]]:
+def _weighed(exercise: Exercise, lived: Sequence[str], every: Sequence[str],
+             excuses: Sequence[Excuse]) -> tuple[int, list[str]]:
     """How many survivors are excused, and the faults: survivors without an excuse, excuses without a survivor."""
     given = {excuse.mutant for excuse in excuses}
     faults = [f"{exercise.id}: the mutant `{name}` {LIVES}." for name in lived if name not in given]
@@ -228,8 +229,7 @@ def _from_notebook(sort: str, exercise: Exercise, defined: CellFunction) -> Row:
 
 
 def _row(sort: str, name: str, exercise: Exercise, fn: Callable[..., Any], says: str | None) -> Row:
-    with at_once() if sort == "stub" else nullcontext():
-        result = run(exercise, fn)
+    result = run(exercise, fn)
     marks = "".join(_MARKS[outcome.status] for outcome in result.outcomes)
     passed = result.status == report.PASSED
     miss = None if passed else result.first_miss
@@ -266,5 +266,6 @@ def _section_lines(section: Section) -> list[str]:
     lines += [f"  note: no wrong answer fails at \"{name}\"" for name in section.idle_cases()]
     if section.made:
         lived = sum(LIVES in fault for fault in section.faults)
-        lines.append(f"  mutants: {section.made} made, {section.made - section.excused - lived} killed, {section.excused} excused")
+        killed = section.made - section.excused - lived
+        lines.append(f"  mutants: {section.made} made, {killed} killed, {section.excused} excused")
     return lines + [f"  → {fault}" for fault in (*section.faults, *(row.fault for row in rows if row.fault))]

@@ -46,7 +46,7 @@ class Excuse:
     because: str
 
 
-DETACHED = "the answer → the answer, detached"      # the mutant that every answer in torch has; nothing trains through some
+DETACHED = "the answer → the answer, detached"      # a mutant of every answer in torch, also where nothing trains
 
 _listed: list[Answer] = []
 _excuses: list[Excuse] = []

@@ -20,7 +20,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=build.run)
 
     parser = subparsers.add_parser("answers", help="for authors: right and wrong answers against every check")
-    parser.add_argument("lessons", nargs="*", metavar="NN", help="lessons or exercises, 03 or 03.2 (default: all lessons)")
+    parser.add_argument("lessons", nargs="*", metavar="NN",
+                        help="lessons or exercises, 03 or 03.2 (default: all lessons)")
     parser.set_defaults(run=show_matrix)
 
 

@@ -18,10 +18,10 @@ A find-the-bug exercise gives the learner code that runs. Its lines follow `# IN
         # loss = F.binary_cross_entropy_with_logits(torch.sigmoid(s1 - s2), mu)
         # END SOLUTION
 
-Headings of exercises, and the time they take (`{{time}}` in the opening of `exercises.py`), come from the check engine's
-registry (`fill_placeholders`). Cell ids depend only on the lesson,
-the cell's tag or first line, and how often that line came before, so that a new cell leaves the ids of all others, and
-with them a learner's copies and the stored outputs, as they were.
+Headings of exercises (`fill_placeholders`), and the time they take (`{{time}}` in the opening of `exercises.py`), come
+from the check engine's registry. Cell ids depend only on the lesson, the cell's tag or first line, and how often that
+line came before, so that a new cell leaves the ids of all others, and with them a learner's copies and the stored
+outputs, as they were.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ def fill_placeholders(source: str, exercises: dict[str, Exercise]) -> str:
 
 
 def time_taken(exercises: Sequence[Exercise]) -> str:
-    """What stands in place of `{{time}}`: all minutes, and which exercises are essential, in the order that is given."""
+    """What stands in place of `{{time}}`: all minutes, and which exercises are essential, in the given order."""
     essential = [exercise for exercise in exercises if exercise.importance == 3]
     whole = f"About {sum(exercise.minutes for exercise in exercises)} minutes."
     if not essential:

@@ -1,9 +1,11 @@
-"""The check engine. A lesson's checks need `exercise`, `Fail`, `close`, `shape_is`, `agrees`, `differentiable`, `beside`.
+"""The check engine. A lesson's checks need `exercise`, `Fail`, `close`, `shape_is`, `agrees` and `differentiable`.
 
 registry   what an exercise is, and which ones there are
 lesson_checks   the file of checks of each lesson, and how it is imported
 compare    close, shape_is and Fail: comparisons that say what differs and why it might
-agree      agrees and differentiable: the learner's function beside the course's own, on random inputs of draws
+difference any two values, part by part
+agree      agrees: the learner's function beside the course's own, on random inputs (draws)
+gradient   differentiable: its gradient beside the course's
 checking   check(...) in a notebook: one learner's function against all cases, safely; show a card, save
 hints, mine, expect, progress, store        hint, mine, expect, board and the progress file
 
@@ -13,7 +15,7 @@ The names are looked up when first used: the progress file can be read without l
 from importlib import import_module
 
 _HOMES = {"exercise": "registry", "Fail": "compare", "close": "compare", "shape_is": "compare", "agrees": "agree",
-          "differentiable": "agree", "beside": "draws", "difference": "compare", "apart": "compare"}
+          "differentiable": "gradient", "beside": "draws", "difference": "difference", "apart": "difference"}
 
 __all__ = ["Fail", "agrees", "apart", "beside", "close", "difference", "differentiable", "exercise", "shape_is"]
 

@@ -1,11 +1,9 @@
-"""`agrees` and `differentiable`: the learner's function beside the course's own, on many inputs that nobody chose.
+"""`agrees`: the learner's function beside the course's own, on many inputs that nobody chose.
 
-The few cases before them teach; these close whole classes of mistakes: right for one row only, for one sign, for masks
-that begin in one column, for episodes without an end, detached from what is trained.
+The few cases before it teach; it closes whole classes of mistakes: right for one row only, for one sign, for masks
+that begin in one column, for episodes without an end.
 """
 
-import inspect
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.exercises import compare
-from course_lib.exercises.compare import ATOL, RTOL, Fail, difference
+from course_lib.exercises import mixed_up
+from course_lib.exercises.compare import ATOL, RTOL, Fail
 from course_lib.exercises.describe import describe, describe_call
+from course_lib.exercises.difference import difference
 from course_lib.exercises.draws import Draw
 from course_lib.exercises.guard import Unfinished
 
@@ -63,7 +62,7 @@ def agrees(
 
     Used by every lesson's `checks.py`.
     """
-    compare.audit_functions(reference, likely, lambda: [draw(Draw(seed, 1 + seed % 6)) for seed in range(12)], rtol, atol)
+    _note_mixed_up(reference, likely, draw, rtol, atol)
     alive = [reference, *also]
 
     def look(arguments: Arguments) -> "_Miss | None":
@@ -92,9 +91,9 @@ def agrees(
             if form is not None and _passes(look, arguments):
                 continue
             if not _shrinks:
-                raise raised.error
+                raise raised.error from None
             _show_error(fn, draw, size, arguments)
-            raise raised.error
+            raise raised.error from None
         if miss is None:
             continue
         if form is not None:
@@ -105,6 +104,19 @@ def agrees(
         first = miss
         miss = _smallest(look, draw, size, first)
         raise _fail(fn, miss, otherwise, _named(fn, likely, draw, (first, miss), read, rtol, atol))
+
+
+def _note_mixed_up(reference: Function, likely: Wrong, draw: Callable[[Draw], Arguments], rtol: float,
+                   atol: float) -> None:
+    def results() -> list[tuple[list[Any], str]]:
+        inputs = [draw(Draw(seed, 1 + seed % 6)) for seed in range(12)]
+        return mixed_up.results_of([(reference, ""), *likely], inputs)
+
+    def equal(a: list[Any], b: list[Any]) -> bool:
+        return all(difference(x, y, rtol, atol) is None for x, y in zip(a, b, strict=True))
+
+    if likely:
+        mixed_up.note(results, equal)
 
 
 class _Raised(Exception):
@@ -189,7 +201,8 @@ def _passes(look: Callable[[Arguments], _Miss | None], arguments: Arguments) -> 
         return False
 
 
-def _smallest(look: Callable[[Arguments], _Miss | None], draw: Callable[[Draw], Arguments], size: int, miss: _Miss) -> _Miss:
+def _smallest(look: Callable[[Arguments], _Miss | None], draw: Callable[[Draw], Arguments], size: int,
+              miss: _Miss) -> _Miss:
     """The smallest of some inputs that differ."""
     for smaller in range(1, size + 1):
         found = []
@@ -241,123 +254,3 @@ def _fail(fn: Function, miss: _Miss, otherwise: str, named: str = "") -> Fail:
     call = describe_call(getattr(fn, "__name__", "fn"), miss.arguments, {})
     words = named or f"{otherwise} {miss.words}".strip()
     return Fail(call, describe(miss.expected), describe(miss.got), words)
-
-
-CUT = ("somewhere the path back is cut. `.detach()`, `.data`, `.item()`, `.tolist()`, `float(...)`, numpy, `torch.tensor(x)` and "
-       "`torch.no_grad()` all cut it. Training would run without an error and change nothing.")
-
-
-def differentiable(
-    fn: Function, args: Arguments | Callable[[Draw], Arguments], reference: Function, *, wrt: Sequence[str],
-    constant: Sequence[str] = (), likely: Wrong = (), otherwise: str = "", rtol: float = 1e-3, atol: float = 1e-5,
-) -> None:
-    """Pass when gradients flow through `fn` as they flow through `reference`; else raise `Fail`.
-
-    Args:
-        args: the arguments of one call, or a `draw` as for `agrees`, of which six inputs are tried.
-        wrt: names of the reference's parameters that training goes through: their gradients are compared.
-        constant: names of parameters into which no gradient may flow.
-        likely: pairs of (wrong function, message), told by their gradients.
-        otherwise: the message when the gradient differs and no likely mistake matches.
-
-    Used by every lesson's `checks.py` whose answers are trained through.
-    """
-    names = list(inspect.signature(reference).parameters)
-    draws = [args(Draw(seed, 1 + seed)) for seed in range(6)] if callable(args) else [args]
-    watched = [names.index(name) for name in (*wrt, *constant)]
-    for drawn in draws:
-        _compare_gradients(fn, drawn, reference, names, watched, constant, likely, otherwise, rtol, atol)
-
-
-def _compare_gradients(fn: Function, drawn: Arguments, reference: Function, names: Sequence[str], watched: Sequence[int],
-                       constant: Sequence[str], likely: Wrong, otherwise: str, rtol: float, atol: float) -> None:
-    trained = [i for i in watched if names[i] not in constant]
-    spoken = " and ".join(f"`{names[i]}`" for i in trained)
-    call = describe_call(getattr(fn, "__name__", "fn"), drawn, {})
-    leaves = _leaves(drawn, watched)
-    got = fn(*leaves)
-    with torch.no_grad():
-        expected = reference(*drawn)
-    fault = difference(got, expected, max(rtol, RTOL), atol)
-    if fault is not None and fault[0] != "type":
-        raise Fail(call, describe(expected), describe(got), fault[1])
-    parts = _float_parts(got)
-    what = f"the gradient of {call} for {spoken}"
-    if not parts:
-        raise Fail(call, f"a tensor through which gradients flow back to {spoken}", describe(got),
-                   f"No gradient can flow back to {spoken}: {CUT}")
-    if not any(part.requires_grad for part in parts):
-        raise Fail(call, f"a tensor through which gradients flow back to {spoken}", "a tensor without a gradient",
-                   f"No gradient flows back to {spoken}: {CUT}")
-    right = _gradients(reference, drawn, watched)
-    try:
-        _scalar(parts).backward()
-        found = [leaves[i].grad for i in watched]
-    except RuntimeError as error:
-        raise Fail(what, "a gradient", str(error)[:200], "The gradient could not be computed: was a tensor that it needs "
-                   "changed in place (`x[i] = ...`, `x += ...`) after it was used?") from error
-    for i, mine, want in zip(watched, found, right, strict=True):
-        _one_gradient(fn, drawn, names, i, mine, want, watched, constant, likely, otherwise, rtol, atol)
-
-
-def _one_gradient(fn: Function, drawn: Arguments, names: Sequence[str], i: int, mine: Tensor | None, want: Tensor | None,
-                  watched: Sequence[int], constant: Sequence[str], likely: Wrong, otherwise: str, rtol: float,
-                  atol: float) -> None:
-    name = names[i]
-    call = f"the gradient of {describe_call(getattr(fn, '__name__', 'fn'), drawn, {})} for `{name}`"
-    mine = torch.zeros_like(drawn[i]) if mine is None else mine
-    want = torch.zeros_like(drawn[i]) if want is None else want
-    if name in constant:
-        if bool((mine != 0).any()):
-            raise Fail(call, "none: it is a constant here", describe(mine), f"Training would change `{name}` too, and it is "
-                       f"a fact that must not be tuned: stop the gradient with `{name}.detach()`.")
-        return
-    fault = difference(mine, want, rtol, atol)
-    if fault is None:
-        return
-    if not bool(torch.isfinite(mine).all()):
-        words = ("The values are right and the gradient is not a number: `torch.where` does not stop a NaN or infinite gradient of the side "
-                 "that was not chosen, and the root or logarithm of 0 has no slope. Change the input before that step.")
-    elif not bool(mine.any()):
-        words = f"No gradient reaches `{name}`: {CUT}"
-    else:
-        words = next((message for wrong, message in likely if _same_gradient(wrong, drawn, watched, i, mine, rtol, atol)),
-                     otherwise or f"The values are right, but not the gradient: is a part detached that should not be? {fault[1]}")
-    raise Fail(call, describe(want), describe(mine), words)
-
-
-def _same_gradient(wrong: Function, drawn: Arguments, watched: Sequence[int], i: int, mine: Tensor, rtol: float,
-                   atol: float) -> bool:
-    try:
-        other = _gradients(wrong, drawn, watched)[list(watched).index(i)]
-    except Exception:
-        return False
-    return difference(mine, torch.zeros_like(mine) if other is None else other, rtol, atol) is None
-
-
-def _leaves(drawn: Arguments, watched: Sequence[int]) -> list[Any]:
-    return [value.detach().clone().requires_grad_(True) if i in watched else value for i, value in enumerate(drawn)]
-
-
-def _gradients(reference: Function, drawn: Arguments, watched: Sequence[int]) -> list[Tensor | None]:
-    leaves = _leaves(drawn, watched)
-    _scalar(_float_parts(reference(*leaves))).backward()
-    return [leaves[i].grad for i in watched]
-
-
-def _float_parts(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value] if value.is_floating_point() else []
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [part for item in value for part in _float_parts(item)] if isinstance(value, tuple | list) else []
-
-
-def _scalar(parts: Sequence[Tensor]) -> Tensor:
-    """One number that weighs every entry of an answer differently."""
-    total = torch.zeros((), dtype=torch.float64)
-    for part in parts:
-        if part.requires_grad:
-            weights = 1 + torch.arange(part.numel(), dtype=torch.float64) / math.pi % 1
-            total = total + (part.double().flatten() * weights).sum()
-    return total

@@ -26,7 +26,6 @@ from course_lib.exercises.registry import Case, Exercise, load
 from course_lib.exercises.report import Outcome, Report
 from course_lib.exercises.screen import say, show
 
-
 NO_WORDS = "Work this call out by hand, then print what your code has on the way: where do the two part?"
 
 

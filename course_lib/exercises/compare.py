@@ -1,8 +1,5 @@
 """What a case uses: `close` and `shape_is` compare an answer with the right one, `Fail` says in words what differs.
 
-`difference` compares values of any kind and is what `agree.py` builds on. While `listening`, comparisons note likely
-mistakes that cannot be told apart: two that give one value, or one that gives the right value.
-
 An answer in another number type passes where the values are right: float64, numpy scalars and arrays, plain numbers.
 Tensors of whole numbers or of True/False where fractions are expected do not: they break the next step of the lesson.
 A wrong array that is the right one in disguise is recognised: sign turned, scaled, shifted, reversed.
@@ -10,14 +7,13 @@ A wrong array that is the right one in disguise is recognised: sign turned, scal
 
 import math
 import types
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import combinations
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from course_lib.exercises import mixed_up
 from course_lib.exercises.describe import describe, number, shape
 
 
@@ -101,113 +97,15 @@ def close(
         otherwise: the message when no likely value matches and the fault is in the values.
         rtol, atol: `|got - expected| <= atol + rtol * |expected|`, compared in float64.
     """
-    if _notes is not None:
-        _audit(expected, likely, rtol, atol)
-    fault = _fault(got, expected, rtol, atol)
+    mixed_up.note(lambda: [(expected, ""), *likely], lambda a, b: fault_of(a, b, rtol, atol, only_values=True) is None)
+    fault = fault_of(got, expected, rtol, atol)
     if fault is None:
         return
     for wrong, message in likely:
-        if _fault(got, wrong, rtol, atol, only_values=True) is None:
+        if fault_of(got, wrong, rtol, atol, only_values=True) is None:
             raise Fail(call, describe(expected), describe(got), message)
     kind, words = fault
     raise Fail(call, describe(expected), describe(got), otherwise if kind == "values" and otherwise else words)
-
-
-def apart(expected: Numbers, likely: Likely, rtol: float = RTOL, atol: float = ATOL) -> Likely:
-    """The likely mistakes that can be told from what is right and from each other here: for lists that serve many inputs.
-
-    Where two of them with different messages give one value, both are left out, so that neither is blamed for the other.
-    """
-    def equal(a: Numbers, b: Numbers) -> bool:
-        return _fault(a, b, rtol, atol, only_values=True) is None
-
-    return [(wrong, message) for wrong, message in likely
-            if not equal(wrong, expected) and not any(words != message and equal(wrong, other) for other, words in likely)]
-
-
-_notes: list[str] | None = None
-
-
-@contextmanager
-def listening() -> Iterator[list[str]]:
-    """Collect what is noted about likely mistakes that cannot be told apart, one sentence each."""
-    global _notes
-    before, _notes = _notes, []
-    try:
-        yield _notes
-    finally:
-        _notes = before
-
-
-def _audit(expected: Numbers, likely: Likely, rtol: float, atol: float) -> None:
-    _note([(expected, ""), *likely], lambda a, b: _fault(a, b, rtol, atol, only_values=True) is None)
-
-
-def audit_functions(reference: Callable[..., Any], likely: Sequence[tuple[Callable[..., Any], str]],
-                    inputs: Callable[[], Sequence[tuple[Any, ...]]], rtol: float, atol: float) -> None:
-    """While `listening`: note wrong functions that give one and the same, or what is right, on all inputs."""
-    if _notes is not None and likely:
-        results = [([_result(fn, arguments) for arguments in inputs()], words) for fn, words in [(reference, ""), *likely]]
-        _note(results, lambda a, b: all(difference(x, y, rtol, atol) is None for x, y in zip(a, b, strict=True)))
-
-
-def _result(fn: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    try:
-        return fn(*arguments)
-    except Exception as error:          # a likely mistake may not be able to work with every input
-        return type(error).__name__
-
-
-def _note(results: Sequence[tuple[Any, str]], equal: Callable[[Any, Any], bool]) -> None:
-    for (a, one), (b, other) in combinations(results, 2):
-        if one != other and equal(a, b):
-            _notes.append(f"the likely mistakes \"{one[:60]}\" and \"{other[:60]}\" give one and the same value" if one else
-                          f"the likely mistake \"{other[:60]}\" gives the right value")
-
-
-def difference(got: Any, expected: Any, rtol: float = RTOL, atol: float = ATOL, names: Sequence[str] = ()) -> tuple[str, str] | None:
-    """None when two values of any kind agree, else (kind, words). Tuples and dicts are compared part by part.
-
-    `names` are the names of a tuple's parts.
-    """
-    if isinstance(expected, dict):
-        return _parts_differ(got, expected, list(expected), [f"[{key!r}]" for key in expected], rtol, atol)
-    if isinstance(expected, tuple) and not _plain_numbers(expected):
-        words = names if len(names) == len(expected) else [f"part {i}" for i in range(len(expected))]
-        return _parts_differ(got, expected, range(len(expected)), words, rtol, atol)
-    if isinstance(expected, list) and not _plain_numbers(expected):
-        return _parts_differ(got, expected, range(len(expected)), [f"item {i}" for i in range(len(expected))], rtol, atol)
-    if isinstance(expected, torch.Tensor | np.ndarray | np.generic | bool | int | float | list | tuple):
-        return _fault(got, expected, rtol, atol)
-    if type(got) is not type(expected):
-        return "type", _wrong_type(got, describe(expected))
-    return None if got == expected else ("values", f"{describe(got)} where {describe(expected)} is expected.")
-
-
-def _plain_numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(item, bool | int | float | np.generic) for item in values)
-
-
-def _parts_differ(got: Any, expected: Any, keys: Sequence[Any], words: Sequence[str], rtol: float,
-                  atol: float) -> tuple[str, str] | None:
-    """The first part that differs; `words` are the parts' names."""
-    kind = "a dict" if isinstance(expected, dict) else f"{len(keys)} values: {', '.join(words)}" if len(keys) < 5 else f"{len(keys)} values"
-    fits = isinstance(got, dict) if isinstance(expected, dict) else isinstance(got, list | tuple | torch.Tensor | np.ndarray)
-    if not fits:
-        return "type", _wrong_type(got, kind)
-    if isinstance(expected, dict):
-        missing = [key for key in keys if key not in got]
-        if missing:
-            return "shape", f"The key {missing[0]!r} is missing."
-    else:
-        have = len(got) if not hasattr(got, "ndim") or got.ndim else 0
-        if have != len(keys):
-            return "shape", f"{have} values came back where {len(keys)} are wanted."
-    for key, word in zip(keys, words, strict=True):
-        fault = difference(got[key], expected[key], rtol, atol)
-        if fault is not None:
-            return fault[0], f"{word}: {fault[1]}"
-    return None
 
 
 def shape_is(got: Any, expected: Sequence[int | None], *, call: str = "", mistake: str = "") -> None:
@@ -218,7 +116,7 @@ def shape_is(got: Any, expected: Sequence[int | None], *, call: str = "", mistak
     wanted = tuple(expected)
     text = f"shape ({', '.join('any' if n is None else str(n) for n in wanted)}{',' * (len(wanted) == 1)})"
     if not isinstance(got, torch.Tensor | np.ndarray):
-        raise Fail(call, f"a tensor of {text}", describe(got), f"{_wrong_type(got, 'a tensor')} {mistake}".rstrip())
+        raise Fail(call, f"a tensor of {text}", describe(got), f"{wrong_type(got, 'a tensor')} {mistake}".rstrip())
     have = shape(got)
     if len(have) != len(wanted) or any(n is not None and n != m for n, m in zip(wanted, have, strict=True)):
         guess = wrong_shape(have, wanted) if None not in wanted else f"The shape is {have}."
@@ -245,7 +143,7 @@ def wrong_shape(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return f"The shape is {got}, not {expected}. Print the shape after each line to see where it changes."
 
 
-def _fault(got: Any, expected: Any, rtol: float, atol: float, only_values: bool = False) -> tuple[str, str] | None:
+def fault_of(got: Any, expected: Any, rtol: float, atol: float, only_values: bool = False) -> tuple[str, str] | None:
     """None when all is well, else (kind, words)."""
     target = _tensor(expected)
     plain = not isinstance(expected, torch.Tensor | np.ndarray)
@@ -255,7 +153,7 @@ def _fault(got: Any, expected: Any, rtol: float, atol: float, only_values: bool 
         allowed = all(_tensor_or_none(item) is not None for item in got)
     value = _tensor_or_none(got) if allowed else None
     if value is None:
-        return "type", _wrong_type(got, wants)
+        return "type", wrong_type(got, wants)
     if value.shape != target.shape:
         return "shape", wrong_shape(tuple(value.shape), tuple(target.shape))
     words = None if only_values else _wrong_dtype(got, value, target, plain)
@@ -267,7 +165,8 @@ def _fault(got: Any, expected: Any, rtol: float, atol: float, only_values: bool 
     return _wrong_values(a, b)
 
 
-def _wrong_type(got: Any, wants: str) -> str:
+def wrong_type(got: Any, wants: str) -> str:
+    """What came back in place of what is wanted: `a number`, `a tensor`."""
     if got is None:
         return "Your function gave None back: is a `return` missing at its end, or does one branch end without it?"
     if isinstance(got, types.GeneratorType):
@@ -332,8 +231,10 @@ def _wrong_values(got: torch.Tensor, expected: torch.Tensor) -> tuple[str, str]:
     worst = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
     index = ", ".join(str(i) for i in worst)
     wrong = int((~torch.isclose(got, expected, rtol=RTOL, atol=ATOL, equal_nan=True)).sum())
-    many = f"1 of {size} values differs," if wrong == 1 else f"{wrong} of {size} values differ; the largest difference is"
-    return "values", f"{many} at [{index}]: {number(got[worst].item())} where {number(expected[worst].item())} is expected."
+    several = f"{wrong} of {size} values differ; the largest difference is"
+    many = f"1 of {size} values differs," if wrong == 1 else several
+    mine, right = number(got[worst].item()), number(expected[worst].item())
+    return "values", f"{many} at [{index}]: {mine} where {right} is expected."
 
 
 def _tensor_or_none(value: Any) -> torch.Tensor | None:

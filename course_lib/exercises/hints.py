@@ -1,4 +1,6 @@
-"""The hint ladder: three steps, then the way to the solution. It opens when it is asked; from the second miss it is offered.
+"""The hint ladder: three steps, then the way to the solution. A step opens when it is asked for.
+
+From the second miss on the card says how to ask.
 
 Asking is free: a hint is recorded so that the board can show it, and costs no points.
 """
@@ -29,7 +31,7 @@ def hint(id: str) -> None:
 
 
 def after_failure(exercise: Exercise) -> tuple[int, bool]:
-    """Count one failed attempt; returns the steps that were asked for (4: the solution), and whether to offer the next."""
+    """Count one failed attempt; returns the steps that were asked for (4: the solution) and whether to offer one."""
     _failures[exercise.id] = _failures.get(exercise.id, 0) + 1
     try:
         failures = max(store.standing(exercise.id).failures, _failures[exercise.id])

@@ -53,7 +53,7 @@ class Report:
     def points(self) -> float:
         """The share of the exercise's points that the passed cases earn, to two decimals.
 
-        Cases that the given code of a find-the-bug exercise passes already earn nothing; each that was broken costs one.
+        Cases that the given code of a find-the-bug exercise passes already earn nothing; each broken one costs a case.
         """
         given = {case.name for case in self.exercise.cases if case.given}
         earning = [outcome for outcome in self.outcomes if outcome.case not in given]

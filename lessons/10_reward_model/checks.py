@@ -8,7 +8,8 @@ from torch import Tensor
 from course_lib.exercises import Fail, agrees, close, differentiable, exercise, shape_is
 from course_lib.labels import statistics
 from course_lib.lm import reward_model
-from course_lib.preferences import bradley_terry, crowd as crowds
+from course_lib.preferences import bradley_terry
+from course_lib.preferences import crowd as crowds
 
 # ---------------------------------------------------------------------------------------------------------------- 10.1
 

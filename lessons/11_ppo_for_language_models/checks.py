@@ -340,7 +340,9 @@ def _(fn):
 
 @masked.case("any texts, wherever their choices begin and end, and the gradient")
 def _(fn):
-    def draw(rng, ratios=(*beside(0.7, 0.8, 1.2, 1.3), 0.3, 1.0, 2.5)):
+    at_the_borders = [*beside(0.7, 0.8, 1.2, 1.3), 0.3, 1.0, 2.5]
+
+    def draw(rng, ratios=at_the_borders):
         rows, columns = rng.length(), rng.length()
         old = rng.logprobs(rows, columns)
         return (old + rng.among(ratios, rows, columns).log(), old, rng.normal(rows, columns, scale=2), rng.one_of((0.2, 0.3)),
