@@ -173,7 +173,7 @@ def _as(form: str, value: Any) -> Any:
     if isinstance(value, Tensor):
         if form == "float64":
             return value.double() if value.is_floating_point() else value
-        return torch.stack([value, value], dim=-1)[..., 0] if value.ndim else value
+        return value.transpose(-2, -1).contiguous().transpose(-2, -1) if value.ndim > 1 else value
     if type(value) in (tuple, list):
         return type(value)(_as(form, item) for item in value)
     return value
