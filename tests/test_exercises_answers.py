@@ -6,8 +6,9 @@ import re
 import pytest
 
 from course_lib.authoring import answer_matrix, source
-from course_lib.authoring.answers import wrong
+from course_lib.authoring.answers import excused, wrong
 from course_lib.cli import main
+from course_lib.exercises import close, registry
 
 EXERCISES = '''# %% [markdown]
 # # Exercises
@@ -189,6 +190,58 @@ def test_what_is_missing_is_named(lesson, capsys):
     assert code == 1 and "answers.py is missing" in out
     with pytest.raises(ValueError, match="`says` is the text"):
         wrong("99.1", says=" ")
+
+
+SOLUTION = "    return r - r.mean(-1, keepdim=True)\n"
+IDLE = "1.0 * (r - r.mean(-1, keepdim=True)) → r - r.mean(-1, keepdim=True)"
+
+
+def test_a_mutant_that_passes_every_case_is_a_fault_until_it_is_excused(lesson, capsys):
+    idle = SOLUTION.replace("r - r", "1.0 * (r - r").replace("\n", ")\n")
+    (lesson / "exercises.py").write_text(EXERCISES.replace(SOLUTION, idle))
+    code, out = answers(capsys)
+    assert code == 1 and f"99.1: the mutant `{IDLE}` passes every case, and is not excused." in out
+    excuse = f'excused("99.1", "{IDLE}", because="a factor of 1")\n'
+    (lesson / "answers.py").write_text(f"{ANSWERS}\nfrom course_lib.authoring.answers import excused\n{excuse}")
+    code, out = answers(capsys)
+    assert code == 0 and re.search(r"mutants: \d+ made, \d+ killed, 1 excused", out), out
+    (lesson / "exercises.py").write_text(EXERCISES)
+    code, out = answers(capsys)
+    assert code == 1 and "is not needed: there is no such mutant." in out
+    with pytest.raises(ValueError, match="gives its reason"):
+        excused("99.1", IDLE, because=" ")
+
+
+def test_an_argument_that_never_varies_and_mistakes_that_cannot_be_told_apart_are_faults(lesson, capsys, monkeypatch):
+    exercise = registry.load("99.1")
+    monkeypatch.setattr(exercise, "cases", list(exercise.cases))
+
+    @exercise.case("with a scale")
+    def _(fn):
+        close(2.0, 2.0, likely=[(3.0, "One."), (3.0, "Another.")])
+
+    source = EXERCISES.replace("def centred(r):", "def centred(r, scale=1.0):")
+    (lesson / "exercises.py").write_text(source.replace(SOLUTION, SOLUTION[:-1] + " * scale\n"))
+    code, out = answers(capsys)
+    assert code == 1 and "`argument scale never varies` passes every case" in out
+    assert 'the likely mistakes "One." and "Another." give one and the same value' in out
+
+
+def test_code_that_is_given_earns_nothing_and_the_third_hint_keeps_the_last_step(lesson, capsys, monkeypatch):
+    given = EXERCISES.replace(SOLUTION, SOLUTION + "    # INSTEAD\n    # return r - r.mean()\n")
+    (lesson / "exercises.py").write_text(given)
+    code, out = answers(capsys)
+    assert code == 1 and "99.1: the stub `centred` earns points for ['the scores of one row sum to 0'" in out
+    (lesson / "exercises.py").write_text(EXERCISES)
+    monkeypatch.setattr(registry.load("99.1"), "hints", ("a", "b", "Write r - r.mean(-1, keepdim=True)."))
+    code, out = answers(capsys)
+    assert code == 1 and "99.1: the third hint is the whole code." in out
+
+
+def test_exercises_may_be_named_beside_lessons(lesson, capsys):
+    code = main(["answers", "99.2"])
+    out = capsys.readouterr().out
+    assert code == 0 and "99.2  Predict the sum" in out and "99.1" not in out
 
 
 LESSONS = [lesson for lesson in source.lessons() if answer_matrix.wanted(lesson)]

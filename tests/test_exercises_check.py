@@ -40,19 +40,31 @@ def test_a_miss_shows_the_first_case_in_full_and_the_others_in_a_line(work, caps
         "  ✓ the scores of one row sum to 0",
         "  ✓ any number of rows",
         "  ✓ gradients flow",
-        '  Stuck? `hint("99.1")` in a cell shows the first hint. It costs no points.',
     ]
 
 
-def test_a_hint_opens_with_each_miss_beyond_the_first_then_the_solution(work, capsys):
+def test_a_hint_is_offered_from_the_second_miss_and_shown_only_when_it_is_asked_for(work, capsys):
     said(capsys, check, "99.1", stub)                           # not written: not a miss
     cards = [said(capsys, check, "99.1", one_mean) for _ in range(6)]
-    assert [card.count("  Hint ") for card in cards] == [0, 1, 2, 3, 3, 3]
-    assert [".ipynb" in card or "../solutions/" in card for card in cards] == [False] * 4 + [True] * 2
-    assert "Hint 1 of 3: What is the mean afterwards?" in cards[1] and "shows hint 2" in cards[1]
-    assert "shows the solution" in cards[3]
-    assert store.standing("99.1") == store.Standing(6, 6, 1.5, False, 4)
+    assert ["Stuck?" in card for card in cards] == [False] + [True] * 5
+    assert "in a cell shows the first hint. It costs no points." in cards[1]
+    assert not any("Hint" in card or "../solutions/" in card for card in cards)
+    assert store.standing("99.1") == store.Standing(6, 6, 1.5, False, 0)
+    cards = []
+    for _ in range(4):
+        said(capsys, hint, "99.1")
+        cards.append(said(capsys, check, "99.1", one_mean))
+    assert [card.count("  Hint ") for card in cards] == [1, 2, 3, 3]
+    assert "Hint 1 of 3: What is the mean afterwards?" in cards[0] and "shows hint 2" in cards[0]
+    assert "shows the solution" in cards[2]
+    assert ["../solutions/" in card for card in cards] == [False] * 3 + [True]
     assert "Hint" not in said(capsys, check, "99.1", right)
+
+
+def test_a_hint_that_was_asked_for_before_the_first_miss_is_there_with_it(work, capsys):
+    said(capsys, hint, "99.1")
+    card = said(capsys, check, "99.1", one_mean)
+    assert "Hint 1 of 3" in card and "shows hint 2" in card
 
 
 def test_hint_asks_for_the_next_step_is_recorded_and_costs_nothing(work, capsys):
@@ -73,7 +85,10 @@ def test_a_stub_is_called_not_written_in_calm_words(work, capsys):
 
 
 def test_a_prediction_keeps_its_secret_until_the_hints_are_used_up(work, capsys):
-    cards = [said(capsys, check, "99.2", lambda: 1.0) for _ in range(5)]
+    cards = []
+    for _ in range(5):
+        cards.append(said(capsys, check, "99.2", lambda: 1.0))
+        said(capsys, hint, "99.2")
     assert all("Probabilities sum to 1" in card for card in cards)
     assert ["Expected" in card for card in cards] == [False] * 4 + [True]
 

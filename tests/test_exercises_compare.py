@@ -68,7 +68,7 @@ def test_these_pass_too(got, expected):
     (2 * ROW, "Every value is 2 times"),
     (ROW - 0.25, "off by the same -0.25"),
     (ROW.flip(0), "in reverse order"),
-    (torch.tensor([0.5, -1.0, 7.0]), "largest difference is at [2]: 7 where 2"),
+    (torch.tensor([0.5, -1.0, 7.0]), "1 of 3 values differs, at [2]: 7 where 2"),
     (ROW + 1e-3 * torch.tensor([1.0, 0, 0]), "1 of 3 values differ"),
 ])
 def test_each_sort_of_fault_has_words_of_its_own(got, part):

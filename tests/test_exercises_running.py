@@ -10,8 +10,9 @@ import pytest
 import torch
 from engine_lesson import one_mean, right, stub
 
-from course_lib.exercises import registry
+from course_lib.exercises import close, registry
 from course_lib.exercises.checking import run, run_case
+from course_lib.exercises.registry import Exercise
 
 
 @pytest.fixture
@@ -30,6 +31,17 @@ def test_points_are_the_share_of_the_cases(centred):
     assert (result.status, result.passed, result.points) == ("failed", 3, 1.5)
     assert result.first_miss.case == "each row has its own mean"
     assert result.first_miss.call == "centred([[0, 2], [10, 20]])"        # written by the engine: the case gave none
+
+
+def test_cases_that_the_given_code_passes_earn_nothing_and_cost_when_they_are_broken():
+    exercise = Exercise("99.9", "t", "f", 3, "bug", 1, 1, 1, "x:y", ("a", "b", "c"))
+    exercise.case("as before", given=True)(lambda fn: close(fn(0), 0))
+    for number in (1, 2, 3):
+        exercise.case(f"mended {number}")(lambda fn, number=number: close(fn(number), number))
+    assert run(exercise, lambda x: 0).points == 0.0
+    assert run(exercise, lambda x: x).points == 3.0
+    assert run(exercise, lambda x: x if x < 3 else 0).points == 2.0
+    assert run(exercise, lambda x: x if x else 7).points == 2.0
 
 
 def test_a_stub_is_not_written_yet_and_the_rest_is_not_tried(centred):
@@ -108,7 +120,13 @@ def odd(x):
     (misspelt, "AttributeError", "another type", "return x - x.maen()"),
     (wrong_shapes, "RuntimeError: Sizes of tensors", "print the shapes", "torch.cat"),
     (lambda: 1, "TypeError", "number of arguments", ""),
-    (odd, "OddError", "", "raise OddError"),
+    (odd, "OddError", "Your code stopped with this error", "raise OddError"),
+    (lambda x: [1].index(2), "ValueError", "`list.index`", "index(2)"),
+    (lambda x: x.sum().backward(), "RuntimeError", "hangs on no parameter", "backward"),
+    (lambda x: x + torch.ones(2, 7), "RuntimeError", "Two tensors of different shapes", "torch.ones"),
+    (lambda x: x @ x @ x, "RuntimeError", "A matrix product does not fit", "x @ x"),
+    (lambda x: max(x, -x), "RuntimeError", "want one truth value", "max("),
+    (lambda x: torch.ones(2, requires_grad=True).numpy(), "RuntimeError", "numpy knows no gradients", "numpy()"),
 ])
 def test_an_exception_is_shown_with_the_learners_own_line(centred, fn, got, mistake, where):
     miss = run(centred, fn).first_miss

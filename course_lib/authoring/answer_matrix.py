@@ -1,21 +1,31 @@
 """`course answers`: every listed answer, the solution, the reference and the stub against every case of an exercise.
 
-A check teaches when each plausible wrong answer dies of its own mistake, and no right answer dies at all.
+A check teaches when each plausible wrong answer dies of its own mistake, and no right answer dies at all. It holds when
+no mechanical mutant of the solution lives (mutants.py), every argument varies, every likely mistake can be told from
+the others, and the code that is given earns nothing.
 """
 
+import ast
+import re
+import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from course_lib.authoring.answers import Answer, read
+from course_lib.authoring import mutants
+from course_lib.authoring.answers import Answer, Excuse, read
+from course_lib.authoring.render import blocks, fill
 from course_lib.authoring.run_cells import CellFunction, functions
-from course_lib.authoring.source import Lesson
+from course_lib.authoring.source import Lesson, read_cells
 from course_lib.errors import CourseError
 from course_lib.exercises import registry, report
-from course_lib.exercises.checking import run
+from course_lib.exercises.agree import at_once
+from course_lib.exercises.checking import run, run_case
+from course_lib.exercises.mixed_up import listening
 from course_lib.exercises.registry import Exercise
 
 WRONG, RIGHT = 4, 2             # answers that each exercise must list at least
+SECONDS = 2.0                   # a case's limit for a mutant, which may loop for ever
 
 _MARKS = {report.PASSED: "✓", report.FAILED: "✗", report.STOPPED: "✗", report.UNWRITTEN: "·", report.SKIPPED: " "}
 
@@ -38,6 +48,8 @@ class Section:
     exercise: Exercise
     rows: tuple[Row, ...]
     faults: tuple[str, ...]
+    made: int = 0           # mutants of the solution; none for a prediction
+    excused: int = 0        # of these, how many pass every case and are excused
 
     def idle_cases(self) -> list[str]:
         """Cases at which no wrong answer fails: an answer that only they would catch is not listed."""
@@ -58,6 +70,13 @@ class Matrix:
         return [fault for section in self.sections
                 for fault in (*section.faults, *(row.fault for row in section.rows if row.fault))]
 
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Mutants made, killed, and excused."""
+        made, excused = (sum(getattr(section, name) for section in self.sections) for name in ("made", "excused"))
+        lived = sum(fault.count(LIVES) for fault in self.faults)
+        return made, made - excused - lived, excused
+
     def text(self) -> str:
         """The matrix for a terminal, faults with their explanations below their exercise."""
         lines = [f"Lesson {self.lesson.slug}"]
@@ -76,8 +95,8 @@ def wanted(lesson: Lesson) -> bool:
     return lesson.number in registry.lessons()
 
 
-def of(lesson: Lesson) -> Matrix:
-    """Run everything that a lesson lists.
+def of(lesson: Lesson, only: Sequence[str] = ()) -> Matrix:
+    """Run everything that a lesson lists; with `only`, ids of exercises, for these alone.
 
     Raises:
         CourseError: a file is missing, or an answer names an exercise that does not exist.
@@ -89,19 +108,28 @@ def of(lesson: Lesson) -> Matrix:
     if not wanted(lesson):
         raise CourseError(f"{lesson.folder / 'checks.py'} is missing: the checks go there.")
     exercises = registry.of_lesson(lesson.number)
-    answers = read(path)
+    answers, excuses = read(path)
     known = {exercise.id for exercise in exercises}
-    strangers = sorted({answer.exercise for answer in answers} - known)
+    strangers = sorted({item.exercise for item in (*answers, *excuses)} - known)
     if strangers:
         raise CourseError(f"{path} lists answers to {', '.join(strangers)}, which the lesson does not have "
                           f"(it has {', '.join(sorted(known))}).")
     solutions, stubs = functions(lesson, exercises, filled=True), functions(lesson, exercises, filled=False)
     return Matrix(lesson, tuple(
         _section(exercise, [answer for answer in answers if answer.exercise == exercise.id],
-                 solutions[exercise.id], stubs[exercise.id]) for exercise in exercises))
+                 [excuse for excuse in excuses if excuse.exercise == exercise.id],
+                 solutions[exercise.id], stubs[exercise.id], _sources(lesson, exercise))
+        for exercise in exercises if not only or exercise.id in only))
 
 
-def _section(exercise: Exercise, answers: Sequence[Answer], solution: CellFunction, stub: CellFunction) -> Section:
+def _sources(lesson: Lesson, exercise: Exercise) -> list[str]:
+    """The code cells of an exercise as the author wrote them."""
+    return [cell.source for cell in read_cells(lesson.exercises)
+            if cell.kind == "code" and f"exercise:{exercise.id}" in cell.tags]
+
+
+def _section(exercise: Exercise, answers: Sequence[Answer], excuses: Sequence[Excuse], solution: CellFunction,
+             stub: CellFunction, sources: Sequence[str]) -> Section:
     rows = [
         _from_notebook("solution", exercise, solution),
         _row("reference", exercise.reference.partition(":")[2], exercise, _reference(exercise), None),
@@ -114,7 +142,76 @@ def _section(exercise: Exercise, answers: Sequence[Answer], solution: CellFuncti
               for sort, least in (("right", RIGHT), ("wrong", WRONG)) if counts[sort] < least]
     if not exercise.cases:
         faults.append(f"{exercise.id} has no cases: everything would pass it.")
-    return Section(exercise, tuple(rows), tuple(faults))
+    faults += _whole_hint(exercise, sources)
+    made, excused = 0, 0
+    if solution.fn is not None and exercise.kind != "predict":
+        recorder = mutants.Recorder(solution.fn)
+        faults += _confused(exercise, recorder)
+        constant = [mutants.ignored(name) for name in recorder.constant_arguments()]
+        every = [*mutants.of(solution.fn, [fill(source) for source in sources]), *mutants.frozen(solution.fn, recorder),
+                 *([mutants.detached(solution.fn)] if recorder.carries_gradient else [])]
+        made, lived = len(every) + len(constant), [mutant.name for mutant in every if _lives(exercise, mutant.fn)]
+        names = [*constant, *(mutant.name for mutant in every)]
+        excused, more = _weighed(exercise, [*lived, *constant], names, excuses)
+        faults += more
+    return Section(exercise, tuple(rows), tuple(faults), made, excused)
+
+
+LIVES = "passes every case, and is not excused"
+
+
+def _lives(exercise: Exercise, fn: Callable[..., Any]) -> bool:
+    """Whether a mutant passes every case."""
+    with at_once():
+        return all(run_case(exercise, replace(case, seconds=min(case.seconds, SECONDS)), fn).status == report.PASSED
+                   for case in exercise.cases)
+
+
+def _weighed(exercise: Exercise, lived: Sequence[str], every: Sequence[str],
+             excuses: Sequence[Excuse]) -> tuple[int, list[str]]:
+    """How many survivors are excused, and the faults: survivors without an excuse, excuses without a survivor."""
+    given = {excuse.mutant for excuse in excuses}
+    faults = [f"{exercise.id}: the mutant `{name}` {LIVES}." for name in lived if name not in given]
+    faults += [f"{exercise.id}: the excuse for `{name}` is not needed: " +
+               ("a case kills that mutant." if name in every else "there is no such mutant.")
+               for name in sorted(given - set(lived))]
+    return sum(name in given for name in lived), faults
+
+
+def _confused(exercise: Exercise, solution: Callable[..., Any]) -> list[str]:
+    """Likely mistakes that a case cannot tell apart."""
+    faults = []
+    for case in exercise.cases:
+        with listening() as notes:
+            run_case(exercise, case, solution)
+        faults += [f"{exercise.id}: in the case \"{case.name}\" {note}." for note in dict.fromkeys(notes)]
+    return faults
+
+
+LONG_ENOUGH = 25        # characters of code, without spaces, from which a hint would give a line away
+
+
+def _whole_hint(exercise: Exercise, sources: Sequence[str]) -> list[str]:
+    """A fault where the third hint holds every statement of the solution."""
+    if exercise.kind != "implement":
+        return []
+    hint = re.sub(r"[\s`]", "", exercise.hints[2])
+    lines = [line for source in sources for block in blocks(source) for line in _expressions("\n".join(block.lines))]
+    told = [line for line in lines if line in hint]
+    if not any(len(line) >= LONG_ENOUGH for line in lines) or len(told) < len(lines):
+        return []
+    return [f"{exercise.id}: the third hint is the whole code. Leave the last step to the learner."]
+
+
+def _expressions(solution: str) -> list[str]:
+    """What each statement of a solution computes, without spaces."""
+    found = []
+    for node in ast.walk(ast.parse(textwrap.dedent(solution))):
+        value = getattr(node, "value", None)
+        if isinstance(node, ast.Return | ast.Assign | ast.AugAssign) and value is not None:
+            text = ast.get_source_segment(textwrap.dedent(solution), value) or ""
+            found.append(re.sub(r"\s", "", text))
+    return [text for text in found if len(text) >= LONG_ENOUGH // 2]
 
 
 def _reference(exercise: Exercise) -> Callable[..., Any]:
@@ -140,6 +237,10 @@ def _row(sort: str, name: str, exercise: Exercise, fn: Callable[..., Any], says:
     fault = ""
     if sort in ("stub", "wrong") and passed:
         fault = f"{who} passes every case. Add a case at which it fails, or it is not wrong."
+    elif sort == "stub" and result.points:
+        free = [outcome.case for outcome, case in zip(result.outcomes, exercise.cases, strict=True)
+                if outcome.status == report.PASSED and not case.given]
+        fault = f"{who} earns points for {free}, which it passes as it was given: mark them `given=True`."
     elif sort in ("solution", "reference", "right") and miss is not None:
         fault = f"{who} fails at \"{miss.case}\".\n" + _evidence(miss)
     elif says and miss is not None and says.lower() not in miss.mistake.lower():
@@ -163,4 +264,8 @@ def _section_lines(section: Section) -> list[str]:
         status = "FAULT" if row.fault else "ok"
         lines.append(f"  {status:6}{row.sort:10}{row.name:{width}}  {row.marks}  {said}".rstrip())
     lines += [f"  note: no wrong answer fails at \"{name}\"" for name in section.idle_cases()]
+    if section.made:
+        lived = sum(LIVES in fault for fault in section.faults)
+        killed = section.made - section.excused - lived
+        lines.append(f"  mutants: {section.made} made, {killed} killed, {section.excused} excused")
     return lines + [f"  → {fault}" for fault in (*section.faults, *(row.fault for row in rows if row.fault))]

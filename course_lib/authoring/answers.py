@@ -1,12 +1,14 @@
 """Right answers in other words and plausible wrong ones: how an author proves that a lesson's checks teach.
 
-`lessons/NN_slug/answers.py` lists them with two decorators:
+`lessons/NN_slug/answers.py` lists them with two decorators, and excuses mechanical mutants (mutants.py) that are right:
 
     @wrong("03.2", says="equally likely")           # a text that the likely-mistake line of the card must hold
     def ignores_ties(r1, r2): ...
 
     @right("03.2")
     def with_a_loop(r1, r2): ...
+
+    excused("03.2", "mu > 0 → mu >= 0", because="no verdict has mu 0 there")
 
 `course answers [NN]` runs them all and prints the matrix (answer_matrix.py).
 """
@@ -35,7 +37,19 @@ class Answer:
         return self.fn.__name__
 
 
+@dataclass(frozen=True)
+class Excuse:
+    """A mutant of a solution that no case can tell from it, or need not."""
+
+    exercise: str
+    mutant: str
+    because: str
+
+
+DETACHED = "the answer → the answer, detached"      # a mutant of every answer in torch, also where nothing trains
+
 _listed: list[Answer] = []
+_excuses: list[Excuse] = []
 
 
 def right(exercise: str) -> Callable[[Function], Function]:
@@ -50,6 +64,13 @@ def wrong(exercise: str, *, says: str) -> Callable[[Function], Function]:
     return _lister(exercise, says)
 
 
+def excused(exercise: str, *mutants: str, because: str) -> None:
+    """Excuse mutants of the solution, by the names that `course answers` prints: they may pass every case."""
+    if not because.strip():
+        raise ValueError(f"exercise {exercise}: an excuse gives its reason")
+    _excuses.extend(Excuse(exercise, mutant, because) for mutant in mutants)
+
+
 def _lister(exercise: str, says: str | None) -> Callable[[Function], Function]:
     def add(fn: Function) -> Function:
         _listed.append(Answer(exercise, fn, says))
@@ -58,11 +79,12 @@ def _lister(exercise: str, says: str | None) -> Callable[[Function], Function]:
     return add
 
 
-def read(path: Path) -> list[Answer]:
-    """The answers that the file at `path` lists, in order."""
+def read(path: Path) -> tuple[list[Answer], list[Excuse]]:
+    """The answers and the excuses that the file at `path` lists, in order."""
     _listed.clear()
+    _excuses.clear()
     module = ModuleType(f"answers_{path.parent.name}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
     exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
-    return list(_listed)
+    return list(_listed), list(_excuses)

@@ -11,7 +11,7 @@ from course_lib.authoring.source import Cell, Fault
 
 OPENING = {
     "goals": r"\bgoals?\b",
-    "the minutes it takes": r"\d+\s+minutes\b|\bminutes\b\W+\d+",
+    "the minutes it takes": r"\d+\s+minutes\b|\bminutes\b\W+\d+|\{\{time\}\}",
     "what it builds on": r"\bbuilds on\b",
 }
 ENDING = {

@@ -18,14 +18,16 @@ A find-the-bug exercise gives the learner code that runs. Its lines follow `# IN
         # loss = F.binary_cross_entropy_with_logits(torch.sigmoid(s1 - s2), mu)
         # END SOLUTION
 
-Headings of exercises come from the check engine's registry (`fill_placeholders`). Cell ids depend only on the lesson,
-the cell's tag or first line, and how often that line came before, so that a new cell leaves the ids of all others, and
-with them a learner's copies and the stored outputs, as they were.
+Headings of exercises (`fill_placeholders`), and the time they take (`{{time}}` in the opening of `exercises.py`), come
+from the check engine's registry. Cell ids depend only on the lesson, the cell's tag or first line, and how often that
+line came before, so that a new cell leaves the ids of all others, and with them a learner's copies and the stored
+outputs, as they were.
 """
 
 import hashlib
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from nbformat import NotebookNode, v4
@@ -35,6 +37,7 @@ from course_lib.exercises import registry
 from course_lib.exercises.registry import Exercise
 
 PLACEHOLDER = re.compile(r"\{\{exercise (\d\d\.\d+)\}\}")
+TIME = "{{time}}"
 IMPORTANCE = {1: "optional", 2: "important", 3: "essential"}
 
 
@@ -55,6 +58,32 @@ def heading(exercise: Exercise) -> str:
 def fill_placeholders(source: str, exercises: dict[str, Exercise]) -> str:
     """`source` with each `{{exercise 03.2}}` replaced by its heading; unknown ids stay (a rule reports them)."""
     return PLACEHOLDER.sub(lambda found: heading(exercises[found[1]]) if found[1] in exercises else found[0], source)
+
+
+def time_taken(exercises: Sequence[Exercise]) -> str:
+    """What stands in place of `{{time}}`: all minutes, and which exercises are essential, in the given order."""
+    essential = [exercise for exercise in exercises if exercise.importance == 3]
+    whole = f"About {sum(exercise.minutes for exercise in exercises)} minutes."
+    if not essential:
+        return whole
+    ids = [exercise.id for exercise in essential]
+    listed = ids[0] if len(ids) == 1 else f"{', '.join(ids[:-1])} and {ids[-1]}"
+    minutes = sum(exercise.minutes for exercise in essential)
+    if len(ids) == 1:
+        return f"{whole} The essential one, {listed}, takes {minutes} minutes."
+    return f"{whole} The essential ones, in the order of the lesson, are {listed}: {minutes} minutes."
+
+
+def in_order_of(lesson: Lesson, exercises: dict[str, Exercise]) -> list[Exercise]:
+    """The exercises in the order in which the lesson sends there; those that it does not name come last, by number."""
+    text = lesson.lesson.read_text(encoding="utf-8") if lesson.lesson.exists() else ""
+
+    def place(id: str) -> tuple[float, int]:
+        named = rf"[Ee]xercises?[\s#]+{re.escape(id)}\b"
+        sent = re.search(rf"(\[|\*\*)\**{named}", text) or re.search(named, text)
+        return sent.start() if sent else math.inf, int(id[3:])
+
+    return [exercises[id] for id in sorted(exercises, key=place)]
 
 
 STUB = "raise NotImplementedError            # your code"
@@ -186,6 +215,8 @@ def _notebook(lesson: Lesson, cells: Iterable[Cell], exercises: dict, rewrite: C
         cell_id = _cell_id(lesson.slug, anchor, seen[anchor])
         if cell.kind == "markdown":
             source = fill_placeholders(cell.source, exercises)
+            if TIME in source:
+                source = source.replace(TIME, time_taken(in_order_of(lesson, exercises)))
             made.append(v4.new_markdown_cell(source, id=cell_id, metadata=metadata))
         elif cell.kind == "code":
             made.append(v4.new_code_cell(_rendered(cell, rewrite), id=cell_id, metadata=metadata))

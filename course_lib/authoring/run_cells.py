@@ -35,7 +35,7 @@ def functions(lesson: Lesson, exercises: Sequence[Exercise], *, filled: bool) ->
     broken = ""
     with _aside(), captured():
         for cell in read_cells(lesson.exercises):
-            if not _to_run(cell, filled):
+            if not _to_run(cell):
                 continue
             exercise = next((by_tag[tag] for tag in cell.tags if tag in by_tag), None)
             if exercise is not None:
@@ -50,9 +50,10 @@ def functions(lesson: Lesson, exercises: Sequence[Exercise], *, filled: bool) ->
     return found
 
 
-def _to_run(cell: Cell, filled: bool) -> bool:
+def _to_run(cell: Cell) -> bool:
+    """Not checks, and not the cells that only show what follows from a solution: some of them train agents."""
     checks = any(tag.startswith("check:") for tag in cell.tags)
-    return cell.kind == "code" and not checks and (filled or "solution-only" not in cell.tags)
+    return cell.kind == "code" and not checks and "solution-only" not in cell.tags
 
 
 def _run(cell: Cell, source: str, space: dict[str, Any]) -> str:

@@ -69,7 +69,7 @@ HEADS = {r.PASSED: ("✓", "passed"), r.FAILED: ("✗", "not yet"), r.UNWRITTEN:
 _TEXT_MARKS = {r.PASSED: "✓", r.SKIPPED: "–"}
 
 
-def report_text(result: Report, step: int, notes: Sequence[str], solution: str) -> str:
+def report_text(result: Report, step: int, notes: Sequence[str], solution: str, offer: bool = True) -> str:
     """The card of a run as plain text; see `card.report_card` for the arguments."""
     exercise, status = result.exercise, result.status
     mark, word = HEADS[status]
@@ -86,7 +86,8 @@ def report_text(result: Report, step: int, notes: Sequence[str], solution: str) 
     if status == r.FAILED:
         steps = len(exercise.hints)
         lines += [f"  Hint {i + 1} of {steps}: {exercise.hints[i]}" for i in range(min(step, steps))]
-        lines.append(f"  {solution_text(solution) if step > steps else again(exercise, step)}")
+        if step > steps or offer or step:
+            lines.append(f"  {solution_text(solution) if step > steps else again(exercise, step)}")
     return "\n".join(lines + [f"  {note}" for note in notes])
 
 
@@ -111,7 +112,7 @@ def again(exercise: Exercise, step: int) -> str:
     steps = len(exercise.hints)
     what = "the solution" if step == steps else "the first hint" if step == 0 else f"hint {step + 1}"
     opens = f'`hint("{exercise.id}")` in a cell shows {what}'
-    return f"Stuck? {opens}; so does the next try that misses." if step else f"Stuck? {opens}. It costs no points."
+    return f"Stuck? {opens}. It costs no points."
 
 
 def solution_text(solution: str) -> str:
@@ -157,13 +158,14 @@ _MARKS = {r.PASSED: ("✓", "course-yes", "passed"), r.SKIPPED: ("–", "", "not
 _MISSED = ("✗", "course-no", "not yet")
 
 
-def report_card(result: Report, step: int, notes: Sequence[str], solution: str) -> tuple[str, str]:
+def report_card(result: Report, step: int, notes: Sequence[str], solution: str, offer: bool = True) -> tuple[str, str]:
     """The card of a run, as (HTML, plain text).
 
     Args:
-        step: steps of the hint ladder that are open: 0 to 3, 4 for the way to the solution.
+        step: steps of the hint ladder that were asked for: 0 to 3, 4 for the way to the solution.
         notes: sentences at the end, for example that nothing could be saved.
         solution: the solution notebook, relative to the exercise notebook.
+        offer: whether a miss says how to ask for a hint before any was asked for.
     """
     exercise, status = result.exercise, result.status
     mark, word = HEADS[status]
@@ -176,9 +178,9 @@ def report_card(result: Report, step: int, notes: Sequence[str], solution: str) 
     if result.printed.strip():
         parts.append(_fold(printed_title(result), f"<pre>{escape(result.printed.rstrip())}</pre>"))
     if status == r.FAILED:
-        parts += _ladder(exercise, step, solution)
+        parts += _ladder(exercise, step, solution, offer)
     parts += [_line(note) for note in notes]
-    return _card(_SORTS[status], parts), report_text(result, step, notes, solution)
+    return _card(_SORTS[status], parts), report_text(result, step, notes, solution, offer)
 
 
 def hint_card(exercise: Exercise, step: int, solution: str) -> tuple[str, str]:
@@ -233,10 +235,12 @@ def _others(result: Report, miss: Outcome) -> str:
     return f'<ul class="course-cases" aria-label="The other cases">{"".join(rows)}</ul>' if rows else ""
 
 
-def _ladder(exercise: Exercise, step: int, solution: str) -> list[str]:
+def _ladder(exercise: Exercise, step: int, solution: str, offer: bool) -> list[str]:
     steps = len(exercise.hints)
     parts = [_fold(f"Hint {i + 1} of {steps}", _line(exercise.hints[i])) for i in range(min(step, steps))]
-    return [*parts, _solution(solution) if step > steps else _line(again(exercise, step))]
+    if step > steps:
+        return [*parts, _solution(solution)]
+    return [*parts, *([_line(again(exercise, step))] if offer or step else [])]
 
 
 def _solution(solution: str) -> str:

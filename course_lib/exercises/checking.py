@@ -26,6 +26,8 @@ from course_lib.exercises.registry import Case, Exercise, load
 from course_lib.exercises.report import Outcome, Report
 from course_lib.exercises.screen import say, show
 
+NO_WORDS = "Work this call out by hand, then print what your code has on the way: where do the two part?"
+
 
 def run(exercise: Exercise, fn: Callable[..., Any]) -> Report:
     """Run `fn` against every case; after one that runs out of time, and after the bare stub, the rest is skipped.
@@ -61,7 +63,8 @@ def _attempt(case: Case, guard: Guard, limit: Callable[[], Any]) -> Outcome:
             case.body(guard)
         return Outcome(case.name, r.PASSED)
     except Fail as fail:
-        return Outcome(case.name, r.FAILED, fail.call or guard.last_call, fail.expected, fail.got, fail.mistake)
+        return Outcome(case.name, r.FAILED, fail.call or guard.last_call, fail.expected, fail.got,
+                       fail.mistake or NO_WORDS)
     except TimeIsUp as stop:
         return Outcome(case.name, r.STOPPED, guard.last_call, f"an answer within {case.seconds:g} seconds of computing",
                        "nothing yet: it was stopped", "A loop that never ends, or far too much work? This is the line "
@@ -108,14 +111,16 @@ def check(id: str, fn: Callable[..., Any]) -> None:
         raise TypeError(f"check wants the function itself, without brackets: check({id!r}, {exercise.function}). "
                         f"It was given a value of type {type(fn).__name__}.")
     result = run(exercise, fn)
+    step, offer = 0, True
     if in_solutions():
-        step, notes = 0, ["This is the solution notebook: nothing is saved as yours."]
+        notes = ["This is the solution notebook: nothing is saved as yours."]
     else:
         notes = [_save(result)]
-        step = after_failure(exercise) if result.status == report.FAILED else 0
+        if result.status == report.FAILED:
+            step, offer = after_failure(exercise)
         if result.status == report.PASSED:
             notes.append(mine.save(exercise, fn))
-    show(*report_card(result, step, [note for note in notes if note], solution(exercise)))
+    show(*report_card(result, step, [note for note in notes if note], solution(exercise), offer))
     if result.status != report.PASSED and os.environ.get("COURSE_STRICT") == "1":
         miss = result.first_miss
         if miss.status == report.UNWRITTEN:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from course_lib.exercises import mixed_up
 from course_lib.exercises.describe import describe, number, shape
 
 
@@ -96,11 +97,12 @@ def close(
         otherwise: the message when no likely value matches and the fault is in the values.
         rtol, atol: `|got - expected| <= atol + rtol * |expected|`, compared in float64.
     """
-    fault = _fault(got, expected, rtol, atol)
+    mixed_up.note(lambda: [(expected, ""), *likely], lambda a, b: fault_of(a, b, rtol, atol, only_values=True) is None)
+    fault = fault_of(got, expected, rtol, atol)
     if fault is None:
         return
     for wrong, message in likely:
-        if _fault(got, wrong, rtol, atol, only_values=True) is None:
+        if fault_of(got, wrong, rtol, atol, only_values=True) is None:
             raise Fail(call, describe(expected), describe(got), message)
     kind, words = fault
     raise Fail(call, describe(expected), describe(got), otherwise if kind == "values" and otherwise else words)
@@ -114,7 +116,7 @@ def shape_is(got: Any, expected: Sequence[int | None], *, call: str = "", mistak
     wanted = tuple(expected)
     text = f"shape ({', '.join('any' if n is None else str(n) for n in wanted)}{',' * (len(wanted) == 1)})"
     if not isinstance(got, torch.Tensor | np.ndarray):
-        raise Fail(call, f"a tensor of {text}", describe(got), mistake or _wrong_type(got, "a tensor"))
+        raise Fail(call, f"a tensor of {text}", describe(got), f"{wrong_type(got, 'a tensor')} {mistake}".rstrip())
     have = shape(got)
     if len(have) != len(wanted) or any(n is not None and n != m for n, m in zip(wanted, have, strict=True)):
         guess = wrong_shape(have, wanted) if None not in wanted else f"The shape is {have}."
@@ -141,7 +143,7 @@ def wrong_shape(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return f"The shape is {got}, not {expected}. Print the shape after each line to see where it changes."
 
 
-def _fault(got: Any, expected: Any, rtol: float, atol: float, only_values: bool = False) -> tuple[str, str] | None:
+def fault_of(got: Any, expected: Any, rtol: float, atol: float, only_values: bool = False) -> tuple[str, str] | None:
     """None when all is well, else (kind, words)."""
     target = _tensor(expected)
     plain = not isinstance(expected, torch.Tensor | np.ndarray)
@@ -151,7 +153,7 @@ def _fault(got: Any, expected: Any, rtol: float, atol: float, only_values: bool 
         allowed = all(_tensor_or_none(item) is not None for item in got)
     value = _tensor_or_none(got) if allowed else None
     if value is None:
-        return "type", _wrong_type(got, wants)
+        return "type", wrong_type(got, wants)
     if value.shape != target.shape:
         return "shape", wrong_shape(tuple(value.shape), tuple(target.shape))
     words = None if only_values else _wrong_dtype(got, value, target, plain)
@@ -163,7 +165,8 @@ def _fault(got: Any, expected: Any, rtol: float, atol: float, only_values: bool 
     return _wrong_values(a, b)
 
 
-def _wrong_type(got: Any, wants: str) -> str:
+def wrong_type(got: Any, wants: str) -> str:
+    """What came back in place of what is wanted: `a number`, `a tensor`."""
     if got is None:
         return "Your function gave None back: is a `return` missing at its end, or does one branch end without it?"
     if isinstance(got, types.GeneratorType):
@@ -228,8 +231,10 @@ def _wrong_values(got: torch.Tensor, expected: torch.Tensor) -> tuple[str, str]:
     worst = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
     index = ", ".join(str(i) for i in worst)
     wrong = int((~torch.isclose(got, expected, rtol=RTOL, atol=ATOL, equal_nan=True)).sum())
-    return "values", (f"{wrong} of {size} values differ; the largest difference is at [{index}]: "
-                      f"{number(got[worst].item())} where {number(expected[worst].item())} is expected.")
+    several = f"{wrong} of {size} values differ; the largest difference is"
+    many = f"1 of {size} values differs," if wrong == 1 else several
+    mine, right = number(got[worst].item()), number(expected[worst].item())
+    return "values", f"{many} at [{index}]: {mine} where {right} is expected."
 
 
 def _tensor_or_none(value: Any) -> torch.Tensor | None:

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
-FEW = 10            # values that are written out; more are summed up
-LONG = 300          # characters of any description
+FEW = 10            # items of a list that are written out
+SMALL = 24          # values of a tensor that are written out; more are summed up
+LONG = 400          # characters of any description
+CALL = 160          # characters of one argument inside a call
 
 
 def describe(value: Any) -> str:
     """One line about a value, for the `Expected` and `Got` rows of a card.
 
-    Tensors and arrays up to 10 values are written out, larger ones are summed up by their range; both name shape and
+    Tensors and arrays up to 24 values are written out, larger ones are summed up by their range; both name shape and
     type.
     """
     try:
@@ -34,12 +36,12 @@ def describe_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> s
 def brief(value: Any) -> str:
     """A value as short as possible, for inside a call: small tensors as lists, large ones by their shape."""
     if isinstance(value, torch.Tensor | np.ndarray):
-        small = value.numel() <= FEW if isinstance(value, torch.Tensor) else value.size <= FEW
+        small = value.numel() <= SMALL if isinstance(value, torch.Tensor) else value.size <= SMALL
         return _values(value) if small else f"<{_kind(value)} of shape {shape(value)}>"
     if callable(value):
         return _name(value)
     text = _literal(value) or describe(value)
-    return text if len(text) <= 60 else text[:59] + "…"
+    return text if len(text) <= CALL else text[: CALL - 1] + "…"
 
 
 def _literal(value: Any) -> str:
@@ -83,7 +85,7 @@ def _array(value: torch.Tensor | np.ndarray) -> str:
     size = value.numel() if isinstance(value, torch.Tensor) else value.size
     dtype = str(value.dtype).removeprefix("torch.")
     where = f"shape {shape(value)}, {dtype}"
-    if size <= FEW:
+    if size <= SMALL:
         return f"{_kind(value)} {_values(value)}, {where}"
     if dtype not in ("float16", "bfloat16", "float32", "float64"):
         return f"{_kind(value)} of {where}"

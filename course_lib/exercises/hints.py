@@ -1,4 +1,6 @@
-"""The hint ladder: three steps, one for each failed attempt beyond the first, then the way to the solution.
+"""The hint ladder: three steps, then the way to the solution. A step opens when it is asked for.
+
+From the second miss on the card says how to ask.
 
 Asking is free: a hint is recorded so that the board can show it, and costs no points.
 """
@@ -10,6 +12,7 @@ from course_lib.exercises.registry import Exercise, load
 from course_lib.exercises.screen import show
 
 STEPS = 3
+OFFERED = 2         # misses after which the card says how to ask
 
 _failures: dict[str, int] = {}      # what this kernel saw, for when the progress file cannot be used
 _opened: dict[str, int] = {}
@@ -23,22 +26,18 @@ def hint(id: str) -> None:
     """
     exercise = load(id)
     step = min(opened(id) + 1, STEPS + 1)
-    _remember(id, step, "asked")
+    _remember(id, step)
     show(*hint_card(exercise, step, solution(exercise)))
 
 
-def after_failure(exercise: Exercise) -> int:
-    """Count one failed attempt; returns the steps that are open now: 0 to 3, and 4 for the way to the solution."""
+def after_failure(exercise: Exercise) -> tuple[int, bool]:
+    """Count one failed attempt; returns the steps that were asked for (4: the solution) and whether to offer one."""
     _failures[exercise.id] = _failures.get(exercise.id, 0) + 1
     try:
         failures = max(store.standing(exercise.id).failures, _failures[exercise.id])
     except store.CannotSave:
         failures = _failures[exercise.id]
-    step = min(max(failures - 1, 0), STEPS + 1)
-    before = opened(exercise.id)
-    if step > before:
-        _remember(exercise.id, step, "failed")
-    return max(step, before)
+    return opened(exercise.id), failures >= OFFERED
 
 
 def opened(id: str) -> int:
@@ -55,9 +54,9 @@ def solution(exercise: Exercise) -> str:
     return f"../solutions/{folder.name}.ipynb" if folder else "../solutions/"
 
 
-def _remember(id: str, step: int, how: str) -> None:
+def _remember(id: str, step: int) -> None:
     _opened[id] = max(step, _opened.get(id, 0))
     try:
-        store.add_hint(id, step, how)
+        store.add_hint(id, step, "asked")
     except store.CannotSave:
         return

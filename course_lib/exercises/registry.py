@@ -25,6 +25,7 @@ class Case:
     name: str                                   # a finding in words: "equal scores cost log 2"
     body: Callable[[Callable[..., Any]], None]
     seconds: float                              # limit of the whole case, in seconds of computing
+    given: bool = False                         # the code that is given passes it already: it earns nothing by itself
 
 
 @dataclass
@@ -43,13 +44,21 @@ class Exercise:
     hints: tuple[str, str, str]     # gentle, plainer, almost the code
     cases: list[Case] = field(default_factory=list)
 
-    def case(self, name: str, *, seconds: float = 5.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """Add a case. `name` says in words what must hold; `seconds` of computing is its limit."""
+    def case(self, name: str, *, seconds: float = 5.0,
+             given: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Add a case.
+
+        Args:
+            name: says in words what must hold.
+            seconds: of computing, its limit.
+            given: in a find-the-bug exercise: the faulty code passes this case already. It earns no points; breaking it
+                costs the share of one case.
+        """
         if any(case.name == name for case in self.cases):
             raise ValueError(f"exercise {self.id} has two cases named {name!r}")
 
         def add(body: Callable[..., None]) -> Callable[..., None]:
-            self.cases.append(Case(name, body, seconds))
+            self.cases.append(Case(name, body, seconds, given))
             return body
 
         return add

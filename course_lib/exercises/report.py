@@ -51,8 +51,15 @@ class Report:
 
     @property
     def points(self) -> float:
-        """The share of the exercise's points that the passed cases earn, to two decimals."""
-        return round(self.exercise.points * self.passed / len(self.outcomes), 2) if self.outcomes else 0.0
+        """The share of the exercise's points that the passed cases earn, to two decimals.
+
+        Cases that the given code of a find-the-bug exercise passes already earn nothing; each broken one costs a case.
+        """
+        given = {case.name for case in self.exercise.cases if case.given}
+        earning = [outcome for outcome in self.outcomes if outcome.case not in given]
+        earned = sum(outcome.status == PASSED for outcome in earning)
+        broken = len(self.outcomes) - len(earning) - (self.passed - earned)
+        return round(self.exercise.points * max(0, earned - broken) / len(earning), 2) if earning else 0.0
 
     @property
     def printed(self) -> str:

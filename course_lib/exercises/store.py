@@ -62,7 +62,7 @@ def add_attempt(exercise: str, status: str, passed: int, cases: int, points: flo
 
 
 def add_hint(exercise: str, step: int, how: str) -> str:
-    """Save that a step of the ladder was opened: `how` is `asked` or `failed` (it opened after a failed attempt).
+    """Save that a step of the ladder was opened: `how` is `asked` (files of earlier versions: also `failed`).
 
     Raises:
         CannotSave: nothing was saved.

@@ -1,6 +1,6 @@
 """What the answers to lesson 00's exercises must do, and the course's own answers to them."""
 
-from course_lib.exercises import Fail, close, exercise
+from course_lib.exercises import Fail, agrees, close, exercise
 
 # ---------------------------------------------------------------------------------------------------------------- 00.1
 
@@ -9,8 +9,8 @@ share = exercise(
     difficulty=1, importance=3, minutes=5, reference="checks:preferred_share",
     hints=("Decide first which answers count at all. Is \"skip\" a verdict?",
            "Leave the skips out. Of what is left, \"left\" is one vote, \"right\" none, \"equal\" half a vote.",
-           "votes = {\"left\": 1.0, \"right\": 0.0, \"equal\": 0.5}; take the mean of votes[answer] over all answers that "
-           "are not \"skip\"."))
+           "Give every word but \"skip\" its votes in a dict, and take the mean of votes[answer] over the answers that are "
+           "left."))
 
 
 def preferred_share(answers: list[str]) -> float:
@@ -39,6 +39,15 @@ def _(fn):
     close(fn(["left", "skip", "skip", "right"]), 0.5, likely=[
         (0.25, "The skips are still in the number you divide by. Somebody who could not tell gave no verdict."),
         (0.75, "You counted a skip as half a vote. That is what \"equal\" means; \"skip\" means: leave this pair out.")])
+
+
+@share.case("any answers in any order")
+def _(fn):
+    def draw(rng):
+        answers = [rng.one_of(("left", "right", "equal", "skip")) for _ in range(rng.length())]
+        return ([*answers, rng.one_of(("left", "right", "equal"))],)
+
+    agrees(fn, preferred_share, draw)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 00.2
@@ -101,4 +110,9 @@ def _(fn):
 
 @mean.case("a single reward")
 def _(fn):
-    close(fn([5.0]), 5.0)
+    close(fn([5.0]), 5.0, likely=[(0.0, "The only reward never entered the sum.")])
+
+
+@mean.case("any rewards")
+def _(fn):
+    agrees(fn, mean_reward, lambda rng: ([rng.number(-5, 5) for _ in range(rng.length())],))

@@ -3,7 +3,8 @@
 #
 # **Goals.** Meet the three kinds of exercise: *implement*, *predict, then run*, and *find the silent bug*.
 #
-# **Time.** 15 minutes. **Builds on** nothing but Python.
+# **Time.** {{time}}
+# **Builds on** nothing but Python.
 #
 # Run a cell with Shift+Enter. Miss on purpose at first, to see what a check says: it shows what was called, what was expected and
 # what came. After two misses it offers a hint; `hint("00.1")` asks for one at once. Hints cost nothing. If all fails, the

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 01.1
 
@@ -81,7 +81,17 @@ def _backwards(rewards, gamma):
     return returns
 
 
-@wrong("01.2", says="has earned")
+@wrong("01.2", says="in reverse order: you walked back")
+def not_turned_round(rewards, gamma):
+    return _backwards(rewards, gamma).flip(0)
+
+
+@wrong("01.2", says="Only the next reward counts")
+def two_rewards_only(rewards, gamma):
+    return rewards + gamma * torch.cat([rewards[1:], rewards.new_zeros(1)])
+
+
+@wrong("01.2", says="so far")
 def counted_from_the_front(rewards, gamma):
     returns, so_far = torch.zeros_like(rewards), 0.0
     for t in range(len(rewards)):
@@ -101,7 +111,7 @@ def without_gamma(rewards, gamma):
     return rewards.flip(0).cumsum(0).flip(0)
 
 
-@wrong("01.2", says="not for what came before")
+@wrong("01.2", says="not what came before")
 def one_return_for_all(rewards, gamma):
     return torch.full_like(rewards, _backwards(rewards, gamma)[0].item())
 
@@ -167,9 +177,15 @@ def all_detached(logprobs, returns):
     return -(logprobs * returns).detach().mean()
 
 
-@wrong("01.3", says="returns.detach()")
-def gradient_into_the_returns(logprobs, returns):
-    return -(logprobs * returns).mean()
+@right("01.3")
+def with_detached_returns(logprobs, returns):
+    return -(logprobs * returns.detach()).mean()
+
+
+@wrong("01.3", says="mean over all steps")
+def summed_over_time(logprobs, returns):
+    by_step = logprobs * returns
+    return -by_step.sum(0).mean() if by_step.ndim > 1 else -by_step.mean()
 
 
 @wrong("01.3", says="the mean over all steps")
@@ -330,3 +346,13 @@ def looks_at_the_next_done(rewards, gamma, dones):
 @wrong("01.6", says="gamma changed nothing")
 def without_discount(rewards, gamma, dones):
     return with_a_factor(rewards, 1.0, dones)
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("01.1", "0.3 * angular_velocity → angular_velocity", "0.3 * angular_velocity → 0.6 * angular_velocity", "soon > 0 → soon >= 0",
+        because="many mixtures balance the pole, and none is exactly 0")
+excused("01.2", "torch.zeros_like(rewards) → torch.ones_like(rewards)", because="every entry is overwritten")
+excused("01.2", DETACHED, because="returns are facts: nothing trains through them")
+excused("01.6", "torch.zeros(len(rewards)) → torch.ones(len(rewards))", because="every entry is overwritten")
+excused("01.6", DETACHED, because="returns are facts: nothing trains through them")

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, close, differentiable, exercise, shape_is
+from course_lib.rl import objectives
 from course_lib.rl.cartpole import fallen, step_states
 
 # ---------------------------------------------------------------------------------------------------------------- 01.1
@@ -14,7 +15,8 @@ hand = exercise(
     hints=("Balance a broom on your palm: which way does the hand move when the broom leans to the right?",
            "Pushing towards the lean alone is too late: the pole is still moving when it stands upright. How fast it turns "
            "tells where it will be in a moment.",
-           "Push right when angle + 0.3 * angular_velocity is above 0: that is about where the pole will be in 0.3 seconds."))
+           "angle + seconds * angular_velocity is about where the pole will be in so many seconds: push to the side where that is. "
+           "Try a few tenths of a second."))
 
 LONG_ENOUGH = 400       # steps, mean of ten episodes of at most 500
 
@@ -77,24 +79,30 @@ returns = exercise(
     difficulty=1, importance=3, minutes=10, reference="course_lib.rl.objectives:discounted_returns",
     hints=("What is the return of the very last step? And of the step before it, if you know that one?",
            "G_t = r_t + gamma * G_{t+1}: walk through the rewards from the back.",
-           "next_return = 0; for t in reversed(range(len(rewards))): returns[t] = rewards[t] + gamma * next_return; next_return = returns[t]."))
+           "Keep the return of the step behind in a variable, 0 at first. In `for t in reversed(range(len(rewards)))` the new return is "
+           "rewards[t] plus gamma times that variable."))
 
 
-@returns.case("three rewards of 1, each later one worth half")
+@returns.case("rewards 4, 2, 1, each later one worth half")
 def _(fn):
-    got = fn(torch.tensor([1.0, 1.0, 1.0]), 0.5)
+    got = fn(torch.tensor([4.0, 2.0, 1.0]), 0.5)
     if isinstance(got, torch.Tensor) and got.ndim == 0:
         raise Fail("", "tensor of shape (3,)", "one number", "A return for every step is wanted, not only for the first.")
     shape_is(got, (3,))
-    close(got, torch.tensor([1.75, 1.5, 1.0]), likely=[
-        ([1.0, 1.5, 1.75], "You counted from the front: this is what the agent *has earned*. The return of a step is what is "
+    close(got, torch.tensor([5.25, 2.5, 1.0]), likely=[
+        ([1.0, 2.5, 5.25], "The numbers are right and stand in reverse order: you walked back, as one should, and stored the last step's "
+                           "return first. Turn the result round, or fill `returns[t]`."),
+        ([4.0, 4.0, 3.0], "You counted from the front: this is what the agent *has got so far*. The return of a step is what is "
+                          "still to come: count back from the last step."),
+        ([4.0, 5.0, 5.25], "You counted from the front: this is what the agent *has got so far*. The return of a step is what is "
                            "still to come: count back from the last step."),
-        ([1.75, 0.75, 0.25], "Each return must be seen from its own step: a reward that is paid now counts in full. "
+        ([5.25, 1.25, 0.25], "Each return must be seen from its own step: a reward that comes now counts in full. "
                              "You discounted everything to the start of the episode."),
-        ([3.0, 2.0, 1.0], "gamma changed nothing: what comes one step later is worth gamma times as much."),
-        ([1.75, 1.75, 1.75], "A step is paid for what comes after it, not for what came before: the last step's return is 1."),
-        ([0.875, 0.75, 0.5], "The reward of the step itself is not discounted: r_t counts in full, gamma starts with the next."),
-        ([0.75, 0.5, 0.0], "The reward of the step itself belongs to its return.")])
+        ([7.0, 3.0, 1.0], "gamma changed nothing: what comes one step later is worth gamma times as much."),
+        ([5.25, 5.25, 5.25], "A step gets what comes after it, not what came before: the last step's return is 1."),
+        ([2.625, 1.25, 0.5], "The reward of the step itself is not discounted: r_t counts in full, gamma starts with the next."),
+        ([1.25, 0.5, 0.0], "The reward of the step itself belongs to its return."),
+        ([5.0, 2.5, 1.0], "Only the next reward counts in yours. G_t holds the whole return of the next step, not only its reward.")])
 
 
 @returns.case("gamma = 1: plain sums of what is to come")
@@ -131,6 +139,12 @@ def _(fn):
     close(got, torch.tensor(expected), call=call, otherwise=lost)
 
 
+@returns.case("any rewards, any gamma")
+def _(fn):
+    agrees(fn, objectives.discounted_returns,
+           lambda rng: (rng.normal(rng.length(), scale=3), rng.one_of((0.0, 0.5, 0.9, 0.99, 1.0))))
+
+
 # ---------------------------------------------------------------------------------------------------------------- 01.3
 
 loss = exercise(
@@ -138,7 +152,7 @@ loss = exercise(
     difficulty=2, importance=3, minutes=15, reference="course_lib.rl.objectives:policy_gradient_loss",
     hints=("We want actions with a high return to become likelier. An optimiser makes a loss *smaller*. Which sign?",
            "Multiply each step's log-probability by its return, and take the mean over all steps.",
-           "-(logprobs * returns.detach()).mean()"))
+           "The mean of logprobs * returns grows when good actions become likelier. A loss must become *smaller* then."))
 
 
 @loss.case("two actions, one paid well")
@@ -150,7 +164,8 @@ def _(fn):
         (4.5, "This is the sum. Take the mean, or a long episode takes longer strides than a short one."),
         (-4.5, "Two slips: the sign, and a sum in place of a mean."),
         (1.875, "You averaged first and multiplied then. Each action is weighed by its *own* return."),
-        (-1.0390, "These are probabilities. The gradient of the expected return needs their logarithm, which you were given.")])
+        (-1.0390, "These are probabilities. The gradient of the expected return needs their logarithm, which you were given."),
+        (1.0390, "These are probabilities, and the sign is turned. The gradient needs their logarithm, which you were given.")])
 
 
 @loss.case("the gradient makes each action likelier by its own return")
@@ -179,15 +194,15 @@ def _(fn):
         (9.1, "This is the sum. Take the mean.")])
 
 
-@loss.case("no gradient flows into the returns")
+def _steps(rng):
+    shape = rng.shape(1, 2)
+    return rng.logprobs(*shape), rng.normal(*shape, scale=3)
+
+
+@loss.case("any batch, and its gradient")
 def _(fn):
-    logprobs = torch.tensor([-0.7, -1.2], requires_grad=True)
-    weights = torch.tensor([2.0, 1.0], requires_grad=True)
-    fn(logprobs, weights).backward()
-    if weights.grad is not None and bool((weights.grad != 0).any()):
-        raise Fail("returns.grad after the loss's backward()", "None", repr(weights.grad),
-                   "The returns say how good an action turned out; they are facts, not something to be tuned. Later lessons "
-                   "put a network's opinion here, so stop the gradient: returns.detach().")
+    agrees(fn, objectives.policy_gradient_loss, _steps)
+    differentiable(fn, _steps, objectives.policy_gradient_loss, wrt=["logprobs"])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 01.4
@@ -198,7 +213,7 @@ patience = exercise(
     hints=("Write down what each plan is worth today: a reward in k steps counts gamma^k.",
            "A is worth 12 whatever gamma is. B is worth 70 * gamma^20. C is a geometric sum: about 1 / (1 - gamma), as long as "
            "100 steps are far beyond that.",
-           "gamma = 0.9: B 8.5, C 10.0. gamma = 0.95: B 25.1, C 19.9. gamma = 0.99: B 57.3, C 63.4."))
+           "0.9^20 is 0.12, 0.95^20 is 0.36, 0.99^20 is 0.82; and 0.99^100 is still 0.37."))
 
 PLANS = {"A": "12 points at once", "B": "70 points after 20 steps", "C": "1 point in each of 100 steps"}
 
@@ -313,7 +328,7 @@ bug = exercise(
     hints=("Take two short episodes, gamma = 1, and write the right returns down by hand. Which entries differ?",
            "The step that ends an episode is the last whose reward counts, and nothing comes after it. The walk goes "
            "backwards: when it *reaches* that step, what has it just been in?",
-           "Multiply by nonterminal[k] where the future is *added*: rewards[k] + gamma * nonterminal[k] * future."))
+           "nonterminal[k] belongs where the future is *added* to the reward of step k, not where the return is handed on."))
 
 
 def _stream(fn, rewards, gamma, dones):
@@ -344,3 +359,24 @@ def _(fn):
     close(_stream(fn, [1.0, 1.0, 1.0, 1.0], 0.5, [False, True, False, False]), torch.tensor([1.5, 1.0, 1.5, 1.0]), likely=[
         ([1.0, 1.75, 1.5, 1.0], "The border is one step off: the step that ends an episode collects the next episode too."),
         ([1.875, 1.75, 1.5, 1.0], "The episodes run into each other: after an end the sum must start afresh.")])
+
+
+def _late(rewards, gamma, dones):
+    """The given code: the episode is cut one step too late."""
+    found, future = torch.zeros(len(rewards)), 0.0
+    for k in range(len(rewards) - 1, -1, -1):
+        found[k] = rewards[k] + gamma * future
+        future = 0.0 if dones[k] else found[k]
+    return found
+
+
+@bug.case("any stream, with any number of ends")
+def _(fn):
+    def draw(rng):
+        steps = rng.length()
+        return rng.normal(steps, scale=2), rng.one_of((0.0, 0.5, 0.9, 1.0)), rng.ends(steps)
+
+    agrees(fn, lambda rewards, gamma, dones: objectives.discounted_returns(rewards, gamma, dones), draw, likely=[
+        (_late, "The border is one step off: the step that ends an episode collects the next episode too."),
+        (lambda rewards, gamma, dones: objectives.discounted_returns(rewards, gamma),
+         "The episodes run into each other: after an end the sum must start afresh.")])

@@ -4,7 +4,8 @@
 # **Goals.** Balance a pole with one line; write the return and the loss of REINFORCE, which then train the lesson's agents; feel what
 # gamma does; foresee what a slip in a reward teaches; find a bug that pays for falling.
 #
-# **Time.** About 65 minutes. The essential ones, 01.2, 01.3 and 01.5, take 35 minutes. **Builds on** lesson 01; do each exercise
+# **Time.** {{time}}
+# **Builds on** lesson 01; do each exercise
 # when the [lesson](../notebooks/01_rl_basics.ipynb) sends you here.
 #
 # Each `check` shows what was called, what was expected and what came. `hint("01.1")` asks for a hint. When a check passes, your
@@ -73,22 +74,24 @@ check("01.2", discounted_returns)
 # The policy gave each action it took a probability; `logprobs` holds their logarithms. Each action was followed by a return.
 # Write the loss whose gradient makes every action likelier in proportion to its return:
 #
-# $$L = -\frac{1}{N} \sum_t \log \pi(a_t \mid s_t)\; G_t$$
+# $$L = -\frac{1}{N} \sum_t \log \pi(a_t \mid s_t)\; G_t,$$
+#
+# where $N$ counts all entries. The returns are plain numbers here; the loss is trained through `logprobs`.
 
 # %% tags=["exercise:01.3"]
 def policy_gradient_loss(logprobs, returns):
     """REINFORCE's loss, a scalar tensor. logprobs, returns: of one shape, one entry a step."""
     # BEGIN SOLUTION
-    return -(logprobs * returns.detach()).mean()
+    return -(logprobs * returns).mean()
     # END SOLUTION
 
 # %% tags=["check:01.3"]
 check("01.3", policy_gradient_loss)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** The optimiser walks down; the minus turns that into walking up. `detach` does nothing today, because rewards
-# are plain numbers. From lesson 02 on a network's opinion stands in the place of the returns, and a gradient that flows into it
-# would make the network lower its opinion instead of improving the policy.
+# **Why it works.** The optimizer walks down; the minus turns that into walking up. Rewards are plain numbers, so no gradient
+# can flow into the returns. From lesson 02 on a network's value estimate stands in their place. Then `returns.detach()` is needed:
+# a gradient into the estimate would make the network lower it instead of improving the policy.
 
 # %% [markdown]
 # {{exercise 01.4}}

@@ -2,7 +2,7 @@
 
 import torch
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 02.1
 
@@ -186,6 +186,12 @@ def the_larger(logprobs, old_logprobs, advantages, clip):
     return -torch.max(*_gains(logprobs, old_logprobs, advantages, clip)).mean()
 
 
+@wrong("02.2", says="You divided the log-probabilities")
+def quotient_of_logs(logprobs, old_logprobs, advantages, clip):
+    ratio = logprobs / old_logprobs
+    return -torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages).mean()
+
+
 @wrong("02.2", says="The ratio came out as 0")
 def no_exponential(logprobs, old_logprobs, advantages, clip):
     ratio = logprobs - old_logprobs
@@ -273,6 +279,11 @@ def _at_once(rewards, values, dones, last_value, gamma, lam, number):
 def counts_the_ends_before(rewards, values, dones, last_value, gamma, lam):
     return _at_once(rewards, values, dones, last_value, gamma, lam,
                     lambda ended: torch.cat([torch.zeros(1, dtype=torch.long), ended[:-1]]).cumsum(0))
+
+
+@wrong("02.4", says="another line was changed")
+def cuts_every_trace(rewards, values, dones, last_value, gamma, lam):
+    return _walk(rewards, values, dones, last_value, gamma, 0.0)
 
 
 @right("02.4")
@@ -410,3 +421,15 @@ def at_every_end(rewards, terminated, truncated, final_values, gamma):
 @wrong("02.6", says="The fall outweighs the clock")
 def whenever_the_clock_rings(rewards, terminated, truncated, final_values, gamma):
     return torch.where(truncated, rewards + gamma * final_values, rewards)
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("02.1", DETACHED, because="advantages are constants: nothing trains through them")
+excused("02.4", "ended.cumsum(0) - ended → ended - ended.cumsum(0)", because="numbers of episodes are only compared with each other")
+excused("02.4", "ahead.clamp(min=0) → ahead", because="the entries below the diagonal are multiplied by 0, and the powers there are finite")
+excused("02.4", DETACHED, because="advantages are constants: nothing trains through them")
+excused("02.5", "logits.detach() → logits", because="only its values are used")
+excused("02.5", "(logits - lr * gradient).detach() → logits - lr * gradient", because="autograd.grad needs no leaf; only slower")
+excused("02.5", "dim=-1 → dim=0", "dim=-1 → dim=0 (2)", because="logits have one dimension")
+excused("02.6", DETACHED, because="rewards are constants: nothing trains through them")

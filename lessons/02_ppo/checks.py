@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, beside, close, differentiable, exercise, shape_is
+from course_lib.rl import objectives
 
 # ---------------------------------------------------------------------------------------------------------------- 02.1
 
@@ -14,9 +15,8 @@ estimate = exercise(
     hints=("Start with the TD error of each step: what came, plus what the critic expects next, minus what it expected before.",
            "Walk backwards: advantage[t] = delta[t] + gamma * lam * advantage[t + 1]. At an end, both the critic's next "
            "value and the later advantage belong to another episode.",
-           "nonterminal = 1.0 - dones.float(); next_values = torch.cat([values[1:], last_value[None]]); deltas = rewards + "
-           "gamma * nonterminal * next_values - values; then in reversed(range(T)): advantages[t] = deltas[t] + gamma * lam * "
-           "nonterminal[t] * next_advantage; next_advantage = advantages[t], starting from torch.zeros_like(last_value)."))
+           "nonterminal = 1.0 - dones.float() stands in two places: before the next value in delta[t], and before the later "
+           "advantage. next_values is torch.cat([values[1:], last_value[None]]). Start the walk with an advantage of 0."))
 
 
 def _gae(rewards, values, dones, last_value, gamma, lam, *, cut_guess=True, cut_trace=True, next_from=1, end_shift=0):
@@ -121,6 +121,39 @@ def _(fn):
     close(got, expected, otherwise="Each column is an environment of its own: index the steps only, `rewards[t]`, and let the columns be.")
 
 
+def _variant(*, cut_value=True, cut_trace=True, shift=0):
+    """GAE of one environment or several with one slip, for the likely mistakes."""
+    def slipped(rewards, values, dones, last_value, gamma, lam):
+        alive = torch.roll(1.0 - dones.float(), -shift, 0)
+        if shift:
+            alive[-1 if shift > 0 else 0] = 1.0
+        next_values = torch.cat([values[1:], last_value[None]])
+        deltas = rewards + gamma * (alive if cut_value else 1.0) * next_values - values
+        found, later = torch.zeros_like(deltas), torch.zeros_like(last_value)
+        for t in reversed(range(len(rewards))):
+            later = found[t] = deltas[t] + gamma * lam * (alive[t] if cut_trace else 1.0) * later
+        return found
+    return slipped
+
+
+def _rollout(rng):
+    """A rollout of one environment, (T,), or of several, (T, N), with ends anywhere."""
+    shape = rng.shape(1, 2)
+    return (rng.normal(*shape, scale=2), rng.normal(*shape, scale=2), rng.ends(*shape), rng.normal(*shape[1:], scale=3),
+            rng.one_of((0.0, 0.5, 0.9, 0.99, 1.0)), rng.one_of((0.0, 0.3, 0.8, 0.95, 1.0)))
+
+
+@estimate.case("any rollout, with any number of ends")
+def _(fn):
+    agrees(fn, objectives.gae, _rollout, likely=[
+        (_variant(cut_value=False, cut_trace=False), "`dones` changed nothing. After an end comes another episode: neither its value nor its "
+         "TD errors may count for the steps before."),
+        (_variant(cut_trace=False), "The later advantage leaks through the end: cut the trace as well as the value."),
+        (_variant(cut_value=False), "The critic's value after the end leaks in: cut the value as well as the trace."),
+        (_variant(shift=1), "Off by one: dones[t] says that the episode ended *after* step t. You looked at dones[t + 1]."),
+        (_variant(shift=-1), "Off by one: dones[t] says that the episode ended *after* step t. You looked at dones[t - 1].")])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 02.2
 
 clipped = exercise(
@@ -129,8 +162,8 @@ clipped = exercise(
     hints=("The ratio of two probabilities is the exponential of the difference of their logarithms.",
            "Two candidates for each action: ratio * advantage, and the same with the ratio held inside 1 - clip and 1 + clip. "
            "PPO believes the worse of the two.",
-           "ratio = (logprobs - old_logprobs).exp(); then -torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * "
-           "advantages).mean(). The minus makes it a loss."))
+           "ratio = (logprobs - old_logprobs).exp(); ratio.clamp(1 - clip, 1 + clip) holds it inside; torch.min of two tensors "
+           "takes the smaller entry by entry. Mean and sign are left to you."))
 
 
 def _objective(ratio: float, advantage: float, clip: float = 0.2) -> float:
@@ -157,6 +190,8 @@ def _(fn):
     close(_loss(fn, [1.1], [1.0]), torch.tensor(-1.1), likely=[
         (-1 / 1.1, "This is old over new. The ratio is new over old: exp(logprobs - old_logprobs)."),
         (-math.log(1.1), "This is the difference of the log-probabilities; the ratio is its exponential."),
+        (-(1 - math.log(1.1) / 1.5), "You divided the log-probabilities by each other. The ratio is that of the *probabilities*: the "
+         "exponential of the difference of their logarithms."),
         (1.1, "A loss is minimised, and good actions should become likelier: a minus is missing.")])
 
 
@@ -203,6 +238,32 @@ def _(fn):
     got.backward()
     close(logprobs.grad, torch.tensor([-1.0, 0.5]), call="gradient of logprobs where the ratio is 1, advantages [2, -1]",
           otherwise="Where the ratio is 1 the gradient is minus the advantage over the number of actions, as in REINFORCE.")
+
+
+def _moved(rng):
+    """A batch whose ratios lie at, beside and far from the borders of the clip."""
+    count, clip = rng.length(), rng.one_of((0.1, 0.2, 0.3))
+    ratios = rng.among([*beside(1 - clip, 1 + clip), 1.0, 0.3, 2.5, math.exp(3.0)], count)
+    old = rng.logprobs(count)
+    return old + ratios.log(), old, rng.normal(count, scale=2), clip
+
+
+def _clipped_always(logprobs, old_logprobs, advantages, clip):
+    return -((logprobs - old_logprobs).exp().clamp(1 - clip, 1 + clip) * advantages).mean()
+
+
+@clipped.case("any batch, any clip range, and the gradient")
+def _(fn):
+    agrees(fn, objectives.clipped_policy_loss, _moved, likely=[
+        (_clipped_always, "The clip was applied always. PPO takes the smaller of ratio * advantage and clipped ratio * advantage."),
+        (lambda *batch: objectives.clipped_policy_loss(*batch[:3], 0.2), "The clip range that was given is not used.")])
+
+    def off_the_border(rng):
+        count = rng.length()
+        old = rng.logprobs(count)
+        return old + rng.among([0.3, 0.85, 1.0, 1.15, 2.5], count).log(), old, rng.normal(count, scale=2), 0.2
+
+    differentiable(fn, off_the_border, objectives.clipped_policy_loss, wrt=["logprobs"])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 02.3
@@ -268,8 +329,8 @@ ends = exercise(
     difficulty=3, importance=2, minutes=15, reference="checks:gae_at_once",
     hints=("Within one episode all is well. Take two short episodes whose advantages you can work out, and compare.",
            "Print `episode` for dones = [False, True, False]. Which episode does step 1, the one that fell, belong to?",
-           "dones[t] is True *after* step t, so the step that ends an episode still belongs to it: count the ends *before* each step, "
-           "ended.cumsum(0) - ended."))
+           "dones[t] is True *after* step t, so the step that ends an episode still belongs to it: number the steps by how many ends lie "
+           "*before* each of them."))
 
 
 def gae_at_once(rewards: torch.Tensor, values: torch.Tensor, dones: torch.Tensor, last_value: torch.Tensor,
@@ -303,19 +364,22 @@ FALLS = (torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0]), torch.tensor([3.0, 2.0, 4.0, 3
          torch.tensor([False, True, False, False, True]), torch.tensor(5.0))
 
 
+ONE_EPISODE = "Now everything is one episode: TD errors leak back through the ends."
+UNTOUCHED = "This case was right before: another line was changed. Only the numbering of the episodes is at fault."
+
+
 def _compare_at_once(fn, arguments, gamma, lam):
     close(fn(*arguments, gamma, lam), gae_at_once(*arguments, gamma, lam), likely=[
         (_leaky(*arguments, gamma, lam, _counted), "The step that ends an episode is counted to the next one: the steps before it never "
          "hear of the fall, and it hears of a stranger's future. Which steps does dones[t] close?"),
-        (_leaky(*arguments, gamma, lam, torch.zeros_like), "Now everything is one episode: TD errors leak back through the ends.")],
+        (_leaky(*arguments, gamma, lam, torch.zeros_like), ONE_EPISODE)],
         otherwise="Within one episode it is right; look at the steps around an end.")
 
 
-@ends.case("one episode without an end")
+@ends.case("one episode without an end", given=True)
 def _(fn):
     arguments = (torch.tensor(REWARDS), torch.tensor(VALUES), torch.tensor(NO_ENDS), torch.tensor(0.4))
-    close(fn(*arguments, 0.9, 0.8), _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.8), otherwise="This case was right before: another line was "
-          "changed. Only the numbering of the episodes is at fault.")
+    close(fn(*arguments, 0.9, 0.8), _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.8), otherwise=UNTOUCHED)
 
 
 @ends.case("two short episodes")
@@ -323,10 +387,11 @@ def _(fn):
     _compare_at_once(fn, FALLS, 0.9, 0.8)
 
 
-@ends.case("every step ends an episode")
+@ends.case("every step ends an episode", given=True)
 def _(fn):
     arguments = (torch.ones(3), torch.tensor([1.0, 2.0, 3.0]), torch.tensor([True, True, True]), torch.tensor(9.0))
-    _compare_at_once(fn, arguments, 0.99, 0.95)
+    close(fn(*arguments, 0.99, 0.95), gae_at_once(*arguments, 0.99, 0.95), likely=[
+        (_leaky(*arguments, 0.99, 0.95, torch.zeros_like), ONE_EPISODE)], otherwise=UNTOUCHED)
 
 
 @ends.case("a long rollout with many ends")
@@ -336,6 +401,18 @@ def _(fn):
     _compare_at_once(fn, arguments, 0.99, 0.95)
 
 
+@ends.case("any rollout of one environment")
+def _(fn):
+    def draw(rng):
+        steps = rng.length()
+        return (rng.normal(steps, scale=2), rng.normal(steps, scale=2), rng.ends(steps), rng.normal(scale=3),
+                rng.one_of((0.5, 0.9, 0.99, 1.0)), rng.one_of((0.3, 0.8, 0.95, 1.0)))
+
+    agrees(fn, lambda *given: objectives.gae(*(value.double() if torch.is_tensor(value) and value.is_floating_point() else value
+                                               for value in given)), draw,
+           otherwise="Within one episode it is right; look at the steps around an end.")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 02.5
 
 stale = exercise(
@@ -343,7 +420,7 @@ stale = exercise(
     difficulty=2, importance=3, minutes=15, reference="checks:improve",
     hints=("One step is right; after fifty steps the policy has gone far beyond what the clip allows. Print `ratio` in each round.",
            "The ratio is 1 in every round. Which policy's log-probabilities stand below the fraction line, and when were they taken?",
-           "The old log-probabilities belong to the policy that *took* the actions: compute old_logprobs once, before the loop."))
+           "The old log-probabilities belong to the policy that *took* the actions, and that one does not change in the loop."))
 
 
 def improve(logits: torch.Tensor, actions: torch.Tensor, advantages: torch.Tensor, steps: int, lr: float = 0.5,
@@ -371,7 +448,7 @@ NEVER_MOVED = ("Nothing moved. If the old log-probabilities carry a gradient, it
                "take them before the loop and `.detach()` them.")
 
 
-@stale.case("one step: the policy gradient")
+@stale.case("one step: the policy gradient", given=True)
 def _(fn):
     actions, advantages = torch.tensor([0, 1, 2, 0]), torch.tensor([1.0, -1.0, 0.5, 2.0])
     right = improve(THREE, actions, advantages, 1)
@@ -386,8 +463,8 @@ def _(fn):
     new = fn(THREE, actions, advantages, 50)
     times = (torch.softmax(torch.as_tensor(new), -1)[1] / old).item()
     close(new, improve(THREE, actions, advantages, 50), call="improve([0.2, 0, -0.3], actions=[1], advantages=[1], steps=50)", likely=[
-        (_unclipped(THREE, actions, advantages, 50), f"The action became {times:.1f} times as likely; with clip 0.2 it should stop near 1.2 "
-         "times. The ratio is 1 in every round, so the clip never bites: when are old_logprobs taken?"),
+        (_unclipped(THREE, actions, advantages, 50), f"The action became {times:.1f} times as likely; with clip 0.2 it should stay where its "
+         "first step past 1.2 brought it, at 1.36 times. The ratio is 1 in every round, so the clip never bites: when are old_logprobs taken?"),
         (THREE, NEVER_MOVED)])
 
 
@@ -396,8 +473,8 @@ def _(fn):
     actions, advantages = torch.tensor([0]), torch.tensor([-1.0])
     close(fn(THREE, actions, advantages, 50), improve(THREE, actions, advantages, 50),
           call="improve([0.2, 0, -0.3], actions=[0], advantages=[-1], steps=50)", likely=[
-        (_unclipped(THREE, actions, advantages, 50), "The action all but vanished; with clip 0.2 it should stop near 0.8 of its old "
-         "probability. The ratio is 1 in every round: when are old_logprobs taken?"), (THREE, NEVER_MOVED)])
+        (_unclipped(THREE, actions, advantages, 50), "The action all but vanished; with clip 0.2 it should stay where its first step below 0.8 of its old "
+         "probability brought it. The ratio is 1 in every round: when are old_logprobs taken?"), (THREE, NEVER_MOVED)])
 
 
 @stale.case("a batch of both")
@@ -409,6 +486,17 @@ def _(fn):
         (THREE, NEVER_MOVED)])
 
 
+@stale.case("any logits, batch, step size and clip range")
+def _(fn):
+    def draw(rng):
+        actions, count = rng.length(2), rng.length()
+        return (rng.normal(actions), rng.wholes(0, actions - 1, count), rng.normal(count), rng.whole(1, 12), rng.number(0.1, 1.5),
+                rng.one_of((0.1, 0.2, 0.4)))
+
+    agrees(fn, improve, draw, rtol=1e-3, atol=1e-4, likely=[(_unclipped, "The ratio is 1 in every round, so the clip never bites: when are "
+                                                                         "old_logprobs taken?")])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 02.6
 
 clock = exercise(
@@ -416,7 +504,7 @@ clock = exercise(
     difficulty=2, importance=2, minutes=15, reference="checks:bootstrap_truncated",
     hints=("After a fall nothing follows. After the clock stopped an episode, what would have followed, had it gone on?",
            "The critic has a guess for the situation in which the clock stopped: final_values. It lies one step ahead.",
-           "Add gamma * final_values to the reward where truncated is true and terminated is not; leave all other rewards."))
+           "Only where truncated is true and terminated is not: there the discounted guess is added to the reward of the step."))
 
 
 def bootstrap_truncated(rewards: torch.Tensor, terminated: torch.Tensor, truncated: torch.Tensor,
@@ -471,3 +559,17 @@ def _(fn):
     paid[2, 0] += 0.9 * 34
     close(_pay(fn, both, both), PAID, likely=[
         (paid, "Both flags are true: it fell, so nothing follows. The fall outweighs the clock.")])
+
+
+@clock.case("any rewards, any flags, any gamma")
+def _(fn):
+    def draw(rng):
+        steps, count = rng.length(), rng.length()
+        return (rng.normal(steps, count), rng.flags(steps, count, p=0.4), rng.flags(steps, count, p=0.4),
+                rng.normal(steps, count, scale=20), rng.one_of((0.5, 0.9, 0.99, 1.0)))
+
+    agrees(fn, bootstrap_truncated, draw, likely=[
+        (lambda rewards, terminated, truncated, final, gamma: torch.where(truncated, rewards + gamma * final, rewards),
+         "Where both flags are true it fell, so nothing follows. The fall outweighs the clock."),
+        (lambda rewards, terminated, truncated, final, gamma: torch.where(truncated | terminated, rewards + gamma * final, rewards),
+         "A fall was paid as if it had gone on. Where the *world* ended the episode, nothing follows.")])

@@ -4,7 +4,8 @@
 # **Goals.** Write the two functions that PPO is made of, the advantage and the clipped objective, and watch them train the agents
 # of the lesson; know what the clip does to a gradient; find two bugs of the kind that every implementation of PPO has had once.
 #
-# **Time.** About 95 minutes. The essential ones, 02.1 and 02.2, take 40 minutes. **Builds on** lesson 02; do each exercise when
+# **Time.** {{time}}
+# **Builds on** lesson 02; do each exercise when
 # the [lesson](../notebooks/02_ppo.ipynb) sends you here.
 #
 # Run a cell with Shift+Enter. Each `check` shows what was called, what was expected and what came. After two misses it offers a
@@ -197,7 +198,8 @@ for name, function in (("mended", gae_at_once), ("with the bug", with_the_bug)):
 #
 # A policy with three actions and nothing but three logits. `improve` takes several gradient steps on one batch, with the clipped
 # objective of 02.2 written out. It runs; good actions become likelier; the first step is exactly right. But look at what fifty steps
-# on a single good action do:
+# on a single good action do. (A step of this size can jump past the border at 1.2; beyond it the objective is flat, so the action
+# should stay where its first step past 1.2 has brought it, at 1.36 times its old probability.)
 
 # %% tags=["exercise:02.5"]
 def improve(logits, actions, advantages, steps, lr=0.5, clip=0.2):
@@ -224,7 +226,7 @@ def improve(logits, actions, advantages, steps, lr=0.5, clip=0.2):
 # %%
 before = torch.tensor([0.2, 0.0, -0.3])
 after = improve(before, actions=torch.tensor([1]), advantages=torch.tensor([1.0]), steps=50)
-torch.softmax(after, -1) / torch.softmax(before, -1)       # clip 0.2: action 1 should stop near 1.2
+torch.softmax(after, -1) / torch.softmax(before, -1)       # action 1 should stop at 1.36 times its old probability
 
 # %% tags=["check:02.5"]
 check("02.5", improve)

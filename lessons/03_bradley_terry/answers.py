@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 03.1
 
@@ -113,6 +113,12 @@ def skip_as_a_tie(choices, flipped):
 def positions_after_dropping(choices, flipped):
     left = [(c, f) for c, f in zip(choices, flipped, strict=True) if c != "skip"]
     return list(range(len(left))), [0.5 if c == "equal" else float((c == "left") != f) for c, f in left]
+
+
+@wrong("03.2", says="finds the *first* pair")
+def positions_by_index(choices, flipped):
+    kept = [choices.index(choice) for choice in choices if choice != "skip"]
+    return kept, [0.5 if c == "equal" else float((c == "left") != f) for c, f in zip(choices, flipped, strict=True) if c != "skip"]
 
 
 @wrong("03.2", says="wrong way round")
@@ -253,6 +259,19 @@ def ignores_the_error_rate(r1, r2, mu, error_rate):
     return F.binary_cross_entropy_with_logits(r1 - r2, mu)
 
 
+@right("03.5")
+def with_plain_logarithms(r1, r2, mu, error_rate):
+    p = (1 - error_rate) * torch.sigmoid(r1 - r2) + error_rate / 2
+    return -(mu * p.log() + (1 - mu) * (1 - p).log()).mean()
+
+
+@wrong("03.5", says="You turned a share of the labels round")
+def turns_labels_round(r1, r2, mu, error_rate):
+    p = torch.sigmoid(r1 - r2)
+    p = (1 - error_rate) * p + error_rate * (1 - p)
+    return -(mu * p.log() + (1 - mu) * (1 - p).log()).mean()
+
+
 @wrong("03.5", says="You mixed the losses")
 def smooths_the_labels(r1, r2, mu, error_rate):
     return F.binary_cross_entropy_with_logits(r1 - r2, (1 - error_rate) * mu + error_rate / 2)
@@ -328,3 +347,17 @@ def share_of_disagreement(first_ratings, first_rater, second_ratings, second_rat
     args = (first_ratings, first_rater, second_ratings, second_rater)
     others = lambda r, k: (sum(r) - r[k]) / (len(r) - 1)      # noqa: E731
     return _agreement(*args, others=others, turn=len(first_rater) > 1)
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("03.4", "400 → 401", "400 → 399", "0.1 → 0.2", "argument steps never varies", "argument lr never varies",
+        because="how a fit gets to its end does not matter; answers by another method take the wins alone")
+excused("03.4", "torch.zeros(len(wins), requires_grad=True) → torch.ones(len(wins), requires_grad=True)",
+        because="the loss is convex: every start leads to the same fit")
+excused("03.4", "(strengths - strengths.mean()).detach() → strengths - strengths.mean()", because="only its values are used")
+excused("03.4", "(wins * surprise).sum() / wins.sum() → (wins * surprise).sum() * wins.sum()",
+        "(wins * surprise).sum() / wins.sum() → (wins * surprise).sum()", "(wins * surprise).sum() → (wins * surprise).mean()",
+        "wins.sum() → wins.mean()", because="Adam's steps do not change with the scale of the loss")
+excused("03.6", "others_first > others_second → others_first >= others_second", because="equal means were handled before")
+excused("03.6", "first[i] > second[j] → first[i] >= second[j]", because="equal ratings made no label")

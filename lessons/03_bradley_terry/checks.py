@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, close, differentiable, exercise, shape_is
+from course_lib.preferences import bradley_terry, evaluation
 
 # ---------------------------------------------------------------------------------------------------------------- 03.1
 
@@ -15,7 +16,7 @@ loss = exercise(
            "For one pair the surprise is -(mu * log p + (1 - mu) * log(1 - p)) with p = sigmoid(r1 - r2). "
            "Take the mean over the pairs.",
            "PyTorch has this surprise, safe for large differences, under the name "
-           "F.binary_cross_entropy_with_logits(logits, target). What is the logit, what is the target?"))
+           "F.binary_cross_entropy_with_logits(logits, target). What is the logit, and what is the target?"))
 
 
 def surprise(d: float, mu: float) -> float:
@@ -84,6 +85,31 @@ def _(fn):
           otherwise="The gradient is p - mu for the first score and the opposite for the second.")
 
 
+def _pairs(rng):
+    """Scores of any pairs, some of them far apart, and labels of all sorts."""
+    count = rng.length()
+    r1, r2 = rng.normal(count, scale=2), rng.normal(count, scale=2)
+    return r1 + rng.among([0.0, 0.0, 0.0, 200.0, -200.0], count), r2, rng.among([0.0, 1.0, 0.5, 0.25], count)
+
+
+@loss.case("any pairs, and the gradient of both scores")
+def _(fn):
+    agrees(fn, bradley_terry.bradley_terry_loss, _pairs, likely=[
+        (lambda r1, r2, mu: bradley_terry.bradley_terry_loss(r2, r1, mu), "The difference is the wrong way round: r1 - r2."),
+        (lambda r1, r2, mu: bradley_terry.bradley_terry_loss(r1, r2, mu) * len(mu), "This is the sum. Take the mean over the pairs."),
+        (lambda r1, r2, mu: bradley_terry.bradley_terry_loss(r1, r2, (mu > 0.5).float()),
+         "mu was rounded to a win or a loss: let mu itself weigh both logarithms.")])
+    differentiable(fn, _pairs, bradley_terry.bradley_terry_loss, wrt=["r1", "r2"])
+
+
+@loss.case("only the difference counts, and a pair may be named the other way round")
+def _(fn):
+    r1, r2, mu = torch.tensor([1.0, -0.5, 3.0]), torch.tensor([0.0, 1.0, 1.5]), torch.tensor([1.0, 0.0, 0.5])
+    before = torch.as_tensor(fn(r1, r2, mu))
+    close(fn(r1 + 10, r2 + 10, mu), before, rtol=1e-3, otherwise="Both scores grew by 10, no preference changed, and the loss did.")
+    close(fn(r2, r1, 1 - mu), before, otherwise="The same pairs, with first and second exchanged, cost something else.")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 03.2
 
 targets = exercise(
@@ -92,8 +118,8 @@ targets = exercise(
     hints=("Two questions for each pair: does it hold a verdict at all, and which item did the person mean?",
            "When a pair was flipped, its first item stood on the right. What does \"left\" then say about the first item? "
            "And what does flipping change about \"equal\"?",
-           "Go through the pairs; pass over \"skip\"; mu is 0.5 for \"equal\", else 1.0 if (choice == \"left\") != flip "
-           "and 0.0 otherwise. Collect positions and targets in two lists."))
+           "Go through the pairs with enumerate, which counts positions for you; pass over \"skip\". The first item was meant in "
+           "two cases: \"left\" and not flipped, \"right\" and flipped."))
 
 
 def _both(fn, choices, flipped):
@@ -148,6 +174,30 @@ def _(fn):
 def _(fn):
     kept, mu, call = _both(fn, ["skip", "skip"], [False, True])
     close([len(list(kept)), len(list(mu))], [0, 0], call=call, otherwise="Nothing was judged, so nothing is kept.")
+
+
+def _first_of_its_kind(choices, flipped):
+    kept, mu = bradley_terry.choices_to_targets(choices, flipped)
+    return [choices.index(choices[position]) for position in kept.tolist()], mu.tolist()
+
+
+def _targets(choices, flipped):
+    kept, mu = bradley_terry.choices_to_targets(choices, flipped)
+    return kept.tolist(), mu.tolist()
+
+
+@targets.case("any clicks in any order")
+def _(fn):
+    def draw(rng):
+        count = rng.length() + 1
+        return [rng.one_of(("left", "right", "equal", "skip")) for _ in range(count)], [rng.chance() for _ in range(count)]
+
+    def two_lists(got):
+        return [int(position) for position in got[0]], [float(target) for target in got[1]]
+
+    agrees(fn, _targets, draw, read=two_lists, names=("kept", "mu"), likely=[
+        (_first_of_its_kind, "`choices.index(choice)` finds the *first* pair with such a click, not this one: count the positions, for "
+                             "example with enumerate.")])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 03.3
@@ -207,7 +257,7 @@ bug = exercise(
     difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.bradley_terry:fit_strengths",
     hints=("Nothing crashes and the order is right. Compare the fitted probability of a lopsided pair with its win share.",
            "Follow one number: how many times does a difference of strengths pass through a sigmoid before it meets the log?",
-           "binary_cross_entropy_with_logits applies the sigmoid itself. Give it the logit, s[i] - s[j], not a probability."))
+           "binary_cross_entropy_with_logits applies a sigmoid itself. Is what it is given a logit or a probability?"))
 
 DOUBLE_SIGMOID = ("The order is right but the strengths do not fit: a pair that is won 3 times out of 4 must come out with "
                   "probability 0.75. How many sigmoids stand between the difference and the logarithm?")
@@ -229,7 +279,7 @@ def _(fn):
           likely=[(s - s.mean() + 1, "Right up to a constant: subtract the mean, so that two fits can be compared.")])
 
 
-@bug.case("the mean of the strengths is zero")
+@bug.case("the mean of the strengths is zero", given=True)
 def _(fn):
     wins = torch.tensor([[0.0, 9.0, 8.0], [1.0, 0.0, 5.0], [2.0, 5.0, 0.0]])
     close(fn(wins).mean(), torch.tensor(0.0), atol=1e-4, call="fit_by_gradient(...).mean()",
@@ -243,8 +293,8 @@ robust = exercise(
     difficulty=3, importance=2, minutes=15, reference="course_lib.preferences.bradley_terry:bradley_terry_loss",
     hints=("With probability error_rate the rater flips a coin, otherwise they follow Bradley–Terry. Write P(first) for that.",
            "p = (1 - error_rate) * sigmoid(r1 - r2) + error_rate / 2, and 1 - p in the same way with r2 - r1.",
-           "With error_rate above 0 no probability is below error_rate / 2, so the logarithm is safe: "
-           "-(mu * log p + (1 - mu) * log(1 - p)), averaged. Use sigmoid(r2 - r1) for the second term, not 1 - p."))
+           "With error_rate above 0 no probability is below error_rate / 2, so its logarithm is safe. Then all goes as in 03.1: mu weighs "
+           "the one logarithm, 1 - mu the other."))
 
 
 def _robust(d, mu, e):
@@ -260,6 +310,8 @@ def _(fn):
         (surprise(3, 1), "error_rate changed nothing: mix the coin into the probability, before the logarithm."),
         (0.9 * surprise(3, 1) + 0.05 * (surprise(3, 1) + surprise(3, 0)),
          "You mixed the losses (label smoothing). Mix the probabilities: the rater, not the loss, flips the coin."),
+        (-math.log(0.9 / (1 + math.exp(-3)) + 0.1 / (1 + math.exp(3))), "You turned a share of the labels round. A random answer is right half "
+         "of the time: add error_rate / 2, whatever the scores are."),
         (-math.log(0.9 / (1 + math.exp(-3))), "The coin can also land on the right side: add error_rate / 2."),
         (-math.log(0.9 / (1 + math.exp(-3)) + 0.1), "The coin has two sides: add error_rate / 2, not error_rate.")])
 
@@ -287,6 +339,17 @@ def _(fn):
         otherwise="Check the second half: (1 - mu) * log of the probability that the second is preferred.")
 
 
+@robust.case("any pairs, any error rate, and the gradient of both scores")
+def _(fn):
+    def draw(rng):
+        r1, r2, mu = _pairs(rng)
+        rate = rng.one_of((0.0, 0.05, 0.1, 0.5))
+        return (r1 if rate else rng.normal(len(r1)), r2, mu, rate)
+
+    agrees(fn, bradley_terry.bradley_terry_loss, draw)
+    differentiable(fn, draw, bradley_terry.bradley_terry_loss, wrt=["r1", "r2"])
+
+
 @robust.case("gradients stay finite")
 def _(fn):
     r1 = torch.tensor([0.0, 500.0], requires_grad=True)
@@ -309,7 +372,8 @@ ceiling = exercise(
 
 @ceiling.case("everyone agrees")
 def _(fn):
-    close(fn([[3, 3, 2]], [0], [[-1, 0, -2]], [1]), 1.0)
+    close(fn([[3, 3, 2]], [0], [[-1, 0, -2]], [1]), 1.0, likely=[
+        (0.0, "Everybody rated the first text higher, the two drawn raters as well: this label is predicted. Is a comparison turned round?")])
 
 
 @ceiling.case("the drawn raters do not vote twice")
@@ -333,3 +397,17 @@ def _(fn):
         (1.0, "The drawn ratings are still in the means."),
         (0.25, "The share that *disagrees* came out: compare the sign of both differences.")],
         otherwise="Divide by the number of the others, which differs from text to text, and take the mean over the pairs.")
+
+
+@ceiling.case("any ratings")
+def _(fn):
+    def draw(rng):
+        first, i, second, j = [], [], [], []
+        while len(first) < rng.size:
+            one, other = ([rng.whole(-2, 2) for _ in range(rng.whole(2, 4))] for _ in range(2))
+            a, b = rng.whole(0, len(one) - 1), rng.whole(0, len(other) - 1)
+            if one[a] != other[b]:                          # equal ratings made no label
+                first, i, second, j = [*first, one], [*i, a], [*second, other], [*j, b]
+        return first, i, second, j
+
+    agrees(fn, evaluation.leave_one_out_agreement, draw)

@@ -4,13 +4,16 @@
 # **Goals.** Write the loss that the rest of the course stands on; turn clicks into targets; see through a fit that looks
 # right and is not; allow for slips; measure how good anybody could be.
 #
-# **Time.** About 65 minutes. The essential ones, 03.1 and 03.2, take 20 minutes. **Builds on** lesson 03; do each exercise
+# **Time.** {{time}}
+# **Builds on** lesson 03; do each exercise
 # when the [lesson](../notebooks/03_bradley_terry.ipynb) sends you here.
 #
 # Run a cell with Shift+Enter. Each `check` shows what was called, what was expected and what came. After two misses it
 # offers a hint; `hint("03.1")` asks for one. When a check passes, your function is saved, and the lesson uses it.
 
 # %%
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -169,9 +172,10 @@ check("03.4", fit_by_gradient)
 # %% [markdown]
 # {{exercise 03.5}}
 #
-# People slip: they click the wrong side, or answer with their thoughts elsewhere. Christiano et al. (2017, section 2.2.3)
-# assume that a share of the verdicts, `error_rate`, is the flip of a coin. The rest follows Bradley–Terry. Write the
-# loss under this assumption. What is the most that one absurd verdict can cost now?
+# People slip: now and then they answer with their thoughts elsewhere. Christiano et al. (2017, section 2.2.3) assume that with
+# probability `error_rate` a label is drawn at random, either side with probability 1/2, whatever the scores say. (It is not
+# turned round; a random answer is right half of the time.) Otherwise it follows Bradley–Terry. Write the loss of 03.1 with the
+# probabilities of such a rater. With an error rate of 0 it is that loss. What is the most that one absurd label can cost now?
 
 # %% tags=["exercise:03.5"]
 def robust_loss(r1, r2, mu, error_rate):
@@ -180,17 +184,19 @@ def robust_loss(r1, r2, mu, error_rate):
     r1, r2, mu: (pairs,), as in 03.1.
     """
     # BEGIN SOLUTION
-    p_first = (1 - error_rate) * torch.sigmoid(r1 - r2) + error_rate / 2      # (pairs,)
-    # sigmoid(r2 - r1), not 1 - p_first: for a large difference that one rounds
-    p_second = (1 - error_rate) * torch.sigmoid(r2 - r1) + error_rate / 2     # (pairs,)
-    return -(mu * torch.log(p_first) + (1 - mu) * torch.log(p_second)).mean()
+    at_random = torch.log(torch.full_like(r1, error_rate / 2))                 # (pairs,), -inf where nobody slips
+    # logaddexp(a, b) is log(exp(a) + exp(b)) and never rounds to log 0
+    log_first = torch.logaddexp(math.log(1 - error_rate) + F.logsigmoid(r1 - r2), at_random)
+    log_second = torch.logaddexp(math.log(1 - error_rate) + F.logsigmoid(r2 - r1), at_random)
+    return -(mu * log_first + (1 - mu) * log_second).mean()
     # END SOLUTION
 
 # %% tags=["check:03.5"]
 check("03.5", robust_loss)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** Neither probability can fall below `error_rate / 2`, so one verdict costs at most $-\log(0.05) = 3.0$ nats at
+# **Why it works.** It is $p = (1 - e)\,\sigma(r_1 - r_2) + e/2$ and its counterpart, computed as logarithms, so that it also survives an
+# error rate of 0 and a difference of 200; `torch.log` of the sum itself is right wherever the error rate is above 0. Neither probability can fall below `error_rate / 2`, so one verdict costs at most $-\log(0.05) = 3.0$ nats at
 # an error rate of 0.1, and its pull on the scores fades as it grows more absurd. Smoothing the *labels* instead looks similar and
 # is not: its loss still grows without bound.
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 LIMIT = 12 * 2 * np.pi / 360
 
@@ -33,6 +33,11 @@ def mean_of_the_steps(rewards, mask=None):
 @wrong("04.1", says="0 * nan is nan")
 def times_the_mask(rewards, mask=None):
     return (rewards if mask is None else rewards * mask).sum(-1)
+
+
+@wrong("04.1", says="your sum hides it")
+def every_nan_replaced(rewards, mask=None):
+    return rewards.sum(-1) if mask is None else torch.nan_to_num(rewards * mask).sum(-1)
 
 
 @wrong("04.1", says="the mask was not used")
@@ -349,3 +354,20 @@ def mean_of_steps(obs, place):
 @wrong("04.6", says="lean of the pole costs too")
 def only_the_place(obs, place):
     return _mark(obs, place, angle=lambda a: 0.0)
+
+
+@wrong("04.6", says="costs 10 more, not 20")
+def two_falls_cost_twice(obs, place):
+    down, left = obs[:, 2].abs() > 0.20943951, obs[:, 0].abs() > 2.4
+    return float(-((obs[:, 0] - place).abs() + obs[:, 2].abs() / 0.20943951 + 10.0 * down + 10.0 * left).sum())
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("04.2", DETACHED, because="rewards for an agent are constants: nothing trains through them")
+excused("04.5", DETACHED, because="states are observations: nothing trains through them")
+excused("04.3", "first - second → second - first", because="a standard deviation does not change when all probabilities p become 1 - p")
+excused("04.3", "p.std(dim=0) → p.var(dim=0)", because="the order is the same")
+excused("04.6", "x.abs() > X_LIMIT → x.abs() >= X_LIMIT", "angle.abs() > ANGLE_LIMIT → angle.abs() >= ANGLE_LIMIT",
+        because="on the border itself float32 and float64 differ")
+excused("04.6", "x - place → place - x", because="a distance")

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, beside, close, difference, differentiable, exercise, shape_is
+from course_lib.preferences import bradley_terry, cartpole, reward_model, segments
 
 # ---------------------------------------------------------------------------------------------------------------- 04.1
 
@@ -13,7 +14,7 @@ clip = exercise(
     hints=("Without a mask it is one line: a sum. Over which dimension?",
            "rewards.sum(dim=-1) adds the steps of each clip. With a mask, steps with a 0 must count nothing, whatever stands "
            "there.",
-           "torch.where(mask > 0, rewards, 0).sum(dim=-1). Why not rewards * mask? Because 0 * nan is nan."))
+           "torch.where(condition, a, b) chooses, entry by entry. Why not rewards * mask? Because 0 * nan is nan."))
 
 
 @clip.case("two clips of three steps")
@@ -52,6 +53,33 @@ def _(fn):
                          "`torch.where(mask > 0, rewards, 0)` or `masked_fill`.")])
 
 
+def _clips(rng, rubbish):
+    """Rewards of clips, sometimes with a mask and rubbish behind it."""
+    shape = rng.shape(1, 3)
+    rewards = rng.normal(*shape, scale=2)
+    if rng.chance(0.2):
+        return (rewards,)
+    mask = rng.mask(rewards.numel() // shape[-1], shape[-1], gaps=True).reshape(shape).float()
+    return torch.where(mask > 0, rewards, rng.among(rubbish, *shape)), mask
+
+
+@clip.case("any clips, any mask, any rubbish, and the gradient")
+def _(fn):
+    agrees(fn, bradley_terry.segment_return, lambda rng: _clips(rng, [9.0, -50.0, float("nan"), float("inf")]),
+           otherwise="Only the steps whose mask is 1 count, along the last dimension.")
+    differentiable(fn, lambda rng: _clips(rng, [9.0, -50.0]), bradley_terry.segment_return, wrt=["rewards"])
+
+
+@clip.case("a nan in a step that counts stays visible")
+def _(fn):
+    rewards = torch.tensor([[1.0, float("nan"), 5.0], [1.0, 2.0, 5.0]])
+    close(fn(rewards, torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]])), torch.tensor([float("nan"), 3.0]), likely=[
+        ([1.0, 3.0], "A step that counts has the reward nan, and your sum hides it: `nan_to_num` replaces every nan, not only those of "
+                     "the padding. Choose by the mask instead."),
+        ([float("nan"), float("nan")], "One bad clip spoiled the other: each clip has its own sum.")],
+        otherwise="The sum of a clip with a nan in a step that counts is nan.")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 04.2
 
 standardized = exercise(
@@ -60,7 +88,7 @@ standardized = exercise(
     hints=("Which scores should say where 0 is and how large 1 is: those of this rollout, or those of the labelled clips?",
            "The mean of *all* labelled scores is the new 0, and their standard deviation becomes `std`. `raw` is only moved "
            "and stretched by them.",
-           "(raw - labelled.mean()) / max(labelled.std().item(), 0.001) * std"))
+           "Subtract labelled.mean(), divide by the deviation of `labelled`, held at 0.001 or more with max(...), and multiply last."))
 
 RAW = torch.tensor([[1.0, 3.0], [5.0, 7.0]])                                # mean 4
 LABELLED = torch.tensor([[0.0, 4.0], [2.0, 6.0], [0.0, 0.0]])               # mean 2; means of the clips 2, 4, 0
@@ -78,7 +106,7 @@ def _rewards(fn, raw, labelled, std):
 def _(fn):
     got = _rewards(fn, RAW, LABELLED, 0.15)
     centred = RAW - 2
-    if torch.allclose(got.float(), centred / STD_N * 0.15, atol=1e-4):      # divided by n and not n - 1: right too
+    if difference(got, centred / STD_N * 0.15, atol=1e-4) is None:          # divided by n and not n - 1: right too
         return
     own = (RAW - 4) / RAW.std() * 0.15
     close(got, centred / STD * 0.15, atol=1e-4, call="raw = [[1, 3], [5, 7]], labelled = [[0, 4], [2, 6], [0, 0]], std = 0.15",
@@ -114,6 +142,20 @@ def _(fn):
           otherwise="All states are equally good: 0 / 0 must not become nan. Divide by max(deviation, 0.001).")
 
 
+@standardized.case("any rollout, any labelled clips, any std")
+def _(fn):
+    def draw(rng):
+        spread, zero = rng.one_of((0.0, 0.0004, 1.0, 10.0)), rng.one_of((0.0, 2.0))
+        return (zero + rng.normal(*rng.shape(1, 3)), zero + spread * rng.normal(rng.length(2), rng.length()),
+                rng.one_of((0.15, 1.0, 2.5)))
+
+    def over_n(raw, labelled, std):
+        return (raw - labelled.mean()) / max(float(labelled.std(correction=0)), 1e-3) * std
+
+    agrees(fn, reward_model.standardize_rewards, draw, also=[over_n], atol=5e-3,
+           otherwise="Subtract the mean of `labelled`, divide by its deviation (0.001 at least), multiply by `std`.")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 04.3
 
 disputed = exercise(
@@ -121,8 +163,8 @@ disputed = exercise(
     difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.segments:most_disputed",
     hints=("What should the members disagree about: the size of the difference, or who wins?",
            "For each pair, every member gives a probability that the first is preferred. Where do these differ most?",
-           "p = torch.sigmoid(first - second), (members, pairs); p.std(dim=0) is one number for each pair; argsort it from "
-           "large to small and keep the first `count`."))
+           "sigmoid(first - second) is (members, pairs); its standard deviation over the members is one number for each pair. "
+           "`argsort(descending=True)` gives positions, the largest first."))
 
 
 def _positions(fn, first, second, count):
@@ -160,6 +202,22 @@ def _(fn):
     close(_positions(fn, first, torch.zeros(3, 4), 3), torch.tensor([1, 3, 0]), likely=[
         ([2, 0, 3], "These are the least disputed ones: sort from large to small."),
         ([0, 1, 3], "The right pairs in the wrong order: the most disputed comes first.")])
+
+
+@disputed.case("any members, any pairs")
+def _(fn):
+    def draw(rng):
+        members, pairs = rng.length(2), rng.length(2)
+        while True:
+            first, second = rng.normal(members, pairs, scale=3), rng.normal(members, pairs, scale=2)
+            spread = torch.sigmoid(first - second).std(dim=0).sort().values
+            if float((spread[1:] - spread[:-1]).min()) > 0.01:             # no ties
+                return first, second, rng.whole(1, pairs)
+
+    agrees(fn, segments.most_disputed, draw, read=lambda got: torch.as_tensor(got).long(), likely=[
+        (lambda first, second, count: (first - second).std(dim=0).argsort(descending=True)[:count],
+         "Compare probabilities, sigmoid(first - second): two members who are both sure of the same winner do not disagree.")],
+        otherwise="The disagreement about a pair is the standard deviation of sigmoid(first - second) over the members.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 04.4
@@ -221,8 +279,8 @@ bug = exercise(
     difficulty=2, importance=3, minutes=10, reference="checks:states_led_to",
     hints=("For most steps the answer is simply the next row. Look at a step after which an episode ended.",
            "When an episode ends, the environment starts a new one within the same step. Whose state stands in the next row?",
-           "following[ended] = final_obs puts the true last states in their places: they come in the order in which "
-           "`ended` is True, step by step."))
+           "`following[ended] = ...` fills the places where an episode ended, in the order in which `ended` is True, step by step. What "
+           "belongs there?"))
 
 SWAPPED_IN = ("After an end the next row holds the first state of a *new* episode, upright and in the centre. So the action that made "
               "the pole fall is paid as if it had led to a perfect start. Put the true last states, final_obs, in their places.")
@@ -249,7 +307,7 @@ def _rollout(steps, envs, ends):
     return obs, last, final, ended
 
 
-@bug.case("no episode ends: each action leads to the next state")
+@bug.case("no episode ends: each action leads to the next state", given=True)
 def _(fn):
     obs, last, final, ended = _rollout(4, 2, [])
     got = fn(obs, last, final, ended)
@@ -282,6 +340,16 @@ def _(fn):
         otherwise="Every place where `ended` is True gets its own last state, in the order of the steps.")
 
 
+@bug.case("any rollout, any ends")
+def _(fn):
+    def draw(rng):
+        steps, envs, size = rng.length(), rng.length(), rng.whole(1, 3)
+        ended = rng.ends(steps, envs)
+        return (rng.normal(steps, envs, size), rng.normal(envs, size), rng.normal(int(ended.sum()), size, scale=5), ended)
+
+    agrees(fn, states_led_to, draw, otherwise="Every place where `ended` is True gets its own last state, in the order of the steps.")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 04.6
 
 taste = exercise(
@@ -290,6 +358,15 @@ taste = exercise(
     hints=("A clip is (L, 4): position, velocity, angle, turning. Three things cost: distance from the place, tilt, falls.",
            "Each step costs |position - place| + |angle| / 0.2094, and 10 more where the pole is down or the cart has left.",
            "down = (|position| > 2.4) | (|angle| > 0.2094). The mark is minus the sum over all steps."))
+
+
+ANGLE = 0.209           # radians, just inside of the pole's limit of 0.2094
+
+
+def _twice(obs, place):
+    """The mark with 10 for each of the two falls."""
+    down, left = obs[:, 2].abs() > 0.20943951, obs[:, 0].abs() > 2.4
+    return float(-((obs[:, 0] - place).abs() + obs[:, 2].abs() / 0.20943951 + 10.0 * down + 10.0 * left).sum())
 
 
 @taste.case("still at the place, upright: nothing is lost")
@@ -325,3 +402,16 @@ def _(fn):
     obs[2, 0] = -2.5
     close(float(fn(obs, -1.0)), -1.5 - 10, likely=[
         (-1.5, "Leaving the track is a fall too: 10 for each state beyond 2.4 m.")])
+
+
+@taste.case("any clip, any place")
+def _(fn):
+    def draw(rng):
+        steps = rng.length()
+        x = rng.among([*beside(-2.4, 2.4), -1.0, 0.5, 3.0], steps).where(rng.flags(steps), rng.normal(steps))
+        angle = rng.among([*beside(-ANGLE, ANGLE), 0.0, 0.4], steps).where(rng.flags(steps), rng.normal(steps, scale=0.1))
+        off = (x.abs() - 2.4).abs() < 1e-3                          # on the border itself float32 and float64 differ
+        return torch.stack([torch.where(off, 0.0, x), rng.normal(steps), angle, rng.normal(steps)], dim=1), rng.number(-2, 2)
+
+    agrees(fn, cartpole.mark_place, draw, read=float, likely=[
+        (_twice, "A state in which the pole is down *and* the cart has left the track costs 10 more, not 20.")])

@@ -4,7 +4,8 @@
 # **Goals.** Write the small parts that turn verdicts on clips into rewards for an agent; choose which pairs to ask about; see why the
 # end of an episode needs care; find a bug that no error message will ever tell you about; teach a behaviour of your own.
 #
-# **Time.** About 45 minutes. The essential ones, 04.1, 04.2, 04.4 and 04.5, take 30 minutes. **Builds on** lessons 02 and 03; do
+# **Time.** {{time}}
+# **Builds on** lessons 02 and 03; do
 # each exercise when the [lesson](../notebooks/04_cartpole_from_preferences.ipynb) sends you here.
 
 # %%
@@ -20,7 +21,8 @@ from course_lib.rl.cartpole import ANGLE_LIMIT, X_LIMIT
 # (2017) take the *sum* for the worth of the clip: so the score of a step is a reward, the very thing that an agent can be paid.
 #
 # Clips of different lengths are padded to fit into one tensor. `mask` is 1 where a step counts and 0 where it is padding; what
-# stands in the padding is rubbish, perhaps even `nan`.
+# stands in the padding is rubbish, perhaps even `nan`. A `nan` in a step that *counts* is a fault of the reward model: it must
+# stay visible, so do not replace it.
 
 # %% tags=["exercise:04.1"]
 def segment_return(rewards, mask=None):
@@ -80,8 +82,9 @@ check("04.2", standardize_rewards)
 # {{exercise 04.3}}
 #
 # A person's time is the dearest thing in this lesson. Which pairs are worth asking about? Christiano et al. (2017, section 2.2.4) keep
-# several reward models and ask where they *disagree about the winner*. Given what each member thinks that the clips are worth,
-# find those pairs.
+# several reward models and ask where they *disagree about the winner*. Each member gives a probability that the first clip is
+# preferred (lesson 03); the disagreement about a pair is the *standard deviation of these probabilities* over the members. Given what
+# each member thinks that the clips are worth, find the pairs with the most.
 
 # %% tags=["exercise:04.3"]
 def most_disputed(first, second, count):
@@ -183,7 +186,8 @@ check("04.5", states_led_to)
 # drink your tea. It needs your taste as a *mark* for a clip, more is better: someone who wants the cart at `place`, upright.
 #
 # Each state of the clip costs $|x - \text{place}| + |\text{angle}|/0.2094$ (metres, and shares of the pole's limit, `ANGLE_LIMIT`), and
-# 10 more where the pole is down or the cart has left the track (beyond `X_LIMIT`, 2.4 m). The mark is minus the sum.
+# 10 more where the pole is down or the cart has left the track (beyond `X_LIMIT`, 2.4 m): 10 once, also where both are true. The
+# mark is minus the sum over all states.
 
 # %% tags=["exercise:04.6"]
 def mark_place(obs, place):

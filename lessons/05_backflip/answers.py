@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -92,13 +92,13 @@ def the_second_dimension(actions, mean, log_std):
     return -(0.5 * z**2 + log_std + HALF_LOG_2PI).sum(1)
 
 
-@wrong("05.1", says="without .detach()")
+@wrong("05.1", says="No gradient reaches `mean`")
 def cut_off_from_the_mean(actions, mean, log_std):
     z = (actions - mean.detach()) / log_std.exp()
     return -(0.5 * z**2 + log_std + HALF_LOG_2PI).sum(-1)
 
 
-@wrong("05.1", says="PPO would train nothing")
+@wrong("05.1", says="and change nothing")
 def in_numpy(actions, mean, log_std):
     a, m, s = (tensor.detach().numpy() for tensor in (actions, mean, log_std))
     z = (a - m) / np.exp(s)
@@ -402,3 +402,10 @@ def z_fixed(good, runs, z=1.96):
 def only_the_lower_end(good, runs, z=1.96):
     share, n = good / runs, runs
     return (share + z**2 / (2 * n) - z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))) / (1 + z**2 / n)
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("05.5", DETACHED, because="a reward is a constant: nothing trains through it")
+excused("05.1", "actions - mean → mean - actions", because="it is squared")
+excused("05.2", "u - mean → mean - u", because="it is squared")

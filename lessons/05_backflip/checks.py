@@ -7,7 +7,7 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, close, differentiable, exercise, shape_is
 from course_lib.rl.networks import DiagonalGaussian
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -19,7 +19,7 @@ gaussian = exercise(
     difficulty=1, importance=3, minutes=10, reference="checks:gaussian_log_prob",
     hints=("Write the formula for one motor first. What do independent draws do to densities, and so to their logs?",
            "z = (actions - mean) / log_std.exp() has the shape (..., D). Each motor adds -(z**2 / 2 + log_std + log(2 pi) / 2).",
-           "-(0.5 * z**2 + log_std + 0.5 * math.log(2 * math.pi)).sum(dim=-1)"))
+           "All three parts belong to each motor, the constant log(2 pi) / 2 too. Which dimension holds the motors?"))
 
 
 def gaussian_log_prob(actions: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
@@ -68,7 +68,21 @@ def _(fn):
     log_std = torch.tensor([-0.3, 0.2])
     got = fn(actions, mean, log_std)
     shape_is(got, (4, 3), mistake="Add up over the last dimension only, dim=-1: what stands before it are steps and environments.")
-    close(got, gaussian_log_prob(actions, mean, log_std))
+    close(got, gaussian_log_prob(actions, mean, log_std), otherwise="Add up over the last dimension only, dim=-1.")
+
+
+def _motors(rng, far=()):
+    shape, motors = rng.shape(1, 2), rng.length()
+    actions = rng.normal(*shape, motors, scale=2)
+    if far:
+        actions = torch.where(rng.flags(*shape, motors, p=0.3), rng.among(far, *shape, motors), actions)
+    return actions, rng.normal(*shape, motors), rng.uniform(-1.5, 1.0, motors)
+
+
+@gaussian.case("any actions of any number of motors, and the gradient")
+def _(fn):
+    agrees(fn, gaussian_log_prob, _motors)
+    differentiable(fn, _motors, gaussian_log_prob, wrt=["mean", "log_std"])
 
 
 @gaussian.case("the gradient reaches the mean and log_std: PPO trains through it")
@@ -82,8 +96,8 @@ def _(fn):
     if by_mean is None or by_std is None:
         raise Fail("the gradient", "one for the mean and one for log_std", "none",
                    "Both must be used without .detach(): the policy learns its mean and its standard deviation.")
-    close(by_mean, torch.ones(2, 3), call="the gradient by the mean")
-    close(by_std, torch.zeros(3), call="the gradient by log_std", atol=1e-5)
+    close(by_mean, torch.ones(2, 3), call="the gradient by the mean", otherwise="By the mean it is (action - mean) / sigma².")
+    close(by_std, torch.zeros(3), call="the gradient by log_std", atol=1e-5, otherwise="By log_std it is z² - 1, added up over the rows.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 05.2
@@ -93,8 +107,8 @@ squashed = exercise(
     difficulty=2, importance=1, minutes=15, reference="checks:squashed_log_prob",
     hints=("Take the Gaussian's log-density of u, motor by motor. What has to be subtracted from each?",
            "log(1 - tanh(u)**2) = 2 * (log 2 - u - softplus(-2 * u)), for each motor.",
-           "(gaussian - 2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))).sum(dim=-1), where gaussian is your "
-           "05.1 before its sum."))
+           "Write the correction with torch.nn.functional.softplus, one number for each motor; take your 05.1 before its sum; subtract, "
+           "then add up."))
 
 
 def squashed_log_prob(u: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
@@ -143,6 +157,12 @@ def _(fn):
           otherwise="Here 1 - tanh(u)² is 0 in 32-bit numbers. Use 2 * (log 2 - u - softplus(-2u)), also for negative u.")
 
 
+@squashed.case("any actions of any number of motors, near and far, and the gradient")
+def _(fn):
+    agrees(fn, squashed_log_prob, lambda rng: _motors(rng, far=(20.0, -20.0, 10.0, -10.0)))
+    differentiable(fn, _motors, squashed_log_prob, wrt=["mean", "log_std"])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 05.3
 
 units = exercise(
@@ -150,7 +170,8 @@ units = exercise(
     difficulty=2, importance=2, minutes=10, reference="checks:change_time_step",
     hints=("How long is an episode in seconds? How much is a reward one second ahead discounted now?",
            "One second holds 1 / old_dt steps, and is discounted by gamma ** (1 / old_dt). The new factor must give the same.",
-           "gamma ** (new_dt / old_dt), round(steps * old_dt / new_dt)"))
+           "A new step holds new_dt / old_dt old ones: gamma is multiplied by itself so often. The episode keeps its seconds, "
+           "steps * old_dt."))
 
 
 def change_time_step(gamma: float, steps: int, old_dt: float, new_dt: float) -> tuple[float, int]:
@@ -170,7 +191,7 @@ def _(fn):
     gamma, steps = _two(fn, 0.99, 150, 0.02, 0.04)
     close(steps, 75.0, call="the steps of an episode of 3 s, 0.04 s each", likely=[
         (300.0, "Longer steps: fewer of them fit into the same time."), (150.0, "An episode of 150 steps of 0.04 s lasts 6 s.")])
-    close(gamma, 0.99**2, call="gamma, 0.99 at 0.02 s, for 0.04 s", likely=[
+    close(gamma, 0.99**2, call="gamma, 0.99 at 0.02 s, for 0.04 s", rtol=1e-6, atol=1e-6, likely=[
         (0.99**0.5, "Turned round: a longer step discounts *more*."), (0.99, "With the same gamma a reward one second ahead would be "
         "discounted half as often, and count more."), (0.98, "1 - 2 * (1 - gamma) is only nearly right: a discount multiplies, so it "
         "is a power."), (1.98, "A discount factor is at most 1: it is a power, not a product.")])
@@ -179,7 +200,7 @@ def _(fn):
 @units.case("ten times as often, and another gamma")
 def _(fn):
     gamma, steps = _two(fn, 0.9, 40, 0.05, 0.005)
-    close(steps, 400.0, call="the steps of an episode of 2 s, 0.005 s each")
+    close(steps, 400.0, call="the steps of an episode of 2 s, 0.005 s each", otherwise="2 s hold 2 / 0.005 steps.")
     close(gamma, 0.9**0.1, call="gamma, 0.9 at 0.05 s, for 0.005 s", rtol=1e-6, likely=[
         (0.99, "1 - (1 - gamma) / 10 is only nearly right: a discount multiplies, so it is a power.")])
 
@@ -189,9 +210,20 @@ def _(fn):
     for gamma, steps, old, new in ((0.995, 100, 0.03, 0.02), (0.5, 7, 0.1, 0.3)):
         got, count = _two(fn, gamma, steps, old, new)
         close(got ** (1 / new), gamma ** (1 / old), call=f"gamma ** (1 / {new}), what is left of a reward after one second",
-              rtol=1e-6)
+              rtol=1e-6, otherwise="A second holds 1 / dt steps, and each multiplies by gamma.")
         close(count, float(round(steps * old / new)), call=f"{steps} steps of {old} s in steps of {new} s",
               otherwise="Round to the nearest whole number: round(...).")
+
+
+@units.case("any gamma, episode and time steps")
+def _(fn):
+    def draw(rng):
+        while True:
+            gamma, steps, old, new = rng.number(0.3, 1.0), rng.whole(1, 400), rng.number(0.01, 0.3), rng.number(0.01, 0.3)
+            if abs(steps * old / new % 1 - 0.5) > 0.01:             # not on the border of two whole numbers
+                return gamma, steps, old, new
+
+    agrees(fn, change_time_step, draw, names=("gamma", "steps"))
 
 
 # ---------------------------------------------------------------------------------------------------------------- 05.4
@@ -202,7 +234,8 @@ starts = exercise(
     hints=("Go through the steps and remember where the running episode began. What happens at a step with ended[t]?",
            "An episode from `first` to `t` has room for clips at first, first + length, ... as long as the clip's last step is not "
            "after t.",
-           "range(first, t + 2 - length, length), at each t where ended[t] or the rollout is over; then first = t + 1."))
+           "An episode is over at each t where ended[t] or the rollout is over. The last clip in it starts at t + 1 - length at the latest, "
+           "and the next episode begins at t + 1."))
 
 
 def _ends(steps, *where):
@@ -264,10 +297,12 @@ def _(fn):
 def _(fn):
     from course_lib.hopper.task import clip_starts
 
-    rng = np.random.default_rng(0)
-    for _ in range(40):
-        ended, length = rng.random(int(rng.integers(1, 60))) < 0.1, int(rng.integers(1, 12))
-        _starts(fn, ended, length, clip_starts(ended, length))
+    def draw(rng):
+        steps = rng.length() * rng.whole(1, 4)
+        return rng.flags(steps, p=rng.one_of((0.0, 0.1, 0.3))).numpy(), rng.whole(1, 5)
+
+    agrees(fn, clip_starts, draw, read=lambda got: [int(start) for start in got],
+           otherwise="Compare the two lists: which clip would cross an end, begin late, or is missing?")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 05.5
@@ -277,7 +312,7 @@ turned = exercise(
     difficulty=2, importance=3, minutes=10, reference="checks:turned_backwards",
     hints=("Print the 40 steps of the whole turn. One of them is not like the others.",
            "atan2 gives angles between -pi and pi. What happens to `after` when the torso passes the point upside down?",
-           "Bring the difference back to between -pi and pi: torch.atan2(torch.sin(turned), torch.cos(turned))."))
+           "Bring the difference back to between -pi and pi. atan2 of a sine and a cosine always gives an angle in that range."))
 
 
 def turned_backwards(sin_before: Tensor, cos_before: Tensor, sin_after: Tensor, cos_after: Tensor) -> Tensor:
@@ -291,7 +326,7 @@ def _turn(fn, before, after):
     return fn(torch.sin(before), torch.cos(before), torch.sin(after), torch.cos(after))
 
 
-@turned.case("a small wobble")
+@turned.case("a small wobble", given=True)
 def _(fn):
     got = _turn(fn, [0.0, 0.3, -0.1], [-0.1, 0.5, -0.1])
     shape_is(got, (3,))
@@ -316,13 +351,27 @@ def _(fn):
         total = float(_turn(fn, pitch[:-1], pitch[1:]).sum())
         close(total, 2 * math.pi * turns, call=f"the sum over {turns} turn(s) backwards in {steps} steps, radians", atol=1e-3, likely=[
             (0.0, "Still zero: one step takes back what all the others gave."),
-            (2 * math.pi * abs(turns), "Turning forwards must count below 0.")])
+            (-2 * math.pi * turns, "The sign is turned round: backwards counts above 0, forwards below.")],
+              otherwise="Turning backwards counts above 0 and forwards below 0, and a whole turn adds up to 2 pi.")
 
 
 @turned.case("fast: a third of a turn in one step")
 def _(fn):
     close(_turn(fn, [2.5, -2.5], [2.5 - 2.0, -2.5 - 2.0]), torch.tensor([2.0, 2.0]), atol=1e-4,
           otherwise="Differences between -pi and pi are right as they are, however large; only those outside are brought back.")
+
+
+@turned.case("any turn of less than half a turn")
+def _(fn):
+    def draw(rng):
+        count = rng.length()
+        before = rng.uniform(-3.1, 3.1, count)
+        after = before - rng.uniform(-3.0, 3.0, count)
+        return torch.sin(before), torch.cos(before), torch.sin(after), torch.cos(after)
+
+    agrees(fn, turned_backwards, draw, atol=1e-4, likely=[
+        (lambda a, b, c, d: torch.atan2(a, b) - torch.atan2(c, d), "Past the point upside down the angle from atan2 jumps by a whole turn. Bring "
+                                                                   "the difference back to between -pi and pi.")])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 05.6
@@ -332,7 +381,7 @@ wilson = exercise(
     difficulty=1, importance=2, minutes=10, reference="checks:wilson_interval",
     hints=("Compute the share, then the two parts before and after the ±, then divide both by 1 + z²/n.",
            "middle = share + z**2 / (2 * runs); half = z * sqrt(share * (1 - share) / runs + z**2 / (4 * runs**2)).",
-           "return (middle - half) / (1 + z**2 / runs), (middle + half) / (1 + z**2 / runs)"))
+           "The two ends are middle - half and middle + half, and one division is still missing in both."))
 
 
 def wilson_interval(good: int, runs: int, z: float = 1.96) -> tuple[float, float]:
@@ -366,7 +415,9 @@ def _(fn):
 def _(fn):
     close(_interval(fn, 10, 10), list(wilson_interval(10, 10)), atol=1e-5, likely=[
         ([1.0, 1.0], "Ten of ten are no certainty: the lower end is 0.72.")])
-    close(_interval(fn, 0, 4), list(wilson_interval(0, 4)), atol=1e-5)
+    close(_interval(fn, 0, 4), list(wilson_interval(0, 4)), atol=1e-5, likely=[
+        ([0.0, 0.0], "None of four is no certainty: the upper end is 0.49.")],
+        otherwise="With a share of 0 the lower end is 0 and the upper one z²/n over 1 + z²/n.")
 
 
 @wilson.case("as scipy has it, for other runs and another z")
@@ -376,3 +427,12 @@ def _(fn):
             interval = binomtest(good, runs).proportion_ci(confidence, method="wilson")
             close(_interval(fn, good, runs, z), [interval.low, interval.high], atol=1e-6,
                   otherwise="z is an argument: 1.96 is only its default.")
+
+
+@wilson.case("any runs, any z")
+def _(fn):
+    def draw(rng):
+        runs = rng.whole(1, 10 * rng.size)
+        return rng.whole(0, runs), runs, rng.one_of((1.0, 1.64, 1.96, 2.58))
+
+    agrees(fn, wilson_interval, draw, names=("the lower end", "the upper end"), atol=1e-6)

@@ -4,7 +4,8 @@
 # **Goals.** Actions that are real numbers: their log-probabilities, and what squashing does to them. Units: steps and seconds. Clips that
 # show what happened and nothing else. A written reward with a silent bug. How sure ten runs make you.
 #
-# **Time.** About 60 minutes. The essential ones, 05.1, 05.4 and 05.5, take 25 minutes. **Builds on** lessons 02 and 04; do each
+# **Time.** {{time}}
+# **Builds on** lessons 02 and 04; do each
 # exercise when the [lesson](../notebooks/05_backflip.ipynb) sends you here.
 
 # %%

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 06.1
 
@@ -399,3 +399,11 @@ def the_last_look_before_the_first(looks, ended):
     first = torch.cat([torch.zeros_like(ended[:1]), ended[:-1]])
     before = torch.where(first[..., None, None], looks, torch.roll(looks, 1, 0))
     return torch.stack([looks, before], dim=2)
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("06.4", DETACHED, because="advantages are constants: nothing trains through them")
+excused("06.6", DETACHED, because="looks are observations: nothing trains through them")
+excused("06.2", "34:194 → 34:193", because="of the rows 192 and 193 only the first is looked at")
+excused("06.6", "torch.ones_like(ended[:1]) → torch.zeros_like(ended[:1])", because="`before` begins with the first look anyway")

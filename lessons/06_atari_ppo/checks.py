@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, apart, close, exercise, shape_is
 
 # ---------------------------------------------------------------------------------------------------------------- 06.1
 
@@ -13,8 +13,7 @@ skipping = exercise(
     difficulty=2, importance=2, minutes=20, reference="checks:frame_skip",
     hints=("Cut the frames into groups of `skip`. Which two of a group make the picture, and which of its rewards count?",
            "frames.reshape(T // skip, skip, H, W) has a group in each row; the last two of each are [:, -1] and [:, -2].",
-           "groups = frames.reshape(-1, skip, *frames.shape[1:]); return np.maximum(groups[:, -1], groups[:, -2]), "
-           "rewards.reshape(-1, skip).sum(axis=1)."))
+           "np.maximum(a, b) takes the brighter one, pixel by pixel. The rewards are grouped in the same way, and added up over each group."))
 
 
 def frame_skip(frames: np.ndarray, rewards: np.ndarray, skip: int) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +91,16 @@ def _(fn):
         ([1.0, 0.0], "Add the rewards of the group up; the largest hides what was lost.")])
 
 
+@skipping.case("any frames, any rewards, any skip")
+def _(fn):
+    def draw(rng):
+        steps, skip = rng.length(), rng.whole(2, 4)
+        frames = rng.wholes(0, 255, steps * skip, rng.length(1, 3), rng.length(1, 3)).numpy().astype(np.uint8)
+        return frames, rng.wholes(-1, 1, steps * skip).numpy().astype(np.float32), skip
+
+    agrees(fn, frame_skip, draw, names=("the pictures", "the rewards"))
+
+
 # ---------------------------------------------------------------------------------------------------------------- 06.2
 
 cells = exercise(
@@ -100,7 +109,8 @@ cells = exercise(
     hints=("Three steps: cut off the score, take the pixels that are looked at, ask which differ from the empty court.",
            "court = screens[:, 34:194]. Looked at: every 2nd row and every 2nd column, court[:, ::2, ::2], which is (N, 80, 80). Two "
            "neighbouring columns make one cell.",
-           "seen = screens[:, 34:194:2, ::2] != 87; return (seen[:, :, ::2] | seen[:, :, 1::2]).astype(np.uint8)."))
+           "seen = court[:, ::2, ::2] != 87 is True and False. seen[:, :, ::2] holds the first of each two columns: what holds the other, and "
+           "how are they joined?"))
 
 EMPTY, THE_BALL = 87, 236                                                   # shades of the empty court and of the ball
 
@@ -176,7 +186,23 @@ def _(fn):
     screens[1, 100:104, 60:62], screens[2, 150:166, 140:144] = THE_BALL, 147
     got = _cells(fn, screens)
     close(got, to_cells(screens), likely=[
-        (np.broadcast_to(to_cells(screens).max(0), (3, 80, 40)), "The screens were mixed: each has cells of its own.")])
+        (np.broadcast_to(to_cells(screens).max(0), (3, 80, 40)), "The screens were mixed: each has cells of its own.")],
+          otherwise="Each screen has cells of its own, made of rows 34 to 193.")
+
+
+@cells.case("any pixels, of any shade, anywhere on the screen")
+def _(fn):
+    def draw(rng):
+        screens = _screens(rng.length(1, 3))
+        for _ in range(60):
+            screens[rng.whole(0, len(screens) - 1), rng.whole(30, 198), rng.whole(0, 159)] = rng.one_of((0, 86, 88, 147, 255))
+        return (screens,)
+
+    agrees(fn, to_cells, draw, times=8, likely=[
+        (lambda screens: (screens[:, 34:194].reshape(-1, 80, 2, 40, 4) != EMPTY).any((2, 4)).astype(np.uint8),
+         "All eight pixels of a cell were looked at. Look only at its first row, and there at its columns 0 and 2."),
+        (lambda screens: (screens[:, 34:194:2, ::4] != EMPTY).astype(np.uint8), "Only column 0 of each cell was looked at, not column 2.")],
+        otherwise="A cell is 1 where one of two pixels of its first row, columns 0 and 2, has not the shade 87.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 06.3
@@ -186,7 +212,7 @@ points = exercise(
     difficulty=1, importance=3, minutes=10, reference="checks:point_boundaries",
     hints=("In Pong a reward comes only when somebody scores. What is the reward when the other one does?",
            "A step is a boundary when its reward is not 0, or when the game ended with it.",
-           "(rewards != 0) | ended"))
+           "`!=` compares entry by entry, and `|` joins two tensors of truth values: either is enough."))
 
 
 def point_boundaries(rewards: Tensor, ended: Tensor) -> Tensor:
@@ -237,6 +263,15 @@ def _(fn):
         (torch.tensor([[False], [False]]), "Here the point ends the game too, and still it is a boundary: `|`, not `^`.")])
 
 
+@points.case("any play")
+def _(fn):
+    def draw(rng):
+        shape = rng.length(), rng.length()
+        return rng.among([0.0, 0.0, 1.0, -1.0], *shape), rng.flags(*shape, p=0.3)
+
+    agrees(fn, point_boundaries, draw)
+
+
 # ---------------------------------------------------------------------------------------------------------------- 06.4
 
 slip = exercise(
@@ -244,7 +279,7 @@ slip = exercise(
     difficulty=3, importance=2, minutes=15, reference="checks:advantages_in_a_hurry",
     hints=("With cost = 0 all is well. Print `boundary` for a rally of five steps, with and without a cost.",
            "With a cost no reward is 0 any more. At which steps does the faulty program see the end of a rally?",
-           "Take `boundary` from `rewards` as the game gave them, not from `paid`."))
+           "Where events are must be read off the rewards as the game gave them, before anything is subtracted."))
 
 
 def advantages_in_a_hurry(rewards: Tensor, values: Tensor, ended: Tensor, last_value: Tensor, gamma: float, lam: float,
@@ -281,18 +316,20 @@ def _random_play(T=40, N=3, seed=0):
 def _compare_hurry(fn, play, gamma, lam, cost):
     rewards, _, ended, _ = play
     none = torch.zeros_like(ended)
-    close(fn(*play, gamma, lam, cost), advantages_in_a_hurry(*play, gamma, lam, cost), likely=[
+    right = advantages_in_a_hurry(*play, gamma, lam, cost)
+    close(fn(*play, gamma, lam, cost), right, likely=apart(right, [
         (_every_step_an_end(*play, gamma, lam, cost), "Every step is taken for the end of a rally: after the cost no reward is 0 any more. "
          "So lam does nothing, and the critic's next guess is never asked. From which rewards should `boundary` be taken?"),
         (advantages_in_a_hurry(*play, gamma, lam, 0.0), "The boundaries are right, but the cost is gone: each step's reward is `cost` less."),
         (_cut_after((rewards > 0) | ended, play, gamma, lam, cost), "A lost point is no boundary now. Points lost end a rally too."),
         (_cut_after(ended, play, gamma, lam, cost), "Points are no boundaries any more: rallies run into each other."),
-        (_cut_after(none, play, gamma, lam, cost), "Nothing is a boundary now: rallies and games run into each other."),
-        (_cut_after(rewards != 0, play, gamma, lam, cost), "Ends of games without a point are no boundaries now: `ended` counts too.")],
+        *([(_cut_after(none, play, gamma, lam, cost), "Nothing is a boundary now: rallies and games run into each other.")]
+          if ended.any() else []),
+        (_cut_after(rewards != 0, play, gamma, lam, cost), "Ends of games without a point are no boundaries now: `ended` counts too.")]),
         otherwise="The line that is at fault says where rallies end; the other lines were right.")
 
 
-@slip.case("no cost: as before")
+@slip.case("no cost: as before", given=True)
 def _(fn):
     play = _random_play(seed=1)
     close(fn(*play, 0.99, 0.98, 0.0), advantages_in_a_hurry(*play, 0.99, 0.98, 0.0),
@@ -309,6 +346,18 @@ def _(fn):
 @slip.case("a cost, several games with points won, points lost and an end by the clock")
 def _(fn):
     _compare_hurry(fn, _random_play(seed=2), 0.99, 0.98, 0.02)
+
+
+@slip.case("any play, any cost")
+def _(fn):
+    def draw(rng):
+        steps, games = rng.length(), rng.length()
+        return (rng.among([0.0, 0.0, 1.0, -1.0], steps, games), rng.normal(steps, games), rng.ends(steps, games), rng.normal(games),
+                rng.one_of((0.5, 0.9, 0.99)), rng.one_of((0.0, 0.5, 0.98, 1.0)), rng.one_of((0.01, 0.1)))
+
+    agrees(fn, advantages_in_a_hurry, draw, likely=[
+        (_every_step_an_end, "Every step is taken for the end of a rally: after the cost no reward is 0 any more.")],
+        otherwise="The line that is at fault says where rallies end; the other lines were right.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 06.5
@@ -385,7 +434,7 @@ past = exercise(
     difficulty=2, importance=2, minutes=15, reference="checks:with_the_look_before",
     hints=("Within one game all is well. Take two games of two steps each and write down which look belongs to which game.",
            "ended[t] is True *after* step t. Which is then the first look of the next game: looks[t] or looks[t + 1]?",
-           "A look is the first of its game at t = 0 and wherever ended[t - 1] is True: torch.cat([torch.ones_like(ended[:1]), ended[:-1]])."))
+           "A look is the first of its game at t = 0, and wherever ended[t - 1] is True: `ended`, moved by one step, with True in front."))
 
 
 def with_the_look_before(looks: Tensor, ended: Tensor) -> Tensor:
@@ -415,17 +464,17 @@ def _compare_looks(fn, ended):
     got = fn(looks, ended)
     shape_is(got, (*ended.shape, 2, 1, 2), mistake="Two looks for each step and game are wanted: (T, N, 2, H, W).")
     right = with_the_look_before(looks, ended)
-    close(got, right, likely=[
+    close(got, right, likely=apart(right, [
         (_with(looks, ended), "Shifted by one: the look *before* the last step of a game lost its past, and the first look of the new game is "
          "paired with the old game's last. ended[t] is True after step t: whose first look comes next?"),
         (_with(looks, torch.zeros_like(ended)), "The ends of games change nothing now: the first look of a new game is paired with the last of "
          "the old one, and the ball seems to jump across the court."),
         (_with(looks, torch.ones_like(ended)), "Every look is paired with itself now: nothing moves any more."),
-        (right.flip(2), "The newer look comes first.")],
+        (right.flip(2), "The newer look comes first.")]),
         otherwise="Look at the steps around an end; within a game it was right.")
 
 
-@past.case("one game that goes on")
+@past.case("one game that goes on", given=True)
 def _(fn):
     ended = torch.zeros(4, 1, dtype=torch.bool)
     close(fn(_looks(4, 1), ended), with_the_look_before(_looks(4, 1), ended),
@@ -445,3 +494,12 @@ def _(fn):
 @past.case("the rollout ends with the game")
 def _(fn):
     _compare_looks(fn, [[False], [False], [True]])
+
+
+@past.case("any games")
+def _(fn):
+    def draw(rng):
+        steps, games = rng.length(), rng.length(1, 3)
+        return rng.normal(steps, games, rng.length(1, 2), rng.length(1, 2)), rng.ends(steps, games)
+
+    agrees(fn, with_the_look_before, draw, otherwise="Look at the steps around an end; within a game it was right.")

@@ -4,7 +4,8 @@
 # **Goals.** Write what stands between a game console and a small network: frame-skip and max-pool, cells without the score, the ends
 # of rallies. Know how far back a point is felt. Find two bugs that no error message will ever tell you about.
 #
-# **Time.** About 85 minutes. The essential ones, 06.2 and 06.3, take 25 minutes. **Builds on** lessons 02 and 06; do each exercise
+# **Time.** {{time}}
+# **Builds on** lessons 02 and 06; do each exercise
 # when the [lesson](../notebooks/06_atari_ppo.ipynb) sends you here.
 
 # %%

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 07.1
 
@@ -430,3 +430,15 @@ def in_other_words():
 @wrong("07.7", says="is missing")
 def one_forgotten():
     return _say("longer rallies", "shorter rallies", "no difference")
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("07.1", DETACHED, because="returns of clips are measured here: nothing trains through them")
+excused("07.2", "first > second → first >= second", because="equal balances were handled before")
+excused("07.4", "patience - 1 → patience + 1", "patience - 1 → patience", "patience - 1 → patience - 0",
+        because="more rows of False behind the rollout change nothing")
+excused("07.6", "torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0) → "
+        "torch.sigmoid(returns[:, :, None] - returns[:, None, :]).var(dim=0)", because="the order is the same")
+excused("07.6", "returns[:, :, None] - returns[:, None, :] → returns[:, None, :] - returns[:, :, None]",
+        because="a standard deviation does not change when all probabilities p become 1 - p")

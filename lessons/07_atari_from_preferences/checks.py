@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, close, exercise, shape_is
 
 BEHIND_THEM, BEHIND_US = 12, 148                # columns of pixels; we play on the right
 
@@ -15,8 +15,8 @@ windows = exercise(
     hints=("A window is a clip: its return is the sum of its rewards. How many windows of L steps fit into T steps?",
            "There are T - L + 1 windows: one starts at each of the steps 0 to T - L. Adding up each one anew works; a running sum "
            "makes it quick.",
-           "total = torch.cat([zeros(1, N), rewards.cumsum(0)]); the window from t on is total[t + L] - total[t], for all t at once: "
-           "total[L:] - total[:-L]."))
+           "With a row of zeros in front of rewards.cumsum(0), total[t] is the sum before step t, and the window from t on is "
+           "total[t + L] - total[t]. Slices do that for all t at once."))
 
 
 def window_returns(rewards: Tensor, length: int) -> Tensor:
@@ -57,6 +57,15 @@ def _(fn):
     close(fn(rewards, 25), window_returns(rewards, 25), otherwise="The return of a clip with a point won and a point lost is 0.")
 
 
+@windows.case("any rewards, any window")
+def _(fn):
+    def draw(rng):
+        steps = rng.length()
+        return rng.normal(steps, rng.length(), scale=2), rng.whole(1, steps)
+
+    agrees(fn, window_returns, draw)
+
+
 # ---------------------------------------------------------------------------------------------------------------- 07.2
 
 comparing = exercise(
@@ -65,8 +74,8 @@ comparing = exercise(
     hints=("Count first, compare later: how many points did we win in a clip, and how many did we lose?",
            "The ball stays behind a paddle for several frames: a point is a *run* of such frames. It begins where the ball is behind "
            "the paddle and was not in the frame before.",
-           "begins = behind & ~previous, where previous is behind shifted by one with False in front; won - lost is the balance of a "
-           "clip; 1.0, 0.5 or 0.0 for more, as much, less."))
+           "Shift `behind` by one frame, with False in front: that is `previous`, and a run begins where behind is True and previous is not. "
+           "won - lost is the balance of a clip."))
 
 
 def compare_clips(across1, across2) -> float:
@@ -145,6 +154,16 @@ def _(fn):
         (0.0, "One won and two lost against one lost: -1 against -1. You may have looked at the points lost only.")])
 
 
+@comparing.case("any clips, with balls at and beside the borders")
+def _(fn):
+    def draw(rng):
+        columns = (-1, -1, 0, 4, 11, 12, 13, 80, 147, 148, 149)
+        return tuple(torch.tensor([rng.one_of(columns) for _ in range(rng.length())]) for _ in range(2))
+
+    agrees(fn, compare_clips, draw, read=float,
+           otherwise="Count the runs of frames with 0 <= column < 12 (won) and with column >= 148 (lost) in each clip.")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 07.3
 
 moments = exercise(
@@ -153,8 +172,8 @@ moments = exercise(
     hints=("Two sets of numbers, each with its size, mean and variance. What are size and mean of both together?",
            "The mean of the whole is the old one, moved towards the new set's by its share of the numbers. The variance of the whole "
            "is more than the weighted mean of both: the two means differ too.",
-           "share = n / (count + n); step = rewards.mean() - mean; mean + share * step; (1 - share) * variance + share * "
-           "rewards.var(unbiased=False) + share * (1 - share) * step**2."))
+           "With share = n / (count + n) and step = rewards.mean() - mean: the two variances are weighed with 1 - share and share, and "
+           "share * (1 - share) * step**2 comes on top."))
 
 
 def merge_moments(count: float, mean: float, variance: float, rewards: Tensor) -> tuple[float, float, float]:
@@ -196,7 +215,7 @@ def _(fn):
     first, second = torch.tensor([0.0, 2.0]), torch.tensor([10.0, 10.0, 10.0, 14.0, 16.0, 18.0])
     whole = torch.cat([first, second])
     count, mean, variance = _triple(fn, 2, 1.0, 1.0, second)
-    close(count, 8.0, call="count of 2 numbers and 6 more")
+    close(count, 8.0, call="count of 2 numbers and 6 more", likely=[(6.0, "The numbers seen before count too.")])
     close(mean, float(whole.mean()), call="mean of 0, 2 and then 10, 10, 10, 14, 16, 18", likely=[
         (7.0, "This is the middle of the two means. The second rollout has three times as many numbers and counts three times as much."),
         (13.0, "This is the second rollout's own mean: the numbers seen before count too.")])
@@ -228,6 +247,17 @@ def _(fn):
                     "rounding. Work with differences from the means.")
 
 
+@moments.case("any moments, any rewards")
+def _(fn):
+    def draw(rng):
+        rewards = rng.normal(*rng.shape(1, 3), scale=3) + rng.one_of((0.0, 5.0))
+        if rng.chance(0.25):
+            return 0, rng.one_of((0.0, 7.0, float("nan"))), rng.one_of((0.0, 2.0, float("nan"))), rewards
+        return rng.whole(1, 20), rng.number(-5, 5), rng.number(0, 6), rewards
+
+    agrees(fn, merge_moments, draw, read=lambda got: tuple(float(value) for value in got), names=("count", "mean", "variance"))
+
+
 # ---------------------------------------------------------------------------------------------------------------- 07.4
 
 gone = exercise(
@@ -236,8 +266,8 @@ gone = exercise(
     hints=("When is a rally over? The ball was there before the step, and then it is not there, for a while.",
            "Look at step t: seen[t] says what was on the screen before it, and seen[t + 1], seen[t + 2] and seen[t + 3] what came after. A ball that "
            "flickers for one frame is not gone.",
-           "Append patience - 1 rows of False to seen; later[1 + k : 1 + k + T] for k = 0 .. patience - 1 are what is seen k steps after the step; "
-           "gone = seen[:-1] & ~(any of them)."))
+           "Append patience - 1 rows of False to `seen`, as `later`. Then later[1 + k : 1 + k + T], for k = 0 .. patience - 1, are the observations "
+           "that must all be without a ball."))
 
 
 def ball_gone(seen: Tensor, patience: int = 3) -> Tensor:
@@ -246,6 +276,11 @@ def ball_gone(seen: Tensor, patience: int = 3) -> Tensor:
     later = torch.cat([seen, torch.zeros_like(seen[:1]).expand(patience - 1, -1)])
     back = torch.stack([later[1 + k:1 + k + steps] for k in range(patience)]).any(dim=0)
     return seen[:-1] & ~back
+
+
+def _marks(*games):
+    """Marks of the steps of each game, as (T, N) bool."""
+    return torch.tensor(games, dtype=torch.bool).T
 
 
 def _steps(fn, *columns, patience=3):
@@ -257,40 +292,48 @@ def _steps(fn, *columns, patience=3):
 
 @gone.case("a rally ends at one step, and only there")
 def _(fn):
-    close(_steps(fn, [1, 1, 1, 0, 0, 0, 0, 1]).T, torch.tensor([[0, 0, 1, 0, 0, 0, 0]], dtype=torch.bool), likely=[
-        ([[0, 0, 0, 1, 0, 0, 0]], "One step late: the ball left with step 2, after which it is not seen. The boundary belongs "
+    close(_steps(fn, [1, 1, 1, 0, 0, 0, 0, 1]), _marks([0, 0, 1, 0, 0, 0, 0]), likely=[
+        (_marks([0, 0, 0, 1, 0, 0, 0]), "One step late: the ball left with step 2, after which it is not seen. The boundary belongs "
                                   "to the step with which the ball goes."),
-        ([[0, 0, 0, 0, 0, 1, 0]], "This is the step at which one can be sure. The rally ended where the ball was last seen."),
-        ([[0, 0, 1, 1, 1, 1, 1]], "Every step without a ball is marked. Only the one that made it leave is the end of a rally."),
-        ([[0, 0, 0, 0, 0, 0, 1]], "This is where the ball comes back: the next serve.")])
+        (_marks([0, 0, 0, 0, 0, 1, 0]), "This is the step at which one can be sure. The rally ended where the ball was last seen."),
+        (_marks([0, 0, 1, 1, 1, 1, 1]), "Every step without a ball is marked. Only the one that made it leave is the end of a rally."),
+        (_marks([0, 0, 0, 0, 0, 0, 1]), "This is where the ball comes back: the next serve.")])
 
 
 @gone.case("a flicker is no end")
 def _(fn):
-    close(_steps(fn, [1, 1, 0, 1, 1, 0, 0, 1, 1]).T, torch.zeros(1, 8, dtype=torch.bool), likely=[
-        ([[0, 1, 0, 0, 1, 0, 0, 0]], "The ball is unseen for one or two observations only and comes back: it flickered. Wait for `patience` "
+    close(_steps(fn, [1, 1, 0, 1, 1, 0, 0, 1, 1]), _marks([0] * 8), likely=[
+        (_marks([0, 1, 0, 0, 1, 0, 0, 0]), "The ball is unseen for one or two observations only and comes back: it flickered. Wait for `patience` "
                                      "observations without it."),
-        ([[0, 0, 0, 0, 1, 0, 0, 0]], "Two observations without the ball are fewer than `patience` = 3.")])
+        (_marks([0, 0, 0, 0, 1, 0, 0, 0]), "Two observations without the ball are fewer than `patience` = 3.")])
 
 
 @gone.case("the patience is the caller's choice")
 def _(fn):
-    close(_steps(fn, [1, 1, 0, 1, 1, 0, 0, 1, 1], patience=1).T, torch.tensor([[0, 1, 0, 0, 1, 0, 0, 0]], dtype=torch.bool),
+    close(_steps(fn, [1, 1, 0, 1, 1, 0, 0, 1, 1], patience=1), _marks([0, 1, 0, 0, 1, 0, 0, 0]),
           otherwise="With patience 1 a single observation without the ball is an end.")
 
 
 @gone.case("at the edge of the rollout only what can be seen counts")
 def _(fn):
-    close(_steps(fn, [1, 1, 1, 1, 0], [1, 1, 1, 0, 0]).T, torch.tensor([[0, 0, 0, 1], [0, 0, 1, 0]], dtype=torch.bool), likely=[
-        ([[0, 0, 0, 0], [0, 0, 0, 0]], "The last steps cannot be followed for three observations. Those that the rollout does not have "
+    close(_steps(fn, [1, 1, 1, 1, 0], [1, 1, 1, 0, 0]), _marks([0, 0, 0, 1], [0, 0, 1, 0]), likely=[
+        (_marks([0, 0, 0, 0], [0, 0, 0, 0]), "The last steps cannot be followed for three observations. Those that the rollout does not have "
                                        "count as observations without a ball.")])
 
 
 @gone.case("several games, each for itself; no ball, no end")
 def _(fn):
-    close(_steps(fn, [1, 0, 0, 0, 0, 1], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]).T,
-          torch.tensor([[1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]], dtype=torch.bool),
+    close(_steps(fn, [1, 0, 0, 0, 0, 1], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]), _marks([1, 0, 0, 0, 0], [0] * 5, [0] * 5),
           otherwise="Each column is a game of its own, and where no ball was seen none can leave.")
+
+
+@gone.case("any play, any patience")
+def _(fn):
+    def draw(rng):
+        seen = rng.flags(rng.length() + rng.one_of((1, 4)), rng.length(1, 3), p=rng.one_of((0.3, 0.5, 0.8)))
+        return (seen, rng.whole(1, 4)) if rng.chance(0.6) else (seen,)
+
+    agrees(fn, ball_gone, draw, otherwise="A rally ends with step t where seen[t] is True and none of seen[t + 1] to seen[t + patience] is.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 07.5
@@ -311,7 +354,7 @@ def targets_of(choices: list[str], flips: list[bool]) -> list[float]:
             for choice, flip in zip(choices, flips, strict=True) if choice != "skip"]
 
 
-@flips.case("nobody skips: left and right become clip 1 and clip 2")
+@flips.case("nobody skips: left and right become clip 1 and clip 2", given=True)
 def _(fn):
     close(fn(["left", "right", "left", "right", "equal"], [False, False, True, True, True]), [1.0, 0.0, 0.0, 1.0, 0.5], likely=[
         ([1.0, 0.0, 1.0, 0.0, 0.5], "Sides were taken for clips: where flip is True the first clip stood on the *right*."),
@@ -339,11 +382,25 @@ def _(fn):
     close(fn(choices, flip), targets_of(choices, flip), otherwise="Each label has the flip of its own pair, and skipped pairs are left out.")
 
 
-@flips.case("all skipped")
+@flips.case("all skipped", given=True)
 def _(fn):
     got = fn(["skip", "skip"], [True, False])
     if got is None or len(got):
         raise Fail(expected="an empty list", got=repr(got), mistake="Every pair was skipped, so there are no labels at all.")
+
+
+@flips.case("any choices, any flips")
+def _(fn):
+    def draw(rng):
+        count = rng.length() + 1
+        return [rng.one_of(("left", "right", "equal", "skip")) for _ in range(count)], [rng.chance() for _ in range(count)]
+
+    def neighbours(choices, flip):
+        judged = [choice for choice in choices if choice != "skip"]
+        return [1 - MU[choice] if turned else MU[choice] for choice, turned in zip(judged, flip, strict=False)]
+
+    agrees(fn, targets_of, draw, read=lambda got: [float(mu) for mu in got], likely=[
+        (neighbours, "After a skip each label gets the flip of its neighbour.")])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 07.6
@@ -354,8 +411,8 @@ disputed = exercise(
     hints=("Lesson 04 chose among given pairs. Here every two clips can be a pair: first compute the disagreement about each possible pair.",
            "p[k, i, j] = sigmoid(returns[k, i] - returns[k, j]) is member k's prediction that clip i is preferred to clip j; its std over the members is a "
            "table. Go through the pairs from the largest disagreement on, and skip those with a clip that is taken.",
-           "std = sigmoid(returns[:, :, None] - returns[:, None, :]).std(0); i, j = torch.triu_indices(M, M, 1); order = std[i, j].argsort("
-           "descending=True); keep a set of used clips."))
+           "returns[:, :, None] - returns[:, None, :] holds all differences, (members, clips, clips), and torch.triu_indices(M, M, 1) names every "
+           "pair once. Sort, walk, and keep a set of the clips that are taken."))
 
 
 def disputed_pairs(returns: Tensor, count: int) -> list[tuple[int, int]]:
@@ -433,6 +490,21 @@ def _(fn):
     if len(got) != 2:
         raise Fail(expected="2 pairs: four clips, each used once", got=f"{len(got)} pairs", mistake=(
             "Four clips make two pairs without using one twice. Give as many as there are."))
+
+
+@disputed.case("any members, any clips")
+def _(fn):
+    def draw(rng):
+        members, clips = rng.length(2, 4), rng.length(2, 5)
+        i, j = torch.triu_indices(clips, clips, 1)
+        while True:
+            returns = rng.normal(members, clips, scale=2)
+            spread = torch.sigmoid(returns[:, :, None] - returns[:, None, :]).std(dim=0)[i, j].sort().values
+            if len(spread) == 1 or float((spread[1:] - spread[:-1]).min()) > 1e-3:         # no ties
+                return returns, rng.whole(1, 3)
+
+    agrees(fn, disputed_pairs, draw, read=lambda got: [sorted((int(i), int(j))) for i, j in got],
+           otherwise="Take the pair with the largest standard deviation of sigmoid(difference), then the next without a clip that is taken.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 07.7

@@ -5,7 +5,8 @@
 # clip, rewards standardized by a running mean and variance, the end of a rally without the score, pairs chosen by the
 # ensemble's disagreement. Find the bug that flips labels silently.
 #
-# **Time.** About 80 minutes. The essential ones, 07.1, 07.2, 07.5 and 07.7, take 35 minutes. **Builds on** lessons 03 and 04; do each
+# **Time.** {{time}}
+# **Builds on** lessons 03 and 04; do each
 # exercise when the [lesson](../notebooks/07_atari_from_preferences.ipynb) sends you here.
 
 # %%

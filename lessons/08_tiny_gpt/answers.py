@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 08.1
 
@@ -441,3 +441,11 @@ def one_block(vocab_size, context, layers, width):
 @wrong("08.6", says="back into the stream")
 def no_projection(vocab_size, context, layers, width):
     return _count(vocab_size, context, layers, width) - layers * (width * width + width)
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("08.2", DETACHED, because="the cache is for writing, where nothing is trained")
+excused("08.4", DETACHED, because="tokens are drawn from these probabilities: nothing trains through them")
+excused("08.4", "top_k < logits.shape[-1] → top_k <= logits.shape[-1]", because="the best V of V tokens are all of them")
+excused("08.4", "logits.topk(top_k, dim=-1) → logits.topk(top_k)", because="topk looks at the last dimension anyway")

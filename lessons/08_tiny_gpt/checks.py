@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, apart, close, differentiable, exercise, shape_is
 from course_lib.lm.generate import next_token_probs, token_logprobs
 from course_lib.lm.gpt import causal_attention
 
@@ -18,8 +18,8 @@ attention = exercise(
            "the values mixed with these weights.",
            "scores = q @ k.transpose(-2, -1) / math.sqrt(D) has shape (..., T, T): row = query, column = key. Cross out the columns to the "
            "right of the diagonal *before* the softmax.",
-           "T, D = q.shape[-2:]; future = torch.ones(T, T, dtype=torch.bool).triu(1); scores = scores.masked_fill(future, "
-           "float('-inf')); return scores.softmax(dim=-1) @ v."))
+           "torch.ones(T, T, dtype=torch.bool).triu(1) is True where a key lies in the future; masked_fill puts float('-inf') there. "
+           "Weights and mixture are left to you."))
 
 
 def _normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -94,7 +94,8 @@ def _(fn):
     got = fn(q, k, v)
     shape_is(got, (3, 2, 6, 4), mistake="(B, H, T, D) goes in and comes out: use the last two dimensions, whatever stands before.")
     close(got, causal_attention(q, k, v), likely=[
-        (_attend(q, k, v, scale=2 ** -0.5), "You divided by the root of the number of heads. It is the width of one head, q.shape[-1].")])
+        (_attend(q, k, v, scale=2 ** -0.5), "You divided by the root of the number of heads. It is the width of one head, q.shape[-1].")],
+          otherwise="Each text and each head attends by itself: use the last two dimensions only.")
 
 
 @attention.case("changing the last position changes nothing before it")
@@ -106,6 +107,19 @@ def _(fn):
           otherwise=SEES_ALL)
 
 
+@attention.case("any number of texts, heads, positions and widths, and the gradient")
+def _(fn):
+    def draw(rng):
+        shape = rng.length(1, 3), rng.length(1, 3), rng.length(), rng.length()
+        return tuple(rng.normal(*shape, scale=1.5) for _ in range(3))
+
+    agrees(fn, causal_attention, draw, likely=[
+        (lambda q, k, v: _attend(q, k, v, mask="none"), SEES_ALL), (lambda q, k, v: _attend(q, k, v, axis=-2), OVER_QUERIES),
+        (lambda q, k, v: _attend(q, k, v, scale=1.0), "The scores are not divided by the square root of the width D.")],
+        otherwise="Rows are queries, columns keys; scale by sqrt(D); cross out; softmax over the keys; mix the values.")
+    differentiable(fn, draw, causal_attention, wrt=["q", "k", "v"])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 08.2
 
 cached = exercise(
@@ -114,8 +128,8 @@ cached = exercise(
     hints=("The new positions' keys and values join the old ones, in the order of the text. The queries are new ones only: old positions have "
            "had their answer.",
            "k = torch.cat([past_k, k], dim=2). A new position sees all old ones; among the new ones it sees itself and those before.",
-           "With P old and S new positions the scores have shape (B, H, S, P + S). Query s stands at place P + s, so cross out the columns "
-           "beyond it: torch.arange(P + S) > P + torch.arange(S)[:, None]."))
+           "With P old and S new positions the scores have shape (B, H, S, P + S). Query s stands at place P + s: compare torch.arange(P + S), "
+           "a row of columns, with the places of the queries, as a column."))
 
 
 def attend_next(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, past_k: torch.Tensor,
@@ -158,8 +172,8 @@ def _(fn):
     mixed, k, v = _three(fn, _split(0))
     close(mixed, causal_attention(*TEXT), likely=[(_masked(_split(0), False), "With several new positions at once a mask is needed among them: the "
           "first must not see the second.")], otherwise="With an empty past this is causal attention, nothing else.")
-    close(k, TEXT[1], call="the keys returned with no past")
-    close(v, TEXT[2], call="the values returned with no past")
+    close(k, TEXT[1], call="the keys returned with no past", otherwise="With no past the keys to keep are the new ones, as they came.")
+    close(v, TEXT[2], call="the values returned with no past", otherwise="With no past the values to keep are the new ones, as they came.")
 
 
 @cached.case("one new position sees all the old ones")
@@ -200,7 +214,20 @@ def _(fn):
     for t in range(7):
         mixed, past_k, past_v = _three(fn, (q[:, :, t:t + 1], k[:, :, t:t + 1], v[:, :, t:t + 1], past_k, past_v))
         rows.append(torch.as_tensor(mixed))
-    close(torch.cat(rows, dim=2), causal_attention(q, k, v), call="attend_next seven times, one position each")
+    close(torch.cat(rows, dim=2), causal_attention(q, k, v), call="attend_next seven times, one position each",
+          otherwise="What is written token by token must be what all at once gives: is every past key kept, in order?")
+
+
+@cached.case("any past, any number of new positions")
+def _(fn):
+    def draw(rng):
+        texts, heads, width, new = rng.length(1, 2), rng.length(1, 2), rng.length(), rng.length()
+        past = rng.whole(0, rng.size)
+        new_ones = [rng.normal(texts, heads, new, width, scale=1.5) for _ in range(3)]
+        return (*new_ones, *(rng.normal(texts, heads, past, width, scale=1.5) for _ in range(2)))
+
+    agrees(fn, attend_next, draw, names=("what is mixed", "the keys", "the values"),
+           otherwise="Query s stands at place P + s and sees all places up to there.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 08.3
@@ -210,7 +237,7 @@ shifted = exercise(
     difficulty=2, importance=3, minutes=10, reference="course_lib.lm.generate:token_logprobs",
     hints=("After reading tokens 0 to t, the model speaks about token t + 1. Which logits, then, belong to tokens[:, 1]?",
            "The logits at the last place speak about a token that is not there; about the first token nothing was said.",
-           "logits[:, :-1] against tokens[:, 1:]."))
+           "One of the two loses its first column, the other its last. Which loses which?"))
 
 
 def _gathered(logits, tokens):
@@ -225,14 +252,14 @@ LOGPROBS = _gathered(LOGITS, TOKENS)
 
 def _mistakes(logits, tokens):
     own, ahead = _gathered(logits, tokens), _gathered(logits[:, 1:], tokens[:, :-1])
-    return [(own, SAME_PLACE), (own[:, 1:], SAME_PLACE), (own[:, :-1], SAME_PLACE),
+    return apart(token_logprobs(logits, tokens), [(own, SAME_PLACE), (own[:, 1:], SAME_PLACE), (own[:, :-1], SAME_PLACE),
             (ahead, "Shifted the wrong way round: the logits *before* a token speak about it."),
             (logits[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1), "These are logits. A log-probability needs log_softmax over the vocabulary."),
             (_gathered(logits[:, :-1], tokens[:, 1:]).exp(), "These are probabilities; their logarithms are wanted."),
-            (-_gathered(logits[:, :-1], tokens[:, 1:]), "This is the surprise, minus the log-probability.")]
+            (-_gathered(logits[:, :-1], tokens[:, 1:]), "This is the surprise, minus the log-probability.")])
 
 
-@shifted.case("one number for each token but the first")
+@shifted.case("one number for each token but the first", given=True)
 def _(fn):
     got = fn(LOGITS, TOKENS)
     shape_is(got, (2, 4), mistake="Five tokens have four log-probabilities: about the first one nothing was said, and the last logits speak about "
@@ -254,6 +281,18 @@ def _(fn):
           otherwise="The logits at place t, over the whole vocabulary, are about tokens[:, t + 1].")
 
 
+@shifted.case("any texts, and the gradient")
+def _(fn):
+    def draw(rng):
+        texts, places, words = rng.length(), rng.length() + 1, rng.length() + 1
+        return rng.normal(texts, places, words, scale=2), rng.wholes(0, words - 1, texts, places)
+
+    agrees(fn, token_logprobs, draw, likely=[
+        (lambda logits, tokens: _gathered(logits, tokens)[:, 1:], SAME_PLACE), (lambda logits, tokens: _gathered(logits, tokens)[:, :-1], SAME_PLACE),
+        (lambda logits, tokens: _gathered(logits[:, 1:], tokens[:, :-1]), "Shifted the wrong way round: the logits *before* a token speak about it.")])
+    differentiable(fn, draw, token_logprobs, wrt=["logits"])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 08.4
 
 sampling = exercise(
@@ -261,8 +300,8 @@ sampling = exercise(
     difficulty=2, importance=2, minutes=15, reference="course_lib.lm.generate:next_token_probs",
     hints=("Temperature works on the logits, before the softmax. Top-k removes tokens, and what is left must sum to 1 again.",
            "logits / temperature; then put -inf where a logit is below the k-th best of its row; then softmax. torch.topk gives the k best.",
-           "worst_kept = logits.topk(top_k, dim=-1).values[:, -1:]; logits = logits.masked_fill(logits < worst_kept, float('-inf')). "
-           "For temperature 0, put a 1 at logits.argmax(dim=-1)."))
+           "logits.topk(top_k, dim=-1).values[:, -1:] is the worst logit that stays, one for each row; what is below it gets -inf. "
+           "Temperature 0 comes first, before anything is divided: logits.argmax(dim=-1)."))
 
 ROWS = torch.tensor([[2.0, 1.0, 0.0, -1.0], [0.0, 0.0, 3.0, 1.0]])
 
@@ -283,8 +322,8 @@ def _(fn):
         close(fn(ROWS, temperature, None), (ROWS / temperature).softmax(-1), likely=[
             ((ROWS * temperature).softmax(-1), "Turned round: the logits were multiplied. Divide them, so that a low temperature sharpens."),
             (powered, "The temperature was applied to the probabilities: they no longer sum to 1. Divide the *logits*."),
-            (powered / powered.sum(-1, keepdim=True), "Probabilities divided by a number and brought back to sum 1 are unchanged. Divide the *logits*."),
-            (ROWS.softmax(-1), "The temperature did nothing.")])
+            (ROWS.softmax(-1), "The temperature did nothing. (Probabilities divided by a number and brought back to sum 1 are unchanged, too: divide "
+             "the *logits*.)")])
 
 
 @sampling.case("temperature 0: the best token for sure")
@@ -317,6 +356,26 @@ def _(fn):
     close(fn(ROWS, 2.0, 99), (ROWS / 2).softmax(-1), otherwise="A k beyond the vocabulary keeps everything.")
 
 
+@sampling.case("any logits, temperature and k")
+def _(fn):
+    def draw(rng):
+        rows, words = rng.length(), rng.length() + 1
+        logits = torch.stack([torch.tensor(rng.order(words)) * 0.7 + rng.number(-3, 3) for _ in range(rows)])      # no ties in a row
+        more = (rng.one_of((0.0, 0.5, 1.0, 2.0)), rng.one_of((None, 1, 2, 3, words, 99)))
+        return (logits, *more[:rng.one_of((0, 1, 2, 2, 2, 2))])
+
+    def one_border(logits, temperature=1.0, top_k=None):
+        """Top-k with the first row's border for all rows."""
+        if not top_k or top_k >= logits.shape[-1] or temperature == 0:
+            return next_token_probs(logits, temperature, top_k)
+        border = logits.topk(top_k, dim=-1).values[0, -1]
+        return (logits / temperature).masked_fill(logits < border, float("-inf")).softmax(-1)
+
+    agrees(fn, next_token_probs, draw, likely=[
+        (one_border, "All rows were cut at the border of the first one. Each row keeps *its own* k best tokens: `values[:, -1:]`.")],
+        otherwise="Divide by the temperature, keep each row's own k best, then softmax; temperature 0 takes the best token for sure.")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 08.5
 
 bits = exercise(
@@ -324,8 +383,7 @@ bits = exercise(
     difficulty=2, importance=2, minutes=10, reference="checks:bits_per_char",
     hints=("Add up all the surprise there is, and all the characters there are. Then divide once.",
            "A nat is 1 / log(2) bits. A text's end costs surprise as well, and counts as one more character.",
-           "total = sum(nats.sum() for nats in surprises); characters = sum(len(text) + 1 for text in texts); "
-           "total / characters / math.log(2)."))
+           "Two sums, over all texts: of surprise, and of len(text) + 1. Nats become bits by dividing by math.log(2)."))
 
 
 def bits_per_char(surprises: Sequence[torch.Tensor], texts: Sequence[str]) -> float:
@@ -377,6 +435,15 @@ def _(fn):
         otherwise="All surprise of all texts, divided by all their characters, ends included, divided by log(2).")
 
 
+@bits.case("any texts")
+def _(fn):
+    def draw(rng):
+        texts = ["".join(rng.one_of("abé ") for _ in range(rng.whole(0, 8))) for _ in range(rng.length())]
+        return [rng.uniform(0.1, 4.0, rng.whole(1, 1 + len(text))) for text in texts], texts
+
+    agrees(fn, bits_per_char, draw, otherwise="All surprise of all texts, divided by all their characters, ends included, divided by log(2).")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 08.6
 
 sizes = exercise(
@@ -386,7 +453,7 @@ sizes = exercise(
            "LayerNorm of width C has 2 * C.",
            "A block: two norms, C to 3C, C to C, C to 4C, 4C to C. Around the blocks: a table for tokens, a table for positions, one "
            "last norm. The output uses the token table again.",
-           "(V + T) * C + layers * (12 * C * C + 13 * C) + 2 * C."))
+           "The weights of a block come to 12 * C * C, its biases and norms to 13 * C; around the blocks there are V + T rows of C and one norm."))
 
 
 def parameter_count(vocab_size: int, context: int, layers: int, width: int) -> int:
@@ -395,9 +462,13 @@ def parameter_count(vocab_size: int, context: int, layers: int, width: int) -> i
     return (vocab_size + context) * width + layers * block + 2 * width
 
 
+EXACT = {"rtol": 0.0, "atol": 0.5}          # parameters are counted, not measured
+ALL_PARTS = "Two tables, the blocks with their biases and norms, and the last norm: which part differs?"
+
+
 def _count_mistakes(V, T, L, C):
     right = parameter_count(V, T, L, C)
-    return [(right + V * C, "The output layer was counted as well: it is the token table once more (tied), nothing new."),
+    return apart(right, [(right + V * C, "The output layer was counted as well: it is the token table once more (tied), nothing new."),
             (right - 2 * C, "The norm after the last block is missing."), (right - T * C, "The table of positions is missing."),
             (right - L * 13 * C - 2 * C, "Biases and norms are missing: small, but they are parameters."),
             (right - L * 9 * C, "The biases are missing: each linear layer has one number per output."),
@@ -405,27 +476,34 @@ def _count_mistakes(V, T, L, C):
             (right - L * 4 * C - 2 * C, "The norms are missing: two in each block and one at the end, 2C numbers each."),
             (right - (L - 1) * (12 * C * C + 13 * C), "Only one block was counted."),
             (right - L * (C * C + C), "Attention's projection back into the stream, C to C, is missing."),
-            (right - V * C, "The table of tokens is missing.")]
-
-
-EXACT = {"rtol": 0.0, "atol": 0.5}          # parameters are counted, not measured
+            (right - V * C, "The table of tokens is missing.")], **EXACT)
 
 
 @sizes.case("no block at all")
 def _(fn):
-    close(fn(10, 6, 0, 4), parameter_count(10, 6, 0, 4), likely=_count_mistakes(10, 6, 0, 4), **EXACT, otherwise="Two tables and the last norm.")
+    right = parameter_count(10, 6, 0, 4)
+    close(fn(10, 6, 0, 4), right, **EXACT, otherwise="Two tables and the last norm.", likely=[
+        (right - 8, "The norm after the last block is missing."), (right - 24, "The table of positions is missing."),
+        (right + 40, "The output layer was counted as well: it is the token table once more (tied), nothing new."),
+        (right - 40, "The table of tokens is missing.")])
 
 
 @sizes.case("one block")
 def _(fn):
-    close(fn(10, 6, 1, 4), parameter_count(10, 6, 1, 4), likely=_count_mistakes(10, 6, 1, 4), **EXACT)
+    close(fn(10, 6, 1, 4), parameter_count(10, 6, 1, 4), likely=_count_mistakes(10, 6, 1, 4), **EXACT, otherwise=ALL_PARTS)
 
 
 @sizes.case("the character model of this lesson")
 def _(fn):
-    close(fn(97, 192, 4, 128), parameter_count(97, 192, 4, 128), likely=_count_mistakes(97, 192, 4, 128), **EXACT)
+    close(fn(97, 192, 4, 128), parameter_count(97, 192, 4, 128), likely=_count_mistakes(97, 192, 4, 128), **EXACT, otherwise=ALL_PARTS)
 
 
 @sizes.case("GPT-2 as it was published: 124,439,808")
 def _(fn):
-    close(fn(50_257, 1_024, 12, 768), 124_439_808, likely=_count_mistakes(50_257, 1_024, 12, 768), **EXACT)
+    close(fn(50_257, 1_024, 12, 768), 124_439_808, likely=_count_mistakes(50_257, 1_024, 12, 768), **EXACT, otherwise=ALL_PARTS)
+
+
+@sizes.case("any shape")
+def _(fn):
+    agrees(fn, parameter_count, lambda rng: (rng.whole(1, 300), rng.whole(1, 200), rng.whole(0, 6), rng.whole(1, 100)), **EXACT,
+           otherwise=ALL_PARTS)

@@ -4,7 +4,8 @@
 # **Goals.** Write causal attention, and the memory that makes writing fast; find the bug that shifts every log-probability by one; draw
 # tokens with temperature and top-k; measure models in bits per character; know where the parameters are.
 #
-# **Time.** About 80 minutes. The essential ones, 08.1 to 08.3, take 45 minutes. **Builds on** lesson 08; do each exercise when the
+# **Time.** {{time}}
+# **Builds on** lesson 08; do each exercise when the
 # [lesson](../notebooks/08_tiny_gpt.ipynb) sends you here.
 #
 # Run a cell with Shift+Enter. Each `check` shows what was called, what was expected and what came. After two misses it offers a
@@ -34,15 +35,14 @@ torch.set_num_threads(1)
 def causal_attention(q, k, v):
     """What each position makes of itself and its past, (B, H, T, D).
 
-    q, k, v: (B, H, T, D). In the lesson there may be more keys than queries; then the queries
-    are the *last* ones (exercise 08.2). Here T is the same for all three.
+    q, k, v: (B, H, T, D), with the same T for all three. (Exercise 08.2 has fewer queries.)
     """
     # BEGIN SOLUTION
-    queries, keys, D = q.shape[-2], k.shape[-2], q.shape[-1]
-    scores = q @ k.transpose(-2, -1) / math.sqrt(D)                        # (B, H, queries, keys)
-    future = torch.ones(queries, keys, dtype=torch.bool).triu(1 + keys - queries)
+    T, D = q.shape[-2:]
+    scores = q @ k.transpose(-2, -1) / math.sqrt(D)                        # (B, H, T, T): row = query, column = key
+    future = torch.ones(T, T, dtype=torch.bool).triu(1)
     scores = scores.masked_fill(future, float("-inf"))
-    return scores.softmax(dim=-1) @ v                                      # (B, H, queries, D)
+    return scores.softmax(dim=-1) @ v                                      # (B, H, T, D)
     # END SOLUTION
 
 # %% tags=["check:08.1"]
@@ -61,7 +61,8 @@ check("08.1", causal_attention)
 # keys and values of the `P` positions before (`P` may be 0); it returns what the new positions mix, and **all** keys and values for
 # next time.
 #
-# Use your `causal_attention` if it takes more keys than queries, or write the four lines again.
+# The queries are the last positions of the text: query `s` stands at place `P + s` and sees the places up to there. `causal_attention`
+# of 08.1 was for as many queries as keys; write its four lines again, with the mask that belongs here.
 
 # %% tags=["exercise:08.2"]
 def attend_next(q, k, v, past_k, past_v):

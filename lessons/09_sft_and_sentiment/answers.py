@@ -2,7 +2,7 @@
 
 import torch
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 09.1
 
@@ -185,6 +185,12 @@ def diagonal_only(logits, rewards):
     return p * (1 - p) * rewards
 
 
+@wrong("09.3", says="Yours asks autograd")
+def by_autograd(logits, rewards):
+    logits = logits.clone().requires_grad_(True)
+    return torch.autograd.grad((torch.softmax(logits, -1) * rewards).sum(), logits)[0]
+
+
 # ---------------------------------------------------------------------------------------------------------------- 09.4
 
 
@@ -349,3 +355,11 @@ def hungry():
 @wrong("09.6", says="is missing")
 def forgets_one():
     return {s: v for s, v in zip(_SENTENCES[:4], _RIGHT, strict=False)}
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("09.3", DETACHED, because="a gradient is a number: nothing trains through it")
+excused("09.4", DETACHED, because="advantages are constants: nothing trains through them")
+excused("09.2", "ends.cumsum(dim=1) - ends → ends - ends.cumsum(dim=1)", because="only whether it is 0 counts")
+excused("09.3", "dim=-1 → dim=0", because="logits have one dimension")

@@ -2,7 +2,7 @@
 
 import torch
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, apart, close, differentiable, exercise, shape_is
 from course_lib.lm.generate import completion_logprobs
 from course_lib.lm.metrics import distinct_n
 from course_lib.lm.sft import NOT_LEARNED, sft_targets
@@ -16,8 +16,8 @@ targets = exercise(
     hints=("The targets are tokens[:, 1:]; all that is left is to put -100 where nothing is to be learned: in the prompt and in the padding.",
            "Give each target its place in the row, 1 to T. The prompt fills the places 1 to prompt_tokens; the padding begins at place "
            "`length`. The end token that ends the text stands at place length - 1 and is learned.",
-           "place = torch.arange(1, tokens.shape[1]); learned = (place > prompt_tokens) & (place < lengths[:, None]); return "
-           "tokens[:, 1:].masked_fill(~learned, -100)."))
+           "place = torch.arange(1, tokens.shape[1]) is one row; lengths[:, None] is one column: a comparison of the two gives the whole "
+           "(B, T). masked_fill puts -100 where nothing is learned."))
 
 ONE_ROW = torch.tensor([[0, 11, 12, 13, 14, 0, 0]])
 ROWS = torch.tensor([[0, 11, 12, 13, 14, 0, 0, 0], [0, 21, 22, 23, 0, 0, 0, 0], [0, 31, 32, 33, 34, 35, 36, 37]])
@@ -33,7 +33,11 @@ def _targets(tokens, lengths, prompt_tokens, *, prompt_shift=0, end_shift=0, shi
 
 def _target_mistakes(tokens, lengths, prompt_tokens):
     by_token = tokens[:, 1:].masked_fill((tokens[:, 1:] == 0) | (torch.arange(1, tokens.shape[1]) <= prompt_tokens), NOT_LEARNED)
-    return [
+    one_more = _targets(tokens, lengths, prompt_tokens, end_shift=1)
+    one_too_many = [(one_more, "One token of padding is learned: the text's last token stands at place length - 1.")]
+    several = not torch.equal(one_more, _targets(tokens, lengths, prompt_tokens, end_shift=99))
+    return apart(sft_targets(tokens, lengths, prompt_tokens), [
+        *(one_too_many if several else []),
         (tokens[:, 1:], "Everything is learned, prompt and padding too: put -100 there."),
         (_targets(tokens, lengths, 0), "The prompt is learned too: its targets are -100."),
         (_targets(tokens, lengths, prompt_tokens, end_shift=99), "The padding is learned too: behind the end token of the text all targets are -100."),
@@ -44,10 +48,9 @@ def _target_mistakes(tokens, lengths, prompt_tokens):
         (_targets(tokens, lengths, prompt_tokens, end_shift=-1), "The end token behind the text is not learned: this model will never stop. Padding "
          "is the same token: tell them apart by `lengths`."),
         (by_token, "The end token behind the text is not learned: this model will never stop. Padding is the same token: tell them apart by `lengths`."),
-        (_targets(tokens, lengths, prompt_tokens, end_shift=1), "One token of padding is learned: the text's last token stands at place length - 1."),
         (_targets(tokens, lengths, prompt_tokens, shift=False), "The tokens themselves came back. The target at place t is the token at place t + 1: tokens[:, 1:]."),
         (_targets(tokens, lengths, prompt_tokens).masked_fill(_targets(tokens, lengths, prompt_tokens) == NOT_LEARNED, 0),
-         "Masked with 0? That is a token, and it would be learned. Cross-entropy passes over -100.")]
+         "Masked with 0? That is a token, and it would be learned. Cross-entropy passes over -100.")])
 
 
 def _compare_targets(fn, tokens, lengths, prompt_tokens):
@@ -77,6 +80,21 @@ def _(fn):
     _compare_targets(fn, ROWS, LENGTHS, 3)
 
 
+@targets.case("any rows, any prompt")
+def _(fn):
+    def draw(rng):
+        rows, columns = rng.length(), rng.length(2) + 1
+        return rng.wholes(0, 5, rows, columns), rng.wholes(1, columns, rows), rng.whole(0, columns - 1)
+
+    def by_token(tokens, lengths, prompt_tokens):
+        place = torch.arange(1, tokens.shape[1])
+        return tokens[:, 1:].masked_fill((tokens[:, 1:] == 0) | (place <= prompt_tokens), NOT_LEARNED)
+
+    agrees(fn, sft_targets, draw, likely=[
+        (by_token, "Every token 0 was taken for padding. Padding is told apart by its place, `lengths`, not by its token.")],
+        otherwise="Learned are the completion and the end token behind it; all else is -100.")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 09.2
 
 shifted = exercise(
@@ -85,7 +103,8 @@ shifted = exercise(
     hints=("Which logits was the first token of the completion drawn from? Think of the moment when only the prompt had been read.",
            "The logits at a place are about the next token. The completion begins at column prompt_length, so what was said about it begins one "
            "column earlier, and the last column of logits speaks about a token that is not there.",
-           "said = torch.log_softmax(logits[:, prompt_length - 1:-1], dim=-1)."))
+           "There are as many columns of logits as of completion; the first of them is column prompt_length - 1. Where does that leave the "
+           "last?"))
 
 
 def _normal(*shape: int, seed: int) -> torch.Tensor:
@@ -116,14 +135,14 @@ def _without_first(logits, tokens, prompt_length, eos):
 
 def _logprob_mistakes(logits, tokens, prompt_length, eos):
     arguments = logits, tokens, prompt_length, eos
-    return [
+    return apart(completion_logprobs(*arguments), [
         (_sums(*arguments, shift=0), "Shifted by one: each token is looked up in the logits at its *own* place, which were computed after reading it. Which "
          "logits was it drawn from?"),
         (_without_first(*arguments), "The first token of the completion is missing. It was drawn from the logits at the last place of the prompt."),
         (_sums(*arguments, shift=-2), "Shifted the other way: these logits are about the token *before*."),
         (_sums(*arguments, cut="never"), "The padding behind the end counts too. Only the shift was wrong; leave `chosen` as it was."),
         (_sums(*arguments, cut="before"), "The end token is not counted. It was chosen like any other: leave `chosen` as it was."),
-        (_sums(*arguments, mean=True), "This is the mean over the tokens. The log-probability of a completion is the sum.")]
+        (_sums(*arguments, mean=True), "This is the mean over the tokens. The log-probability of a completion is the sum.")])
 
 
 @shifted.case("a completion of one token")
@@ -154,7 +173,8 @@ def _(fn):
 @shifted.case("a longer prompt")
 def _(fn):
     arguments = LOGITS, TOKENS, 4, 0
-    close(fn(*arguments), completion_logprobs(*arguments), likely=_logprob_mistakes(*arguments))
+    close(fn(*arguments), completion_logprobs(*arguments), likely=_logprob_mistakes(*arguments),
+          otherwise="Each token of the completion is looked up in the logits of the place before it.")
 
 
 @shifted.case("the gradient reaches the last place of the prompt, and nothing before it")
@@ -169,6 +189,19 @@ def _(fn):
           otherwise="The completion begins at column 3, so the logits at place 2 must learn and those at the last place must not.")
 
 
+@shifted.case("any rows, any prompt, any end token, and the gradient")
+def _(fn):
+    def draw(rng):
+        rows, columns, words = rng.length(), rng.length(2), rng.length(2)
+        return rng.normal(rows, columns + 1, words, scale=2), rng.wholes(0, words - 1, rows, columns + 1), rng.whole(1, columns), rng.whole(0, words - 1)
+
+    agrees(fn, completion_logprobs, draw, rtol=1e-3, atol=1e-4, likely=[
+        (lambda *given: _sums(*given, shift=0), "Shifted by one: each token is looked up in the logits at its *own* place."),
+        (lambda *given: _sums(*given, cut="never"), "What stands behind the end counts too: leave `chosen` as it was."),
+        (lambda *given: _sums(*given, cut="before"), "The end token is not counted. It was chosen like any other.")])
+    differentiable(fn, draw, completion_logprobs, wrt=["logits"])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 09.3
 
 exact = exercise(
@@ -176,7 +209,7 @@ exact = exercise(
     difficulty=2, importance=2, minutes=15, reference="checks:expected_reward_gradient",
     hints=("Put the derivative of p_i into the sum over i, and split it: one part has only i = k, the other is a sum over all i.",
            "The first part is p_k r_k. The second is minus p_k times the sum of all p_i r_i, the average reward.",
-           "p * (rewards - (p * rewards).sum()) with p = softmax(logits)."))
+           "Both parts have the factor p_k. What is left in the brackets is a reward and an average, where p = softmax(logits)."))
 
 
 def expected_reward_gradient(logits: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
@@ -187,13 +220,13 @@ def expected_reward_gradient(logits: torch.Tensor, rewards: torch.Tensor) -> tor
 
 def _compare_gradient(fn, logits, rewards):
     p = logits.softmax(-1)
-    close(fn(logits, rewards), expected_reward_gradient(logits, rewards), likely=[
+    close(fn(logits, rewards), expected_reward_gradient(logits, rewards), likely=apart(expected_reward_gradient(logits, rewards), [
         (p * rewards, "Half of it: p_k r_k. When one text becomes likelier the others become rarer, because probabilities sum to 1. Subtract what they lose."),
         (rewards - (p * rewards).sum(), "Each slope is also in proportion to how often the text is written: multiply by p."),
         (p * (rewards - rewards.mean()), "The average is over what the policy *writes*: weigh each reward by its probability."),
         (-expected_reward_gradient(logits, rewards), "The sign is turned round: this is the gradient of a loss. The slope of the reward itself is asked for."),
         (p * (1 - p) * rewards, "This counts what a text's own probability gains and forgets what the others lose: the sum runs over all i."),
-        ((p * rewards).sum().expand_as(p), "This is the expected reward itself, not its slope.")],
+        ((p * rewards).sum().expand_as(p), "This is the expected reward itself, not its slope.")]),
         otherwise="Compare with autograd: make logits require a gradient, compute (softmax(logits) * rewards).sum(), call backward.")
 
 
@@ -214,6 +247,27 @@ def _(fn):
     _compare_gradient(fn, torch.tensor([1.5, -0.5, 0.2, -2.0]), torch.tensor([0.1, -1.0, 2.0, 3.0]))
 
 
+@exact.case("any chances, any rewards")
+def _(fn):
+    def draw(rng):
+        texts = rng.length()
+        return rng.normal(texts, scale=2), rng.normal(texts, scale=3)
+
+    agrees(fn, expected_reward_gradient, draw)
+
+
+@exact.case("by a formula, without autograd")
+def _(fn):
+    logits, rewards = torch.tensor([1.5, -0.5, 0.2]), torch.tensor([0.1, -1.0, 2.0])
+    try:
+        with torch.inference_mode():
+            got = fn(logits, rewards)
+    except RuntimeError as error:
+        raise Fail("expected_reward_gradient(...) where autograd is switched off", "the slopes", str(error)[:120],
+                   "Yours asks autograd for the slope. Work it out with a pen, and write down the formula that you found.") from None
+    close(got, expected_reward_gradient(logits, rewards), otherwise="Where autograd is switched off, something else comes out.")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 09.4
 
 siblings = exercise(
@@ -221,7 +275,7 @@ siblings = exercise(
     difficulty=2, importance=3, minutes=15, reference="course_lib.rl.objectives:leave_one_out",
     hints=("For one prompt with rewards 1, 2 and 6: what is the mean of the other two, for each of the three?",
            "Sum of the row minus the reward itself, divided by one less than the number of copies. keepdim=True keeps the shapes together.",
-           "others = (rewards.sum(dim=1, keepdim=True) - rewards) / (rewards.shape[1] - 1); return rewards - others."))
+           "rewards.sum(dim=1, keepdim=True) - rewards holds, for each completion, the sum of its siblings. How many are they?"))
 
 
 def _compare_siblings(fn, rewards):
@@ -229,7 +283,7 @@ def _compare_siblings(fn, rewards):
     right = leave_one_out(rewards)
     got = fn(rewards)
     shape_is(got, tuple(rewards.shape), mistake="The result has the shape of rewards: (prompts, copies).")
-    close(got, right, likely=[
+    close(got, right, likely=apart(right, [
         (rewards - mean, "Each reward stands in its own average: that makes every difference too small. Leave it out, and divide by one less."),
         (rewards - rewards.mean(), "You compared with the whole batch. Compare within each prompt: dim=1."),
         (rewards - rewards.mean(dim=0), "You averaged over the prompts: the copies of one prompt stand side by side in a *row*, so dim=1."),
@@ -237,13 +291,13 @@ def _compare_siblings(fn, rewards):
         (rewards - right, "This is the baseline, the siblings' mean. Subtract it from the reward."),
         (-right, "The sign is turned round: better than the siblings is positive."),
         ((rewards - mean) / (rewards.std(dim=1, keepdim=True) + 1e-8), "Divided by the spread as well: that is another algorithm (GRPO)."),
-        (rewards - (rewards.sum() - rewards) / (rewards.numel() - 1), "You left one out of the whole batch. Compare within each prompt: dim=1.")],
+        (rewards - (rewards.sum() - rewards) / (rewards.numel() - 1), "You left one out of the whole batch. Compare within each prompt: dim=1.")]),
         otherwise="For each completion: its reward minus the mean reward of the other completions of the same prompt.")
 
 
-@siblings.case("one prompt, three completions")
+@siblings.case("two prompts, three completions of each")
 def _(fn):
-    _compare_siblings(fn, torch.tensor([[1.0, 2.0, 6.0]]))
+    _compare_siblings(fn, torch.tensor([[1.0, 2.0, 6.0], [0.0, -1.0, 0.5]]))
 
 
 @siblings.case("a happy prompt and a sad one")
@@ -262,6 +316,11 @@ def _(fn):
           otherwise="What one completion is above its siblings, they are below: the row sums to 0.")
 
 
+@siblings.case("any prompts, any number of completions")
+def _(fn):
+    agrees(fn, leave_one_out, lambda rng: (rng.normal(rng.length(), rng.length() + 1, scale=2),))
+
+
 # ---------------------------------------------------------------------------------------------------------------- 09.5
 
 variety = exercise(
@@ -269,8 +328,8 @@ variety = exercise(
     difficulty=1, importance=2, minutes=10, reference="course_lib.lm.metrics:distinct_n",
     hints=("A text of w words has w - n + 1 runs of n neighbouring words. Collect them all in one list.",
            "Make each run a tuple, so that it can go into a set. The share is len(set(runs)) / len(runs).",
-           "for text in texts: words = text.lower().split(); runs += [tuple(words[k:k + n]) for k in range(len(words) - n + 1)]; in the "
-           "end len(set(runs)) / len(runs) if runs else 0.0."))
+           "tuple(words[k:k + n]) is the run that begins with word k. Collect those of all texts in one list, text by text; and what if "
+           "that list is empty?"))
 
 
 def _distinct(texts, n, *, lower=True, across=False, per_text=False, repeated=False, stride=1):
@@ -288,20 +347,20 @@ def _distinct(texts, n, *, lower=True, across=False, per_text=False, repeated=Fa
 
 def _compare_variety(fn, texts, n):
     right = distinct_n(texts, n)
-    close(fn(texts, n), right, likely=[
+    close(fn(texts, n), right, likely=apart(right, [
         (_distinct(texts, n, across=True), "A run crossed from one text into the next. Collect the runs text by text."),
         (_distinct(texts, n, per_text=True), "You averaged over the texts. Ten copies of one varied text would look varied: put all runs together first."),
         (_distinct(texts, n, lower=False), "`Love` and `love` are the same word: use lower case."),
         (_distinct(texts, n, repeated=True), "You counted runs that occur only once. Every *different* run counts once, however often it occurs."),
         (_distinct(texts, n, stride=n), "Runs overlap: a b c holds the pairs a b and b c."),
         (_distinct(texts, 1), f"These are single words. Runs of {n} words are asked for."),
-        (1 - right, "This is the share of repetitions, 1 minus what is asked for.")],
+        (1 - right, "This is the share of repetitions, 1 minus what is asked for.")]),
         otherwise="Different runs of n words, divided by all runs of n words, over all texts together.")
 
 
-@variety.case("the example: love love")
+@variety.case("the example, and one more text")
 def _(fn):
-    _compare_variety(fn, ["I love it", "I love love love"], 2)
+    _compare_variety(fn, ["I love it", "I love love love", "it is so"], 2)
 
 
 @variety.case("single words")
@@ -326,6 +385,20 @@ def _(fn):
     except ZeroDivisionError:
         raise Fail("distinct_n(['love', ''], 2)", "0", "ZeroDivisionError", "There is no run at all here: return 0 in that case.") from None
     close(got, 0.0, otherwise="There is no run at all here: return 0.")
+
+
+@variety.case("any texts, any n")
+def _(fn):
+    def draw(rng):
+        words = ("so", "So", "good", "film", "it")
+        texts = [rng.one_of((" ", "  ", "\t")).join(rng.one_of(words) for _ in range(rng.whole(0, 2 + rng.size))) for _ in range(rng.length())]
+        return texts, rng.whole(1, 3)
+
+    agrees(fn, distinct_n, draw, likely=[
+        (lambda texts, n: _distinct(texts, n, across=True), "A run crossed from one text into the next. Collect the runs text by text."),
+        (lambda texts, n: _distinct(texts, n, per_text=True), "You averaged over the texts: put all runs together first."),
+        (lambda texts, n: _distinct(texts, n, lower=False), "`So` and `so` are the same word: use lower case.")],
+        otherwise="Different runs of n words, divided by all runs of n words, over all texts together.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 09.6

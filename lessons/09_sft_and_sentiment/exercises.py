@@ -4,7 +4,8 @@
 # **Goals.** Decide what fine-tuning learns and what it leaves alone; find the bug that blames every word for its neighbour; derive the
 # policy gradient with a pen; build a baseline from siblings; count repetition; know where a dictionary of feelings goes wrong.
 #
-# **Time.** About 85 minutes. The essential ones, 09.1, 09.2 and 09.4, take 40 minutes. **Builds on** lesson 09; do each exercise when
+# **Time.** {{time}}
+# **Builds on** lesson 09; do each exercise when
 # the [lesson](../notebooks/09_sft_and_sentiment.ipynb) sends you here.
 #
 # Run a cell with Shift+Enter. Each `check` shows what was called, what was expected and what came. After two misses it offers a

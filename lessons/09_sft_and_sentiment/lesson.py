@@ -164,7 +164,8 @@ expect(0.4 < correlation < 0.9, "VADER goes along with people, far from perfectl
        measured=correlation)
 
 # %% [markdown]
-# > **Predict.** What do the red dots have in common? Guess before you read the worst of them. **Exercise 09.6** is a game about this.
+# > **Predict.** What do the red dots have in common? Guess before you read the worst of them. **Exercise 09.6** is a game about this:
+# > play it first, since the next two cells give some of its answers away.
 
 # %% tags=["third-party-text"]
 from course_lib.lm.sentiment import mistakes

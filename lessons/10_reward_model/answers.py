@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from scipy.stats import binom
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 10.1
 
@@ -53,6 +53,12 @@ def larger_number_is_better(ranks):
 def ties_left_out(ranks):
     pairs = [(i, j) for i, j in combinations(range(len(ranks)), 2) if ranks[i] != ranks[j]]
     return [i for i, _ in pairs], [j for _, j in pairs], [float(ranks[i] < ranks[j]) for i, j in pairs]
+
+
+@wrong("10.1", says="loop over")
+def positions_by_index(ranks):
+    first, second, mu = with_combinations(ranks)
+    return [ranks.index(ranks[i]) for i in first], [ranks.index(ranks[j]) for j in second], mu
 
 
 @wrong("10.1", says="win of the second")
@@ -356,3 +362,9 @@ def neither():
 @wrong("10.6", says="is missing")
 def one_line_forgotten():
     return _say("first", "second", "first")
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("10.1", "ranks[i] < ranks[j] → ranks[i] <= ranks[j]", because="equal ranks were handled before")
+excused("10.5", "zip(one, other) → zip(other, one)", because="a == b is b == a")

@@ -5,7 +5,11 @@ import math
 import torch
 from torch import Tensor
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, close, differentiable, exercise, shape_is
+from course_lib.labels import statistics
+from course_lib.lm import reward_model
+from course_lib.preferences import bradley_terry
+from course_lib.preferences import crowd as crowds
 
 # ---------------------------------------------------------------------------------------------------------------- 10.1
 
@@ -64,7 +68,29 @@ def _(fn):
 def _(fn):
     (first, _, mu), call = _three_lists(fn, [4, 3, 2, 1, 0])
     close(len(first), 10, call=f"len({call}[0])", otherwise="Five items hold 5 x 4 / 2 = 10 pairs.")
-    close(mu, [0.0] * 10, call=call + "[2]")
+    close(mu, [0.0] * 10, call=call + "[2]", likely=[
+        ([1.0] * 10, "Every label is turned round: rank 0 is the best, so the *smaller* rank wins.")])
+
+
+def _lists(ranks):
+    return tuple(part.tolist() for part in crowds.pairs_from_ranking(ranks))
+
+
+def _by_index(ranks):
+    """Positions looked up by their rank, which finds the first of equal ranks."""
+    first, second, mu = _lists(ranks)
+    return [ranks.index(ranks[i]) for i in first], [ranks.index(ranks[j]) for j in second], mu
+
+
+@ranking.case("any ranking, with ties and with ranks left out")
+def _(fn):
+    def draw(rng):
+        return ([rng.whole(0, rng.size + 1) for _ in range(rng.size + 1)],)
+
+    agrees(fn, _lists, draw, read=lambda got: tuple([float(number) for number in part] for part in got),
+           names=("first", "second", "mu"), likely=[
+               (_by_index, "`ranks.index(rank)` finds the *first* item with such a rank, so of two equal items one comes twice: loop over "
+                           "positions.")])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 10.2
@@ -74,13 +100,14 @@ end = exercise(
     difficulty=2, importance=3, minutes=10, reference="course_lib.lm.reward_model:rewards_at_the_end",
     hints=("Nothing crashes, and a batch of texts of one length comes out right. Score a short text alone, then beside a long one.",
            "Rows of one batch are filled up behind with padding. What stands in the last *column* of a short text's row?",
-           "The last real token of row b stands in column lengths[b] - 1: scores[torch.arange(len(scores)), lengths - 1]."))
+           "The last real token of row b stands in column lengths[b] - 1. Indexing with two tensors, rows and columns, takes one entry for "
+           "each row."))
 
 PADDING = ("This is the score in the last column, and for a shorter text that is padding. The model never meant a reward there, and it "
            "changes with the longest text in the batch.")
 
 
-@end.case("texts of one length")
+@end.case("texts of one length", given=True)
 def _(fn):
     scores = torch.tensor([[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]])
     got = fn(scores, torch.tensor([3, 3]))
@@ -123,6 +150,18 @@ def _(fn):
           otherwise="Only the score at each text's last token may be pulled.")
 
 
+@end.case("any batch, any lengths")
+def _(fn):
+    def draw(rng):
+        rows, columns = rng.length(), rng.length()
+        return rng.normal(rows, columns, scale=3), rng.wholes(1, columns, rows)
+
+    agrees(fn, reward_model.rewards_at_the_end, draw, likely=[
+        (lambda scores, lengths: scores[:, -1], PADDING),
+        (lambda scores, lengths: scores[torch.arange(len(scores)), lengths - 2], "One too far left: a text of length n ends in column n - 1.")])
+    differentiable(fn, draw, reward_model.rewards_at_the_end, wrt=["scores"])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 10.3
 
 weighing = exercise(
@@ -131,8 +170,8 @@ weighing = exercise(
     hints=("First the surprise at each verdict, one number a pair: your loss of 03.1 before its mean.",
            "Then the weighted mean. Divide by what makes it a mean: two verdicts of weight 1 and one of weight 0 must give the mean "
            "of the two.",
-           "surprise = F.binary_cross_entropy_with_logits(r1 - r2, mu, reduction=\"none\"); "
-           "(weight * surprise).sum() / weight.sum()."))
+           "With reduction=\"none\" binary_cross_entropy_with_logits gives one number a pair. Multiply by the weights, add up, and "
+           "divide by what all weights come to."))
 
 
 def _surprise(d, mu):
@@ -195,6 +234,18 @@ def _(fn):
     close(got, torch.tensor((200 + math.log(2)) / 2), likely=[(float("inf"), rounded), (float("nan"), rounded)], otherwise=rounded)
 
 
+@weighing.case("any pairs, any weights, and the gradient of both scores")
+def _(fn):
+    def draw(rng):
+        count = rng.length()
+        weight = rng.among([0.0, 0.25, 0.5, 1.0, 3.0], count)
+        weight[rng.whole(0, count - 1)] = 0.5                       # at least one counts
+        return rng.normal(count, scale=2), rng.normal(count, scale=2), rng.among([0.0, 0.5, 1.0], count), weight
+
+    agrees(fn, bradley_terry.confidence_loss, draw)
+    differentiable(fn, draw, bradley_terry.confidence_loss, wrt=["r1", "r2"])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 10.4
 
 crowd = exercise(
@@ -234,6 +285,11 @@ def _(fn):
     close(fn(0.9, 5), 0.99144, otherwise="Add the chances of 3, 4 and 5 right out of 5.")
 
 
+@crowd.case("any chance, any number of raters")
+def _(fn):
+    agrees(fn, statistics.majority_right, lambda rng: (rng.one_of((0.0, 0.2, 0.5, 0.7, 0.95, 1.0)), rng.whole(1, 3 + rng.size)))
+
+
 # ---------------------------------------------------------------------------------------------------------------- 10.5
 
 kappa = exercise(
@@ -246,7 +302,8 @@ kappa = exercise(
 
 @kappa.case("all the same: 1")
 def _(fn):
-    close(fn([1, 0, 1, 0.5], [1, 0, 1, 0.5]), 1.0)
+    close(fn([1, 0, 1, 0.5], [1, 0, 1, 0.5]), 1.0, likely=[
+        (0.0, "Turned round: they agree on everything, and that is 1.")], otherwise="They agree on everything: kappa is 1.")
 
 
 @kappa.case("as much as chance gives: 0")
@@ -278,6 +335,16 @@ def _(fn):
         ((same - own) / (1 - own), "You squared the shares of one list. Chance needs both: the share in one times the share in the other."),
         ((3 / 4 - 0.5) / 0.5, "You left the ties out. “Equal” is a third word."),
         (same, "This is the share on which they agree; what chance gives is still in it.")])
+
+
+@kappa.case("any two labellers")
+def _(fn):
+    def draw(rng):
+        one, other = ([rng.one_of((1, 0, 0.5)) for _ in range(rng.size + 1)] for _ in range(2))
+        other[0], other[1] = 1, 0                           # kappa is not defined where both always say one thing
+        return one, other
+
+    agrees(fn, statistics.cohen_kappa, draw)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 10.6

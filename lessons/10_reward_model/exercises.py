@@ -4,7 +4,8 @@
 # **Goals.** Get every verdict out of a ranking; read a reward at the right place; let sure verdicts count more; say what a majority is
 # worth and how much of an agreement is chance; know where a label is best spent.
 #
-# **Time.** About 55 minutes. The essential ones, 10.1 and 10.2, take 20 minutes. **Builds on** lessons 03 and 08; do each
+# **Time.** {{time}}
+# **Builds on** lessons 03 and 08; do each
 # exercise when the [lesson](../notebooks/10_reward_model.ipynb) sends you here.
 
 # %%

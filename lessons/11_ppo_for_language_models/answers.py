@@ -2,7 +2,7 @@
 
 import torch
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 from course_lib.rl.objectives import gae
 
 # ---------------------------------------------------------------------------------------------------------------- 11.1
@@ -76,7 +76,7 @@ def forgets_beta(rewards, logprobs, reference_logprobs, mask, beta):
 
 @right("11.2")
 def through_ratios(logprobs, reference_logprobs):
-    ratio = reference_logprobs.exp() / logprobs.exp()
+    ratio = (reference_logprobs - logprobs).exp()
     return -ratio.log(), ratio.log().square() * 0.5, ratio - 1 - ratio.log()
 
 
@@ -89,6 +89,13 @@ def with_expm1(logprobs, reference_logprobs):
 @wrong("11.2", says="This is log(reference / policy)")
 def turned_round(logprobs, reference_logprobs):
     return with_expm1(reference_logprobs, logprobs)
+
+
+@wrong("11.2", says="0/0 is not a number")
+def quotient_of_probabilities(logprobs, reference_logprobs):
+    ratio = reference_logprobs.exp() / logprobs.exp()
+    d = logprobs - reference_logprobs
+    return d, d**2 / 2, d + ratio - 1
 
 
 @wrong("11.2", says="*half* the square")
@@ -353,7 +360,7 @@ def c_is_beta():
     return {"A": SMALL, "B": LARGE, "C": SMALL, "D": PADDING}
 
 
-@wrong("11.7", says="What stands in those columns?")
+@wrong("11.7", says="who looks at it?")
 def d_is_two_policies():
     return {"A": SMALL, "B": LARGE, "C": TWO, "D": TWO}
 
@@ -366,3 +373,16 @@ def other_words():
 @wrong("11.7", says="is missing")
 def left_out():
     return {"B": LARGE}
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("11.1", DETACHED, because="rewards are constants: nothing trains through them")
+excused("11.2", DETACHED, because="they are measured here; the penalty of this lesson is part of the reward")
+excused("11.3", DETACHED, because="advantages are constants: nothing trains through them")
+excused("11.5", DETACHED, because="advantages are constants: nothing trains through them")
+excused("11.1", "mask & ~next_mask → ~next_mask", because="what is no choice is multiplied by 0 in the end")
+excused("11.3", "rewards * mask → rewards", because="what is no choice has the reward 0 already (11.1)")
+excused("11.3", "torch.zeros_like(values) → torch.ones_like(values)", because="every entry is overwritten")
+excused("11.5", "advantages[mask].std(correction=0) → advantages[mask].std()", "correction=0 → correction=1",
+        because="dividing by n and by n - 1 are both right")

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, beside, close, difference, differentiable, exercise, shape_is
 from course_lib.lm import kl
 from course_lib.lm.ppo import token_gae, whiten
 from course_lib.rl.objectives import clipped_policy_loss, k1, k2, k3
@@ -17,8 +17,8 @@ earn = exercise(
     hints=("Two payments. The price of distance is charged for every choice; the text's reward comes once, with the last choice.",
            "The last choice of a row is where mask is True and the next column is False, or where the row stops. The price is "
            "beta * (logprobs - reference_logprobs), and it is subtracted.",
-           "next_mask = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1); last = mask & ~next_mask; then "
-           "(rewards[:, None] * last - beta * (logprobs - reference_logprobs)) * mask."))
+           "next_mask = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1) says where another choice follows; last = mask & "
+           "~next_mask has one True a row. rewards[:, None] * last puts the rewards there."))
 
 MASK = torch.tensor([[False, True, True, True, False], [False, True, True, True, True], [False, True, False, False, False]])
 REWARDS = torch.tensor([1.0, -2.0, 0.5])
@@ -75,6 +75,27 @@ def _(fn):
           otherwise="Something is paid twice, or outside the mask.")
 
 
+@earn.case("any texts, wherever their choices begin and end")
+def _(fn):
+    def draw(rng):
+        rows, columns = rng.length(), rng.length()
+        return (rng.normal(rows, scale=3), rng.logprobs(rows, columns), rng.logprobs(rows, columns), rng.mask(rows, columns),
+                rng.one_of((0.0, 0.1, 0.5, 2.0)))
+
+    def uncharged(rewards, logprobs, reference_logprobs, mask, beta):
+        last = kl.reward_at_last_token(torch.ones_like(rewards), mask) > 0
+        return torch.where(last, rewards[:, None], kl.token_rewards(0 * rewards, logprobs, reference_logprobs, mask, beta))
+
+    def first(rewards, logprobs, reference_logprobs, mask, beta):
+        where = mask & (mask.cumsum(1) == 1)
+        return rewards[:, None] * where + kl.token_rewards(0 * rewards, logprobs, reference_logprobs, mask, beta)
+
+    agrees(fn, kl.token_rewards, draw, likely=[
+        (uncharged, "The last choice is not charged. It was a choice like the others: it gets the reward *and* pays."),
+        (first, "The reward went to the *first* choice of each row; it belongs to the last.")],
+        otherwise="The last True of each row gets the reward; every True is charged; nothing else.")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 11.2
 
 estimate = exercise(
@@ -124,6 +145,17 @@ def _(fn):
               otherwise="Weighed by the policy's probabilities this estimator must give the exact KL.")
 
 
+@estimate.case("log-probabilities of -200 stay numbers")
+def _(fn):
+    logprobs, reference = torch.tensor([-200.0, -1.0, -150.0]), torch.tensor([-199.0, -1.5, -150.0])
+    got = _three(fn, logprobs, reference)
+    rounded = "exp(-200) is rounded to 0, and 0/0 is not a number. Take the difference of the logarithms first: the ratio is exp(-d)."
+    for name, values, right in zip(("k1", "k2", "k3"), got, kl_estimates(logprobs, reference), strict=True):
+        close(values, right, call=f"{name} of log-probabilities [-200, -1, -150] and [-199, -1.5, -150]", likely=[
+            ([float("nan"), right[1].item(), float("nan")], rounded), ([float("nan"), right[1].item(), right[2].item()], rounded)],
+            otherwise=rounded)
+
+
 @estimate.case("k2 and k3 are never negative, and shapes are kept")
 def _(fn):
     rng = torch.Generator().manual_seed(0)
@@ -131,7 +163,16 @@ def _(fn):
     got = _three(fn, logprobs, reference)
     for name, values, right in zip(("k1", "k2", "k3"), got, kl_estimates(logprobs, reference), strict=True):
         shape_is(values, (4, 6), mistake=f"{name} is wanted for each token, not summed or averaged.")
-        close(values, right, call=f"{name} of 24 tokens")
+        close(values, right, call=f"{name} of 24 tokens", otherwise=f"{name} of random tokens differs from its formula.")
+
+
+@estimate.case("any tokens")
+def _(fn):
+    def draw(rng):
+        shape = rng.shape(1, 3)
+        return rng.logprobs(*shape), rng.logprobs(*shape)
+
+    agrees(fn, kl_estimates, draw, names=("k1", "k2", "k3"))
 
 
 # ---------------------------------------------------------------------------------------------------------------- 11.3
@@ -142,9 +183,8 @@ advantage = exercise(
     hints=("It is lesson 02's GAE along each row. What is new: the row holds columns that are no choices, before and behind.",
            "After the last choice nothing follows: the next value there is 0, whatever the value network says about padding. "
            "Multiply rewards and values by the mask first, and the advantages by the mask in the end.",
-           "rewards, values = rewards * mask, values * mask; next_advantage = next_value = 0; then for t from the last column to the first: "
-           "delta = rewards[:, t] + gamma * next_value - values[:, t]; advantages[:, t] = (delta + gamma * lam * next_advantage) * "
-           "mask[:, t]; next_advantage, next_value = advantages[:, t], values[:, t]."))
+           "Walk t from the last column to the first with next_advantage and next_value, both 0 at first. What is multiplied by mask[:, t] is "
+           "0 outside the choices, so that each text is entered from behind as if its row had stopped there."))
 
 GAE_REWARDS = torch.tensor([[0.0, -0.1, 0.2, 1.0, 0.0], [0.0, 0.3, 0.0, -0.2, 2.0], [0.0, 0.7, 0.0, 0.0, 0.0]])
 GAE_VALUES = torch.tensor([[5.0, 0.5, 0.8, 0.6, 7.0], [3.0, 1.0, 1.2, 1.5, 1.9], [4.0, 0.2, 6.0, 6.0, 6.0]])
@@ -214,6 +254,20 @@ def _(fn):
           otherwise="Values outside the mask came into the advantages: multiply values by the mask before anything else.")
 
 
+@advantage.case("any texts, wherever their choices begin and end")
+def _(fn):
+    def draw(rng):
+        rows, columns = rng.length(), rng.length()
+        mask = rng.mask(rows, columns)
+        return (rng.normal(rows, columns) * mask, rng.normal(rows, columns, scale=3), mask, rng.one_of((0.5, 0.9, 1.0)),
+                rng.one_of((0.0, 0.5, 0.95, 1.0)))
+
+    agrees(fn, token_gae, draw, likely=[
+        (lambda *given: _walk(*given, cut_trace=False), "Surprises of the padding leak back into the text: cut the trace at the end, not only "
+                                                        "the value."),
+        (lambda *given: _walk(*given, masked=False), "Prompt and padding got advantages: multiply by the mask in the end.")])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 11.4
 
 masked = exercise(
@@ -221,8 +275,7 @@ masked = exercise(
     difficulty=2, importance=3, minutes=10, reference="course_lib.rl.objectives:clipped_policy_loss",
     hints=("Take your function of 02.2 up to the mean. Which tokens may the mean be taken over?",
            "Sum the gains where mask is True, and divide by the number of True, not by the number of columns.",
-           "gain = torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages); "
-           "return -(gain * mask).sum() / mask.sum()."))
+           "With gain, (B, L - 1), as in 02.2: gain[mask] holds the choices alone."))
 
 NEW = LOGPROBS + torch.tensor([[3.0, 0.1, 0.5, -0.4, 5.0], [1.0, -0.1, 0.3, 0.0, -0.6], [2.0, 0.2, 4.0, -3.0, 1.0]])
 WEIGHTS = torch.tensor([[9.0, 1.0, 2.0, -1.0, 9.0], [9.0, -1.0, 0.5, 1.0, -2.0], [9.0, 1.5, 9.0, 9.0, 9.0]])
@@ -285,6 +338,28 @@ def _(fn):
           otherwise="Where the ratio is 1 the gradient is minus the advantage over the number of choices, and 0 outside the mask.")
 
 
+@masked.case("any texts, wherever their choices begin and end, and the gradient")
+def _(fn):
+    at_the_borders = [*beside(0.7, 0.8, 1.2, 1.3), 0.3, 1.0, 2.5]
+
+    def draw(rng, ratios=at_the_borders):
+        rows, columns = rng.length(), rng.length()
+        old = rng.logprobs(rows, columns)
+        return (old + rng.among(ratios, rows, columns).log(), old, rng.normal(rows, columns, scale=2), rng.one_of((0.2, 0.3)),
+                rng.mask(rows, columns))
+
+    def reference(logprobs, old_logprobs, advantages, clip, mask):
+        return clipped_policy_loss(logprobs, old_logprobs, advantages, clip, mask)
+
+    def rows_first(logprobs, old_logprobs, advantages, clip, mask):
+        losses = [clipped_policy_loss(a[m], b[m], c[m], clip) for a, b, c, m in zip(logprobs, old_logprobs, advantages, mask, strict=True)]
+        return torch.stack(losses).mean()
+
+    agrees(fn, reference, draw, likely=[
+        (rows_first, "You took a mean in each row and then over the rows. Here every choice weighs the same.")])
+    differentiable(fn, lambda rng: draw(rng, (0.3, 0.9, 1.0, 1.1, 2.5)), reference, wrt=["logprobs"])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 11.5
 
 padding = exercise(
@@ -292,7 +367,7 @@ padding = exercise(
     difficulty=2, importance=2, minutes=10, reference="course_lib.lm.ppo:whiten",
     hints=("Give it the same texts in a wider batch, and look at the mean of what comes out, over the choices alone.",
            "How many numbers went into the mean, and how many into the standard deviation? How many of them are padding?",
-           "advantages[mask].mean() and advantages[mask].std(): take both over the choices only, and multiply by the mask afterwards."))
+           "advantages[mask] holds the choices alone: take mean *and* standard deviation of those."))
 
 RAW = torch.tensor([[0.0, 2.0, 4.0, 3.0, 0.0], [0.0, 5.0, 1.0, 2.5, 3.5], [0.0, 9.0, 0.0, 0.0, 0.0]])
 
@@ -330,7 +405,7 @@ def _(fn):
                    "Over the choices it must be 1: divide by the standard deviation of the choices.")
 
 
-@padding.case("zero outside the mask")
+@padding.case("zero outside the mask", given=True)
 def _(fn):
     got = torch.as_tensor(fn(RAW, MASK))
     if got[~MASK].abs().max() > 1e-6:
@@ -343,9 +418,26 @@ def _(fn):
     wide, mask = torch.cat([RAW, torch.zeros(3, 40)], 1), torch.cat([MASK, torch.zeros(3, 40, dtype=torch.bool)], 1)
     got = torch.as_tensor(fn(wide, mask))[:, :5]
     right = whiten(RAW, MASK)
-    if not torch.allclose(got, right, atol=1e-4):
+    if difference(got, right, atol=1e-4) is not None:
         close(got, right * math.sqrt(7 / 8), call="whiten(...) of the same texts in a batch 40 columns wider",
               otherwise="The same texts, in a wider batch, got other advantages: padding is still counted somewhere.")
+
+
+@padding.case("any texts, wherever their choices begin and end")
+def _(fn):
+    def draw(rng):
+        rows, columns = rng.length(2), rng.length(2)
+        advantages = rng.normal(rows, columns, scale=2)
+        advantages[:, 0] += torch.arange(rows)                       # never all alike
+        mask = rng.mask(rows, columns)
+        mask[:2, 0] = True
+        return torch.where(mask, advantages, rng.among((0.0, 5.0), rows, columns)), mask
+
+    def over_n_less_one(advantages, mask):
+        return (advantages - advantages[mask].mean()) / (advantages[mask].std() + 1e-8) * mask
+
+    agrees(fn, whiten, draw, also=[over_n_less_one], atol=1e-4,
+           otherwise="Mean and standard deviation are those of the choices, and what is no choice gets 0.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 11.6
@@ -355,7 +447,7 @@ ratio = exercise(
     difficulty=2, importance=3, minutes=15, reference="checks:first_ratios",
     hints=("Before anything has moved, new and old policy are the same. What must every ratio be then, at any temperature?",
            "The policy that wrote is softmax(logits / temperature). Which policy stands above the fraction line?",
-           "Divide the new logits by the temperature as well: logprobs = chosen(logits / temperature)."))
+           "Both log-probabilities must be those of the policy that draws. What was done to one of them must be done to the other."))
 
 
 def first_ratios(logits: torch.Tensor, old_logits: torch.Tensor, tokens: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -376,7 +468,7 @@ def _mixed(new_at, old_at, logits=NEW_LOGITS):
     return (chosen(logits, new_at) - chosen(OLD_LOGITS, old_at)).exp()
 
 
-@ratio.case("temperature 1")
+@ratio.case("temperature 1", given=True)
 def _(fn):
     right = first_ratios(NEW_LOGITS, OLD_LOGITS, DRAWN, 1.0)
     close(fn(NEW_LOGITS, OLD_LOGITS, DRAWN, 1.0), right, likely=[
@@ -402,6 +494,17 @@ def _(fn):
         (_mixed(1.0, 0.7), "The new log-probabilities are read at temperature 1, the old ones at 0.7.")])
 
 
+@ratio.case("any logits, tokens and temperature, and the gradient")
+def _(fn):
+    def draw(rng):
+        rows, columns, words = rng.length(), rng.length(), rng.length(2)
+        return (rng.normal(rows, columns, words, scale=2), rng.normal(rows, columns, words, scale=2),
+                rng.wholes(0, words - 1, rows, columns), rng.one_of((0.5, 0.7, 1.0, 1.5)))
+
+    agrees(fn, first_ratios, draw, rtol=1e-3)
+    differentiable(fn, draw, first_ratios, wrt=["logits"])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 11.7
 
 diagnose = exercise(
@@ -409,13 +512,13 @@ diagnose = exercise(
     difficulty=2, importance=2, minutes=10, reference="checks:diagnosis",
     hints=("Ask of each run first: did the policy move at all? How far? And does what it is paid for still mean anything?",
            "Far away with a fine proxy is one illness; not moving is another; ratios that are not 1 before the first step a third.",
-           "A: the proxy is followed off the map. B: distance costs more than reward brings. C: two log-probabilities are of different "
-           "policies. D: what is said about padding reaches the text."))
+           "Of C: what can differ between two log-probabilities of one token, when the weights do not? Of D: what does a short text have "
+           "more of when its batch is wide?"))
 
 RUNS = ("A: proxy 3.9 and rising, gold falling, KL 60 nats, distinct-2 0.2",
         "B: reward flat, KL 0.1 nats after 60 updates, ratios all near 1",
-        "C: 40% of the ratios clipped in the very first minibatch of the first update",
-        "D: the same texts get other advantages when ten empty columns are added to their batch")
+        "C: with learning rate 0 the ratios scatter around 1, and old and new policy are 0.3 nats apart",
+        "D: short texts become likelier whenever they share a batch with a very long one")
 ILLNESSES = ("beta too small", "beta too large", "log-probabilities of two policies", "padding is counted")
 
 
@@ -451,12 +554,12 @@ def _(fn):
 @diagnose.case("run C")
 def _(fn):
     if (got := _said(fn, "C")) != "log-probabilities of two policies":
-        raise Fail("diagnosis()['C']", "another cause", repr(got), "Before the first step new and old policy are the same and every ratio is "
+        raise Fail("diagnosis()['C']", "another cause", repr(got), "Nothing moves, so new and old policy are the same and every ratio should be "
                    "1. If not, the two numbers are not about the same thing.")
 
 
 @diagnose.case("run D")
 def _(fn):
     if (got := _said(fn, "D")) != "padding is counted":
-        raise Fail("diagnosis()['D']", "another cause", repr(got), "Columns were added to the texts, and nothing else. What stands in those "
-                   "columns?")
+        raise Fail("diagnosis()['D']", "another cause", repr(got), "Only the width of the batch is another one. What stands in the columns behind "
+                   "a short text, and who looks at it?")

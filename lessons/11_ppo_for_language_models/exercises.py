@@ -5,7 +5,8 @@
 # from its reference, the advantage under a mask, the loss under a mask. Find two bugs that nothing complains about, and tell four sick
 # runs apart.
 #
-# **Time.** About 100 minutes. The essential ones, 11.1 and 11.3, take 45 minutes. **Builds on** lesson 11, and on your answers
+# **Time.** {{time}}
+# **Builds on** lesson 11, and on your answers
 # 02.1 and 02.2; do each exercise when the [lesson](../notebooks/11_ppo_for_language_models.ipynb) sends you here.
 #
 # One convention holds everywhere: all tensors are `(B, L - 1)`, and column `t` is about the choice of `tokens[:, t + 1]`. `mask` is
@@ -52,6 +53,8 @@ check("11.1", token_rewards)
 # $d = \log\pi(a|s) - \log\pi_\text{ref}(a|s)$ for a token that the policy drew, Schulman (2020) gives three estimates:
 #
 # $$k_1 = d \qquad k_2 = \tfrac12 d^2 \qquad k_3 = d + \Big(\frac{\pi_\text{ref}(a|s)}{\pi(a|s)} - 1\Big)$$
+#
+# Compute all three from $d$. A token's log-probability may be −200; its probability is then rounded to 0, and 0/0 is not a number.
 
 # %% tags=["exercise:11.2"]
 def kl_estimates(logprobs, reference_logprobs):
@@ -193,8 +196,9 @@ check("11.6", first_ratios)
 #
 # - **A**: the proxy stands at 3.9 and rises, gold falls, 60 nats of KL, distinct-2 is 0.2;
 # - **B**: the reward is flat, the KL is 0.1 nats after 60 updates, all ratios are near 1;
-# - **C**: 40% of the ratios are clipped in the very first minibatch of the first update;
-# - **D**: the same texts get other advantages when ten empty columns are added to their batch.
+# - **C**: with the learning rate set to 0, nothing should move; yet in every update the ratios scatter around 1 and the KL from the old
+#   to the new policy is 0.3 nats;
+# - **D**: short texts become likelier whenever they share a batch with a very long one; in batches of texts of one length they do not.
 #
 # The causes: `"beta too small"`, `"beta too large"`, `"log-probabilities of two policies"`, `"padding is counted"`.
 
