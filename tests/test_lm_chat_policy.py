@@ -5,6 +5,7 @@ A tiny Llama with a tokenizer of its own stands in for the 135M model; one slow 
 
 import copy
 from functools import lru_cache
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -30,6 +31,7 @@ from course_lib.lm.ppo import TokenPPO, TokenPPOConfig
 from course_lib.lm.rejection_sampling import RejectionSampling, RejectionSamplingConfig
 from course_lib.lm.rloo import RLOO, RLOOConfig
 from course_lib.lm.tokenizers import BPETokenizer
+from course_lib.training import memory
 
 QUESTIONS = ["the cat?", "a mat on the cat sat on the mat?", "on?"]
 TEMPLATE = ("{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -385,6 +387,13 @@ def test_it_is_loaded_with_an_adapter_on_the_last_layers(monkeypatch):
     assert made.lora.rank == 3
     with pytest.raises(ValueError, match="1 to 2 layers, not 3"):
         load_chat_policy(layers=3)
+
+
+def test_too_little_memory_is_said_before_anything_is_loaded(monkeypatch):
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=2**30))
+    monkeypatch.setattr(chat_policy, "load_pretrained", lambda dtype: pytest.fail("loaded all the same"))
+    with pytest.raises(CourseError, match=r"needs about 2.5 GiB of memory, and 1.0 GiB are free"):
+        load_chat_policy()
 
 
 # the real one

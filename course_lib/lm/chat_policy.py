@@ -33,6 +33,7 @@ from course_lib.lm.frozen_layers import FrozenLayers
 from course_lib.lm.generate import Completions, NoProbabilities, next_token_probs
 from course_lib.lm.lora import LoRA, add_lora
 from course_lib.lm.pretrained import load_pretrained, load_tokenizer
+from course_lib.training.memory import require_memory
 from course_lib.training.run import require_finite
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ PADDING, END = "<|endoftext|>", "<|im_end|>"        # in front of a prompt; behi
 LORA_LAYERS, LORA_PARTS = 10, ("q_proj", "v_proj", "o_proj")        # of the attention, in the last layers
 SYSTEM = "You are a helpful AI assistant."           # before every chat; the template's own is 9 tokens longer
 TEMPERATURE = 0.7
+GIB = 2.5                                           # of memory for the model, its gradients and what it writes
 _QUESTION = re.compile(r"<\|im_start\|>user\n(.*?)<\|im_end\|>", re.DOTALL)
 
 
@@ -261,8 +263,10 @@ def load_chat_policy(layers: int = LORA_LAYERS, rank: int = 8, dtype: torch.dtyp
 
     Gradients go back through these layers only. rank: of the adapter. dtype: None takes bfloat16 where the processor
     is quick with it. seed: of the adapter's first matrices. temperature, system: as of `ChatPolicy`.
-    Raises as `load_pretrained` does; ValueError for fewer than one layer or more than there are.
+    Raises CourseError where there is too little memory, and as `load_pretrained` does; ValueError for fewer than one
+    layer or more than there are.
     """
+    require_memory(GIB, "The chat model")
     model = load_pretrained(dtype)
     count = model.config.num_hidden_layers
     if not 1 <= layers <= count:
