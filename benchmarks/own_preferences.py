@@ -8,7 +8,7 @@ the course's training prompts, in the preference loop; then the trained model an
 held-out prompts five times each, and the same labeler compares blind. Every run has a length fixed beforehand, and its
 result is looked at when it is over. Beside the win rate and its interval (by prompt) stand the KL, the length and
 distinct-2, how well the linear reward model agrees with labels that it was not fitted to, what length alone gets right
-of them, and how the best of four answers of the untrained model does, chosen by the same reward model. What a person
+of them, and how the best of four answers of the untrained model does against its fifth, chosen by that reward model. What a person
 prefers is not measured here.
 
 One JSON line a seed goes to benchmarks/results/own_preferences_<job>.jsonl; seeds that have a line are skipped.
@@ -32,14 +32,15 @@ from record import append, circumstances, lines
 from course_lib.errors import CourseError
 from course_lib.labels.store import PreferenceStore
 from course_lib.lm.answer_labelers import PREFERENCES, answer_labeler
+from course_lib.lm.answer_reward import answer_features
 from course_lib.lm.answer_task import AnswerConfig, AnswerTask, answer_config
 from course_lib.lm.blind_evaluation import Written, blind_report, compare_blind, interval_by_prompt, win_rate, written
 from course_lib.lm.chat_policy import load_chat_policy
 from course_lib.lm.prompts import HELD_OUT_PROMPTS
 from course_lib.preferences.loop import PreferenceLoop
 
-OLD_SEED, NEW_SEED, BEST_SEED = 20_001, 20_002, 20_003  # of the answers that are compared; the last two + run's seed
-EACH, BEST_OF = 5, 4                                    # answers to each held-out prompt; and to choose the best from
+OLD_SEED, NEW_SEED = 20_001, 20_002                     # of the answers that are compared; the second + the run's seed
+EACH = 5                                                # answers to each held-out prompt
 SHOWN = 8                                               # prompts whose answers are kept with the figures
 
 
@@ -76,11 +77,20 @@ def before(max_new_tokens: int) -> Written:
     return written(load_chat_policy().reference, HELD_OUT_PROMPTS * EACH, max_new_tokens, OLD_SEED)
 
 
-def best_of_n(loop: PreferenceLoop, seed: int) -> list[str]:
-    """To each held-out prompt the best of BEST_OF answers of the model from before, by the run's last reward model."""
-    some = written(loop.network.reference, HELD_OUT_PROMPTS * BEST_OF, loop.config.max_new_tokens, BEST_SEED + seed)
-    rewards = loop.ensemble.rewards(some.prompts, some.answers).view(BEST_OF, -1)               # (BEST_OF, prompts)
-    return [some.answers[int(best) * len(HELD_OUT_PROMPTS) + place] for place, best in enumerate(rewards.argmax(dim=0))]
+@lru_cache(maxsize=1)
+def features_before(max_new_tokens: int) -> torch.Tensor:
+    """What the reward model reads in these answers: the same for all seeds, too."""
+    old = before(max_new_tokens)
+    return answer_features(load_chat_policy(), old.prompts, old.answers)
+
+
+def best_of_n(loop: PreferenceLoop) -> list[str]:
+    """To each held-out prompt the best of EACH - 1 answers of the model from before, by the last reward model."""
+    old, prompts = before(loop.config.max_new_tokens), len(HELD_OUT_PROMPTS)
+    rows = features_before(loop.config.max_new_tokens)
+    raw = torch.stack([member(rows) for member in loop.ensemble.members])
+    rewards = loop.ensemble.standardized(raw).view(EACH, prompts)[:-1]                          # (EACH - 1, prompts)
+    return [old.answers[int(best) * prompts + place] for place, best in enumerate(rewards.argmax(dim=0))]
 
 
 def learn(loop: PreferenceLoop, job: Job, seed: int) -> None:
@@ -132,7 +142,7 @@ def measure(name: str, seed: int) -> dict:
     report = blind_report(old, new, exact, seed)
     low, high = interval_by_prompt(old.prompts, compare_blind(old.prompts, old.answers, new.answers, exact, seed))
     prompts = list(HELD_OUT_PROMPTS)
-    best = win_rate(compare_blind(prompts, old.answers[:len(prompts)], best_of_n(loop, seed), exact, seed))
+    best = win_rate(compare_blind(prompts, old.answers[-len(prompts):], best_of_n(loop), exact, seed))
     return {"job": name, "seed": seed, "win_rate": round(report.win_rate.rate, 3), "low": round(low, 3),
             "high": round(high, 3), "wins": report.win_rate.wins, "ties": report.win_rate.ties,
             "losses": report.win_rate.losses, "kl": round(report.kl, 2),

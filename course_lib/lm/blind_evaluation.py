@@ -55,7 +55,10 @@ def written(policy: ChatPolicy, prompts: Sequence[str], max_new_tokens: int = 48
     for start in range(0, len(prompts), at_once):
         tokens, mask = policy.sample(policy.prompts(prompts[start:start + at_once]), max_new_tokens,
                                      generator=generator)                           # (b, L), (b, L - 1)
-        ratio = k1(policy.logprobs(tokens, mask), policy.reference.logprobs(tokens, mask))          # (b, L - 1)
+        if policy.adapted:
+            ratio = k1(policy.logprobs(tokens, mask), policy.reference.logprobs(tokens, mask))      # (b, L - 1)
+        else:
+            ratio = torch.zeros(mask.shape)             # the reference itself
         ended = ((tokens[:, 1:] == policy.eos) & mask).any(dim=1).tolist()
         texts = policy.questions_and_answers(tokens, mask)[1]
         answers += [text if whole else whole_sentences(text) for text, whole in zip(texts, ended, strict=True)]

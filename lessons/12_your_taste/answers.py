@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 12.1
 
@@ -78,13 +78,13 @@ def everything_scaled(x, weight, bias, A, B, alpha):
     return alpha / A.shape[0] * (x @ weight.T + bias + x @ A.T @ B.T)
 
 
-@wrong("12.1", says="never learn")
+@wrong("12.1", says="No gradient flows back")
 def through_numpy(x, weight, bias, A, B, alpha):
     update = x.detach().numpy() @ A.detach().numpy().T @ B.detach().numpy().T
     return x @ weight.T + bias + alpha / A.shape[0] * torch.from_numpy(np.asarray(update))
 
 
-@wrong("12.1", says="without .detach()")
+@wrong("12.1", says="A")
 def a_detached(x, weight, bias, A, B, alpha):
     return x @ weight.T + bias + alpha / A.shape[0] * x @ A.detach().T @ B.T
 
@@ -195,7 +195,7 @@ def summed_over_the_batch(logits, tokens, mask, temperature):
     return torch.where(mask, _chosen(logits / temperature, tokens), 0.0).sum()
 
 
-@wrong("12.2", says="DPO trains through this number")
+@wrong("12.2", says="No gradient flows back")
 def detached(logits, tokens, mask, temperature):
     return torch.where(mask, _chosen(logits / temperature, tokens), 0.0).sum(1).detach()
 
@@ -405,6 +405,14 @@ def shorter_when_even(first_lengths, second_lengths, mu):
     return share, "shorter" if share == 0.5 else rule
 
 
+@wrong("12.5", says="they are not half right")
+def ties_half_right(first_lengths, second_lengths, mu):
+    hits, coins, number = _counts(first_lengths, second_lengths, mu)
+    if not number:
+        return math.nan, "longer"
+    return _better(hits + coins / 2 + (len(mu) - number) / 2, len(mu))
+
+
 @wrong("12.5", says="nothing to be right about")
 def half_of_nothing(first_lengths, second_lengths, mu):
     share, rule = pair_after_pair(first_lengths, second_lengths, mu)
@@ -492,7 +500,17 @@ def a_number_of_wins(new_is_left, answers):
     return (wins if _compared(answers) else math.nan), _compared(answers)
 
 
+@wrong("12.6", says="they are no half wins either")
+def skips_are_half_wins(new_is_left, answers):
+    wins = _wins(new_is_left, answers) + answers.count("equal") / 2 + answers.count("skip") / 2
+    return _rate(wins, len(answers))
+
+
 @wrong("12.6", says="Nothing was compared")
 def a_half_for_nothing(new_is_left, answers):
     rate, number = by_cases(new_is_left, answers)
     return (rate if number else 0.5), number
+
+
+excused("12.5", "mu[strict] > 0.5 → mu[strict] >= 0.5", because="no strict preference is 0.5")
+excused("12.3", "i + 1 → i", "i + 1 → i + 0", because="an answer is equal to itself, and equal answers are left out")

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, close, differentiable, exercise, shape_is
+from course_lib.exercises.draws import Draw
 
 # ---------------------------------------------------------------------------------------------------------------- 12.1
 
@@ -20,11 +21,6 @@ lora = exercise(
 def lora_forward(x: Tensor, weight: Tensor, bias: Tensor, A: Tensor, B: Tensor, alpha: float) -> Tensor:
     """(..., out). x: (..., in), weight: (out, in), bias: (out,), A: (r, in), B: (out, r)."""
     return x @ weight.T + bias + alpha / A.shape[0] * (x @ A.T @ B.T)
-
-
-def _layer(generator: torch.Generator, inside: int, outside: int, rank: int) -> tuple[Tensor, ...]:
-    shapes = ((outside, inside), (outside,), (rank, inside), (outside, rank))
-    return tuple(torch.randn(shape, generator=generator) for shape in shapes)
 
 
 @lora.case("a layer from two numbers to three, by hand")
@@ -47,47 +43,37 @@ def _(fn):
 
 @lora.case("B is zero, as it is before training: the layer is the one from before")
 def _(fn):
-    generator = torch.Generator().manual_seed(0)
-    weight, bias, A, B = _layer(generator, 5, 3, 2)
-    x = torch.randn(4, 5, generator=generator)
-    close(fn(x, weight, bias, A, torch.zeros_like(B), 16.0), x @ weight.T + bias)
+    x, weight = torch.tensor([[1.0, -2.0], [0.5, 3.0]]), torch.tensor([[2.0, 1.0], [-1.0, 0.5]])
+    bias, A = torch.tensor([1.0, -1.0]), torch.tensor([[3.0, 1.0], [0.5, -2.0]])
+    close(fn(x, weight, bias, A, torch.zeros(2, 2), 16.0), x @ weight.T + bias)
 
 
-@lora.case("ranks of 1, 2 and 4, and any number of dimensions before the last")
+def _draw_layer(rng: Draw):
+    inside, outside, rank = rng.length(2), rng.length(2), rng.length(1)
+    shape = (*rng.shape(0, 2), inside)
+    return (rng.normal(*shape), rng.normal(outside, inside), rng.normal(outside), rng.normal(rank, inside),
+            rng.normal(outside, rank), rng.one_of((1.0, 3.0, 8.0, 16.0)))
+
+
+def _scaled(by):
+    """The layer with its update scaled otherwise; by: (A, B, alpha) -> the factor."""
+    return lambda x, weight, bias, A, B, alpha: x @ weight.T + bias + by(A, B, alpha) * (x @ A.T @ B.T)
+
+
+@lora.case("any rank, any alpha, any number of dimensions before the last")
 def _(fn):
-    generator = torch.Generator().manual_seed(1)
-    for rank, shape, alpha in ((1, (6,), 2.0), (2, (3, 6), 8.0), (4, (2, 3, 6), 3.0)):
-        weight, bias, A, B = _layer(generator, 6, 5, rank)
-        x = torch.randn(shape, generator=generator)
-        got = fn(x, weight, bias, A, B, alpha)
-        shape_is(got, (*shape[:-1], 5))
-        update, plain = x @ A.T @ B.T, x @ weight.T + bias
-        close(got, plain + alpha / rank * update, rtol=1e-4, atol=1e-4, likely=[
-            (plain + alpha * update, "alpha is divided by the rank, which is A.shape[0]."),
-            (plain + update / rank, "alpha is missing."),
-            (plain + alpha / 6 * update, "The rank is A.shape[0]; you divided by the number of inputs."),
-            (plain + alpha / 5 * update, "The rank is A.shape[0]; you divided by the number of outputs."),
-            (plain + alpha / math.sqrt(rank) * update, "alpha is divided by the rank itself here; its square root is another "
-             "method (rsLoRA)."),
-            (alpha / rank * (plain + update), "Only the update is scaled by alpha / rank, not W x + b.")])
+    agrees(fn, lora_forward, _draw_layer, rtol=1e-3, atol=1e-3, likely=[
+        (_scaled(lambda A, B, alpha: alpha), "alpha is divided by the rank, which is A.shape[0]."),
+        (_scaled(lambda A, B, alpha: 1 / len(A)), "alpha is missing."),
+        (_scaled(lambda A, B, alpha: alpha / A.shape[1]), "The rank is A.shape[0]; you divided by the number of inputs."),
+        (_scaled(lambda A, B, alpha: alpha / len(B)), "The rank is A.shape[0]; you divided by the number of outputs."),
+        (_scaled(lambda A, B, alpha: alpha / math.sqrt(len(A))), "alpha is divided by the rank itself here; its square root is "
+         "another method (rsLoRA).")])
 
 
 @lora.case("the gradient reaches A and B: they are what is trained")
 def _(fn):
-    generator = torch.Generator().manual_seed(2)
-    weight, bias, A, B = _layer(generator, 4, 3, 2)
-    x, A, B = torch.randn(5, 4, generator=generator), A.requires_grad_(), B.requires_grad_()
-    got = fn(x, weight, bias, A, B, 6.0)
-    if not (torch.is_tensor(got) and got.requires_grad):
-        raise Fail("lora_forward(x, weight, bias, A, B, 6.0)", "a tensor that gradients flow through", repr(got)[:60],
-                   "Compute with torch, without .detach(), .data, .item() or numpy: A and B would never learn.")
-    wanted = torch.autograd.grad(lora_forward(x, weight, bias, A, B, 6.0).square().sum(), (A, B))
-    found = torch.autograd.grad(got.square().sum(), (A, B), allow_unused=True)
-    for name, right, one in zip("AB", wanted, found, strict=True):
-        if one is None:
-            raise Fail(f"the gradient by {name}", f"a tensor {tuple(right.shape)}", "none",
-                       f"{name} must be used without .detach(): it is trained.")
-        close(one, right, call=f"the gradient by {name}", rtol=1e-3, atol=1e-3)
+    differentiable(fn, _draw_layer, lora_forward, wrt=["A", "B"])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 12.2
@@ -107,101 +93,85 @@ def answer_logprob(logits: Tensor, tokens: Tensor, mask: Tensor, temperature: fl
     return torch.where(mask, each, 0.0).sum(dim=1)
 
 
-def _answers(seed: int, rows: int, length: int, words: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits, tokens and a mask that begins and ends somewhere in each row."""
-    generator = torch.Generator().manual_seed(seed)
-    logits = 2 * torch.randn(rows, length, words, generator=generator)
-    tokens = torch.randint(words, (rows, length), generator=generator)
-    starts = torch.randint(0, length - 2, (rows, 1), generator=generator)
-    ends = starts + 1 + (torch.rand(rows, 1, generator=generator) * (length - 2 - starts)).long()
-    place = torch.arange(length - 1)
-    return logits, tokens, (place >= starts) & (place <= ends)
+def _draw_answers(rng: Draw):
+    rows, length, words = rng.length(), 2 + rng.length(), 2 + rng.length()
+    return (rng.normal(rows, length, words, scale=2.0), rng.wholes(0, words - 1, rows, length), rng.mask(rows, length - 1),
+            rng.one_of((0.5, 0.7, 1.0, 2.0)))
 
 
-def _slips(logits: Tensor, tokens: Tensor, mask: Tensor, T: float) -> list[tuple[Tensor, str]]:
-    every = (logits / T).log_softmax(-1)
-    each = every[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0]                    # (B, L - 1)
-    same_place = every.gather(-1, tokens[..., None])[..., 0]                        # (B, L)
-    plain = logits.log_softmax(-1)[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0]
-    inside = torch.where(mask, each, 0.0).sum(1)
-    return [
-        (each.sum(1), "Prompt and padding are counted too: only choices inside the mask are the policy's."),
-        (each.sum(1) - inside, "The mask is turned round: these are the tokens outside the answer."),
-        (inside / mask.sum(1), "This is the mean over the answer's tokens; the log-probability of the whole answer is their sum."),
-        (torch.where(mask, same_place[:, 1:], 0.0).sum(1), "Off by one: the logits at place t are about token t + 1. Leave out the "
-         "last place of the logits and the first token."),
-        (torch.where(mask, same_place[:, :-1], 0.0).sum(1), "Off by one: the logits at place t are about token t + 1, not t."),
-        (torch.where(mask, plain, 0.0).sum(1), "The temperature is missing: divide the logits by it before the softmax."),
-        (torch.where(mask, plain / T, 0.0).sum(1), "Divide the logits by the temperature before the softmax, not the "
-         "log-probabilities after it."),
-        (torch.where(mask, (logits * T).log_softmax(-1)[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0], 0.0).sum(1),
-         "Divide by the temperature; you multiplied."),
-        (torch.where(mask, each.exp(), 0.0).sum(1), "These are sums of probabilities: take the logarithm of each."),
-        (torch.where(mask, logits[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0] / T, 0.0).sum(1),
-         "Logits are no log-probabilities yet: log_softmax over the words is missing."),
-        (-inside, "The sign: a log-probability is negative.")]
+def _inside(each: Tensor, mask: Tensor) -> Tensor:
+    return torch.where(mask, each, 0.0).sum(1)
 
 
-@logprob.case("three tokens of four words: the answer is the last two")
+def _of(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probability of the next token at every place, (B, L - 1), at temperature 1."""
+    return logits[:, :-1].log_softmax(-1).gather(-1, tokens[:, 1:, None])[..., 0]
+
+
+SLIPS = [
+    (lambda logits, tokens, mask, temperature: _of(logits / temperature, tokens).sum(1),
+     "Prompt and padding are counted too: only choices inside the mask are the policy's."),
+    (lambda logits, tokens, mask, temperature: _inside(_of(logits / temperature, tokens), ~mask),
+     "The mask is turned round: these are the tokens outside the answer."),
+    (lambda logits, tokens, mask, temperature: _inside(_of(logits / temperature, tokens), mask) / mask.sum(1),
+     "This is the mean over the answer's tokens; the log-probability of the whole answer is their sum."),
+    (lambda logits, tokens, mask, temperature: _inside(
+        (logits[:, 1:] / temperature).log_softmax(-1).gather(-1, tokens[:, 1:, None])[..., 0], mask),
+     "Off by one: the logits at place t are about token t + 1. Leave out the last place of the logits and the first token."),
+    (lambda logits, tokens, mask, temperature: _inside(
+        (logits[:, :-1] / temperature).log_softmax(-1).gather(-1, tokens[:, :-1, None])[..., 0], mask),
+     "Off by one: the logits at place t are about token t + 1, not t."),
+    (lambda logits, tokens, mask, temperature: _inside(_of(logits, tokens), mask),
+     "The temperature is missing: divide the logits by it before the softmax."),
+    (lambda logits, tokens, mask, temperature: _inside(_of(logits, tokens), mask) / temperature,
+     "Divide the logits by the temperature before the softmax, not the log-probabilities after it."),
+    (lambda logits, tokens, mask, temperature: _inside(_of(logits * temperature, tokens), mask),
+     "Divide by the temperature; you multiplied."),
+    (lambda logits, tokens, mask, temperature: _inside(_of(logits / temperature, tokens).exp(), mask),
+     "These are sums of probabilities: take the logarithm of each."),
+    (lambda logits, tokens, mask, temperature: _inside(
+        logits[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0] / temperature, mask),
+     "Logits are no log-probabilities yet: log_softmax over the words is missing."),
+    (lambda logits, tokens, mask, temperature: -_inside(_of(logits / temperature, tokens), mask),
+     "The sign: a log-probability is negative.")]
+
+
+@logprob.case("five tokens of four words, temperature 0.5: the answer is the third and the fourth")
 def _(fn):
-    logits = torch.tensor([[[0.0, 1.0, 2.0, 0.0], [1.0, 0.0, 0.0, 3.0], [9.0, 0.0, 0.0, 0.0]]])
-    tokens, mask = torch.tensor([[1, 2, 3]]), torch.tensor([[True, True]])
-    right = answer_logprob(logits, tokens, mask, 1.0)
-    got = fn(logits, tokens, mask, 1.0)
+    logits = torch.tensor([[[0.0, 1.0, 2.0, 0.0], [1.0, 0.0, 0.5, 3.0], [2.0, 0.0, 0.0, 1.0], [0.0, 0.5, 0.0, 0.0],
+                            [0.0, 0.0, 2.5, 1.0]]])
+    given = logits, torch.tensor([[1, 2, 3, 0, 1]]), torch.tensor([[False, True, True, False]]), 0.5
+    got = fn(*given)
     shape_is(got, (1,), mistake="One number for each answer: sum over its tokens, the last dimension.")
-    close(got, right, likely=_slips(logits, tokens, mask, 1.0))
+    close(got, answer_logprob(*given), likely=[(slip(*given), message) for slip, message in SLIPS])
 
 
-@logprob.case("five answers that begin and end in different places, temperature 0.5")
+@logprob.case("several answers that begin and end anywhere, at several temperatures")
 def _(fn):
-    logits, tokens, mask = _answers(1, 5, 8, 6)
-    got = fn(logits, tokens, mask, 0.5)
-    shape_is(got, (5,), mistake="One number for each answer: sum over its tokens, the last dimension.")
-    close(got, answer_logprob(logits, tokens, mask, 0.5), rtol=1e-4, likely=_slips(logits, tokens, mask, 0.5))
-
-
-@logprob.case("a batch is its rows one by one, at any temperature")
-def _(fn):
-    for seed, temperature in ((2, 0.7), (3, 1.0), (4, 2.0)):
-        logits, tokens, mask = _answers(seed, 4, 6, 5)
-        rows = [fn(logits[k:k + 1], tokens[k:k + 1], mask[k:k + 1], temperature) for k in range(4)]
-        right = answer_logprob(logits, tokens, mask, temperature)
-        close(torch.cat([torch.as_tensor(row).reshape(-1) for row in rows]), right, rtol=1e-4,
-              likely=_slips(logits, tokens, mask, temperature))
-        close(fn(logits, tokens, mask, temperature), right, rtol=1e-4, likely=_slips(logits, tokens, mask, temperature))
+    agrees(fn, answer_logprob, _draw_answers, rtol=1e-3, likely=SLIPS)
 
 
 @logprob.case("a padding token that the model thinks impossible")
 def _(fn):
-    logits, tokens, mask = _answers(5, 3, 7, 5)
-    mask[:, -1] = False
-    tokens[:, -1] = 4
-    logits[:, -2, 4] = -torch.inf
-    close(fn(logits, tokens, mask, 0.7), answer_logprob(logits, tokens, mask, 0.7), rtol=1e-4, likely=[
-        ([float("nan")] * 3, "Minus infinity times 0 is not a number: use torch.where(mask, ..., 0.0) and not a product."),
-        ([float("-inf")] * 3, "Padding is counted: only choices inside the mask are the policy's.")])
+    logits = torch.tensor([[[0.0, 1.0, 2.0], [1.0, 0.0, -torch.inf], [2.0, 0.0, 0.0]]])
+    given = logits, torch.tensor([[1, 0, 2]]), torch.tensor([[True, False]]), 0.7
+    close(fn(*given), answer_logprob(*given), likely=[
+        ([float("nan")], "Minus infinity times 0 is not a number: use torch.where(mask, ..., 0.0) and not a product."),
+        ([float("-inf")], "Padding is counted: only choices inside the mask are the policy's.")])
 
 
 @logprob.case("very large logits stay finite")
 def _(fn):
-    logits, tokens, mask = _answers(6, 2, 5, 4)
-    logits = 200 * logits
-    close(fn(logits, tokens, mask, 1.0), answer_logprob(logits, tokens, mask, 1.0), rtol=1e-4, likely=[
-        ([float("-inf")] * 2, "log(softmax(...)) is log(0) here: use log_softmax, which stays finite."),
-        ([float("nan")] * 2, "exp of such logits is infinite: use log_softmax, which stays finite.")])
+    logits = 200 * torch.tensor([[[0.0, 1.0, 2.0], [1.0, 0.0, -1.0], [2.0, 0.0, 0.0]]])
+    given = logits, torch.tensor([[1, 0, 2]]), torch.tensor([[True, True]]), 1.0
+    close(fn(*given), answer_logprob(*given), rtol=1e-4, likely=[
+        ([float("-inf")], "log(softmax(...)) is log(0) here: use log_softmax, which stays finite."),
+        ([float("nan")], "exp of such logits is infinite: use log_softmax, which stays finite.")])
 
 
 @logprob.case("the gradient reaches the logits of the answer and no others")
 def _(fn):
-    logits, tokens, mask = _answers(7, 3, 6, 5)
-    logits.requires_grad_()
-    got = fn(logits, tokens, mask, 0.7)
-    if not (torch.is_tensor(got) and got.requires_grad):
-        raise Fail("answer_logprob(logits, tokens, mask, 0.7)", "a tensor that gradients flow through", repr(got)[:60],
-                   "Compute with torch, without .detach(), .item() or numpy: DPO trains through this number.")
-    wanted, = torch.autograd.grad(answer_logprob(logits, tokens, mask, 0.7).sum(), logits)
-    found, = torch.autograd.grad(got.sum(), logits)
-    close(found, wanted, call="the gradient by the logits", rtol=1e-3, atol=1e-5)
+    differentiable(fn, _draw_answers, answer_logprob, wrt=["logits"])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 12.3
@@ -355,57 +325,61 @@ def length_alone(first_lengths: Tensor, second_lengths: Tensor, mu: Tensor) -> t
     return (1 - share, "shorter") if share < 0.5 else (share, "longer")
 
 
+COIN = "Where both lengths are equal the rule has to toss a coin: count one half."
+
+
+def _counted(share_of):
+    """The exercise with another way to count; share_of: (right, equal, strict, pairs) -> the share of "longer"."""
+    def slip(first_lengths: Tensor, second_lengths: Tensor, mu: Tensor) -> tuple[float, str]:
+        strict = mu != 0.5
+        longer = torch.where(mu > 0.5, first_lengths > second_lengths, second_lengths > first_lengths)
+        counts = [int(flags.sum()) for flags in (longer & strict, (first_lengths == second_lengths) & strict, strict)]
+        share = share_of(*counts, len(mu))
+        return (1 - share, "shorter") if share < 0.5 else (share, "longer")
+    return slip
+
+
+RULES = [
+    (_counted(lambda right, equal, strict, pairs: right / strict), COIN),
+    (_counted(lambda right, equal, strict, pairs: (right + equal) / strict), COIN),
+    (_counted(lambda right, equal, strict, pairs: right / (strict - equal)), "Pairs of equal length are left out; count them as "
+     "half right."),
+    (_counted(lambda right, equal, strict, pairs: (right + equal / 2) / pairs), "Ties among the labels are left out, of the number "
+     "you divide by as well."),
+    (_counted(lambda right, equal, strict, pairs: (right + equal / 2 + (pairs - strict) / 2) / pairs), "Ties among the labels are "
+     "left out; they are not half right."),
+    (lambda first, second, mu: (1 - length_alone(first, second, mu)[0], length_alone(first, second, mu)[1]),
+     "This is the share of the worse rule."),
+    (lambda first, second, mu: (length_alone(first, second, mu)[0] * int((mu != 0.5).sum()), length_alone(first, second, mu)[1]),
+     "This is how many are right; their share is wanted.")]
+
+
 def _same_rule(got, first: Tensor, second: Tensor, mu: Tensor) -> None:
     call = f"length_alone({first.tolist()}, {second.tolist()}, {mu.tolist()})"
     share, rule = length_alone(first, second, mu)
     if not isinstance(got, tuple | list) or len(got) != 2 or not isinstance(got[1], str):
         raise Fail(call, f"({share:.3f}, {rule!r})", repr(got)[:80], "Return two things: the share and the name of the rule.")
-    strict = mu != 0.5
-    longer = torch.where(mu > 0.5, first > second, second > first)
-    equal = first == second
-    number = max(1, int(strict.sum()))
-    right, coins = int((longer & strict).sum()), int((equal & strict).sum())
-    close(got[0], share, call=f"{call}[0]", likely=[
-        (1 - share, "This is the share of the worse rule."),
-        (max(right, number - right) / number, "Where both lengths are equal the rule has to toss a coin: count one half."),
-        (max(right, number - right - coins) / number, "Where both lengths are equal the rule has to toss a coin: count one half."),
-        (max(right, number - right - coins) / max(1, number - coins), "Pairs of equal length are left out; count them as half right."),
-        ((right + coins) / number, "Where both lengths are equal the rule has to toss a coin: count one half, not one."),
-        ((right + coins / 2) / max(1, len(mu)), "Ties among the labels are left out, of the number you divide by as well."),
-        (right + coins / 2, "This is how many are right; their share is wanted.")])
+    close(got[0], share, call=f"{call}[0]", likely=[(slip(first, second, mu)[0], message) for slip, message in RULES])
     if got[1] != rule:
-        raise Fail(f"{call}[1]", rule, got[1], "\"longer\" where both rules are equally good." if share == 0.5 else
-                   "The share is right, and the other rule has it.")
+        raise Fail(f"{call}[1]", rule, got[1], "The share is right, and the other rule has it.")
 
 
-@length.case("longer answers are mostly preferred")
-def _(fn):
-    first, second = torch.tensor([9.0, 3.0, 7.0, 8.0]), torch.tensor([4.0, 6.0, 5.0, 2.0])
-    mu = torch.tensor([1.0, 0.0, 1.0, 0.0])
-    _same_rule(fn(first, second, mu), first, second, mu)
-
-
-@length.case("shorter answers are mostly preferred")
-def _(fn):
-    first, second = torch.tensor([9.0, 3.0, 7.0, 8.0, 1.0]), torch.tensor([4.0, 6.0, 5.0, 2.0, 4.0])
-    mu = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0])
-    _same_rule(fn(first, second, mu), first, second, mu)
-
-
-@length.case("ties among the labels, and answers of equal length")
+@length.case("ties among the labels, answers of equal length; longer ones are mostly preferred, then shorter ones")
 def _(fn):
     first = torch.tensor([9.0, 3.0, 5.0, 8.0, 2.0, 6.0, 7.0, 9.0, 4.0])
     second = torch.tensor([4.0, 6.0, 5.0, 2.0, 7.0, 6.0, 3.0, 5.0, 1.0])
     mu = torch.tensor([1.0, 0.5, 1.0, 1.0, 0.5, 0.0, 0.0, 1.0, 1.0])
     _same_rule(fn(first, second, mu), first, second, mu)
-    mu = 1 - mu
-    _same_rule(fn(first, second, mu), first, second, mu)
+    _same_rule(fn(first, second, 1 - mu), first, second, 1 - mu)
 
 
 @length.case("both rules equally good, and no strict preference at all")
 def _(fn):
     first, second = torch.tensor([9.0, 3.0]), torch.tensor([4.0, 2.0])
-    _same_rule(fn(first, second, torch.tensor([1.0, 0.0])), first, second, torch.tensor([1.0, 0.0]))
+    got = fn(first, second, torch.tensor([1.0, 0.0]))
+    if not (isinstance(got, tuple | list) and len(got) == 2 and got[0] == 0.5 and got[1] == "longer"):
+        raise Fail("length_alone([9.0, 3.0], [4.0, 2.0], [1.0, 0.0])", "(0.5, 'longer')", repr(got)[:80],
+                   "Each rule is right once: one half, and \"longer\" where both rules are equally good.")
     got = fn(first, second, torch.tensor([0.5, 0.5]))
     if not (isinstance(got, tuple | list) and len(got) == 2 and got[0] != got[0] and got[1] == "longer"):
         raise Fail("length_alone([9.0, 3.0], [4.0, 2.0], [0.5, 0.5])", "(nan, 'longer')", repr(got)[:80],
@@ -414,12 +388,13 @@ def _(fn):
 
 @length.case("random pairs, whole numbers of words, labels of all three kinds")
 def _(fn):
-    generator = torch.Generator().manual_seed(0)
-    for pairs in (1, 2, 5, 12, 31):
-        first, second = (torch.randint(1, 6, (pairs,), generator=generator) for _ in range(2))
-        mu = torch.tensor([0.0, 0.5, 1.0])[torch.randint(3, (pairs,), generator=generator)]
-        mu[0] = float(pairs % 2)
-        _same_rule(fn(first.clone(), second.clone(), mu.clone()), first, second, mu)
+    def draw(rng: Draw):
+        pairs = rng.length()
+        mu = rng.among((0.0, 0.5, 1.0), pairs)
+        mu[0] = float(rng.chance())
+        return rng.wholes(1, 5, pairs).float(), rng.wholes(1, 5, pairs).float(), mu
+
+    agrees(fn, length_alone, draw, names=("share", "rule"), likely=RULES)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 12.6
@@ -440,39 +415,53 @@ def win_rate(new_is_left: list[bool], answers: list[str]) -> tuple[float, int]:
     return (sum(wins) / len(wins) if wins else math.nan), len(wins)
 
 
-def _same_rate(got, new_is_left: list[bool], answers: list[str]) -> None:
-    call = f"win_rate({new_is_left}, {answers})"
-    rate, compared = win_rate(new_is_left, answers)
+def _counting(count):
+    """The exercise with another way to count; count: (lefts won, wins of the new one, equal, skipped, pairs) -> what it gives."""
+    def slip(new_is_left: list[bool], answers: list[str]) -> tuple[float, int]:
+        wins = sum(left == (answer == "left") for left, answer in zip(new_is_left, answers, strict=True)
+                   if answer in ("left", "right"))
+        return count(answers.count("left"), wins, answers.count("equal"), answers.count("skip"), len(answers))
+    return slip
+
+
+RATES = [
+    (_counting(lambda lefts, wins, equal, skip, pairs: ((lefts + equal / 2) / (pairs - skip), pairs - skip)),
+     "That is how often the left one won. Which model is on the left differs from pair to pair."),
+    (_counting(lambda lefts, wins, equal, skip, pairs: (1 - (wins + equal / 2) / (pairs - skip), pairs - skip)),
+     "This is the rate of the old model."),
+    (_counting(lambda lefts, wins, equal, skip, pairs: (wins / (pairs - skip), pairs - skip)), "An \"equal\" counts as half a win."),
+    (_counting(lambda lefts, wins, equal, skip, pairs: ((wins + equal) / (pairs - skip), pairs - skip)),
+     "An \"equal\" counts as half a win, not as a whole one."),
+    (_counting(lambda lefts, wins, equal, skip, pairs: ((wins + equal / 2) / pairs, pairs - skip)),
+     "Skipped pairs do not count: divide by the pairs that were compared."),
+    (_counting(lambda lefts, wins, equal, skip, pairs: (wins + equal / 2, pairs - skip)),
+     "This is how many were won; their share is wanted."),
+    (_counting(lambda lefts, wins, equal, skip, pairs: ((wins + equal / 2) / pairs, pairs)),
+     "Skipped pairs were not compared: they do not count."),
+    (_counting(lambda lefts, wins, equal, skip, pairs: ((wins + equal / 2 + skip / 2) / pairs, pairs)),
+     "Skipped pairs were not compared: they are no half wins either."),
+    (_counting(lambda lefts, wins, equal, skip, pairs: (wins / (pairs - skip - equal), pairs - skip - equal)),
+     "A pair that is equal was compared: it counts, as half a win.")]
+
+
+def _draw_pairs(rng: Draw):
+    pairs = rng.length()
+    answers = [rng.one_of(("left", "right", "equal", "skip")) for _ in range(pairs)]
+    answers[0] = rng.one_of(("left", "right", "equal"))
+    return [rng.chance() for _ in range(pairs)], answers
+
+
+@blind.case("the new one on both sides; equal and skipped pairs among them")
+def _(fn):
+    sides = [True, False, True, False, True, False, False, True, True]
+    answers = ["left", "equal", "skip", "right", "equal", "skip", "right", "right", "left"]
+    call = f"win_rate({sides}, {answers})"
+    got = fn(list(sides), list(answers))
+    rate, compared = win_rate(sides, answers)
     if not isinstance(got, tuple | list) or len(got) != 2:
         raise Fail(call, f"({rate:.3f}, {compared})", repr(got)[:80], "Return two things: the rate and the number of pairs compared.")
-    strict = [(left, answer) for left, answer in zip(new_is_left, answers, strict=True) if answer in ("left", "right")]
-    wins = sum(left == (answer == "left") for left, answer in strict)
-    equal, pairs = answers.count("equal"), max(1, len(answers))
-    close(got[1], compared, call=f"{call}[1]", likely=[
-        (len(answers), "Skipped pairs were not compared: they do not count."),
-        (len(strict), "A pair that is equal was compared: it counts, as half a win.")])
-    close(got[0], rate, call=f"{call}[0]", likely=[
-        (answers.count("left") / max(1, compared) + equal / 2 / max(1, compared), "That is how often the left one won. Which model is "
-         "on the left differs from pair to pair."),
-        (1 - rate, "This is the rate of the old model."),
-        (wins / max(1, compared), "An \"equal\" counts as half a win."),
-        ((wins + equal) / max(1, compared), "An \"equal\" counts as half a win, not as a whole one."),
-        ((wins + equal / 2) / pairs, "Skipped pairs do not count: divide by the pairs that were compared."),
-        (wins + equal / 2, "This is how many were won; their share is wanted.")])
-
-
-@blind.case("the new one on both sides, no ties")
-def _(fn):
-    sides = [True, True, True, False, False, False, False]
-    answers = ["left", "left", "right", "right", "right", "right", "left"]
-    _same_rate(fn(list(sides), list(answers)), sides, answers)
-
-
-@blind.case("equal and skipped pairs on both sides")
-def _(fn):
-    sides = [True, False, True, False, True, False, False]
-    answers = ["left", "equal", "skip", "right", "equal", "skip", "right"]
-    _same_rate(fn(list(sides), list(answers)), sides, answers)
+    close(torch.tensor([float(part) for part in got]), torch.tensor([rate, float(compared)]), call=call,
+          likely=[(slip(sides, answers), message) for slip, message in RATES])
 
 
 @blind.case("everything skipped, and no pair at all")
@@ -483,11 +472,6 @@ def _(fn):
             raise Fail(f"win_rate({sides}, {answers})", "(nan, 0)", repr(got)[:80], "Nothing was compared: the rate is nan, of 0 pairs.")
 
 
-@blind.case("all pairs of sides and answers, many times")
+@blind.case("any number of pairs")
 def _(fn):
-    generator = torch.Generator().manual_seed(0)
-    for pairs in (1, 4, 9, 30):
-        sides = [bool(k) for k in torch.randint(2, (pairs,), generator=generator)]
-        answers = [("left", "right", "equal", "skip")[k] for k in torch.randint(4, (pairs,), generator=generator)]
-        answers[0] = "left"
-        _same_rate(fn(list(sides), list(answers)), sides, answers)
+    agrees(fn, win_rate, _draw_pairs, names=("rate", "compared"), likely=RATES)
