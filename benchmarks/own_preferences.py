@@ -8,8 +8,8 @@ the course's training prompts, in the preference loop; then the trained model an
 held-out prompts five times each, and the same labeler compares blind. Every run has a length fixed beforehand, and its
 result is looked at when it is over. Beside the win rate and its interval (by prompt) stand the KL, the length and
 distinct-2, how well the linear reward model agrees with labels that it was not fitted to, what length alone gets right
-of them, and how the best of four answers of the untrained model does against its fifth, chosen by that reward model. What a person
-prefers is not measured here.
+of them, and how the best of four answers of the untrained model does against its fifth, chosen by that reward model.
+What a person prefers is not measured here.
 
 One JSON line a seed goes to benchmarks/results/own_preferences_<job>.jsonl; seeds that have a line are skipped.
 CPU-seconds are those of the whole loop in one process, one thread: writing answers, reading features, fitting,

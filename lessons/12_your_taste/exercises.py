@@ -4,7 +4,8 @@
 # **Goals.** LoRA, from its formula. How likely a whole answer is. Which answers may be compared. What a reward model is worth, and what
 # length alone is worth. A blind comparison.
 #
-# **Time.** About 75 minutes. The essential ones, 12.1, 12.2 and 12.6, take 35 minutes. **Builds on** lessons 03, 08 and 11; do each
+# **Time.** {{time}}
+# **Builds on** lessons 03, 08 and 11; do each
 # exercise when the [lesson](../notebooks/12_your_taste.ipynb) sends you here.
 
 # %%
