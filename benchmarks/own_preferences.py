@@ -60,8 +60,8 @@ JOBS = {
     **{f"{method}-{SHORT_NAMES[preference]}": Job(f"{method}: {preference}, 96 labels in three rounds", preference,
                                                   answer_config(method))
        for method in ("dpo", "rloo", "rejection") for preference in PREFERENCES},
-    "rloo-simple-free": Job("rloo: simple words, without a KL penalty", "simple words", answer_config(
-        "rloo", updates=(8, 8, 8), beta=0.0, learning_rate=2e-3), every_round=True),
+    "rloo-simple-free": Job("rloo: simple words, no KL penalty, 88 labels at first", "simple words", answer_config(
+        "rloo", labels=(88, 4, 4), updates=(4, 4, 4), beta=0.0, learning_rate=6e-3), every_round=True),
     "dpo-short-48": Job("dpo: short and plain, 48 labels in three rounds", "short and plain",
                         answer_config("dpo", labels=(16, 16, 16))),
     "dpo-short-wrong": Job("dpo: short and plain, 96 labels, 10% turned round", "short and plain",

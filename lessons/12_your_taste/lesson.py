@@ -315,7 +315,8 @@ BLIND = HELD_OUT_PROMPTS[12:budget(full=36, ci=15)]
 final = loop.agent(3)
 old = written(final.reference, BLIND, loop.config.max_new_tokens, seed=21)
 new = written(final, BLIND, loop.config.max_new_tokens, seed=22)
-waiting = add_blind_pairs(store, f"{loop.run}-blind", old, new)
+BLIND_RUN = f"{loop.run}-blind"
+waiting = add_blind_pairs(store, BLIND_RUN, old, new)
 prompt_of = {text: prompt for one in (old, new)
              for prompt, text in zip(one.prompts, one.answers, strict=True)}
 prefers = answer_labeler(preference)
@@ -327,7 +328,7 @@ def stands_in(left, right):
     return {1.0: "left", 0.0: "right", 0.5: "equal"}[mu]
 
 
-blind = Labeler(store, run=f"{loop.run}-blind", target=waiting, synthetic=stands_in,
+blind = Labeler(store, run=BLIND_RUN, target=waiting, synthetic=stands_in,
                 title="Which answer is better?")
 blind
 
@@ -336,7 +337,7 @@ from course_lib.lm.blind_evaluation import wilson
 
 win_rate = mine("12.6")
 source = blind.require(waiting)[0].source
-labels = store.labels(blind.run)
+labels = store.labels(BLIND_RUN)
 new_is_left = [label.flip for label in labels]               # the old answer is the pair's first: flipped, it is right
 rate, compared = win_rate(new_is_left, [label.choice for label in labels])
 low, high = wilson(rate * compared, compared)
