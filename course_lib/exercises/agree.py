@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from course_lib.exercises import mixed_up
