@@ -2,7 +2,9 @@
 
 import pytest
 
-from course_lib.authoring.render import STUB, SolutionError, blocks, fill, strip
+from course_lib.authoring.render import STUB, SolutionError, blocks, fill, in_order_of, render, strip, time_taken
+from course_lib.authoring.source import Lesson
+from course_lib.exercises.registry import Exercise
 
 SOURCE = '''def f(x):
     """Doc."""
@@ -74,3 +76,30 @@ def test_a_bug_exercise_gives_the_learner_the_faulty_lines():
 def test_instead_needs_commented_lines(after):
     with pytest.raises(SolutionError, match="behind"):
         strip(f"def f():\n    # BEGIN SOLUTION\n    return 1\n    # INSTEAD\n{after}    # END SOLUTION")
+
+
+def entry(id: str, minutes: int, importance: int) -> Exercise:
+    """An exercise of lesson 99 of which only these matter."""
+    return Exercise(id, "t", "f", 1, "implement", 1, importance, minutes, "x:y", ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(("importances", "says"), [
+    ((3, 1, 3), "About 24 minutes. The essential ones, in the order of the lesson, are 99.3 and 99.1: 14 minutes."),
+    ((1, 3, 1), "About 24 minutes. The essential one, 99.2, takes 10 minutes."),
+    ((1, 2, 1), "About 24 minutes."),
+])
+def test_the_time_is_that_of_the_entries_in_the_order_of_the_lesson(tmp_path, importances, says):
+    folder = tmp_path / "99_slug"
+    folder.mkdir()
+    text = "# exercise 99.2 comes up. Do [exercise 99.3](x), then [**exercise\n# 99.1**](x).\n"
+    (folder / "lesson.py").write_text(text)
+    entries = {f"99.{n}": entry(f"99.{n}", minutes, importance)
+               for n, (minutes, importance) in enumerate(zip((5, 10, 9), importances, strict=True), start=1)}
+    assert time_taken(in_order_of(Lesson(folder), entries)) == says
+
+
+def test_the_opening_cell_gets_the_time(tmp_path):
+    folder = tmp_path / "98_slug"
+    folder.mkdir()
+    (folder / "exercises.py").write_text("# %% [markdown]\n# # Exercises\n# **Time.** {{time}}\n")
+    assert "**Time.** About 0 minutes." in render(Lesson(folder))["exercises"].cells[0].source

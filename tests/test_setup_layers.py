@@ -77,3 +77,14 @@ def test_what_a_package_does_not_load(package, unwanted):
             "print(*{name.split('.')[0] for name in sys.modules})")
     loaded = subprocess.run([sys.executable, "-c", code], cwd=root(), capture_output=True, text=True, check=True).stdout
     assert unwanted & set(loaded.split()) == set() and "course_lib" in loaded
+
+
+def test_a_comparison_past_the_engine_in_a_lessons_checks_is_found(monkeypatch, tmp_path):
+    linter = tool("lint", monkeypatch)
+    checks = tmp_path / "98_lesson" / "checks.py"
+    checks.parent.mkdir()
+    checks.write_text("import torch\n\ndef case(fn):\n    if not torch.allclose(fn(1), 2):\n        raise ValueError\n")
+    [found] = linter.own_comparisons(checks)
+    assert found.startswith("98_lesson/checks.py:4: `allclose` in a case")
+    checks.write_text("from course_lib.exercises import close\n\ndef case(fn):\n    close(fn(1), 2)\n")
+    assert linter.own_comparisons(checks) == []

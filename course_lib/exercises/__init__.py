@@ -3,7 +3,7 @@
 registry   what an exercise is, and which ones there are
 lesson_checks   the file of checks of each lesson, and how it is imported
 compare    close, shape_is and Fail: comparisons that say what differs and why it might
-difference any two values, part by part
+differences   any two values, part by part
 agree      agrees: the learner's function beside the course's own, on random inputs (draws)
 gradient   differentiable: its gradient beside the course's
 checking   check(...) in a notebook: one learner's function against all cases, safely; show a card, save
@@ -15,7 +15,7 @@ The names are looked up when first used: the progress file can be read without l
 from importlib import import_module
 
 _HOMES = {"exercise": "registry", "Fail": "compare", "close": "compare", "shape_is": "compare", "agrees": "agree",
-          "differentiable": "gradient", "beside": "draws", "difference": "difference", "apart": "difference"}
+          "differentiable": "gradient", "beside": "draws", "difference": "differences", "apart": "differences"}
 
 __all__ = ["Fail", "agrees", "apart", "beside", "close", "difference", "differentiable", "exercise", "shape_is"]
 

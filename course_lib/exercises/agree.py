@@ -14,7 +14,7 @@ from torch import Tensor
 from course_lib.exercises import mixed_up
 from course_lib.exercises.compare import ATOL, RTOL, Fail
 from course_lib.exercises.describe import describe, describe_call
-from course_lib.exercises.difference import difference
+from course_lib.exercises.differences import difference
 from course_lib.exercises.draws import Draw
 from course_lib.exercises.guard import Unfinished
 

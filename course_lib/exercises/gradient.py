@@ -14,7 +14,7 @@ from torch import Tensor
 from course_lib.exercises.agree import Arguments, Function
 from course_lib.exercises.compare import RTOL, Fail
 from course_lib.exercises.describe import describe, describe_call
-from course_lib.exercises.difference import difference
+from course_lib.exercises.differences import difference
 from course_lib.exercises.draws import Draw
 
 CUT = ("somewhere the path back is cut. `.detach()`, `.data`, `.item()`, `.tolist()`, `float(...)`, numpy, "

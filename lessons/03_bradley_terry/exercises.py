@@ -12,8 +12,6 @@
 # offers a hint; `hint("03.1")` asks for one. When a check passes, your function is saved, and the lesson uses it.
 
 # %%
-import math
-
 import torch
 import torch.nn.functional as F
 
@@ -184,10 +182,11 @@ def robust_loss(r1, r2, mu, error_rate):
     r1, r2, mu: (pairs,), as in 03.1.
     """
     # BEGIN SOLUTION
-    at_random = torch.log(torch.full_like(r1, error_rate / 2))                 # (pairs,), -inf where nobody slips
+    at_random = torch.full_like(r1, error_rate / 2).log()                      # (pairs,), -inf where nobody slips
+    attentive = torch.full_like(r1, 1 - error_rate).log()
     # logaddexp(a, b) is log(exp(a) + exp(b)) and never rounds to log 0
-    log_first = torch.logaddexp(math.log(1 - error_rate) + F.logsigmoid(r1 - r2), at_random)
-    log_second = torch.logaddexp(math.log(1 - error_rate) + F.logsigmoid(r2 - r1), at_random)
+    log_first = torch.logaddexp(attentive + F.logsigmoid(r1 - r2), at_random)
+    log_second = torch.logaddexp(attentive + F.logsigmoid(r2 - r1), at_random)
     return -(mu * log_first + (1 - mu) * log_second).mean()
     # END SOLUTION
 
