@@ -1,5 +1,6 @@
 """Shared by the labelling tests: small clips, filled stores, clips that carry their own number."""
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -87,3 +88,17 @@ def full_disk(store: PreferenceStore) -> Iterator[None]:
 def side_of(store: PreferenceStore, question_id: int, text: str) -> str:
     """On which side of the question this text stands."""
     return ("left", "right")[[item.text for item in store.question(question_id).shown].index(text)]
+
+
+def many_labels(path: Path, number: int, labeler: str = "ann") -> PreferenceStore:
+    """A store with `number` answered pairs of texts in the run "texts", and 40 open ones. 200 texts make all pairs."""
+    store = PreferenceStore(path)
+    with store.transaction():
+        texts = [store.add_text(f"text {index}") for index in range(max(3, int((2 * number + 100) ** 0.5) + 2))]
+        pairs = itertools.combinations(texts, 2)
+        for place, (one, other) in enumerate(itertools.islice(pairs, number + 40)):
+            question = store.add_pair(one, other, run="texts")
+            if place < number:
+                store.answer(question, ("left", "right", "equal")[place % 3], labeler=labeler, response_ms=900 + place,
+                             answered_at=1.7e9 + place)
+    return store

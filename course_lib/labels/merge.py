@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_lib.errors import CourseError
-from course_lib.labels.queue import repeat_key
+from course_lib.labels.fingerprints import repeat_key
 from course_lib.labels.store import PreferenceStore
 
 COPIED = ("event_id", "choice", "flip", "confidence", "source", "session", "shown_at", "answered_at", "saved_at",
