@@ -201,15 +201,15 @@ def damaged_labels(store: PreferenceStore) -> Iterator[Finding]:
 def wrong_counts(store: PreferenceStore) -> Iterator[Finding]:
     """What is kept counted must be what counting gives."""
     def differs() -> bool:
-        counted = f"{LIVE_ANSWERS} GROUP BY question_id, labeler"
-        return any(store._connection.execute(f"SELECT EXISTS({one} EXCEPT {other})").fetchone()[0] for one, other in (
-            ("SELECT * FROM answers", counted), (counted, "SELECT * FROM answers"),
-            ("SELECT run, SUM(number) FROM tallies WHERE number GROUP BY run",
-             "SELECT run, COUNT(*) FROM answers GROUP BY run"),
-            ("SELECT question_id, answered_by FROM questions WHERE answered_by",
-             "SELECT question_id, COUNT(*) FROM answers GROUP BY question_id"),
-            ("SELECT run, SUM(repeat_of IS NULL), SUM(repeat_of IS NULL AND answered_by = 0) FROM questions GROUP BY run",
-             "SELECT run, questions, unanswered FROM runs")))
+        twins = ((f"SELECT * FROM ({LIVE_ANSWERS} GROUP BY question_id, labeler)", "SELECT * FROM answers"),
+                 ("SELECT run, SUM(number) FROM tallies WHERE number GROUP BY run",
+                  "SELECT run, COUNT(*) FROM answers GROUP BY run"),
+                 ("SELECT question_id, answered_by FROM questions WHERE answered_by",
+                  "SELECT question_id, COUNT(*) FROM answers GROUP BY question_id"),
+                 ("SELECT run, SUM(repeat_of IS NULL), SUM(repeat_of IS NULL AND answered_by = 0) FROM questions"
+                  " GROUP BY run", "SELECT run, questions, unanswered FROM runs"))
+        return any(store._connection.execute(f"SELECT EXISTS({one} EXCEPT {other})").fetchone()[0]
+                   for twin in twins for one, other in (twin, twin[::-1]))
 
     if differs():
         count_again(store._connection)

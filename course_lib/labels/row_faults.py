@@ -32,7 +32,7 @@ def item_fault(row: Mapping) -> str:
     if item_id(kind, mime, media, arrays) != row["item_id"]:
         return "its content is not what was stored"
     info = _object(row["info"])
-    if info is None:
+    if info is None or not _is_number(row["created_at"]):
         return "what is told about it cannot be read"
     if arrays is not None and (fault := _arrays_fault(arrays)):
         return fault
@@ -43,7 +43,9 @@ def question_fault(row: Mapping, pairs: list[Mapping]) -> str:
     """A row of `questions`, with its rows of `pairs`: sides and pairs belong together."""
     shown = _names(row["shown"])
     if not (isinstance(row["run"], str) and isinstance(row["prompt"], str) and isinstance(row["round"], int)
-            and isinstance(row["question_key"], str) and _is_number(row["priority"])):
+            and isinstance(row["question_key"], str) and _is_number(row["priority"])
+            and isinstance(row["repeat_of"], int | None) and isinstance(row["only_for"], str | None)
+            and isinstance(row["group_key"], str | None)):
         return "what it asks cannot be read"
     if len(row["run"]) > LONGEST_NAME or len(row["prompt"]) > LONGEST_TEXT:
         return "its prompt or the name of its run is too long"
