@@ -18,7 +18,7 @@ from course_lib.errors import CourseError
 from course_lib.labels import queue
 from course_lib.labels.backups import back_up
 from course_lib.labels.in_use import alone
-from course_lib.labels.label_file import LOGS, copy_of, is_foreign, reading
+from course_lib.labels.label_file import LOGS, copy_of, is_foreign
 from course_lib.labels.rescue import Rescued, rescue
 from course_lib.labels.row_faults import item_fault, label_fault, question_fault
 from course_lib.labels.schema import LIVE_ANSWERS, MIGRATIONS, count_again, statements, table_names, version
@@ -42,13 +42,13 @@ def check(path: Path, dry_run: bool = False) -> list[Finding]:
     """
     if not path.is_file():
         raise CourseError(f"There is no label file {path}. It is made by the first notebook that labels.")
-    faults = integrity(path)
-    if faults:
-        return _rescued(path, faults, dry_run)
     with tempfile.TemporaryDirectory(prefix="labels-") as folder:
         copy = Path(folder) / path.name
         copy_of(path, copy)
-        found = check_rows(copy)
+        faults = integrity(copy)
+        found = [] if faults else check_rows(copy)
+    if faults:
+        return _rescued(path, faults, dry_run)
     if dry_run or not found:
         return found
     kept = back_up(path, "check")
@@ -73,9 +73,9 @@ def check_rows(path: Path) -> list[Finding]:
 def integrity(path: Path) -> list[str]:
     """What SQLite says is wrong with the file; an empty list when it is whole. Raises `CourseError` for other files."""
     try:
-        with closing(reading(path)) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             if is_foreign(connection):
-                raise CourseError(f"{path} is some other SQLite file, not a label file. It was not touched.")
+                raise CourseError(f"{path.name} is some other SQLite file, not a label file. It was not touched.")
             rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
             if table_names(connection) and not version(connection):
                 return ["the number of its version is lost"]

@@ -124,10 +124,19 @@ def writing(path: Path) -> sqlite3.Connection:
 
 
 def reading(path: Path) -> sqlite3.Connection:
-    """A connection that only reads. Raises `sqlite3.Error` where the file cannot be read."""
-    alive = any(path.with_name(path.name + end).exists() for end in LOGS)
-    still = "" if alive else "&immutable=1"        # nobody has it open, and nothing is made beside it
+    """A connection that only reads and makes nothing beside the file. Raises `sqlite3.Error` where it cannot be read.
+
+    What lies in the log of a program that died is not seen: `has_orphaned_log` tells whether there is such a log.
+    """
+    open_elsewhere = path.with_name(path.name + "-shm").exists()
+    still = "" if open_elsewhere else "&immutable=1"
     return sqlite3.connect(f"{path.as_uri()}?mode=ro{still}", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def has_orphaned_log(path: Path) -> bool:
+    """Whether a log lies beside the file that nobody has open: the next one to write brings it into the file."""
+    return not path.with_name(path.name + "-shm").exists() and any(
+        (_stamp(path.with_name(path.name + end)) or (0, 0))[1] > 0 for end in ("-wal", "-journal"))
 
 
 def copy_of(path: Path, target: Path) -> None:

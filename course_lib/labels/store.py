@@ -23,7 +23,7 @@ import numpy as np
 from course_lib.errors import CourseError
 from course_lib.labels.backups import back_up
 from course_lib.labels.fingerprints import item_id, question_key, sealed
-from course_lib.labels.label_file import GONE_ELSEWHERE, is_foreign
+from course_lib.labels.label_file import GONE_ELSEWHERE, has_orphaned_log, is_foreign
 from course_lib.labels.label_reader import LabelReader
 from course_lib.labels.media import check_frames, sheet
 from course_lib.labels.records import side_from_ranks
@@ -56,16 +56,16 @@ class PreferenceStore(LabelReader):
         self.store_id = name and name[0]
 
     def _open_to_read(self) -> None:
-        """An older file, or one whose log cannot be read where it lies, is read in a copy."""
-        try:
-            old = version(self._connection) < len(MIGRATIONS)
-        except sqlite3.OperationalError:
-            old = True
-        if is_foreign(self._connection):
-            raise CourseError(f"{self.path} is some other SQLite file, not a label file. It was not touched.")
-        if old:
+        """An older file, or one with a log that nobody has brought into it yet, is read in a copy."""
+        if not self.path.stat().st_size and not has_orphaned_log(self.path):
+            raise CourseError(f"{self.path} is empty: nothing was labelled in it yet.")
+        if has_orphaned_log(self.path):
             self._read_a_copy()
-            migrate(self._connection)
+        elif is_foreign(self._connection):
+            raise CourseError(f"{self.path} is some other SQLite file, not a label file. It was not touched.")
+        elif version(self._connection) < len(MIGRATIONS):
+            self._read_a_copy()
+        migrate(self._connection)
 
     def _same_content(self) -> None:
         if self.store_id is None:
