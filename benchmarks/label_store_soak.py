@@ -13,7 +13,6 @@ import argparse
 import collections
 import json
 import os
-import queue
 import random
 import sqlite3
 import subprocess
@@ -84,7 +83,8 @@ class Notebook:
             if last and self.random.random() < 0.1:
                 message, last = {"type": "undo", "id": uuid.uuid4().hex, "event": last, "have": []}, None
             else:
-                message = {"type": "answer", "id": uuid.uuid4().hex, "question": state["questions"][0]["id"], "have": [],
+                question = state["questions"][0]["id"]
+                message = {"type": "answer", "id": uuid.uuid4().hex, "question": question, "have": [],
                            "choice": self.random.choice(("left", "right", "equal", "skip"))}
                 last = message["id"]
             self.outbox[message["id"]] = message

@@ -206,8 +206,8 @@ def home() -> Finding:
     """Whether Jupyter can keep its files in the home folder."""
     fault = home_fault()
     if fault:
-        return Finding("home", NOTE, fault, "`course lab` keeps Jupyter's files in my_work/.course instead; to open the "
-                                            "notebooks otherwise, set HOME to a folder that can be written.")
+        return Finding("home", NOTE, fault, "`course lab` keeps Jupyter's files in my_work/.course instead; to open "
+                                            "the notebooks otherwise, set HOME to a folder that can be written.")
     return Finding("home", OK, f"{Path.home()} can be written")
 
 

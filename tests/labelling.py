@@ -106,15 +106,16 @@ def many_labels(path: Path, number: int, labeler: str = "ann") -> PreferenceStor
         for place, items in enumerate(itertools.islice(itertools.combinations(texts, 2), number + 40), 1):
             key, flip = question_key("texts", "", items), place % 2
             shown = json.dumps(items[::-1] if flip else items)
-            connection.execute("INSERT INTO questions VALUES(?, ?, 'texts', 0, '', ?, 0, NULL, NULL, 1, NULL, NULL, NULL,"
-                               " NULL, 0)", (place, key, shown))
+            connection.execute("INSERT INTO questions VALUES(?, ?, 'texts', 0, '', ?, 0, NULL, NULL, 1, NULL, NULL,"
+                               " NULL, NULL, 0)", (place, key, shown))
             connection.execute("INSERT INTO pairs VALUES(?, ?, ?, ?, ?)", (place, place, *items, flip))
             if place <= number:
                 asked = {"question": place, "key": key, "run": "texts", "round": 0, "prompt": "",
-                         "shown": json.loads(shown), "pair": items, "repeat_of": None, "only_for": None, "priority": 0.0,
-                         "group": None}
-                label = sealed({"event_id": f"{key[:32]}", "choice": ("left", "right", "equal")[place % 3], "flip": flip,
-                                "labeler": labeler, "source": "human", "answered_at": 1.7e9 + place, "saved_at": 1.7e9,
+                         "shown": json.loads(shown), "pair": items, "repeat_of": None, "only_for": None,
+                         "priority": 0.0, "group": None}
+                label = sealed({"event_id": f"{key[:32]}", "choice": ("left", "right", "equal")[place % 3],
+                                "flip": flip, "labeler": labeler, "source": "human", "saved_at": 1.7e9,
+                                "answered_at": 1.7e9 + place,
                                 "response_ms": 900 + place, "asked": json.dumps(asked)})
                 connection.execute(f"INSERT INTO labels(pair_id, {', '.join(label)})"
                                    f" VALUES(?, {', '.join('?' * len(label))})", (place, *label.values()))

@@ -8,7 +8,8 @@ from course_lib.assets import AssetError, manifest
 from course_lib.cli import main
 from course_lib.paths import root
 
-OUTSIDE = ["../outside", "/etc/passwd", "a/b", "..", ".", "", ".hidden", "-rf", "a\\b", "C:evil", "a\x00b", "a\nb", 3, None,
+OUTSIDE = [
+    "../outside", "/etc/passwd", "a/b", "..", ".", "", ".hidden", "-rf", "a\\b", "C:evil", "a\x00b", "a\nb", 3, None,
            ["a"], {"a": 1}]
 
 

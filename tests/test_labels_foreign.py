@@ -225,8 +225,8 @@ def test_older_files_are_read(tmp_path):
 
 def test_control_characters_of_names_stay_out_of_the_terminal(tmp_path, capsys):
     mine, other = text_store(tmp_path / "mine.sqlite", 1), labelled(tmp_path / "other.sqlite", 2, "an\x1b[31mn")
-    for words in (["merge", str(other.path)], ["stats"], ["merge", str(other.path)], ["export", "te\x1b[2Jxts", "x.jsonl"],
-                  ["check"]):
+    for words in (["merge", str(other.path)], ["stats"], ["merge", str(other.path)], ["check"],
+                  ["export", "te\x1b[2Jxts", "x.jsonl"]):
         main(["labels", "--file", str(mine.path), *words])
     said = capsys.readouterr()
     assert "an[31mn" in said.out and "\x1b" not in said.out + said.err

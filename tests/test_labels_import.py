@@ -13,7 +13,8 @@ from course_lib.labels.import_lines import read_preferences
 from course_lib.labels.store import PreferenceStore
 
 GOOD = {"prompt": "p", "chosen": "yes", "rejected": "no"}
-WORDS = ("yes", "no", "é ü 漢字 🙂", "line\nbreak", '"quoted"', "tab\tand \\ back", " leading", "x" * 3000, "\u2028", "<b>&")
+WORDS = (
+    "yes", "no", "é ü 漢字 🙂", "line\nbreak", '"quoted"', "tab\tand \\ back", " leading", "x" * 3000, "\u2028", "<b>&")
 
 
 def store_of(path, content, run="r", labeler="them"):
@@ -36,7 +37,8 @@ def random_store(path, draw):
     names = [store.add_text(f"{word} {number}") for number in range(3) for word in WORDS]
     for _ in range(draw.randrange(1, 25)):
         shown = draw.sample(names, draw.choice((2, 2, 2, 3, 4)))
-        question = store.add_ranking(shown, run="r", prompt=draw.choice(("", "Which?", "p\n🙂")), round=draw.randrange(3))
+        question = store.add_ranking(shown, run="r", round=draw.randrange(3),
+                                     prompt=draw.choice(("", "Which?", "p\n🙂")))
         for labeler in draw.sample(("ann", "bob", "Ünsal"), draw.randrange(1, 4)):
             told = {"labeler": labeler, "source": draw.choice(("human", "scripted")), "shown_at": draw.choice(
                 (None, draw.uniform(0, 2e9))), "answered_at": draw.uniform(1, 2e9), "plays": draw.choice((None, 0, 3)),
@@ -132,9 +134,11 @@ BAD = [
     (bad(weight=float("nan")), "NaN is not a number"), (bad(weight=float("inf")), "Infinity is not a number"),
     (bad(weight=0), "weight should be"), (bad(weight=-1), "weight should be"), (bad(weight="much"), "weight should be"),
     (b'{"prompt": "", "chosen": "a", "rejected": "b", "weight": 1e999}', "weight should be"),
-    (bad(answered_at="yesterday"), "answered_at should be a number, not 'yesterday'"), (bad(answered_at=-5), "answered_at"),
+    (bad(answered_at="yesterday"), "answered_at should be a number, not 'yesterday'"),
+    (bad(answered_at=-5), "answered_at"),
     (bad(labeler=3), "labeler should be"), (bad(labeler="a\x1b[31m"), "control characters"),
-    (bad(labeler="x" * 1000), "at most 200"), (bad(event_id=[]), "event_id should be"), (bad(group={}), "group should be"),
+    (bad(labeler="x" * 1000), "at most 200"), (bad(event_id=[]), "event_id should be"),
+    (bad(group={}), "group should be"),
     (bad(strength=9), "strength"), (bad(round="first"), "round"), (bad(chosen="x" * (5 * 2**20)), "at most"),
     (b'{"prompt": "\x00"}', "zero bytes"), (b"x" * (17 * 2**20), "longer than 16 MB"),
 ]

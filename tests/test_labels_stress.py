@@ -1,4 +1,4 @@
-"""Short runs of the stress test and of the soak in benchmarks/: nothing lost, nothing doubled, nobody waits for long."""
+"""Short runs of the stress test and the soak in benchmarks/: nothing lost, nothing doubled, nobody waits."""
 
 import sys
 from pathlib import Path

@@ -131,13 +131,14 @@ def test_torch_comes_from_its_own_index_when_one_is_named(bootstrap, monkeypatch
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
-@pytest.mark.parametrize("index", ["https://example.org/whl/cpu", 'a"; touch broken; "', "it's", "$(touch broken)", "`x`",
-                                   "a b", "--test", "$HOME & rm -rf x"])
+@pytest.mark.parametrize("index", ["https://example.org/whl/cpu", 'a"; touch broken; "', "it's", "$(touch broken)",
+                                   "`x`", "a b", "--test", "$HOME & rm -rf x"])
 def test_make_hands_the_index_on_as_it_is(tmp_path, index):
     shutil.copy(root() / "Makefile", tmp_path)
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "bootstrap.py").write_text("import sys; print(repr(sys.argv[1:]))")
-    said = subprocess.run(["make", "-s", "setup", f"TORCH_INDEX={index.replace('$', '$$')}", f"PYTHON={sys.executable}"],
+    given = f"TORCH_INDEX={index.replace('$', '$$')}"
+    said = subprocess.run(["make", "-s", "setup", given, f"PYTHON={sys.executable}"],
                           cwd=tmp_path, capture_output=True, text=True, check=True, env=outside())
     assert ast.literal_eval(said.stdout) == [f"--torch-index={index}"]
     assert not (tmp_path / "broken").exists()

@@ -118,7 +118,7 @@ def one_at_a_time():
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                raise SetUpError(AT_ONCE.format(root=ROOT))
+                raise SetUpError(AT_ONCE.format(root=ROOT)) from None
             # else: a file system without locks; nobody is kept out
         yield
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from course_lib.errors import CourseError
 from course_lib.paths import cache, root
 
-PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")        # no folders, no drive, nothing that begins with a dot or a dash
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")        # no folder, no drive, no dot or dash in front
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*==[A-Za-z0-9][A-Za-z0-9_.+!-]*")
 

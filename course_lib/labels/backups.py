@@ -31,7 +31,7 @@ def back_up(path: Path, reason: str) -> Path:
     part = goal.with_name(f".{goal.name}.part")
     try:
         folder.mkdir(exist_ok=True)
-        goal, number = _free(goal), 0
+        goal = _free(goal)
         try:
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as source, \
                     closing(sqlite3.connect(part)) as target:

@@ -1,8 +1,8 @@
 """`course labels check`: finds damage in a label file, mends what can be mended, sets the rest aside. Deletes nothing.
 
 Damage of the file itself (a torn page, a truncated end) is met by a new file with every row that can still be read
-(rescue.py); the damaged one is kept beside it. Damage of rows is noted in `set_aside`, which the view leaves out; a copy
-of the file is made before. Taught in lesson 04.
+(rescue.py); the damaged one is kept beside it. Damage of rows is noted in `set_aside`, which the view leaves out; a
+copy of the file is made before. Taught in lesson 04.
 """
 
 import os

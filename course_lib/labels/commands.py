@@ -116,7 +116,8 @@ def read_import(arguments: argparse.Namespace) -> int:
     kept = backed_up(arguments, "import")
     found = read_preferences(PreferenceStore(arguments.file), arguments.source, arguments.name, arguments.labeler)
     say(f"{found.new} preferences added to the run “{arguments.name}”; {found.duplicates} were there already, "
-        f"{found.conflicts} contradict an answer of the same person and are set aside, {found.bad} lines left out{kept}")
+        f"{found.conflicts} contradict an answer of the same person and are set aside, "
+        f"{found.bad} lines left out{kept}")
     for fault in found.faults:
         say(f"  {fault}")
     if found.bad > len(found.faults):

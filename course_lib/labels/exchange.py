@@ -48,29 +48,29 @@ class FragmentPairs:
 def write_jsonl(store: PreferenceStore, run: str, path: Path) -> tuple[int, int]:
     """Write the run's text preferences as JSON lines with prompt, chosen and rejected; returns (lines, ties left out).
 
-    A tie has no chosen side, so trl cannot use it. Each line keeps what import_lines.py can take back: weight, group (the
-    pairs of one ranking share it), labeler, source, times. Raises `CourseError` for a run of clips.
+    A tie has no chosen side, so trl cannot use it. Each line keeps what import_lines.py can take back: weight, group
+    (the pairs of one ranking share it), labeler, source, times. Raises `CourseError` for a run of clips.
     """
     lines, ties = [], 0
     total = sum(number for _, _, number in store.choices(run))
     with tqdm(total=total, unit=" labels", disable=None, leave=False) as bar:      # none where nobody watches
-        for row in store.text_preferences(run):
+        for row, one, other in store.text_preferences(run):
             bar.update()
-            if not row["texts"]:
+            if one is None or other is None:
                 raise CourseError(f"The run “{run}” holds clips: give the file a name that ends in .npz, for arrays.")
             if row["mu"] == 0.5:
                 ties += 1
             else:
-                lines.append(_line(row))
+                lines.append(_line(row, one, other))
     atomic.write_text(path, "".join(lines))
     return len(lines), ties
 
 
-def _line(row: Mapping) -> str:
-    better, worse = (row["text_1"], row["text_2"]) if row["mu"] == 1 else (row["text_2"], row["text_1"])
+def _line(row: Mapping, one: str, other: str) -> str:
+    better, worse = (one, other) if row["mu"] == 1 else (other, one)
     strength = None if row["confidence"] is None else abs(row["confidence"] - 5)
     implied = strength / 4 if strength else 1.0
-    told = {"prompt": row["prompt"], "chosen": better.decode(), "rejected": worse.decode(), "weight": row["weight"] or implied,
+    told = {"prompt": row["prompt"], "chosen": better, "rejected": worse, "weight": row["weight"] or implied,
             "group": row["group"], "labeler": row["labeler"], "source": row["source"], "event_id": row["event_id"],
             "answered_at": row["answered_at"]}
     more = {"strength": strength, "round": row["round"] or None, "shown_at": row["shown_at"],

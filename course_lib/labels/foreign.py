@@ -106,8 +106,8 @@ class _Judge:
         if self.faults:
             some = "; ".join(self.faults[:3])
             raise CourseError(f"{self.path} is not merged, since {len(self.faults)} of its rows are not sound: {some}. "
-                              f"Nothing was changed. `course labels --file {self.path} check` sets such rows aside in "
-                              "it; then it can be merged. Where you did not expect damage, ask who sent it.")
+                              f"Nothing was changed. `course labels --file {self.path} check` sets such rows "
+                              "aside in it; then it can be merged. If damage is a surprise, ask who sent it.")
         return found
 
     def _sound(self, what: str, name: object, fault: str) -> bool:

@@ -46,8 +46,7 @@ class Hold:
                     return
                 if time.monotonic() >= end:
                     self.free()
-                    raise CourseError(IN_USE.format(name=path.name) if alone else REPLACED.format(name=path.name)
-                                      ) from None
+                    raise CourseError((IN_USE if alone else REPLACED).format(name=path.name)) from None
             time.sleep(0.02)
 
     def free(self) -> None:
@@ -60,8 +59,8 @@ class Hold:
         self.free()
 
 
-IN_USE = ("{name} is open in a notebook or in another program. Shut down the kernels that use it (in JupyterLab: Kernel, "
-          "Shut Down All Kernels), then run the command again. Nothing was changed.")
+IN_USE = ("{name} is open in a notebook or in another program. Shut down the kernels that use it (in JupyterLab: "
+          "Kernel, Shut Down All Kernels), then run the command again. Nothing was changed.")
 REPLACED = "{name} is being mended or restored by another command. Wait until it has ended, then try again."
 
 

@@ -71,22 +71,26 @@ class LabelReader(LabelFile):
         return [tuple(row) for rows in (single, ranked) for row in rows]
 
     def response_times(self, run: str, labeler: str) -> list[int]:
-        """Milliseconds of each of this person's answers of the run that was measured, repeats left out; a ranking is one."""
+        """Milliseconds of this person's answers in the run, where they were measured; repeats are left out."""
         return [row[0] for row in self._connection.execute(
             "SELECT response_ms FROM answers CROSS JOIN labels USING(label_id) WHERE run = ? AND answers.labeler = ?"
             " AND repeated = 0 AND response_ms IS NOT NULL", (run, labeler))]
 
-    def text_preferences(self, run: str) -> Iterator[sqlite3.Row]:
-        """The run's preferences in the order of time, one by one, with both texts and all that can be exported."""
-        yield from self._connection.execute(
-            "SELECT CASE WHEN choice = 'equal' THEN 0.5 WHEN (choice = 'left') = (labels.flip = 0) THEN 1.0 ELSE 0.0 END"
+    def text_preferences(self, run: str) -> Iterator[tuple]:
+        """The run's preferences in the order of time: a row with all that can be exported, and both items' texts.
+
+        A text is None where the item is a clip.
+        """
+        texts = dict(self._connection.execute("SELECT item_id, CAST(media AS TEXT) FROM items WHERE kind = 'text'"
+                                              ).fetchall())
+        rows = self._connection.execute(
+            "SELECT CASE WHEN choice = 'equal' THEN 0.5 WHEN (choice = 'left') = (flip = 0) THEN 1.0 ELSE 0.0 END"
             " AS mu, weight, confidence, labeler, source, event_id, shown_at, answered_at, response_ms, plays, prompt,"
-            " round, COALESCE(group_key, question_key) AS \"group\", one.media AS text_1, other.media AS text_2,"
-            " one.kind = 'text' AND other.kind = 'text' AS texts"
-            " FROM (SELECT label_id FROM live_labels WHERE run = ? AND choice <> 'skip' AND repeat_of IS NULL"
-            " ORDER BY answered_at, pair_id) CROSS JOIN labels USING(label_id) CROSS JOIN pairs USING(pair_id)"
-            " CROSS JOIN questions USING(question_id) CROSS JOIN items one ON one.item_id = item_1"
-            " CROSS JOIN items other ON other.item_id = item_2", (run,))
+            " round,"
+            " COALESCE(group_key, question_key) AS \"group\", item_1, item_2 FROM live_labels"
+            " WHERE run = ? AND choice <> 'skip' AND repeat_of IS NULL ORDER BY answered_at, pair_id", (run,))
+        for row in rows:
+            yield row, texts.get(row["item_1"]), texts.get(row["item_2"])
 
     def labels(self, run: str, repeats: bool = False) -> list[Label]:
         """The run's answers as they were given, skips too, in the order of time; what was taken back is left out.

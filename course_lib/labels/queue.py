@@ -86,8 +86,9 @@ def _questions_to_ask(store: PreferenceStore, run: str, labelers: Sequence[str],
         f" AND answered_by = 0 AND repeat_of IS NULL {conditions}", (run, *limits)).fetchall()
     if _answered_by_others_alone(store, run, labelers):
         found += store._connection.execute(
-            "SELECT question_id, priority FROM questions q INDEXED BY questions_to_ask WHERE run = ? AND answered_by > 0"
-            " AND repeat_of IS NULL AND NOT EXISTS(SELECT 1 FROM answers a WHERE a.question_id = q.question_id"
+            "SELECT question_id, priority FROM questions q INDEXED BY questions_to_ask WHERE run = ?"
+            " AND answered_by > 0 AND repeat_of IS NULL"
+            " AND NOT EXISTS(SELECT 1 FROM answers a WHERE a.question_id = q.question_id"
             f" AND a.labeler IN ({_marks(labelers)})) {conditions}", (run, *labelers, *limits)).fetchall()
     return [row["question_id"] for row in sorted(found, key=lambda row: (-row["priority"], row["question_id"]))][:count]
 
@@ -235,13 +236,15 @@ def first_answers(store: PreferenceStore, run: str, labelers: Sequence[str],
     Undone answers are left out, but not those changed later in the review: whether one agrees with oneself is told by
     what one said when asked. names: only these questions.
     """
-    only = "" if names is None else " AND question_id IN (SELECT value FROM json_each(?))"
+    those = ("labels JOIN pairs USING(pair_id) JOIN questions USING(question_id)" if names is None else
+             "json_each(?) wanted CROSS JOIN questions ON questions.question_id = wanted.value"
+             " CROSS JOIN pairs ON pairs.question_id = wanted.value CROSS JOIN labels USING(pair_id)")
     rows = store._connection.execute(
-        "SELECT label_id, event_id, question_id, choice, labels.flip AS flip, repeat_of FROM labels JOIN pairs"
-        f" USING(pair_id) JOIN questions USING(question_id) WHERE run = ? AND labeler IN ({_marks(labelers)}){only}"
+        "SELECT label_id, event_id, questions.question_id AS question_id, choice, labels.flip AS flip, repeat_of"
+        f" FROM {those} WHERE run = ? AND labeler IN ({_marks(labelers)})"
         " AND NOT EXISTS(SELECT 1 FROM undos WHERE undos.event_id = labels.event_id AND reason IS NOT ?)"
         " AND NOT EXISTS(SELECT 1 FROM set_aside WHERE what = 'label' AND key = CAST(label_id AS TEXT))"
-        " ORDER BY label_id", (run, *labelers, *([] if names is None else [json.dumps(list(names))]), CHANGED))
+        " ORDER BY label_id", (*([] if names is None else [json.dumps(list(names))]), run, *labelers, CHANGED))
     earliest: dict[int, sqlite3.Row] = {}
     for row in rows:
         earliest.setdefault(row["question_id"], row)

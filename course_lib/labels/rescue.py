@@ -29,7 +29,7 @@ COLUMNS = {                                        # as they lie in the file; la
     "undos": ("undo_id", "event_id", "saved_at", "reason"),
     "set_aside": ("what", "key", "reason", "content", "found_at")}
 NUMBERED = {"questions": "question_id", "pairs": "pair_id", "labels": "label_id"}      # kept as the row's own number
-FLOATS = {*REALS, "created_at", "priority", "leased_until", "found_at"}    # whole numbers of these lie there as integers
+FLOATS = {*REALS, "created_at", "priority", "leased_until", "found_at"}    # whole ones lie there as integers
 LENGTHS = {"items": (7,), "questions": (12, 13, 14, 15), "pairs": (5,), "labels": (14, 15, 16, 17), "undos": (3, 4),
            "set_aside": (5,)}
 

@@ -118,7 +118,8 @@ def _clip_fault(media: bytes, info: dict) -> str:
     if len(media) > LARGEST_MEDIA or rows * height * columns * width > MOST_PIXELS:
         return "its picture is too large"
     if not media.startswith(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR") or (
-            int.from_bytes(media[16:20], "big"), int.from_bytes(media[20:24], "big")) != (columns * width, rows * height):
+            int.from_bytes(media[16:20], "big"), int.from_bytes(media[20:24], "big")) != (
+            columns * width, rows * height):
         return "its picture has not the size that is told"
     return ""
 

@@ -168,7 +168,8 @@ CREATE TRIGGER labels_never_change BEFORE UPDATE ON labels
   BEGIN SELECT RAISE(ABORT, 'a label is never changed: take it back and answer again'); END;
 
 CREATE VIEW live_labels AS                        -- not taken back, not damaged
-  SELECT labels.*, question_id, run, round, prompt, item_1, item_2, repeat_of, shown, group_id
+  SELECT labels.*, question_id, run, round, prompt, item_1, item_2, repeat_of, shown, group_id,
+         question_key, group_key
   FROM labels JOIN pairs USING(pair_id) JOIN questions USING(question_id)
   WHERE NOT EXISTS(SELECT 1 FROM undos WHERE undos.event_id = labels.event_id)
     AND NOT EXISTS(SELECT 1 FROM set_aside WHERE what = 'label' AND key = CAST(label_id AS TEXT))

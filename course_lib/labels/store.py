@@ -11,7 +11,6 @@ import io
 import json
 import os
 import random
-import sqlite3
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -142,7 +141,8 @@ class PreferenceStore(LabelReader):
             there = self._one("SELECT question_id FROM questions WHERE question_key = ?", key)
             if there:
                 return there["question_id"]
-            first = group and self._one("SELECT MIN(group_id) FROM questions WHERE run = ? AND group_key = ?", run, group)
+            first = group and self._one("SELECT MIN(group_id) FROM questions WHERE run = ? AND group_key = ?", run,
+                                        group)
             question_id = self._connection.execute(
                 "INSERT INTO questions(question_key, run, round, prompt, shown, priority, repeat_of, only_for,"
                 " created_at, group_key, group_id) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
