@@ -129,6 +129,8 @@ def serve(path: Path, name: str) -> None:
     def troubled(*given: object, **options: object) -> sqlite3.Connection:
         connection = connect(*given, **options)
         connection.set_progress_handler(lambda: time.sleep(told("slow")) or 0, 4000)
+        if told("full"):                           # SQLite then refuses to grow, as on a full disk
+            connection.execute("PRAGMA max_page_count = 1")
         return connection
 
     time.time = lambda: clock() + told("clock")
@@ -141,8 +143,7 @@ def serve(path: Path, name: str) -> None:
                 session = LabelingSession(PreferenceStore(path), RUN, name, 1_000_000, "?", repeats=0.05)
             if bool(told("full")) != full:
                 full = not full
-                with session.store.transaction():      # SQLite then refuses to grow, as on a full disk
-                    session.store._connection.execute(f"PRAGMA max_page_count = {1 if full else 2**31 - 2}")
+                session.store.close()              # and opens anew, on the disk as it is now
             reply = session.handle(message)
         except Exception as error:
             reply = {"type": "error", "words": f"{type(error).__name__}: {error}"}

@@ -158,8 +158,8 @@ def work_folder() -> Finding:
         try:
             with closing(sqlite3.connect(f"{progress.as_uri()}?mode=ro", uri=True)) as database:
                 found = database.execute("PRAGMA quick_check").fetchone()[0]
-                names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-                if found == "ok" and progress.stat().st_size and not {"attempts", "hints"} <= names:
+                there = [database.execute(f"PRAGMA table_info({table})").fetchone() for table in ("attempts", "hints")]
+                if found == "ok" and progress.stat().st_size and not all(there):
                     found = "its tables are missing"
         except sqlite3.Error as error:
             found = str(error)

@@ -129,8 +129,8 @@ class _Judge:
                                                                             re.IGNORECASE)
             columns = [tuple(column)[1::5] for column in self.connection.execute(f"PRAGMA table_xinfo({table})")]
             if not plain or any(hidden for _, hidden in columns):
-                raise CourseError(f"{self.path} is not merged: its “{table}” is not a plain table. Nothing was changed; "
-                                  "ask who sent the file.")
+                raise CourseError(f"{self.path} is not merged: its “{table}” is not a plain table. Nothing was "
+                                  "changed; ask who sent the file.")
 
     def _rows(self, table: str) -> list[dict]:
         """The table's rows with all columns that this course knows; columns that an older file lacks are None."""

@@ -88,7 +88,8 @@ class LabelReader(LabelFile):
             " AS mu, weight, confidence, labeler, source, event_id, shown_at, answered_at, response_ms, plays, prompt,"
             " round,"
             " COALESCE(group_key, question_key) AS \"group\", item_1, item_2 FROM live_labels"
-            " WHERE run = ? AND choice <> 'skip' AND repeat_of IS NULL ORDER BY answered_at, pair_id", (run,))
+            " WHERE run = ? AND choice <> 'skip' AND repeat_of IS NULL"
+            " ORDER BY answered_at, event_id, MIN(item_1, item_2), MAX(item_1, item_2)", (run,))
         for row in rows:
             yield row, texts.get(row["item_1"]), texts.get(row["item_2"])
 
