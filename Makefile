@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3 2>/dev/null || command -v python 2>/dev/null || echo python3)
 TORCH_INDEX ?=
 ARGS ?=
-BOOTSTRAP = $(PYTHON) tools/bootstrap.py $(if $(TORCH_INDEX),--torch-index "$(TORCH_INDEX)")
+BOOTSTRAP = $(PYTHON) tools/bootstrap.py $(if $(TORCH_INDEX),--torch-index='$(subst ','\'',$(TORCH_INDEX))')
 
 .PHONY: help lab setup test test-all build
 

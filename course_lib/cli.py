@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from course_lib.errors import CourseError
+from course_lib.errors import CourseError, printable
 
 
 class Command(NamedTuple):
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sentence = in_words(error)
         if traceback or sentence is None:
             raise
-        print(f"course: {sentence}", file=sys.stderr)
+        print(f"course: {printable(sentence)}", file=sys.stderr)
         return 1
 
 

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 from contextlib import closing
@@ -20,7 +21,7 @@ from typing import NamedTuple
 from course_lib.assets import manifest, verify
 from course_lib.assets.fetch import still_working
 from course_lib.errors import CourseError
-from course_lib.paths import my_work, root
+from course_lib.paths import home_fault, my_work, root
 
 OK, NOTE, FAULT = "ok", "warning", "FAULT"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
@@ -157,12 +158,57 @@ def work_folder() -> Finding:
         try:
             with closing(sqlite3.connect(f"{progress.as_uri()}?mode=ro", uri=True)) as database:
                 found = database.execute("PRAGMA quick_check").fetchone()[0]
+                there = [database.execute(f"PRAGMA table_info({table})").fetchone() for table in ("attempts", "hints")]
+                if found == "ok" and progress.stat().st_size and not all(there):
+                    found = "its tables are missing"
         except sqlite3.Error as error:
             found = str(error)
         if found != "ok":
             return Finding("your work", FAULT, f"{progress} is damaged ({found})",
                            "move the file away; a new one is made, and running your checks again fills it.")
     return Finding("your work", OK, str(folder) + ("" if folder.exists() else " (made when you start)"))
+
+
+def labels() -> Finding:
+    """Whether the label file can be read, is whole, and lies where several notebooks can use it safely."""
+    from course_lib.labels.check import integrity
+    from course_lib.labels.label_file import copy_of, network_folder
+    from course_lib.labels.store import PreferenceStore, default_path
+
+    path = default_path()
+    if not path.exists():
+        return Finding("labels", OK, "no label file yet (the first lesson that asks for labels makes it)")
+    if not path.is_file():
+        return Finding("labels", FAULT, f"{path} is not a file", "move it away; the next notebook makes a label file.")
+    try:
+        with tempfile.TemporaryDirectory(prefix="labels-") as folder:
+            copy_of(path, Path(folder) / path.name)
+            faults = integrity(Path(folder) / path.name)
+            store = None if faults else PreferenceStore(Path(folder) / path.name)
+            number = 0 if store is None else sum(
+                count for run in store.runs() for _, _, count in store.choices(run))
+            if store is not None:
+                store.close()
+    except (CourseError, OSError, sqlite3.Error) as error:
+        faults, number = [str(error)], 0
+    if faults:
+        return Finding("labels", FAULT, f"{path} is damaged ({' '.join(faults[0].split())})",
+                       "close the notebooks and run `course labels check`: it saves what can be read.")
+    kind = network_folder(path)
+    if kind:
+        return Finding("labels", NOTE, f"{number} labels in {path}, on a network folder ({kind})",
+                       "answers are saved more slowly there; label on one machine at a time, or set COURSE_WORK to a "
+                       "folder of this machine.")
+    return Finding("labels", OK, f"{number} labels in {path}")
+
+
+def home() -> Finding:
+    """Whether Jupyter can keep its files in the home folder."""
+    fault = home_fault()
+    if fault:
+        return Finding("home", NOTE, fault, "`course lab` keeps Jupyter's files in my_work/.course instead; to open "
+                                            "the notebooks otherwise, set HOME to a folder that can be written.")
+    return Finding("home", OK, f"{Path.home()} can be written")
 
 
 def kernel() -> Finding:
@@ -223,7 +269,7 @@ def browser() -> Finding:
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
-    python, packages, disk, memory, work_folder, kernel, widgets, assets, torch, browser)
+    python, packages, disk, memory, home, work_folder, labels, kernel, widgets, assets, torch, browser)
 
 
 def lock() -> dict[str, str]:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from course_lib import atomic, kernel, paths, workspace
 from course_lib.errors import CourseError
@@ -94,7 +95,21 @@ def environment() -> dict[str, str]:
         settings.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_text(settings, json.dumps(QUIET, indent=1) + "\n")
     search = os.pathsep.join(filter(None, (str(folder), os.environ.get("JUPYTER_CONFIG_PATH"))))
-    return {"OMP_NUM_THREADS": "1", **os.environ, "JUPYTER_CONFIG_PATH": search, "JUPYTER_PREFER_ENV_PATH": "1"}
+    return {"OMP_NUM_THREADS": "1", **instead_of_home(folder), **os.environ, "JUPYTER_CONFIG_PATH": search,
+            "JUPYTER_PREFER_ENV_PATH": "1"}
+
+
+def instead_of_home(folder: Path) -> dict[str, str]:
+    """Where Jupyter and IPython keep their files when the home folder cannot be written; nothing when it can."""
+    if not paths.home_fault():
+        return {}
+    places = {"JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_DATA_DIR": "data", "JUPYTER_CONFIG_DIR": "config",
+              "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython",
+              "MPLCONFIGDIR": "matplotlib", "XDG_CACHE_HOME": "cache"}
+    for name in places.values():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "runtime").chmod(0o700)              # it holds the keys of the running kernels
+    return {variable: str(folder / name) for variable, name in places.items()}
 
 
 def become(words: list[str], variables: dict[str, str]) -> int:

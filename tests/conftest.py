@@ -19,6 +19,11 @@ if "COURSE_WORK" not in os.environ:
     os.environ["COURSE_WORK"] = throw_away.name
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--soak-minutes 30` lets the soak of the label store run longer than in `make test-all`."""
+    parser.addoption("--soak-minutes", type=float, default=3.0, help="how long the label store is soaked")
+
+
 def seed_torch(item: pytest.Item) -> None:
     """Give torch the seed that pytest-randomly gives Python's and numpy's generators, so that a seed repeats a run."""
     if "torch" in sys.modules:

@@ -1,5 +1,7 @@
 """Shared by the labelling tests: small clips, filled stores, clips that carry their own number."""
 
+import itertools
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -8,6 +10,8 @@ from unittest import mock
 
 import numpy as np
 
+from course_lib.labels.fingerprints import question_key, sealed
+from course_lib.labels.schema import count_again
 from course_lib.labels.store import PreferenceStore
 
 BLOCKS = 5                                          # a frame number in binary, as five black or white blocks
@@ -87,3 +91,36 @@ def full_disk(store: PreferenceStore) -> Iterator[None]:
 def side_of(store: PreferenceStore, question_id: int, text: str) -> str:
     """On which side of the question this text stands."""
     return ("left", "right")[[item.text for item in store.question(question_id).shown].index(text)]
+
+
+def many_labels(path: Path, number: int, labeler: str = "ann") -> PreferenceStore:
+    """A store with `number` answered pairs of texts in the run "texts", and 40 open ones. Past the store, for speed."""
+    store = PreferenceStore(path)
+    with store.transaction():
+        texts = [store.add_text(f"text {index}") for index in range(max(3, int((2 * number + 100) ** 0.5) + 2))]
+    with raw(store) as connection:
+        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        connection.execute("BEGIN IMMEDIATE")
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        for place, items in enumerate(itertools.islice(itertools.combinations(texts, 2), number + 40), 1):
+            key, flip = question_key("texts", "", items), place % 2
+            shown = json.dumps(items[::-1] if flip else items)
+            connection.execute("INSERT INTO questions VALUES(?, ?, 'texts', 0, '', ?, 0, NULL, NULL, 1, NULL, NULL,"
+                               " NULL, NULL, 0)", (place, key, shown))
+            connection.execute("INSERT INTO pairs VALUES(?, ?, ?, ?, ?)", (place, place, *items, flip))
+            if place <= number:
+                asked = {"question": place, "key": key, "run": "texts", "round": 0, "prompt": "",
+                         "shown": json.loads(shown), "pair": items, "repeat_of": None, "only_for": None,
+                         "priority": 0.0, "group": None}
+                label = sealed({"event_id": f"{key[:32]}", "choice": ("left", "right", "equal")[place % 3],
+                                "flip": flip, "labeler": labeler, "source": "human", "saved_at": 1.7e9,
+                                "answered_at": 1.7e9 + place,
+                                "response_ms": 900 + place, "asked": json.dumps(asked)})
+                connection.execute(f"INSERT INTO labels(pair_id, {', '.join(label)})"
+                                   f" VALUES(?, {', '.join('?' * len(label))})", (place, *label.values()))
+        for _, sql in triggers:
+            connection.execute(sql)
+        count_again(connection)
+        connection.execute("COMMIT")
+    return store

@@ -147,3 +147,66 @@ def test_paths_with_spaces_can_be_pasted(monkeypatch):
     monkeypatch.setattr(sys, "executable", str(Path("/my course/.venv/bin/python")))
     quote = '"' if os.name == "nt" else "'"
     assert doctor.python_command("-m", "pip").startswith(quote)
+
+
+# ---- labels, progress, home ----------------------------------------------------------------------------------------
+
+@pytest.fixture
+def label_file(tmp_path, monkeypatch):
+    """The learner's own label file, with two labels."""
+    from labelling import into_one_file, many_labels
+
+    monkeypatch.setenv("COURSE_WORK", str(tmp_path))
+    store = many_labels(tmp_path / "labels" / "preferences.sqlite", 2)
+    into_one_file(store)
+    store.close()
+    return store.path
+
+
+def test_no_label_file_is_no_fault(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_WORK", str(tmp_path))
+    assert doctor.labels().state == OK and "no label file yet" in doctor.labels().text
+
+
+def test_a_whole_label_file_is_counted_and_left_alone(label_file):
+    before = {file: file.read_bytes() for file in label_file.parent.iterdir()}
+    found = doctor.labels()
+    assert found.state == OK and found.text.startswith("2 labels in ")
+    assert {file: file.read_bytes() for file in label_file.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:len(whole) // 2], lambda whole: b"not a database" * 500,
+                                    lambda whole: whole[:8192] + bytes(4096) + whole[12288:]])
+def test_a_damaged_label_file_is_a_fault(label_file, damage):
+    label_file.write_bytes(damage(label_file.read_bytes()))
+    found = doctor.labels()
+    assert found.state == FAULT and "preferences.sqlite is damaged" in found.text
+    assert "course labels check" in found.remedy
+
+
+def test_labels_on_a_network_folder_are_a_warning(label_file, monkeypatch):
+    monkeypatch.setattr("course_lib.labels.label_file.network_folder", lambda _: "nfs4")
+    found = doctor.labels()
+    assert found.state == NOTE and "network folder (nfs4)" in found.text and "COURSE_WORK" in found.remedy
+
+
+def test_a_progress_file_without_tables_is_a_fault(tmp_path, monkeypatch):
+    import sqlite3
+
+    monkeypatch.setenv("COURSE_WORK", str(tmp_path))
+    with sqlite3.connect(tmp_path / "progress.sqlite") as raw:
+        raw.execute("CREATE TABLE something(else_)")
+    raw.close()
+    found = doctor.work_folder()
+    assert found.state == FAULT and "its tables are missing" in found.text and "move the file away" in found.remedy
+
+
+def test_a_home_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
+    found = doctor.home()
+    assert found.state == NOTE and "cannot be written" in found.text and "my_work/.course" in found.remedy
+
+
+def test_the_table_has_the_new_rows():
+    assert {doctor.labels, doctor.home} <= set(doctor.CHECKS)

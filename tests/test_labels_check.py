@@ -116,11 +116,11 @@ def kept_copies(path):
 
 
 def test_a_torn_page_loses_only_what_was_on_it(store):
-    overwrite(store.path, page_of(store.path, "items"))        # the root of the items: all pictures unreadable
-    [finding, *rest] = check(store.path)
-    assert "12 labels" in finding.action and kept_copies(store.path)
+    overwrite(store.path, page_of(store.path, "items"))        # the root of the items: it leads to all pictures
+    [finding] = check(store.path)
+    assert "24 items, 12 questions, 12 labels" in finding.action and kept_copies(store.path)
     assert count(store.path, "labels") == 12 and count(store.path, "questions") == 12
-    assert sum("missing or damaged" in one.fault for one in rest) == 12
+    assert len(PreferenceStore(store.path).preferences("clips")) == 12, "the pages that it leads to are whole"
     assert check(store.path) == []
 
 
@@ -137,13 +137,24 @@ def test_a_cut_file_keeps_what_is_left(store):
     before = store.path.read_bytes()
     assert "the damaged one is kept" in check(store.path)[0].action
     assert kept_copies(store.path)[0].read_bytes() == before
-    assert PreferenceStore(store.path).counts("clips", ["ann"]).total <= 12
+    assert PreferenceStore(store.path).counts("clips", []).total == 12
 
 
-def test_what_is_no_database_is_moved_beside(store):
+def test_lost_labels_are_counted(store):
+    """The last two pages hold all the labels; an index still names them."""
+    with open(store.path, "r+b") as file:
+        file.truncate(store.path.stat().st_size - 8192)
+    [lost] = [finding for finding in check(store.path) if finding.lost]
+    assert lost.fault.startswith(f"{12 - count(store.path, 'labels')} labels could not be found")
+
+
+def test_what_is_no_database_is_left_as_it_is(store):
     store.path.write_bytes(b"these are not the labels you are looking for" * 100)
-    assert "0 labels" in check(store.path)[0].action
-    assert kept_copies(store.path)[0].read_bytes().startswith(b"these are not") and check(store.path) == []
+    before = store.path.read_bytes()
+    for dry_run in (True, False):
+        with pytest.raises(CourseError, match="Nothing in .* can be read.*course labels restore"):
+            check(store.path, dry_run)
+    assert store.path.read_bytes() == before and not kept_copies(store.path)
 
 
 def test_damage_between_readable_rows(tmp_path):

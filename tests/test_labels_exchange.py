@@ -9,7 +9,8 @@ from labelling import clip_store, into_one_file, rows, side_of, text_store
 
 from course_lib.errors import CourseError
 from course_lib.labels import queue
-from course_lib.labels.exchange import fragment_pairs, read_arrays, read_jsonl, write_arrays, write_jsonl
+from course_lib.labels.exchange import fragment_pairs, read_arrays, write_arrays, write_jsonl
+from course_lib.labels.import_lines import read_preferences
 from course_lib.labels.merge import merge
 from course_lib.labels.statistics import agreement, agreement_of, labeler_stats
 from course_lib.labels.store import PreferenceStore
@@ -73,8 +74,8 @@ def test_trl_trains_on_the_export(labelled, tmp_path):
 def test_import_restores_the_verdicts_and_may_be_repeated(labelled, tmp_path):
     write_jsonl(labelled, "texts", tmp_path / "out.jsonl")
     other = PreferenceStore(tmp_path / "other.sqlite")
-    assert read_jsonl(other, tmp_path / "out.jsonl", "texts", "someone") == (2, 0)
-    assert read_jsonl(other, tmp_path / "out.jsonl", "texts", "someone") == (0, 2)
+    first, again = (read_preferences(other, tmp_path / "out.jsonl", "texts", "someone") for _ in range(2))
+    assert (first.new, first.duplicates, again.new, again.duplicates) == (2, 0, 0, 2)
     better = [(p.sigma1 if p.mu == 1 else p.sigma2).text for p in other.preferences("texts")]
     assert better == ["text 0", "text 3"] and {p.labeler for p in other.preferences("texts")} == {"ann"}
 
@@ -82,19 +83,10 @@ def test_import_restores_the_verdicts_and_may_be_repeated(labelled, tmp_path):
 def test_import_reads_foreign_lines(tmp_path):
     (tmp_path / "in.jsonl").write_text('{"prompt": "", "chosen": "yes", "rejected": "no"}\n\n')
     store = PreferenceStore(tmp_path / "labels.sqlite")
-    assert read_jsonl(store, tmp_path / "in.jsonl", "foreign", "them") == (1, 0)
-    assert read_jsonl(store, tmp_path / "in.jsonl", "foreign", "them") == (0, 1)
+    first, again = (read_preferences(store, tmp_path / "in.jsonl", "foreign", "them") for _ in range(2))
+    assert (first.new, first.duplicates, again.new, again.duplicates) == (1, 0, 0, 1)
     [preference] = store.preferences("foreign")
     assert (preference.labeler, preference.source) == ("them", "human")
-
-
-@pytest.mark.parametrize("line", ["not json", '{"chosen": "a"}', '{"prompt": "", "chosen": 3, "rejected": "b"}', "[]"])
-def test_import_names_the_bad_line_and_adds_nothing(tmp_path, line):
-    (tmp_path / "in.jsonl").write_text('{"prompt": "", "chosen": "yes", "rejected": "no"}\n' + line)
-    store = PreferenceStore(tmp_path / "labels.sqlite")
-    with pytest.raises(CourseError, match="line 2"):
-        read_jsonl(store, tmp_path / "in.jsonl", "foreign", "them")
-    assert store.runs() == []
 
 
 # ---- arrays --------------------------------------------------------------------------------------------------------
@@ -198,16 +190,16 @@ def test_merge_brings_rankings_undos_and_repeats(tmp_path):
 
 def test_two_people_of_one_name(tmp_path):
     one, other = text_store(tmp_path / "one.sqlite", 2), text_store(tmp_path / "other.sqlite", 2)
-    prefer(one, question_ids(one)[0], "text 0", "jovyan")
-    prefer(other, question_ids(other)[0], "text 1", "jovyan")
+    prefer(one, question_ids(one)[0], "text 0", "kim")
+    prefer(other, question_ids(other)[0], "text 1", "kim")
     merged = merge(one, other.path)
-    assert (merged.labels, merged.set_aside) == (0, ["jovyan"])
-    assert merge(one, other.path).set_aside == ["jovyan"] and len(one.preferences("texts")) == 1
+    assert (merged.labels, merged.set_aside) == (0, ["kim"])
+    assert merge(one, other.path).set_aside == ["kim"] and len(one.preferences("texts")) == 1
     kept = len(rows(one, "SELECT * FROM set_aside"))
     assert kept == 1, "merging twice keeps it once"
     fresh = PreferenceStore(tmp_path / "fresh.sqlite")
     merge(fresh, one.path)
-    assert merge(fresh, other.path, labeler="second jovyan").labels == 1
+    assert merge(fresh, other.path, labeler="second kim").labels == 1
     assert agreement(fresh, "texts").percent == 0.0
 
 

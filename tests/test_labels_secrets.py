@@ -6,7 +6,9 @@ import pytest
 
 from course_lib.paths import root
 
-STORE = {f"course_lib/labels/{name}.py" for name in ("label_file", "schema", "store", "queue", "check", "merge")}
+STORE = {f"course_lib/labels/{name}.py" for name in (
+    "label_file", "label_reader", "schema", "store", "queue", "check", "rescue", "merge", "foreign", "import_lines",
+    "backups")}
 PROGRESS = "course_lib/exercises/store.py"          # the other SQLite file of the course, with tables of its own
 CONNECTION = re.compile(r"\._?connection\b")
 SQL = re.compile(r"\b(SELECT\b.+\bFROM|INSERT\b.+\bINTO|UPDATE \w+ SET|DELETE FROM) ")

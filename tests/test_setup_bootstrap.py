@@ -47,7 +47,10 @@ def bootstrap(monkeypatch, tmp_path):
         monkeypatch.setattr(module, name, str(place))
     monkeypatch.setattr(module, "STAMP", str(tmp_path / ".venv" / "stamp"))
     monkeypatch.setattr(module, "UNFINISHED", str(tmp_path / ".venv" / "unfinished"))
-    shutil.copy(root() / "requirements.lock", tmp_path)
+    monkeypatch.setattr(module, "LOG", str(tmp_path / ".venv" / "log"))
+    monkeypatch.setattr(module, "LOCK", str(tmp_path / ".lock"))
+    for name in ("requirements.lock", "requirements-test.lock"):
+        shutil.copy(root() / name, tmp_path)
     return module
 
 
@@ -119,12 +122,26 @@ def test_a_ctrl_c_that_only_the_child_heard_stops_the_set_up(bootstrap, monkeypa
 
 def test_torch_comes_from_its_own_index_when_one_is_named(bootstrap, monkeypatch):
     calls = []
-    monkeypatch.setattr(bootstrap, "pip", lambda *words: calls.append(words))
+    monkeypatch.setattr(bootstrap, "pip", lambda *words, packages=0: calls.append(words))
     bootstrap.install_packages(bootstrap.parse(["--torch-index", "URL", "--test"]))
     torch, rest = calls
     assert torch[:4] == ("install", "--no-deps", "--index-url", "URL") and torch[4].startswith("torch==")
     assert [Path(word).name for word in rest] == ["install", "--requirement", "requirements.lock",
                                                   "--requirement", "requirements-test.lock"]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+@pytest.mark.parametrize("index", ["https://example.org/whl/cpu", 'a"; touch broken; "', "it's", "$(touch broken)",
+                                   "`x`", "a b", "--test", "$HOME & rm -rf x"])
+def test_make_hands_the_index_on_as_it_is(tmp_path, index):
+    shutil.copy(root() / "Makefile", tmp_path)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "bootstrap.py").write_text("import sys; print(repr(sys.argv[1:]))")
+    given = f"TORCH_INDEX={index.replace('$', '$$')}"
+    said = subprocess.run(["make", "-s", "setup", given, f"PYTHON={sys.executable}"],
+                          cwd=tmp_path, capture_output=True, text=True, check=True, env=outside())
+    assert ast.literal_eval(said.stdout) == [f"--torch-index={index}"]
+    assert not (tmp_path / "broken").exists()
 
 
 def write_wheel(index: Path, name: str, main: str) -> None:
@@ -201,13 +218,16 @@ def test_a_second_run_installs_nothing(small_course, tmp_path):
 def test_no_network_then_a_network_then_a_changed_lock(small_course, tmp_path):
     code, said = small_course.set_up(tmp_path / "nothing")
     assert code == 1 and "Installing stopped" in said and "run the same command again" in said
+    log = small_course.place / ".venv" / "course-setup.log"
+    assert str(log) in said and "No matching distribution" in said and "No matching distribution" in log.read_text()
     code, said = small_course.set_up()
     assert code == 0 and "made anew, since the last set-up was stopped halfway" in said
     write_wheel(small_course.index, "extra", "")
     with (small_course.place / "requirements.lock").open("a") as lock:
         lock.write("extra==1.0\n")
     code, said = small_course.set_up()
-    assert code == 0 and "kept; bringing it up to date" in said and "Successfully installed extra-1.0" in said
+    assert code == 0 and "kept; bringing it up to date" in said and "Successfully" not in said
+    assert "Successfully installed extra-1.0" in (small_course.place / ".venv" / "course-setup.log").read_text()
 
 
 @pytest.mark.slow
@@ -233,3 +253,68 @@ def test_a_killed_set_up_and_a_moved_folder_are_made_anew(small_course):
     (small_course.place / ".venv" / "bin" / "python").unlink()
     code, said = small_course.set_up()
     assert code == 0 and "made anew, since it does not start" in said
+
+
+# ---- what is not the set-up's own, and a system that refuses -------------------------------------------------------
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda venv: venv.write_text("mine"), "is a file"),
+    (lambda venv: venv.symlink_to(venv.parent), "is a link"),
+    (lambda venv: venv.symlink_to(venv.parent / "nowhere"), "is a link"),
+    (lambda venv: (venv.mkdir(), (venv / "pyvenv.cfg").write_text("home = /usr/bin")), "was not made by this course")])
+def test_what_no_set_up_made_is_never_deleted(bootstrap, capsys, make, words):
+    venv = Path(bootstrap.VENV)
+    make(venv)
+    before = sorted(venv.parent.rglob("*"))
+    assert bootstrap.main([]) == 1
+    said = capsys.readouterr().err
+    assert words in said and "left as it is" in said and "move yours away or delete it" in said
+    assert [one for one in sorted(venv.parent.rglob("*")) if one.name != ".lock"] == before
+
+
+def test_two_set_ups_at_once(small_course):
+    """The second is told to wait, and what the first has made stays."""
+    (small_course.place / "hang").touch()
+    first = small_course.start()
+    for line in first.stdout:
+        if "the data is here" in line:
+            break
+    before = small_course.installed()
+    code, said = small_course.set_up()
+    assert code == 1 and "Another set-up is working in" in said and "Wait until it has ended" in said
+    assert small_course.installed() == before
+    (small_course.place / "hang").unlink()
+    first.communicate()
+    assert first.returncode == 0
+    assert small_course.set_up()[1].count("Set up already") == 1
+
+
+@pytest.mark.parametrize(("number", "words"), [
+    ("ENOSPC", ["The disk is full", "what was downloaded is kept"]),
+    ("EROFS", ["cannot be written", "copy or clone it to one in which you may write"]),
+    ("EACCES", ["cannot be written", "copy or clone it"]), ("EIO", ["The set-up stopped", "Mend that"])])
+@pytest.mark.parametrize("where", ["mark_unfinished", "one_at_a_time", "make_venv"])
+def test_a_system_that_refuses_is_a_sentence(bootstrap, monkeypatch, capsys, number, words, where):
+    import errno
+
+    def refuse(*_):
+        raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)), "/some/file")
+
+    monkeypatch.setattr(bootstrap, "find_python", lambda: [sys.executable])
+    monkeypatch.setattr(bootstrap, where, refuse)
+    assert bootstrap.main([]) == 1
+    said = capsys.readouterr().err
+    assert all(word in said for word in ["/some/file", *words]) and "Traceback" not in said
+
+
+def test_the_progress_says_packages_sizes_and_time(bootstrap, monkeypatch, capsys):
+    clock = iter(range(1000, 9000, 30))
+    monkeypatch.setattr(bootstrap.time, "time", lambda: next(clock))
+    progress = bootstrap.Progress(20)
+    for number in range(10):
+        progress.hear(f"Collecting package-{number}==1.0 (from -r lock (line 1))\n")
+        progress.hear("  Downloading package-1.0-py3-none-any.whl (12.5 MB)\n")
+    progress.hear("Installing collected packages: a, b\n")
+    said = capsys.readouterr().out
+    assert "10 of 20 packages, 125 MB, 10 min so far, about 10 min left" in said
+    assert "20 packages are here (125 MB downloaded); installing them now" in said

@@ -54,6 +54,18 @@ def test_kernels_compute_on_one_thread_unless_told_otherwise(course, started, mo
     assert started[0][1]["OMP_NUM_THREADS"] == given
 
 
+def test_a_home_that_cannot_be_written_is_not_needed(course, started, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
+    for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert course("lab") == 0
+    given = started[0][1]
+    for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
+        assert given[name].startswith(str(course.work.resolve())) and Path(given[name]).is_dir()
+    assert Path(given["JUPYTER_RUNTIME_DIR"]).stat().st_mode & 0o077 == 0, "kernel keys lie there"
+
+
 def test_it_opens_the_first_lesson_where_there_is_one(course, started):
     (course.root / "notebooks" / "00_start_here.ipynb").write_bytes(course.built("notebooks").read_bytes())
     course("lab")

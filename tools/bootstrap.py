@@ -6,19 +6,25 @@ Standard library only, in the syntax of Python 3.6, so that an old Python gets a
 """
 
 import argparse
+import contextlib
+import errno
 import glob
 import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 STAMP = os.path.join(VENV, "course-setup.json")               # what a finished set-up was made from
 UNFINISHED = os.path.join(VENV, "course-setup-unfinished")    # there while a set-up runs
+LOG = os.path.join(VENV, "course-setup.log")                  # what pip said
+LOCK = os.path.join(ROOT, ".venv-setup.lock")                 # held while a set-up runs
 FITTING = ((3, 11), (3, 12), (3, 13))
 GIGABYTE = 1000 ** 3
 INTERRUPTED = (-2, 130, 0xC000013A)      # exit codes of a command that Ctrl+C ended: POSIX, shells, Windows
@@ -45,8 +51,22 @@ The CPU build does all that this course asks in about 200 MB. To have it, press 
 pytorch.org, choose Linux, Pip, CPU, copy the address after --index-url, and run
     make lab TORCH_INDEX=<that address>        (or: python3 tools/bootstrap.py --torch-index <that address>)"""
 PIP_FAILED = """\
-Installing stopped; pip's last lines above say why. If the network failed, run the same command again: what was
-downloaded is kept. Behind a proxy or a mirror, configure pip for it first (pip config)."""
+Installing stopped; pip's last lines above say why, and all of them are in
+    {log}
+If the network failed, run the same command again: what was downloaded is kept. Behind a proxy or a mirror, configure
+pip for it first (pip config)."""
+NOT_OURS = """\
+{venv} {what}, so it is left as it is. The set-up makes a folder of this name for the
+course's packages: move yours away or delete it, then run this command again."""
+AT_ONCE = """\
+Another set-up is working in {root} at this moment.
+Wait until it has ended, then run this command again; it goes on where the other one stopped."""
+FULL = """\
+The disk is full: {file} could not be written. Make room (the set-up needs up to {space} GB in
+{root}), then run this command again: what was downloaded is kept."""
+READ_ONLY = """\
+{file} cannot be written ({why}). The course needs a folder of your own:
+copy or clone it to one in which you may write, then run this command again there."""
 
 
 class SetUpError(Exception):
@@ -61,14 +81,46 @@ def main(words=None):
             say(f"Set up already: .venv with Python {venv_version()}.")
             fetch_data(only_check=True)
         else:
-            set_up(options)
+            with one_at_a_time():
+                set_up(options)
         return 0
     except SetUpError as error:
         print("\n" + str(error), file=sys.stderr)
         return 1
+    except OSError as error:
+        print("\n" + in_words(error), file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nStopped. Run the same command again to go on.", file=sys.stderr)
         return 130
+
+
+def in_words(error):
+    """What the system refused, and what to do about it."""
+    file = error.filename or ROOT
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return FULL.format(file=file, space=SPACE["gpu"], root=ROOT)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return READ_ONLY.format(file=file, why=error.strerror)
+    return f"The set-up stopped: {error.strerror or error} ({file}). Mend that, then run this command again."
+
+
+@contextlib.contextmanager
+def one_at_a_time():
+    """Keep other set-ups of this folder out. Raises SetUpError while one is at work; the lock of a dead one is free."""
+    with open(LOCK, "a") as lock:
+        try:
+            if os.name == "nt":
+                import msvcrt
+                msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                raise SetUpError(AT_ONCE.format(root=ROOT)) from None
+            # else: a file system without locks; nobody is kept out
+        yield
 
 
 def parse(words):
@@ -87,6 +139,8 @@ def set_up(options):
     make_venv(base)
     step(3, "packages, as pinned in requirements.lock")
     require_space(options)
+    say("{} packages, about {} GB on the disk; the first time this takes some minutes.".format(
+        len(pinned(options)), SPACE["gpu" if brings_gpu_libraries(options) else "cpu"]))
     if needs_note(options):
         say(BIG_TORCH)
     install_packages(options)
@@ -185,7 +239,8 @@ def require_space(options):
 
 def make_venv(base):
     """Make `.venv`, or keep the one that is there when it is whole and fits; a broken one is made anew."""
-    if os.path.isdir(VENV):
+    require_own_venv()
+    if os.path.isdir(VENV) and os.listdir(VENV):
         version = version_of([venv_python()])
         reason = ("the last set-up was stopped halfway" if os.path.exists(UNFINISHED)
                   else "it does not start" if version is None
@@ -198,9 +253,21 @@ def make_venv(base):
             return
         say("made anew, since " + reason)
         shutil.rmtree(VENV)
-    os.mkdir(VENV)
+    if not os.path.isdir(VENV):
+        os.mkdir(VENV)
     mark_unfinished()
     run(base + ["-m", "venv", VENV], "The virtual environment could not be made.")
+
+
+def require_own_venv():
+    """Raise SetUpError where `.venv` is something that no set-up of this course has made: it is never deleted."""
+    what = ("is a link" if os.path.islink(VENV)
+            else "is a file" if os.path.exists(VENV) and not os.path.isdir(VENV)
+            else "was not made by this course" if os.path.isdir(VENV) and os.listdir(VENV) and not (
+                os.path.exists(STAMP) or os.path.exists(UNFINISHED))
+            else "")
+    if what:
+        raise SetUpError(NOT_OURS.format(venv=VENV, what=what))
 
 
 def mark_unfinished():
@@ -212,9 +279,24 @@ def mark_unfinished():
 def install_packages(options):
     """Install the locks; torch first and alone when it has an index of its own."""
     if options.torch_index:
+        say("torch from the index that was named")
         pip("install", "--no-deps", "--index-url", options.torch_index, torch_pin())
-    locks = ["requirements.lock"] + (["requirements-test.lock"] if options.test else [])
-    pip("install", *[word for name in locks for word in ("--requirement", os.path.join(ROOT, name))])
+    locks = [word for name in locks_of(options) for word in ("--requirement", os.path.join(ROOT, name))]
+    pip("install", *locks, packages=len(pinned(options)))
+
+
+def locks_of(options):
+    """The names of the lock files that are installed."""
+    return ["requirements.lock"] + (["requirements-test.lock"] if options.test else [])
+
+
+def pinned(options):
+    """The packages that the locks pin: `name==version`."""
+    found = set()
+    for name in locks_of(options):
+        with open(os.path.join(ROOT, name)) as lock:
+            found.update(line.split()[0] for line in lock if "==" in line and not line.startswith("#"))
+    return found
 
 
 def torch_pin():
@@ -264,9 +346,84 @@ def fetch_data(only_check=False):
         say("The data is not complete (see above); the set-up goes on without it. Later: course assets")
 
 
-def pip(*words):
-    """Run the venv's pip."""
-    run([venv_python(), "-m", "pip", words[0], "--disable-pip-version-check"] + list(words[1:]), PIP_FAILED)
+def pip(*words, **options):
+    """Run the venv's pip; its lines go to the log. `packages`: how many are ahead, for the progress that is shown.
+
+    Raises SetUpError, with pip's last lines, when it fails.
+    """
+    command = [venv_python(), "-m", "pip", words[0], "--disable-pip-version-check", "--progress-bar", "off"]
+    progress, last = Progress(options.get("packages", 0)), []
+    with open(LOG, "a") as log:
+        process = subprocess.Popen(command + list(words[1:]), cwd=ROOT, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+        try:
+            for line in process.stdout:
+                line = line.decode("utf-8", "replace")
+                log.write(line)
+                log.flush()
+                progress.hear(line)
+                last = last[-11:] + [line.rstrip()]
+            code = process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        finally:
+            process.stdout.close()
+            progress.end()
+    if code in INTERRUPTED:
+        raise KeyboardInterrupt
+    if code != 0:
+        say("\n".join(last))
+        raise SetUpError(PIP_FAILED.format(log=LOG))
+
+
+class Progress:
+    """How far pip is: packages found of all, megabytes, time so far and left. One line, or a few where it is kept."""
+
+    def __init__(self, packages):
+        self.packages, self.found, self.megabytes, self.installing = packages, 0, 0.0, False
+        self.begun = self.shown = time.time()
+        self.alive = sys.stdout.isatty()
+
+    def hear(self, line):
+        """Take one of pip's lines."""
+        words = line.split()
+        self.found += words[:1] == ["Collecting"] or words[:2] == ["Requirement", "already"]
+        size = re.search(r"\(([0-9.]+) (kB|MB|GB)\)", line)
+        if size and words[:1] == ["Downloading"]:
+            self.megabytes += float(size.group(1)) * {"kB": 0.001, "MB": 1, "GB": 1000}[size.group(2)]
+        self.installing = self.installing or line.startswith("Installing collected")
+        now = time.time()
+        if self.packages and (self.installing or now - self.shown > (0.5 if self.alive else 20)):
+            self.shown = now
+            self.show(self.text(now - self.begun))
+
+    def text(self, seconds):
+        """The line."""
+        if self.installing:
+            return f"{self.packages} packages are here ({self.megabytes:.0f} MB downloaded); installing them now"
+        found = min(self.found, self.packages)
+        left = seconds * (self.packages - found) / found if found > 4 else 0
+        then = f", about {minutes(left)} left" if left else ""
+        return f"{found} of {self.packages} packages, {self.megabytes:.0f} MB, {minutes(seconds)} so far{then}"
+
+    def show(self, text):
+        """Over the last line in a terminal, else below it."""
+        if self.alive:
+            print("\r      " + text.ljust(90), end="", flush=True)
+        else:
+            say(text)
+
+    def end(self):
+        """Leave the line."""
+        if self.alive and self.shown != self.begun:
+            print(flush=True)
+
+
+def minutes(seconds):
+    """A time in words: `40 s`, `3 min`."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def run(command, failure):

@@ -2,11 +2,16 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.errors import CourseError
 from course_lib.paths import cache, root
+
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")        # no folder, no drive, no dot or dash in front
+SHA256 = re.compile(r"[0-9a-f]{64}")
+PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*==[A-Za-z0-9][A-Za-z0-9_.+!-]*")
 
 
 class AssetError(CourseError):
@@ -66,15 +71,31 @@ def manifest() -> dict[str, Asset]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))["assets"]
         assets = [from_row(row) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AssetError(f"{file} cannot be read ({error}). Restore it: git checkout assets/manifest.json") from error
     return {asset.name: asset for asset in assets}
 
 
 def from_row(row: dict) -> Asset:
-    """One entry of the manifest as an Asset. Raises KeyError or TypeError when a field is missing or unknown."""
+    """One entry of the manifest as an Asset.
+
+    Raises KeyError, TypeError or ValueError when a field is missing, unknown or not what it must be. No name in it can
+    lead out of the cache: names of folders and files are plain, and hashes are hashes.
+    """
     members = tuple(Member(**member) for member in row["members"])
-    return Asset(**{**row, "lessons": tuple(row["lessons"]), "members": members})
+    asset = Asset(**{**row, "lessons": tuple(row["lessons"]), "members": members})
+    hashes = [asset.archive_sha256, *(member.sha256 for member in members)]
+    sizes = [asset.archive_bytes, *(member.bytes for member in members)]
+    for name in (asset.name, asset.archive, *(member.file for member in members)):
+        if not isinstance(name, str) or not PLAIN.fullmatch(name):
+            raise ValueError(f"{name!r} is not a plain name of a file or folder")
+    if not all(isinstance(digest, str) and SHA256.fullmatch(digest) for digest in hashes):
+        raise ValueError(f"a sha256 of {asset.name} is not one")
+    if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in sizes):
+        raise ValueError(f"a size of {asset.name} is not a number of bytes")
+    if not PACKAGE.fullmatch(f"{asset.package}=={asset.version}"):
+        raise ValueError(f"{asset.package}=={asset.version} is not a package with a version")
+    return asset
 
 
 def fault(member: Member, file: Path) -> str | None:

@@ -1,22 +1,24 @@
 """Labels to and from other programs. Taught in lessons 07 (clips) and 10 (text).
 
-Out: text pairs as JSON lines (what trl reads), clips as arrays (what imitation reads). In: JSON lines with prompt,
-chosen and rejected; reading them again adds nothing. The label files of other people come in through merge.py.
+Out: text pairs as JSON lines (what trl reads), clips as arrays (what imitation reads). JSON lines come in through
+import_lines.py, the label files of other people through merge.py.
 """
 
-import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from course_lib import atomic
 from course_lib.errors import CourseError
 from course_lib.labels.records import Item, Preference
 from course_lib.labels.store import PreferenceStore
+
+JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -46,24 +48,34 @@ class FragmentPairs:
 def write_jsonl(store: PreferenceStore, run: str, path: Path) -> tuple[int, int]:
     """Write the run's text preferences as JSON lines with prompt, chosen and rejected; returns (lines, ties left out).
 
-    A tie has no chosen side, so trl cannot use it. Raises `CourseError` for a run of clips.
+    A tie has no chosen side, so trl cannot use it. Each line keeps what import_lines.py can take back: weight, group
+    (the pairs of one ranking share it), labeler, source, times. Raises `CourseError` for a run of clips.
     """
-    rows = store.preference_rows(run)
-    items = {name: store.item(name) for row in rows for name in (row["sigma1"], row["sigma2"])}
-    if any(item.kind != "text" for item in items.values()):
-        raise CourseError(f"The run “{run}” holds clips: give the file a name that ends in .npz, for arrays.")
     lines, ties = [], 0
-    for row in rows:
-        if row["mu"] == 0.5:
-            ties += 1
-            continue
-        better, worse = (row["sigma1"], row["sigma2"]) if row["mu"] == 1 else (row["sigma2"], row["sigma1"])
-        lines.append(json.dumps({
-            "prompt": row["prompt"], "chosen": items[better].text, "rejected": items[worse].text,
-            "weight": row["weight"], "group": row["question_key"], "labeler": row["labeler"], "source": row["source"],
-            "event_id": f"{row['event_id']}#{row['pair_id']}", "answered_at": row["answered_at"]}, ensure_ascii=False))
-    atomic.write_text(path, "".join(f"{line}\n" for line in lines))
+    total = sum(number for _, _, number in store.choices(run))
+    with tqdm(total=total, unit=" labels", disable=None, leave=False) as bar:      # none where nobody watches
+        for row, one, other in store.text_preferences(run):
+            bar.update()
+            if one is None or other is None:
+                raise CourseError(f"The run “{run}” holds clips: give the file a name that ends in .npz, for arrays.")
+            if row["mu"] == 0.5:
+                ties += 1
+            else:
+                lines.append(_line(row, one, other))
+    atomic.write_text(path, "".join(lines))
     return len(lines), ties
+
+
+def _line(row: Mapping, one: str, other: str) -> str:
+    better, worse = (one, other) if row["mu"] == 1 else (other, one)
+    strength = None if row["confidence"] is None else abs(row["confidence"] - 5)
+    implied = strength / 4 if strength else 1.0
+    told = {"prompt": row["prompt"], "chosen": better, "rejected": worse, "weight": row["weight"] or implied,
+            "group": row["group"], "labeler": row["labeler"], "source": row["source"], "event_id": row["event_id"],
+            "answered_at": row["answered_at"]}
+    more = {"strength": strength, "round": row["round"] or None, "shown_at": row["shown_at"],
+            "response_ms": row["response_ms"], "plays": row["plays"]}
+    return JSON.encode(told | {name: value for name, value in more.items() if value is not None}) + "\n"
 
 
 def fragment_pairs(preferences: Sequence[Preference]) -> FragmentPairs:
@@ -117,37 +129,3 @@ def read_arrays(path: Path) -> FragmentPairs:
                      for obs, acts, terminal in zip(all_obs, all_acts, file["terminal"], strict=True)]
         pairs = [(fragments[i], fragments[j]) for i, j in zip(file["first"], file["second"], strict=True)]
         return FragmentPairs(pairs, file["preferences"], file["weights"], file["groups"])
-
-
-def read_jsonl(store: PreferenceStore, path: Path, run: str, labeler: str) -> tuple[int, int]:
-    """Add each line's preference to the run; returns (new, already there). Lines may name labeler, source and event_id.
-
-    Raises `CourseError` naming the first line that cannot be read; then nothing is added.
-    """
-    new = there = 0
-    with store.transaction(), path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            row = _preference(line, path, number)
-            better, worse = store.add_text(row["chosen"]), store.add_text(row["rejected"])
-            question_id = store.add_pair(better, worse, run=run, prompt=row["prompt"])
-            side = "left" if store.question(question_id).shown[0].item_id == better else "right"
-            event_id = row.get("event_id") or hashlib.sha256(
-                json.dumps([run, labeler, row["prompt"], row["chosen"], row["rejected"]]).encode()).hexdigest()
-            filed = store.answer(question_id, side, labeler=row.get("labeler") or labeler, event_id=event_id,
-                                 source=row.get("source") or "human", answered_at=row.get("answered_at"))
-            new += filed == "saved"
-            there += filed != "saved"
-    return new, there
-
-
-def _preference(line: str, path: Path, number: int) -> dict:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise CourseError(f"{path}, line {number}: not JSON ({error}).") from None
-    names = ("prompt", "chosen", "rejected")
-    if not isinstance(row, dict) or any(not isinstance(row.get(name), str) for name in names):
-        raise CourseError(f"{path}, line {number}: needs the texts prompt, chosen and rejected.")
-    return row

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 CHOICES = ("left", "right", "equal", "skip")       # the one vocabulary: sides are the labeller's, as on the screen
+SOURCES = ("human", "scripted")                    # who answers: a person, or a function
 MIRRORED = {"left": "right", "right": "left", "equal": "equal", "skip": "skip"}
 
 

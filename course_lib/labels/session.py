@@ -13,10 +13,9 @@ from pathlib import Path
 
 from course_lib.errors import CourseError
 from course_lib.labels import queue
-from course_lib.labels.records import CHOICES, Counts, Item, Label, Question
+from course_lib.labels.records import CHOICES, SOURCES, Counts, Item, Label, Question
 from course_lib.labels.store import PreferenceStore
 
-SOURCES = ("human", "scripted")                    # who answers: a person, or a function
 SCRIPTED = "scripted"                              # the labeller's name on rows that a function answered
 PREFETCH = 3                                       # questions that wait in the browser behind the one on screen
 LOCK_MS = 250                                      # so long a new question takes no answer: double clicks
@@ -243,12 +242,11 @@ class LabelingSession:
         if filed == "set aside":
             return ("That pair had been answered before, in another window or by the synthetic labeler. "
                     "The first answer counts.")
-        twice = [pair for pair in queue.repeats(self.store, self.run, self.labelers)
-                 if pair["question_id"] == message["question"]]
-        if not twice:
+        twice = queue.repeat_of_answer(self.store, self.run, self.labelers, message["question"])
+        if twice is None:
             return ""
-        compared = "the same answer as before" if twice[0]["same"] else "a different answer than before"
-        return f"That was pair {twice[0]['pair']} again, with the sides swapped: {compared}."
+        compared = "the same answer as before" if twice["same"] else "a different answer than before"
+        return f"That was pair {twice['pair']} again, with the sides swapped: {compared}."
 
     def _state(self, have: Iterable[int], front: Iterable[int]) -> dict:
         counts = self.counts

@@ -5,14 +5,13 @@ disagree) and 10 (section 10.3).
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
-from course_lib.labels.queue import repeats
+from course_lib.labels.queue import same_again
 from course_lib.labels.store import PreferenceStore
 
 
@@ -40,43 +39,42 @@ class Agreement:
 
 def labeler_stats(store: PreferenceStore, run: str) -> list[LabelerStats]:
     """What each labeller of the run did, in alphabetical order."""
-    labels = store.labels(run)
+    choices: dict[str, Counter] = defaultdict(Counter)
+    for name, choice, number in store.choices(run):
+        choices[name][choice] += number
     stats = []
-    for name in sorted({label.labeler for label in labels}):
-        own = [label for label in labels if label.labeler == name]
-        times = [label.response_ms / 1000 for label in own if label.response_ms is not None]
-        twice = repeats(store, run, [name])
-        stats.append(LabelerStats(name, dict(Counter(label.choice for label in own)), store.undone(run, name),
-                                  float(np.median(times)) if times else None,
-                                  len(twice), sum(pair["same"] for pair in twice)))
+    for name in sorted(choices):
+        times, (twice, same) = store.response_times(run, name), same_again(store, run, [name])
+        stats.append(LabelerStats(name, dict(choices[name]), store.undone(run, name),
+                                  float(np.median(times)) / 1000 if times else None,
+                                  twice, same))
     return stats
 
 
 def agreement(store: PreferenceStore, run: str) -> Agreement:
     """Agreement between labellers; skips count as "gave no label". Figures that are undefined are None."""
-    return agreement_of({(row["labeler"], row["pair_id"]): row["mu"] for row in store.preference_rows(run)})
+    return agreement_of(store.shared_preferences(run))
 
 
 def agreement_of(preferences: dict[tuple[str, int], float]) -> Agreement:
     """Agreement for preferences by (labeller, pair): 1 first preferred, 0 second, 0.5 tie."""
-    import krippendorff
-    from sklearn.metrics import cohen_kappa_score
-
     counts = Counter(pair for _, pair in preferences)
     shared = sorted(pair for pair, count in counts.items() if count > 1)
     labelers = sorted({labeler for labeler, pair in preferences if counts[pair] > 1})
-    table = np.array([[preferences.get((labeler, pair), np.nan) for pair in shared] for labeler in labelers])
-    twos = [(one, two) for column in table.T for one, two in combinations(column[~np.isnan(column)], 2)]
-    if not twos:
+    if not shared:
         return Agreement(0, None, None, None)
-    percent = float(np.mean([one == two for one, two in twos]))
+    import krippendorff
+
+    table = np.array([[preferences.get((labeler, pair), np.nan) for pair in shared] for labeler in labelers])
+    each = np.stack([(table == value).sum(axis=0) for value in (0.0, 0.5, 1.0)])       # (3 values, pairs)
+    together = each.sum(axis=0)
+    percent = float((each * (each - 1)).sum() / (together * (together - 1)).sum())
     several = len(np.unique(table[~np.isnan(table)])) > 1          # with one value only, chance explains everything
     kappa = alpha = None
     if several:
         alpha = float(krippendorff.alpha(table, level_of_measurement="ordinal", value_domain=[0.0, 0.5, 1.0]))
         if len(labelers) == 2:
-            first, second = (2 * table).astype(int)                # 0, 1, 2: names of categories
-            kappa = float(cohen_kappa_score(first, second))
+            kappa = float(cohen_kappa(table[0].tolist(), table[1].tolist()))
     return Agreement(len(shared), percent, kappa, alpha)
 
 

@@ -2,47 +2,77 @@
 
 Safe for several threads, notebooks and processes at once, and for a power cut: an answer that `answer` has returned
 from is on the disk (label_file.py). The tables are in schema.py, serving is in queue.py, mending in check.py, joining
-two files in merge.py. These five files know the tables; everybody else calls methods.
+two files in merge.py. The files of this folder know the tables; everybody else calls methods.
 
 Taught in lesson 04; used from lesson 00 on.
 """
 
-import hashlib
 import io
 import json
 import os
 import random
-import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from course_lib.labels.label_file import LabelFile
+from course_lib.errors import CourseError
+from course_lib.labels.backups import back_up
+from course_lib.labels.fingerprints import item_id, question_key, sealed
+from course_lib.labels.label_file import GONE_ELSEWHERE, has_orphaned_log, is_foreign
+from course_lib.labels.label_reader import LabelReader
 from course_lib.labels.media import check_frames, sheet
-from course_lib.labels.records import Counts, Item, Label, Preference, Question, side_from_ranks
-from course_lib.labels.schema import migrate
+from course_lib.labels.records import side_from_ranks
+from course_lib.labels.schema import MIGRATIONS, migrate, version
 from course_lib.paths import my_work
 
 
-class PreferenceStore(LabelFile):
+class PreferenceStore(LabelReader):
     """The label file at `path` (default: `my_work/labels/preferences.sqlite`), made when it is not there.
 
-    Methods may be called from any thread. Raises `CourseError` for a file that a newer course wrote and
-    `sqlite3.Error` where the file cannot be used (`course labels check` mends what can be mended).
+    Methods may be called from any thread. read_only: the file and its folder stay as they are. Raises `CourseError`
+    for a file that a newer course wrote, or another program, and `sqlite3.Error` where the file cannot be used (`course
+    labels check` mends what can be mended).
     """
 
-    def __init__(self, path: str | os.PathLike | None = None) -> None:
+    def __init__(self, path: str | os.PathLike | None = None, read_only: bool = False) -> None:
         path = default_path() if path is None else path
-        super().__init__(Path(path).absolute())                 # a notebook may change folder
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(Path(path).absolute(), read_only)      # a notebook may change folder
+        self.store_id: str | None = None
+        self._most_labels = 0                                   # as many as this file has had: labels never vanish
+        if read_only:
+            self._open_to_read()
+        else:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            migrate(self._connection, before=lambda: back_up(self.path, "update"))
+            if self._one("SELECT 1 FROM meta WHERE key = 'store_id'") is None:
+                with self.transaction():
+                    self._connection.execute("INSERT OR IGNORE INTO meta VALUES('store_id', ?)", (uuid.uuid4().hex,))
+        name = self._one("SELECT value FROM meta WHERE key = 'store_id'")
+        self.store_id = name and name[0]
+
+    def _open_to_read(self) -> None:
+        """An older file, or one with a log that nobody has brought into it yet, is read in a copy."""
+        if not self.path.stat().st_size and not has_orphaned_log(self.path):
+            raise CourseError(f"{self.path} is empty: nothing was labelled in it yet.")
+        if has_orphaned_log(self.path):
+            self._read_a_copy()
+        elif is_foreign(self._connection):
+            raise CourseError(f"{self.path} is some other SQLite file, not a label file. It was not touched.")
+        elif version(self._connection) < len(MIGRATIONS):
+            self._read_a_copy()
         migrate(self._connection)
-        with self.transaction():
-            self._connection.execute("INSERT OR IGNORE INTO meta VALUES('store_id', ?)", (uuid.uuid4().hex,))
-        self.store_id: str = self._one("SELECT value FROM meta WHERE key = 'store_id'")[0]
+
+    def _same_content(self) -> None:
+        if self.store_id is None:
+            return
+        found = self._one("SELECT value, (SELECT MAX(label_id) FROM labels) FROM meta WHERE key = 'store_id'")
+        if found is None or found[0] != self.store_id or (found[1] or 0) < self._most_labels:
+            raise CourseError(GONE_ELSEWHERE.format(name=self.path.name))
+        self._most_labels = found[1] or 0
 
     # ---- what can be asked --------------------------------------------------------------------------------------
 
@@ -101,17 +131,26 @@ class PreferenceStore(LabelFile):
         return self.insert_question(question_key(run, prompt, items), run, round, prompt, items, shown, priority)
 
     def insert_question(self, key: str, run: str, round: int, prompt: str, items: Sequence[str], shown: Sequence[str],
-                        priority: float = 0.0, repeat_of: int | None = None, only_for: str | None = None) -> int:
-        """Add a question with its sides drawn, unless it is there; returns its id. Used by repeats and merge."""
+                        priority: float = 0.0, repeat_of: int | None = None, only_for: str | None = None,
+                        group: str | None = None) -> int:
+        """Add a question with its sides drawn, unless it is there; returns its id. Used by repeats, import and merge.
+
+        group: what the question belonged to where it was imported from, for instance a ranking.
+        """
         with self.transaction():
             there = self._one("SELECT question_id FROM questions WHERE question_key = ?", key)
             if there:
                 return there["question_id"]
+            first = group and self._one("SELECT MIN(group_id) FROM questions WHERE run = ? AND group_key = ?", run,
+                                        group)
             question_id = self._connection.execute(
                 "INSERT INTO questions(question_key, run, round, prompt, shown, priority, repeat_of, only_for,"
-                " created_at) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (key, run, round, prompt, json.dumps(list(shown)), priority, repeat_of, only_for, time.time()),
-            ).lastrowid
+                " created_at, group_key, group_id) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (key, run, round, prompt, json.dumps(list(shown)), priority, repeat_of, only_for, time.time(), group,
+                 first and first[0])).lastrowid
+            if group and first[0] is None:
+                self._connection.execute("UPDATE questions SET group_id = question_id WHERE question_id = ?",
+                                         (question_id,))
             self._connection.executemany(
                 "INSERT INTO pairs(question_id, item_1, item_2, flip) VALUES(?, ?, ?, ?)",
                 [(question_id, one, two, int(shown.index(one) > shown.index(two)))
@@ -143,7 +182,7 @@ class PreferenceStore(LabelFile):
             pairs = self._connection.execute("SELECT * FROM pairs WHERE question_id = ?", (question_id,)).fetchall()
             shown = self._shown(question_id)
             sharing = {labeler, *together}
-            first = self._one("SELECT labeler FROM live_labels WHERE question_id = ?"
+            first = self._one("SELECT labeler FROM answers WHERE question_id = ?"
                               f" AND labeler IN ({', '.join('?' * len(sharing))})", question_id, *sharing)
             if first or not pairs:
                 who = first and ("this labeller" if first["labeler"] == labeler else first["labeler"])
@@ -162,9 +201,20 @@ class PreferenceStore(LabelFile):
         return "saved"
 
     def insert_label(self, label: Mapping[str, object]) -> None:
-        """Add one row to `labels`, as it is. Used by `answer`, import and merge."""
-        names, values = ", ".join(label), ", ".join(f":{name}" for name in label)
-        self._connection.execute(f"INSERT INTO labels({names}) VALUES({values})", label)
+        """Add one row to `labels`, sealed, and with all that was asked. Used by `answer`, import and merge."""
+        row = sealed({**label, "asked": self._asked(label["pair_id"])})
+        names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+        self._connection.execute(f"INSERT INTO labels({names}) VALUES({values})", row)
+
+    def _asked(self, pair_id: int) -> str:
+        """What a label of this pair keeps of its question, so that the question can be made again from the label."""
+        row = self._one("SELECT questions.*, item_1, item_2, (SELECT question_key FROM questions original WHERE"
+                        " original.question_id = questions.repeat_of) AS original FROM pairs JOIN questions"
+                        " USING(question_id) WHERE pair_id = ?", pair_id)
+        return json.dumps({"question": row["question_id"], "key": row["question_key"], "run": row["run"],
+                           "round": row["round"], "prompt": row["prompt"], "shown": json.loads(row["shown"]),
+                           "pair": [row["item_1"], row["item_2"]], "repeat_of": row["original"],
+                           "only_for": row["only_for"], "priority": row["priority"], "group": row["group_key"]})
 
     def undo(self, run: str, labeler: str, *, event_id: str | None = None, undo_id: str | None = None) -> int | None:
         """Take one answer back: the one named, or this labeller's latest in the run. Returns its question, or None.
@@ -213,93 +263,6 @@ class PreferenceStore(LabelFile):
             self._connection.execute("INSERT OR IGNORE INTO set_aside VALUES(?, ?, ?, ?, ?)",
                                      (what, str(key), reason, json.dumps(content) if content else None, time.time()))
 
-    # ---- reading ------------------------------------------------------------------------------------------------
-
-    def counts(self, run: str, labelers: Iterable[str]) -> Counts:
-        """How many questions of the run these labellers have answered, together, and how."""
-        names = list(labelers)
-        answers = self._connection.execute(
-            "SELECT CASE WHEN json_array_length(shown) > 2 THEN 'rankings' ELSE choice END AS answer,"
-            " COUNT(DISTINCT question_id) AS number FROM live_labels JOIN questions USING(question_id)"
-            f" WHERE live_labels.run = ? AND labeler IN ({', '.join('?' * len(names))})"
-            " AND live_labels.repeat_of IS NULL GROUP BY answer", (run, *names))
-        number = dict.fromkeys(("left", "right", "equal", "skip", "rankings"), 0) | {
-            row["answer"]: row["number"] for row in answers}
-        total = self._one("SELECT COUNT(*) FROM questions WHERE run = ? AND repeat_of IS NULL", run)[0]
-        return Counts(total=total, **number)
-
-    def sources(self, run: str, labelers: Sequence[str], round: int) -> list[dict]:
-        """What these labellers answered, by source, in the rounds up to this one and after it; repeats are left out.
-
-        `[{"source": "human", "later": 0 or 1, "answers": 12, "preferences": 11}, ...]`: a skip is no preference.
-        """
-        return [dict(row) for row in self._connection.execute(
-            "SELECT source, round > ? AS later, COUNT(DISTINCT question_id) AS answers,"
-            " COUNT(DISTINCT CASE WHEN choice <> 'skip' THEN question_id END) AS preferences FROM live_labels"
-            f" WHERE run = ? AND labeler IN ({', '.join('?' * len(labelers))}) AND repeat_of IS NULL"
-            " GROUP BY source, later", (round, run, *labelers))]
-
-    def preferences(self, run: str, labelers: Iterable[str] | None = None) -> list[Preference]:
-        """All preferences of the run in the order they were given: skips, undone answers and repeats are left out."""
-        names = None if labelers is None else set(labelers)
-        chosen = [row for row in self.preference_rows(run) if names is None or row["labeler"] in names]
-        items = {name: self.item(name) for row in chosen for name in (row["sigma1"], row["sigma2"])}
-        return [Preference(items[row["sigma1"]], items[row["sigma2"]], row["mu"], row["weight"], row["group"],
-                           row["prompt"], row["labeler"], row["source"]) for row in chosen]
-
-    def preference_rows(self, run: str) -> list[dict]:
-        """The run's preferences as plain rows: the columns of the view `preferences` (schema.py), and question_key."""
-        return [dict(row) for row in self._connection.execute(
-            "SELECT preferences.*, question_key FROM preferences JOIN questions ON question_id = \"group\""
-            " WHERE preferences.run = ? ORDER BY answered_at, pair_id", (run,))]
-
-    def labels(self, run: str, repeats: bool = False) -> list[Label]:
-        """The run's answers as they were given, skips too, in the order of time; what was taken back is left out.
-
-        A ranking has one label for each of its pairs. `repeats`: also the answers to pairs that were asked again.
-        """
-        rows = self._connection.execute(
-            "SELECT question_id, pair_id, event_id, choice, flip, confidence, labeler, source, answered_at, response_ms"
-            " FROM live_labels WHERE run = ? AND (? OR repeat_of IS NULL) ORDER BY answered_at, pair_id",
-            (run, repeats))
-        return [Label(**{**row, "flip": bool(row["flip"])}) for row in rows]
-
-    def undone(self, run: str, labeler: str) -> int:
-        """How many of their answers in the run this labeller has taken back."""
-        return self._one("SELECT COUNT(DISTINCT event_id) FROM undos JOIN labels USING(event_id) JOIN pairs"
-                         " USING(pair_id) JOIN questions USING(question_id) WHERE run = ? AND labeler = ?",
-                         run, labeler)[0]
-
-    def questions_of(self, run: str, round: int | None = None) -> list[int]:
-        """The ids of the run's questions (of one round, or of all) in the order they were added, repeats left out."""
-        return [row[0] for row in self._connection.execute(
-            "SELECT question_id FROM questions WHERE run = ?1 AND round = COALESCE(?2, round) AND repeat_of IS NULL"
-            " ORDER BY question_id", (run, round))]
-
-    def answered_questions(self, run: str) -> set[int]:
-        """The ids of the run's questions that anybody has answered, skips included and repeats left out."""
-        return {row[0] for row in self._connection.execute(
-            "SELECT DISTINCT question_id FROM live_labels WHERE run = ? AND repeat_of IS NULL", (run,))}
-
-    def question(self, question_id: int) -> Question:
-        """The question with its items; `KeyError` when there is none of this id."""
-        row = self._one("SELECT * FROM questions WHERE question_id = ?", question_id)
-        if row is None:
-            raise KeyError(question_id)
-        return Question(question_id, row["run"], row["round"], row["prompt"],
-                        tuple(map(self.item, json.loads(row["shown"]))), row["repeat_of"])
-
-    def item(self, name: str) -> Item:
-        """The item of this id; `KeyError` when there is none."""
-        row = self._one("SELECT * FROM items WHERE item_id = ?", name)
-        if row is None:
-            raise KeyError(name)
-        return Item(name, row["kind"], row["mime"], json.loads(row["info"]), row["media"], row["arrays"])
-
-    def runs(self) -> list[str]:
-        """The names of all runs in the file."""
-        return [row[0] for row in self._connection.execute("SELECT DISTINCT run FROM questions ORDER BY run")]
-
     def _known(self, event_id: str) -> bool:
         return self._one("SELECT 1 FROM labels WHERE event_id = ?1 UNION ALL"
                          " SELECT 1 FROM set_aside WHERE what = 'answer' AND key = ?1", event_id) is not None
@@ -307,9 +270,6 @@ class PreferenceStore(LabelFile):
     def _shown(self, question_id: int) -> list[str]:
         row = self._one("SELECT shown FROM questions WHERE question_id = ?", question_id)
         return json.loads(row["shown"]) if row else []
-
-    def _one(self, query: str, *values: object) -> sqlite3.Row | None:
-        return self._connection.execute(query, values).fetchone()
 
 
 def _packed(**arrays: np.ndarray) -> bytes:
@@ -321,16 +281,3 @@ def _packed(**arrays: np.ndarray) -> bytes:
 def default_path() -> Path:
     """The learner's own label file."""
     return my_work() / "labels" / "preferences.sqlite"
-
-
-def item_id(kind: str, mime: str, media: bytes, packed: bytes | None) -> str:
-    """The name of an item: a sha256 of all that it holds."""
-    digest = hashlib.sha256()
-    for part in (kind.encode(), mime.encode(), media, packed or b""):
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
-
-
-def question_key(run: str, prompt: str, items: Sequence[str]) -> str:
-    """The name of a question: the same run, prompt and items, in any order, are the same question in every file."""
-    return hashlib.sha256(json.dumps([run, prompt, sorted(items)]).encode()).hexdigest()

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from course_lib.errors import CourseError
+from course_lib.errors import CourseError, printable
 from course_lib.labels.plain import parse_answer
 from course_lib.labels.records import CHOICES, Question
 from course_lib.labels.session import LabelingSession
@@ -59,11 +59,6 @@ def text_of(question: Question) -> str:
         body = "\n".join(textwrap.fill(line, WIDTH - 4) for line in item.text.splitlines())
         parts.append(f"--- {name} ---\n{textwrap.indent(body, '    ')}")
     return "\n".join(printable(part) for part in parts)
-
-
-def printable(text: str) -> str:
-    """The text without control characters, which could move the cursor or recolour the terminal."""
-    return "".join(character for character in text if character.isprintable() or character == "\n")
 
 
 def _ask(ask: Callable[[str], str], question: Question, scale: bool) -> str:
