@@ -1,5 +1,5 @@
-"""DPO and IPO: learn from preferences without a reward model and without sampling. For lessons 12 and 14 (both in
-preparation).
+"""DPO and IPO: learn from preferences without a reward model and without sampling. For lesson 14 (section
+14.4) and lesson 12 (in preparation).
 
 A policy says by itself what it "finds good": how much likelier it makes a completion than the reference did. That is
 its implicit reward, beta * (log-probability - reference's log-probability). DPO puts it into the Bradley-Terry loss of
@@ -137,6 +137,11 @@ class DPOProgress:
     gradient_norm: float                    # before it was clipped
     learning_rate: float
     cpu_seconds: float                      # spent in training so far
+
+    @property
+    def steps(self) -> int:
+        """The pairs: what a training view counts."""
+        return self.pairs
 
 
 class DPO(TrainingRun[DPOProgress]):

@@ -43,7 +43,7 @@ def best_of_all(rewards, n):
     return rewards.argmax(), _bound(n)
 
 
-@wrong("14.1", says="not view(n, -1)")
+@wrong("14.1", says="view(-1, n)")
 def columns(rewards, n):
     prompts = len(rewards) // n
     return rewards.view(n, prompts).argmax(dim=0) * prompts + torch.arange(prompts), _bound(n)
@@ -266,12 +266,12 @@ def a_half(chosen, rejected, reference_chosen, reference_rejected, beta):
     return (beta * _h(chosen, rejected, reference_chosen, reference_rejected) - 0.5).square().mean()
 
 
-@wrong("14.3", says="The sign")
+@wrong("14.3", says="chosen minus rejected")
 def turned_round(chosen, rejected, reference_chosen, reference_rejected, beta):
     return (_h(rejected, chosen, reference_rejected, reference_chosen) - 1 / (2 * beta)).square().mean()
 
 
-@wrong("14.3", says="lowest point")
+@wrong("14.3", says="the goal is subtracted")
 def goal_added(chosen, rejected, reference_chosen, reference_rejected, beta):
     return (_h(chosen, rejected, reference_chosen, reference_rejected) + 1 / (2 * beta)).square().mean()
 
@@ -379,7 +379,7 @@ def no_small_number(rewards, kind):
     return with_the_others(rewards, kind) if kind != "grpo" else _centred(rewards) / rewards.std(dim=1, keepdim=True)
 
 
-@wrong("14.4", says="added to the standard deviation")
+@wrong("14.4", says="add it to the standard deviation")
 def tiny_number(rewards, kind):
     return with_the_others(rewards, kind) if kind != "grpo" else _centred(rewards) / (
         rewards.std(dim=1, keepdim=True) + 1e-8)
@@ -391,7 +391,7 @@ def inside_the_root(rewards, kind):
         rewards.var(dim=1, keepdim=True) + 1e-8).sqrt()
 
 
-@wrong("14.4", says="is a factor missing")
+@wrong("14.4", says="or inside a root, or as a clamp")
 def clamped(rewards, kind):
     return with_the_others(rewards, kind) if kind != "grpo" else _centred(rewards) / rewards.std(
         dim=1, keepdim=True).clamp(min=1e-3)
@@ -436,7 +436,7 @@ def flattened(rewards, kind):
     return with_the_others(rewards, kind).flatten()
 
 
-@wrong("14.4", says="changed")
+@wrong("14.4", says="wrote into its argument")
 def in_place(rewards, kind):
     centred = rewards.sub_(rewards.mean(dim=1, keepdim=True))
     return with_the_others(centred, kind)
@@ -501,17 +501,17 @@ def averaged(correct, samples, k):
     return as_a_product(correct, samples, k).mean()
 
 
-@wrong("14.5", says="0.0, 0.5")
+@wrong("14.5", says="k did nothing")
 def pass_at_1_always(correct, samples, k):
     return correct / samples
 
 
-@wrong("14.5", says="0.0, 0.5")
+@wrong("14.5", says="any of all completions")
 def any_right(correct, samples, k):
     return (correct > 0).float()
 
 
-@wrong("14.5", says="by math.comb")
+@wrong("14.5", says="NaN")
 def in_float32_factorials(correct, samples, k):
     def fact(n):
         return torch.arange(1, n + 1, dtype=torch.float32).prod() if n > 0 else torch.tensor(1.0)
@@ -594,7 +594,7 @@ def goes_on(prompt, completion):
 @wrong("14.6", says="more besides")
 def first_number(prompt, completion):
     found = re.search("[0-9]+", completion)
-    return float(found is not None and found.group() == str(_answer(prompt)) and "-" not in completion)
+    return float(found is not None and found.group() == str(_answer(prompt)))
 
 
 @wrong("14.6", says="Never evaluate")

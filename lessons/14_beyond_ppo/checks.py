@@ -226,11 +226,12 @@ def _(fn):
         (torch.tensor(2.0), "This is the sum over the pairs; the mean is wanted."),
         (torch.tensor(4.0), "The goal is 1 / (2 * beta), not 1 / beta."),
         (torch.tensor(0.25), "The goal is 1 / (2 * beta): in brackets, and beta divides. With beta = 0.5 it is 1."),
+        (torch.tensor(0.0625), "1 / (2 * beta), with the 2 * beta in brackets: 1 / 2 * beta multiplies by beta."),
         (torch.tensor(0.0), "Nothing is at its goal here: the margin is 0 and should be 1.")],
         otherwise="The margin is 0 for both pairs and should be 1 / (2 * 0.5) = 1.")
     close(fn(some + 1.5, some - 1, some, some, 0.2), torch.tensor(0.0), call="ipo_loss(...) where each margin is 1 / (2 * 0.2) = 2.5",
           atol=1e-4, likely=[
-              (torch.tensor(25.0), "The sign: chosen minus rejected, each minus its own reference.")],
+              (torch.tensor(25.0), "A sign is turned round: h is chosen minus rejected, and the goal is subtracted from it.")],
           otherwise="The margin is 2.5 and beta 0.2: there the loss has its lowest point, 0.")
 
 
@@ -336,7 +337,7 @@ def _(fn):
         (GROUPS / (std + 1e-4), "The mean is not subtracted."),
         (_CENTRED / (std**2 + 1e-4), "Divided by the variance; the standard deviation is wanted."),
         (leave_one_out(GROUPS) / (std + 1e-4), "GRPO subtracts the mean of all completions, itself among them."),
-        (-grpo.group_advantages(GROUPS), "The sign: the reward minus the mean.")], rtol=1e-5, atol=1e-6)
+        (-grpo.group_advantages(GROUPS), "The sign: the reward minus the mean.")], rtol=1e-3)
 
 
 @groups.case("Dr. GRPO: the mean is subtracted, and no more")
@@ -371,7 +372,7 @@ def _(fn):
     for prompts, samples in ((1, 2), (5, 8), (4, 3), (3, 3)):
         rewards = 3 * torch.randn(prompts, samples, generator=generator) - 1
         for kind in ("rloo", "grpo", "dr-grpo"):
-            close(_grouped(fn, kind, rewards), group_advantages(rewards, kind), rtol=1e-5,
+            close(_grouped(fn, kind, rewards), group_advantages(rewards, kind), rtol=1e-3,
                   call=f'group_advantages({prompts} prompts, {samples} samples each, "{kind}")')
 
 
@@ -392,10 +393,12 @@ def _(fn):
     got = fn(correct, 2, 1)
     shape_is(got, (3,), mistake="One number for each problem is wanted.")
     close(got, torch.tensor([0.0, 0.5, 1.0]), call="pass_at_k(correct, samples=2, k=1)", likely=[
+        (torch.tensor([0.0, 1.0, 1.0]), "This is whether any of all completions is right; with k = 1 only one of them is drawn."),
         (torch.tensor([1.0, 0.5, 0.0]), "This is the share without a right one: 1 minus that is wanted.")])
     close(fn(correct, 2, 2), torch.tensor([0.0, 1.0, 1.0]), call="pass_at_k(correct, samples=2, k=2)", likely=[
         (torch.tensor([0.0, 0.75, 1.0]), "This is 1 - (1 - c/n)^k: it puts each completion back before the next is drawn. Of these two "
                                          "one is right, so both together always hold a right one."),
+        (torch.tensor([0.0, 0.5, 1.0]), "This is pass@1: k did nothing."),
         (torch.tensor([0.0, 0.0, 1.0]), "This is the probability that *all* k are right; at least one is wanted."),
         (torch.tensor([1.0, 0.0, 0.0]), "This is the share without a right one: 1 minus that is wanted.")])
 
@@ -450,20 +453,12 @@ def _rewarded(fn, completion, expected, mistake, prompt="37+45="):
     close(fn(prompt, completion), float(expected), call=f"sum_reward({prompt!r}, {completion!r})", otherwise=mistake)
 
 
-@strict.case("right answers, two digits and three")
+@strict.case("right answers, wrong ones, and completions that are programs")
 def _(fn):
     for prompt, answer in (("37+45=", "82"), ("99+98=", "197"), ("50+50=", "100"), ("10+10=", "20")):
         _rewarded(fn, answer, 1, "This is the right answer.", prompt)
-
-
-@strict.case("wrong numbers and no numbers")
-def _(fn):
-    for said in ("81", "28", "-82", "4537", "eighty-two", "8 2", "0"):
+    for said in ("81", "28", "4537", "eighty-two", "8 2", "0"):
         _rewarded(fn, said, 0, "This is not 82.")
-
-
-@strict.case("a completion that is a program")
-def _(fn):
     for said in ("41+41", "37+45", "True", "1 if 1 else 0", "0x52"):
         _rewarded(fn, said, 0, "This passed as if it were computed. Never evaluate what a model writes: compare texts.")
 
@@ -477,16 +472,24 @@ def _(fn):
 
 @strict.case("an answer that goes on, or several answers")
 def _(fn):
-    for said in ("823", "8281", "82.", "82!", "82 or 83", "182", "81 82", "82=82", "82.0"):
+    for said in ("823", "8281", "82.", "82!", "82 or 83", "182", "81 82", "82=82", "82.0", "-82"):
         _rewarded(fn, said, 0, "The right digits stand in it, and more besides. A model rewarded for this writes many numbers and lets "
                                "you pick.")
 
 
-@strict.case("what int() forgives")
+@strict.case("spaces and line ends, which int() forgives")
 def _(fn):
     for said in (" 82", "82 ", "82\n", "\t82"):
         _rewarded(fn, said, 0, "Spaces and line ends around the number passed: int and strip forgive them. Compare texts.")
+
+
+@strict.case("other ways to write 82, which int() forgives")
+def _(fn):
     for said in ("082", "+82", "8_2"):
         _rewarded(fn, said, 0, "int reads this as 82: leading zeros, a sign, an underscore. Compare with the one right way to write it.")
+
+
+@strict.case("the digits of other scripts")
+def _(fn):
     for said in ("٨٢", "８２"):
         _rewarded(fn, said, 0, "Digits of another script passed: int and \\d take them. Compare with str(...) of the sum.")
