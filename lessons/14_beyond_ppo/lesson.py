@@ -338,16 +338,17 @@ models = {"before": beginner.model, f"GRPO, {student.updates} updates": student.
 reached = {}
 for name, model in models.items():
     correct = answer(model)[1]
-    reached[name] = {k: pass_at_k(correct, 16, k).mean().item() for k in (1, 4, 16)}
+    reached[name] = {k: pass_at_k(correct, 16, k).mean().item() for k in (1, 2, 16)}
     print(f"{name:28s}", {f"pass@{k}": round(value, 3) for k, value in reached[name].items()})
 first, mine_now, stored_one = reached.values()
-expect(stored_one[1] > first[1] + 0.15, "120 updates with a checker, and no label, raise pass@1 a lot",
-       ci=stored_one[1] > first[1], measured=f"{first[1]:.2f} to {stored_one[1]:.2f}")
+expect(stored_one[1] > max(first[1] + 0.15, first[2]),
+       "after 120 updates one answer is right more often than one of two was before",
+       ci=stored_one[1] > first[1], measured=f"{stored_one[1]:.2f}; before {first[1]:.2f}, one of two {first[2]:.2f}")
 expect(abs(stored_one[16] - first[16]) < 0.06, "pass@16 hardly moves: nothing was learned that it could not do before",
        ci=abs(stored_one[16] - first[16]) < 0.15, measured=f"{first[16]:.2f} to {stored_one[16]:.2f}")
 
 # %% [markdown]
-# One answer is now right about as often as the best of a few were before. pass@16 stays: GRPO **sharpens** the distribution, it adds little that
+# No label was needed for that. But pass@16 stays: GRPO **sharpens** the distribution, it adds little that
 # was never sampled. (The same is discussed for large models: Yue et al. 2025.) And for whoever cannot check, more training on the same 500
 # answers is the alternative. Whole runs, stored by `benchmarks/beyond_ppo.py`:
 
@@ -444,10 +445,14 @@ show(plots.everything(ways, "Same start, same labels: what each way gains, and h
      alt="Left: proxy reward against KL along each training. Right: win rate by gold against KL at the end, "
          "with 95% intervals.")
 best = first_runs["best of 16"]["evaluations"][-1]
-nearer = {name: run["evaluations"][-1]["rewards"]["proxy"] for name, run in first_runs.items()
-          if name != "best of 16" and run["evaluations"][-1]["kl"] <= best["kl"] + 0.5}
-expect(all(value < best["rewards"]["proxy"] for value in nearer.values()),
-       "nothing that was trained is as near as best of 16 and as good", measured=best["rewards"]["proxy"])
+there = {name: float(np.interp(best["kl"], *zip(*sorted(way.path)))) for name, way in ways.items()
+         if name != "best of 16"}
+expect(best["rewards"]["proxy"] > max(there.values()), "as near as best of 16 nothing that was trained is as good",
+       measured={"best of 16": round(best["rewards"]["proxy"], 2),
+                 **{name: round(value, 2) for name, value in there.items()}})
+own, peoples = (first_runs[f"DPO, {whose} texts"]["wins"] for whose in ("its own", "people's"))
+expect(own > peoples, "DPO wins more often when the pairs are the model's own texts",
+       measured=f"{own} against {peoples} of 256")
 
 # %% [markdown]
 # One seed each unless the table says more: take differences of a few points for noise. The row of best of 16 shows the CPU-seconds of *writing* the
