@@ -46,10 +46,10 @@ READING = {"updates": 94, "batch_size": 32, "learning_rate": 3e-4, "bfloat16": N
 Config = TokenPPOConfig | RLOOConfig | GRPOConfig | RejectionSamplingConfig | DPOConfig
 JOBS: dict[str, Config] = {
     "text-ppo": replace(PROXY_RECIPE, bfloat16=None),
-    "text-rloo": RLOOConfig(**WRITING, samples_per_prompt=4, beta=0.12),
+    "text-rloo": RLOOConfig(**{**WRITING, "updates": 40}, samples_per_prompt=4, beta=0.12),
     "text-grpo": GRPOConfig(**WRITING, samples_per_prompt=4, beta=0.12),
-    "text-rejection": RejectionSamplingConfig(updates=30, batch_size=512, samples_per_prompt=BEST_OF, epochs=2,
-                                              minibatch_size=16, learning_rate=4e-4, bfloat16=None),
+    "text-rejection": RejectionSamplingConfig(updates=6, batch_size=1024, samples_per_prompt=BEST_OF, epochs=2,
+                                              minibatch_size=16, learning_rate=3e-4, bfloat16=None),
     "text-dpo": DPOConfig(**READING, beta=0.1),
     "text-dpo-own": DPOConfig(**READING, beta=0.1),
     "text-ipo": DPOConfig(**READING, beta=0.1),

@@ -128,8 +128,8 @@ class Way(NamedTuple):
     """One way to train, as the last figure shows it."""
 
     path: Sequence[tuple[float, float]]     # (KL, proxy) along the training
-    wins: float                             # share of completions that gold prefers to the SFT model's
-    interval: tuple[float, float]           # of that share
+    wins: float | None = None               # share of completions that gold prefers to the SFT model's, if counted
+    interval: tuple[float, float] = (0, 1)  # of that share
 
 
 def everything(ways: Mapping[str, Way], title: str) -> Figure:
@@ -139,8 +139,9 @@ def everything(ways: Mapping[str, Way], title: str) -> Figure:
     for (name, way), colour, mark in zip(ways.items(), colours, MARKS + "<>", strict=False):
         kl, proxy = zip(*way.path, strict=True)
         left.plot(kl, proxy, mark + "-", color=colour, markersize=4, linewidth=1.2, label=name)
-        low, high = way.wins - way.interval[0], way.interval[1] - way.wins
-        right.errorbar(kl[-1], way.wins, yerr=[[low], [high]], fmt=mark, color=colour, capsize=2, label=name)
+        if way.wins is not None:
+            low, high = way.wins - way.interval[0], way.interval[1] - way.wins
+            right.errorbar(kl[-1], way.wins, yerr=[[low], [high]], fmt=mark, color=colour, capsize=2)
     _half(right)
     left.set(xlabel="KL from the SFT model (nats a completion)", ylabel="proxy reward (std of the SFT model's texts)")
     right.set(xlabel="KL from the SFT model (nats a completion)", ylabel="win rate against the SFT model, by gold")
