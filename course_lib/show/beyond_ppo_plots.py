@@ -104,7 +104,7 @@ def before_and_after(ways: Mapping[str, Mapping[str, Sequence[tuple[float, float
         panel.set(xlabel=f"{measure} (grey before, blue after)", xlim=(0, 1.02))
         panel.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(ways)), list(ways))
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(ways) - 0.4, -0.6)
     panels[0].set_ylabel("way to train")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
@@ -145,6 +145,8 @@ def everything(ways: Mapping[str, Way], title: str) -> Figure:
     _half(right)
     left.set(xlabel="KL from the SFT model (nats a completion)", ylabel="proxy reward (std of the SFT model's texts)")
     right.set(xlabel="KL from the SFT model (nats a completion)", ylabel="win rate against the SFT model, by gold")
+    left.set_xlim(left=0)
+    right.set_xlim(left=0)
     left.legend(fontsize=7.5)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
