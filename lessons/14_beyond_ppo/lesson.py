@@ -285,8 +285,8 @@ expect(sizes_at_one["GRPO"] > 1.9 * sizes_at_one["Dr. GRPO (no division)"],
 # ## 14.6 Rewards that a program can check
 #
 # Where an answer can be *checked*, no label and no reward model is needed: mathematics, code with tests. Ours are sums of two numbers of two
-# digits. The model is tiny (two layers, 64 wide) and was shown 500 sums with answers. The other 7,100 training sums come without: a
-# program says right or wrong, and that is all the reward there is. (Do **exercises 14.5 and 14.6** now: yours measure and check below.)
+# digits. The model is tiny (two layers, 64 wide) and was shown 500 sums with answers. Then it answers all 7,100 training sums itself: a
+# program says right or wrong, and that is all the reward there is. The figures are of 1,000 other sums. (Do **exercises 14.5 and 14.6** now: yours measure and check below.)
 
 # %%
 from course_lib.lm.shipped import SUMS_GRPO, SUMS_SFT, load_shipped
@@ -469,7 +469,8 @@ expect(own > peoples, "DPO wins more often when the pairs are the model's own te
 # %% [markdown]
 # All of them learned from the same 3,000 labels. There is **one seed** behind a row unless the table says more, so take small differences for noise.
 # The CPU-seconds were measured on a busy machine. Those of best of 16 are the *writing* of sixteen completions for 256 prompts; it pays them again
-# for every new answer, and the others never. The reward model's own fit is in none of the rows.
+# for every new answer, and the others never. The reward model's own fit is in none of the rows. A method without a row
+# was not measured.
 #
 # Look at the two rows of DPO. On the texts that people compared, its wins are hardly more than a coin's. On pairs that the SFT model wrote itself
 # and the reward model labelled, they are many more: preferences teach most about texts that the model would write.
@@ -498,7 +499,8 @@ expect(own > peoples, "DPO wins more often when the pairs are the model's own te
 # **What failed.** The hurried check, on purpose. DPO on texts that the model would not write. And nothing trained here matched best of 16 at its
 # distance.
 #
-# **Further reading.** R. Rafailov et al. (2023), *Direct preference optimization*, and (2024), *From r to Q\**; Z. Shao et al. (2024), *DeepSeekMath*;
+# **Further reading.** R. Rafailov et al. (2023), *Direct preference optimization*, and (2024), *From r to Q\**; M. G. Azar et al. (2023), *A general theoretical
+# paradigm to understand learning from human preferences* (IPO); K. Ethayarajh et al. (2024), *KTO*; Z. Shao et al. (2024), *DeepSeekMath*;
 # Z. Liu et al. (2025), *Understanding R1-Zero-like training*; A. Ahmadian et al. (2024), *Back to basics*; H. Dong et al. (2023), *RAFT*; A. Beirami et al.
 # (2024), *Theoretical guarantees on the best-of-n alignment policy*; Q. Yu et al. (2025), *DAPO*; Y. Yue et al. (2025), *Does reinforcement learning
 # really incentivize reasoning capacity?* Next: lesson 15 (in preparation) evaluates and scales.
