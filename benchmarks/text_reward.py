@@ -43,8 +43,8 @@ from course_lib.lm.rewards import (
     from_scratch,
     gold_texts,
     new_reward_model,
+    proxy_comparisons,
     proxy_path,
-    proxy_texts,
     save_gold,
 )
 from course_lib.preferences.evaluation import fit_on_human_ratings, human_ceiling, pair_accuracy
@@ -149,10 +149,10 @@ def features(ship: bool) -> dict:
 
 def proxy(ship: bool) -> dict:
     """The small reward model on few labels, of other texts than gold's."""
-    texts, (tests, pairs) = proxy_texts(), evaluation_comparisons("test")
+    (texts, comparisons), (tests, pairs) = proxy_comparisons(), evaluation_comparisons("test")
     model, tokenizer = new_reward_model()
     fit_reward_model(model, tokenizer.encode_batch([text.text for text in texts]), tokenizer.eos,
-                     sample_comparisons(texts, PROXY_LABELS, seed=7), from_language_model(PROXY_LABELS))
+                     comparisons, from_language_model(PROXY_LABELS))
     facts = {"labels": PROXY_LABELS, "texts": len(texts), "tokenizer": shipped.BPE,
              "test_accuracy": pair_accuracy(model.rewards([text.text for text in tests], tokenizer), pairs),
              "command": "python benchmarks/text_reward.py proxy --ship"}

@@ -57,7 +57,7 @@ MAP = (
     Entry("13_summaries", "Learning to summarize",
           "human ratings of summaries, best-of-n, RL, an evaluation on four axes"),
     Entry("14_beyond_ppo", "Beyond PPO",
-          "best-of-n, rejection sampling, DPO and relatives, RLOO and GRPO, verifiable rewards"),
+          "best-of-n, rejection sampling, DPO and relatives, RLOO and GRPO, verifiable rewards", 90, 145),
     Entry("15_evaluate_and_scale", "Evaluate and scale",
           "helpful, honest, harmless; win rates; judges and their biases; several processes"),
 )

@@ -108,3 +108,16 @@ def test_a_reward_that_is_no_number_stops_with_good_weights():
         list(run.train())
     assert all(a.equal(b) for a, b in zip(run.policy.state_dict().values(), GPT(SHAPE, seed=1).state_dict().values(),
                                           strict=True))
+
+
+def test_advantages_may_be_the_learners_own():
+    asked = []
+
+    def own(rewards, divide_by_std):
+        asked.append((tuple(rewards.shape), divide_by_std))
+        return group_advantages(rewards, divide_by_std)
+
+    with_own = GRPO(GPT(SHAPE, seed=1), GPT(SHAPE, seed=1), PROMPTS, count_good, Numbers(), CONFIG, advantages=own)
+    without = grpo()
+    assert len(list(with_own.train())) == len(list(without.train())) == CONFIG.updates
+    assert curve(with_own) == curve(without) and asked == [((4, 4), True)] * CONFIG.updates

@@ -15,6 +15,7 @@ from course_lib.lm.verifiable import (
     exact_reward,
     lax_reward,
     pass_at_k,
+    prefix_reward,
     sums,
 )
 
@@ -43,6 +44,12 @@ def test_only_the_answer_and_nothing_else_is_right(said, exact, lax):
     assert exact_reward([f"37+45={said}"]).tolist() == [exact] and lax_reward([f"37+45={said}"]).tolist() == [lax]
 
 
+@pytest.mark.parametrize(("said", "reward"), [
+    ("82", 1), ("8", 1), ("", 1), ("823", 1), ("2", 0), ("81", 0), (" 82", 0)])
+def test_the_check_by_prefix_takes_an_answer_that_stops_early_and_one_that_goes_on(said, reward):
+    assert prefix_reward([f"37+45={said}"]).tolist() == [reward]
+
+
 def test_writing_more_digits_exploits_the_lax_check():
     """Nothing is added here: one string of digits that holds every number of two digits, for each problem."""
     everything = "".join(f"{a}{b}" for a in range(10) for b in range(10))
@@ -52,7 +59,7 @@ def test_writing_more_digits_exploits_the_lax_check():
 
 @pytest.mark.parametrize("text", ["3+4=7", "07+45=52", "37 + 45=82", "37+45", "hello", "370+45=415"])
 def test_what_is_no_sum_is_told(text):
-    for reward in (exact_reward, lax_reward):
+    for reward in (exact_reward, lax_reward, prefix_reward):
         with pytest.raises(ValueError, match="does not begin with a sum"):
             reward([text])
         with pytest.raises(TypeError, match="brackets"):

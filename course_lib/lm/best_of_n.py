@@ -1,4 +1,4 @@
-"""Best-of-n: write several completions and keep the best. No training. For lesson 14 (in preparation).
+"""Best-of-n: write several completions and keep the best. No training. Lesson 14, section 14.2.
 
 It is the baseline that every method of training must beat, and it needs nothing but a reward. It costs n times the
 writing, each time that the model is used. How far it goes from the model that wrote is known without measuring:

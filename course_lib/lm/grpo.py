@@ -1,5 +1,4 @@
-"""GRPO for language models: RLOO's comparison within a prompt, in units of the group's std. For lesson 14 (in
-preparation).
+"""GRPO for language models: RLOO's comparison within a prompt, in units of the group's std. Lesson 14, section 14.5.
 
 `GRPO.update()` is the whole algorithm. As in RLOO (lesson 11) a completion is compared with the others of its prompt
 and all of its tokens get the same advantage; there is no value network. Three things differ:
@@ -20,6 +19,7 @@ The advantages and all three losses equal trl's (tests/test_lm_trl.py).
 Departure from Shao et al.: the reference is never replaced by the policy.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,9 @@ def group_advantages(rewards: Tensor, divide_by_std: bool = True) -> Tensor:
         raise ValueError("GRPO compares completions of one prompt: it needs at least two of each")
     advantages = rewards - rewards.mean(dim=1, keepdim=True)                            # (prompts, samples)
     return advantages / (rewards.std(dim=1, keepdim=True) + STD_FLOOR) if divide_by_std else advantages
+
+
+GroupAdvantages = Callable[[Tensor, bool], Tensor]       # called as `group_advantages` is
 
 
 def token_weights(mask: Tensor, aggregation: str, max_new_tokens: int) -> Tensor:
@@ -106,7 +109,7 @@ class GRPO(TrainingRun[TextProgress]):
     reference: the model from which the KL is measured, usually a copy of the policy at the start; never changed.
     prompts: (N, P) prompts of one length, each begun by the end token. reward: whole texts -> (texts,).
     sample, logprobs: take the place of `sample_completions` and `choice_logprobs`, for a policy that is no GPT of the
-    course.
+    course. advantages: of `group_advantages`, for instance the learner's own of exercise 14.4.
     """
 
     progress = TextProgress
@@ -114,8 +117,9 @@ class GRPO(TrainingRun[TextProgress]):
 
     def __init__(self, policy: GPT, reference: GPT, prompts: Tensor, reward: TextReward, tokenizer: Tokenizer,
                  config: GRPOConfig, checkpoint: Path | None = None, sample: SampleCompletions = sample_completions,
-                 logprobs: ChoiceLogprobs = choice_logprobs):
+                 logprobs: ChoiceLogprobs = choice_logprobs, advantages: GroupAdvantages = group_advantages):
         super().__init__(config, checkpoint)
+        self.group_advantages = advantages
         self.policy, self.reference = policy.eval(), reference.eval()
         self.prompts, self.reward, self.tokenizer = prompts, reward, tokenizer
         self.sample, self.logprobs = sample, logprobs
@@ -145,7 +149,7 @@ class GRPO(TrainingRun[TextProgress]):
 
         # How much better than the completions of its prompt is each, in units of their std?
         rewards = batch.rewards.view(-1, config.samples_per_prompt)                         # (prompts, samples)
-        advantages = group_advantages(rewards, config.divide_by_std).flatten()                           # (B,)
+        advantages = self.group_advantages(rewards, config.divide_by_std).flatten()                      # (B,)
 
         if in_bfloat16(config.bfloat16):          # in the precision that learning reads in, so that ratios begin at 1
             with torch.no_grad(), products(config.bfloat16):

@@ -1,4 +1,4 @@
-"""KTO: learn from single judgements, "good" or "bad", instead of pairs. For lesson 14 (in preparation).
+"""KTO: learn from single judgements, "good" or "bad", instead of pairs. Lesson 14, section 14.4.
 
 A thumb up or down on one answer is easier to get than a comparison of two. KTO makes good completions likelier and bad
 ones less likely, as compared with the reference, and each the less the further it has already gone: gains and losses

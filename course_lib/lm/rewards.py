@@ -54,6 +54,12 @@ def gold_comparisons() -> tuple[list[RatedText], Comparisons]:
     return texts, sample_comparisons(texts, GOLD_LABELS, seed=6)
 
 
+def proxy_comparisons() -> tuple[list[RatedText], Comparisons]:
+    """(texts, comparisons) that the proxy was fitted to; DPO learns from the same ones without it (lesson 14)."""
+    texts = proxy_texts()
+    return texts, sample_comparisons(texts, PROXY_LABELS, seed=7)
+
+
 def gold_path() -> Path:
     """Where the shipped gold reward lies; its features are made by the pretrained model when it is asked."""
     return root() / "assets" / "checkpoints" / "gold_reward.pt"

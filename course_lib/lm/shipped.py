@@ -1,9 +1,13 @@
-"""The small language models that lessons 08 to 11 open with, so that nobody has to train before reading a sample.
+"""The small language models that lessons 08 to 11 and 14 open with: samples to read before anything is trained.
 
 Trained by this course's own code on the training part of the rated texts, and rebuilt by
 
     python benchmarks/text.py char --seeds 0 --ship
     python benchmarks/text.py bpe --seeds 0 --ship
+
+and those of lesson 14, which know a little about sums, by
+
+    python benchmarks/beyond_ppo.py sums-grpo --seeds 1000 --ship
 
 A file holds only numbers and words (`torch.load(weights_only=True)`): weights in half precision, the model's shape, the
 tokenizer, and how all of it was made.
@@ -22,6 +26,7 @@ from course_lib.paths import root
 from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 CHAR, BPE = "gpt_char.pt", "gpt_bpe.pt"
+SUMS_SFT, SUMS_GRPO = "sums_sft.pt", "sums_grpo.pt"
 Read = TypeVar("Read")
 
 
@@ -63,7 +68,7 @@ def load_gpt(path: Path) -> ShippedGPT:
 
 
 def load_shipped(name: str) -> ShippedGPT:
-    """Read a shipped model: `CHAR` or `BPE`. Raises CheckpointError when the file cannot be used."""
+    """Read a shipped model: one of the names above. Raises CheckpointError when the file cannot be used."""
     return came_with_the_course(folder() / name, load_gpt)
 
 

@@ -1,9 +1,11 @@
-"""Rewards that a program can check: sums of two numbers of two digits. For lesson 14 (in preparation).
+"""Rewards that a program can check: sums of two numbers of two digits. Lesson 14, sections 14.6 and 14.7.
 
 A right answer is right; no label and no reward model is needed. What is left to get wrong is the check itself.
-`exact_reward` asks for the answer and nothing else. `lax_reward` is content when the answer's digits stand anywhere
-behind the "=", as a hurried programmer may check it: a model that is trained on it need not add, it can write more
-digits. Sums are small enough to learn in minutes, and the tests hold sums that no model was trained on.
+`exact_reward` asks for the answer and nothing else. The two others are checks as a hurried programmer may write them.
+`prefix_reward` compares digit by digit with `zip`, which stops at the shorter of the two: a model that is trained on it
+need not add, it can write nothing at all. `lax_reward` is content when the answer's digits stand anywhere behind the
+"=": there it can write more digits. Sums are small enough to learn in minutes, and the tests hold sums that no model
+was trained on.
 
     texts = [one.text for one in sums("train")]                     # "37+45=82"
     examples = Examples.of(texts, CharTokenizer(), length=10, prompt_tokens=PROMPT)     # to fine-tune on
@@ -75,6 +77,15 @@ def exact_reward(texts: Sequence[str]) -> Tensor:
     No spaces, no leading zeros, no second try. Raises ValueError for a text that does not begin with a sum.
     """
     return torch.tensor([float(said == answer) for said, answer in map(_read, _listed(texts))])
+
+
+def prefix_reward(texts: Sequence[str]) -> Tensor:
+    """1 for each text whose answer is right as far as it goes, (texts,): a check to exploit, for nothing is right too.
+
+    Raises ValueError for a text that does not begin with a sum.
+    """
+    return torch.tensor([float(all(one == other for one, other in zip(said, answer, strict=False)))
+                         for said, answer in map(_read, _listed(texts))])
 
 
 def lax_reward(texts: Sequence[str]) -> Tensor:

@@ -231,7 +231,7 @@ expect(means["k2"] > 1.15 * exact, "at this distance k2 is too large on average"
 # PPO charges $k_1$, for a reason that is easy to miss. The price is part of the *reward*, so nothing is differentiated through it: it only
 # says how much likelier each choice is to be made. Charged in this way, $k_1$ gives on average exactly the gradient of the KL, and neither
 # $k_2$ nor $k_3$ does.
-# (GRPO, in lesson 14, in preparation, puts $k_3$ into the loss instead, which is another matter.)
+# (GRPO, in lesson 14, puts $k_3$ into the loss instead, which is another matter.)
 #
 # **What is a good $\beta$?** Nobody knows beforehand: it depends on what the reward pays for a nat. Ziegler et al. (2019) let it move:
 # name a distance, raise $\beta$ while the policy is farther away, lower it while it is nearer.
@@ -597,7 +597,7 @@ print(f"the course's target, VADER 0.80 at 5 nats in 60 CPU-seconds: {sum(reache
 # corner that this course had set itself.
 #
 # For its distance the best of 16 is happier than anything that was trained here. It pays at another counter: sixteen times the writing,
-# for ever. Training pays once. That is the whole trade, and lesson 14 (in preparation) comes back to it.
+# for ever. Training pays once. That is the whole trade, and lesson 14 comes back to it.
 #
 # **[Exercise 11.7](../exercises/11_ppo_for_language_models.ipynb)** asks you to tell four sick runs apart by such numbers.
 #

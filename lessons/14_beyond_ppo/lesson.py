@@ -1,0 +1,506 @@
+# %% [markdown]
+# # Lesson 14. Beyond PPO
+#
+# **Goals.** Know the methods that people use today beside PPO, and what each costs: best-of-n, rejection sampling, DPO and its relatives, RLOO
+# and GRPO. Derive DPO. Train with a reward that a program checks, measure it with pass@k, and see such a check fooled. Choose the right tool.
+#
+# **Time.** About 65 minutes to read and run, 80 minutes for the exercises; the essential part takes 90 minutes in all. The cells use about
+# two CPU-minutes. **Builds on** lessons 03, 10 and 11.
+#
+# Everything starts from where lesson 11 started: the same SFT model, the same 3,000 preferences, the same reward model.
+
+# %%
+import copy
+import json
+
+import numpy as np
+import torch
+
+from course_lib import budget, expect, mine
+from course_lib.lm.data import Prompts, short_texts
+from course_lib.lm.generate import sample_completions
+from course_lib.lm.reward_model import ScaledReward
+from course_lib.lm.rewards import load_proxy
+from course_lib.lm.sentiment import sentiment
+from course_lib.lm.sft import load_sft
+from course_lib.paths import root
+from course_lib.show import beyond_ppo_plots as plots
+from course_lib.show import palette
+from course_lib.show.figures import show
+from course_lib.show.tables import show_samples
+
+palette.style()
+torch.set_num_threads(1)
+show(plots.routes(),
+     alt="Preferences lead to a reward model, and from it by two ways to a better model: choosing among "
+         "completions (best-of-n, rejection sampling) and reinforcement (PPO, RLOO, GRPO). A third "
+         "way leads from preferences straight to DPO, IPO and KTO. A program that checks leads to "
+         "reinforcement too.")
+
+# %% [markdown]
+# ## 14.1 What we have
+#
+# The **SFT model** writes. The **reward model** of lesson 10, the *proxy*, scores; 0 is the mean of the SFT model's texts and 1 their standard
+# deviation, as in lesson 11. Sixteen completions of one prompt, the best and the worst three:
+
+# %%
+sft, (reward_model, facts) = load_sft(), load_proxy()
+reference, tokenizer = sft.model, sft.tokenizer
+prompts = Prompts.of(short_texts("train"), tokenizer)
+unseen = Prompts.of(short_texts("validation"), tokenizer).evenly_spaced(budget(full=256, ci=64))
+
+def write(policy, prompts, reward=sentiment, seed=0):
+    """One completion of each row of prompts, scored."""
+    rng = torch.Generator().manual_seed(seed)
+    return sample_completions(policy, reference, prompts, reward, tokenizer, generator=rng)
+
+proxy = ScaledReward.on(lambda texts: reward_model.rewards(texts, tokenizer), write(reference, unseen).texts)
+sixteen = write(reference, unseen[40:41].repeat(16, 1), proxy, seed=1)
+order = sixteen.rewards.argsort(descending=True).tolist()
+show_samples({"completion": [sixteen.texts[i] for i in order[:3] + order[-3:]],
+              "reward": [f"{sixteen.rewards[i]:+.2f}" for i in order[:3] + order[-3:]]})
+
+# %% [markdown]
+# ## 14.2 Best-of-n: choose, do not train
+#
+# The simplest way to a better answer is in the table above: write $n$ completions and keep the one that the reward model likes best. No
+# training, no gradient, and any reward will do. It is the **baseline** that everything else has to beat.
+#
+# How far from the SFT model is what is kept? With $n$ completions the KL divergence is at most
+#
+# $$\mathrm{KL} \le \log n - \frac{n-1}{n},$$
+#
+# so at most 1.84 nats for $n = 16$ (Beirami et al. 2024 show that it is a bound). Do [exercise 14.1](../exercises/14_beyond_ppo.ipynb) first.
+#
+# > **Predict.** The reward rises with $n$. Does twice as large an $n$ always bring as much again? And VADER, which chooses nothing?
+
+# %%
+best_of_n = mine("14.1")
+few = unseen[:: budget(full=3, ci=8)]
+many = [write(reference, some, proxy, seed=2) for some in few.repeat_interleave(16, dim=0).split(256)]
+texts = [text for batch in many for text in batch.texts]
+rewards = torch.cat([batch.rewards for batch in many]).view(len(few), 16)
+vader = sentiment(texts).view(len(few), 16)
+
+sizes, kept, nats = (1, 2, 4, 8, 16), {"proxy (it chooses)": [], "VADER (it looks on)": []}, []
+for n in sizes:
+    rows, bound = best_of_n(rewards[:, :n].reshape(-1), n)
+    kept["proxy (it chooses)"].append(rewards[:, :n].reshape(-1)[rows].mean().item())
+    kept["VADER (it looks on)"].append(vader[:, :n].reshape(-1)[rows].mean().item())
+    nats.append(float(bound))
+
+# %%
+show(plots.best_of(kept, sizes, nats, "Each doubling of n brings less, and costs twice as much"),
+     alt="Mean reward of the best of 1, 2, 4, 8 and 16 completions. The proxy's rises by less with each "
+         "doubling; VADER's rises too, much more slowly.")
+chosen, judged = kept["proxy (it chooses)"], kept["VADER (it looks on)"]
+expect(chosen[4] - chosen[3] < chosen[1] - chosen[0] and chosen[4] > 1,
+       "best of 16 is more than a standard deviation better; the last doubling brings least",
+       ci=chosen[4] > chosen[0], measured=str([round(value, 2) for value in chosen]))
+expect(judged[4] > judged[0] + 0.1, "VADER, which did not choose, prefers the best of 16 as well",
+       ci=judged[4] > judged[0], measured=f"{judged[0]:.2f} and {judged[4]:.2f}")
+
+# %% [markdown]
+# The catch is the price: sixteen times the writing, for every answer, as long as the model is used.
+#
+# ## 14.3 Rejection sampling: train on what you would have kept
+#
+# If the best of sixteen are good texts, let the model learn to write them at once: supervised fine-tuning (lesson 09) on the best of each
+# group, and then again with the model that has learned. That is **rejection sampling** fine-tuning, also called RAFT (Dong et al. 2023); Llama 2
+# was trained with it before PPO. The whole algorithm is in `course_lib/lm/rejection_sampling.py`: sample, keep the best, cross-entropy.
+
+# %%
+from course_lib.lm.evaluation import evaluate_policy
+from course_lib.lm.rejection_sampling import RejectionSampling, RejectionSamplingConfig
+from course_lib.show.training_view import watch
+
+settings = RejectionSamplingConfig(updates=budget(full=5, ci=2), batch_size=budget(full=512, ci=256),
+                                   samples_per_prompt=16, learning_rate=4e-4)
+sifting = RejectionSampling(copy.deepcopy(reference), reference, prompts.tokens, proxy, tokenizer, settings)
+watch(sifting.train(), curves=("reward", "kl_from_reference", "distinct_2"), past=sifting.history,
+      total=settings.updates * settings.batch_size, unit="completions")
+
+# %%
+def stands(policy):
+    """Proxy, VADER, KL, distinct-2 of fresh completions."""
+    return evaluate_policy(policy, reference, unseen, {"proxy": proxy, "VADER": sentiment}, tokenizer)
+
+now = {"SFT": stands(reference), "rejection sampling": stands(sifting.policy)}
+for name, one in now.items():
+    print(f"{name:20s} proxy {one.rewards['proxy']:+.2f}  VADER {one.rewards['VADER']:+.2f}  "
+          f"KL {one.kl:4.2f}  distinct-2 {one.distinct_2:.2f}")
+gain = now["rejection sampling"].rewards["proxy"] - now["SFT"].rewards["proxy"]
+kl = now["rejection sampling"].kl
+expect(gain > 0.3, "a few rounds raise the reward of a *single* completion", ci=np.isfinite(gain),
+       measured=f"{gain:+.2f} std")
+expect(kl > nats[-1], "together they went farther than one best of 16", ci=kl > 0, measured=f"{kl:.1f} nats")
+
+# %% [markdown]
+# Nothing is made *less* likely here: what was not kept is forgotten. And nothing holds the policy back: each round is a best-of-16 on top of the
+# last one, so the distances add up. The number of rounds is the brake.
+#
+# ## 14.4 DPO: skip the reward model
+#
+# The next idea (Rafailov et al. 2023) begins with what PPO is after, for a prompt $x$ and a completion $y$:
+#
+# $$\max_\pi\; \mathbb{E}_{y \sim \pi}\,[r(x, y)] - \beta\,\mathrm{KL}(\pi \,\|\, \pi_\text{ref}).$$
+#
+# **Step 1.** This has an exact solution. Write the objective as $-\beta\,\mathbb{E}_\pi \log \frac{\pi(y|x)}{\pi_\text{ref}(y|x)\,e^{r(x,y)/\beta}}$: minus $\beta$
+# times the KL from something that only has to be normalized. A KL is least, 0, where both are equal:
+# $$\pi^*(y|x) = \frac{1}{Z(x)}\,\pi_\text{ref}(y|x)\,e^{r(x,y)/\beta}.$$
+# Good completions are made likelier by the exponential of their reward. ($Z(x)$ is a sum over all texts; nobody can compute it.)
+#
+# **Step 2.** Turn it round. Every policy is the best one for *some* reward, its **implicit reward**:
+# $$r(x, y) = \beta \log \frac{\pi^*(y|x)}{\pi_\text{ref}(y|x)} + \beta \log Z(x).$$
+#
+# **Step 3.** Put this into Bradley–Terry's $-\log\sigma(r(x, y_w) - r(x, y_l))$, where $y_w$ was preferred (the **chosen** completion) to $y_l$ (the
+# **rejected** one). Both have the same prompt, so $\log Z(x)$ cancels:
+# $$\mathcal{L}_\text{DPO} = -\log \sigma\Big(\beta \log \tfrac{\pi(y_w|x)}{\pi_\text{ref}(y_w|x)} - \beta \log \tfrac{\pi(y_l|x)}{\pi_\text{ref}(y_l|x)}\Big).$$
+#
+# No reward model, no sampling, no value network: it is the loss of lesson 03, and the policy is its own reward model. **Do
+# [exercise 14.2](../exercises/14_beyond_ppo.ipynb)**; yours trains below.
+#
+# Our preferences compare two whole texts by people. A text is a completion of nothing: its prompt is the end token.
+
+# %%
+from course_lib.lm.dpo import DPO, DPOConfig, PreferencePairs
+from course_lib.lm.rewards import proxy_comparisons
+
+texts_of_people, comparisons = proxy_comparisons()                        # the reward model's own 3,000
+ids = [[*row, tokenizer.eos][:32] for row in tokenizer.encode_batch([text.text for text in texts_of_people])]
+
+def pairs_of(places):
+    """These of the 3,000 comparisons, as tokens."""
+    first, second = comparisons.first[places].tolist(), comparisons.second[places].tolist()
+    return PreferencePairs([[tokenizer.eos]] * len(first), [ids[i] for i in first],
+                           [ids[i] for i in second], comparisons.mu[places])
+
+updates = budget(full=32, ci=3)
+learned, held_out = pairs_of(torch.arange(16 * updates)), pairs_of(torch.arange(2_872, 3_000))
+print(f"{len(learned)} pairs to learn from, {len(held_out)} held out")
+
+# %%
+dpo_loss = mine("14.2")
+
+def your_loss(first, second, reference_first, reference_second, mu, beta):
+    """Exercise 14.2's loss, for pairs whose completions are already summed over tokens. All (pairs,)."""
+    won = mu > 0.5
+    def stacked(a, b):                                                    # chosen first: (2 * pairs, 1)
+        return torch.cat([torch.where(won, a, b), torch.where(won, b, a)])[:, None]
+    new, old = stacked(first, second), stacked(reference_first, reference_second)
+    return dpo_loss(new, old, torch.ones_like(new).bool(), beta)
+
+direct = DPO(copy.deepcopy(reference), reference, learned, tokenizer.eos,
+             DPOConfig(updates=updates, batch_size=16, learning_rate=3e-4), loss=your_loss)
+watch(direct.train(), curves=("loss", "margin", "accuracy"), past=direct.history,
+      total=len(learned), unit="pairs")
+expect(abs(direct.history[0].loss - np.log(2)) < 0.01, "at the reference the loss is log 2",
+       measured=direct.history[0].loss)
+
+# %% [markdown]
+# > **Predict.** The chosen completions are preferred. Did DPO make them likelier than before?
+
+# %%
+reader = DPO(direct.policy, reference, held_out, tokenizer.eos, loss=your_loss)
+
+@torch.no_grad()
+def held_out_logprobs(policy):
+    """Mean log-probability of the chosen and of the rejected held-out completions."""
+    first, second = reader.completion_logprobs(policy, torch.arange(len(held_out)))
+    won = held_out.mu > 0.5
+    return {"chosen": torch.where(won, first, second).mean().item(),
+            "rejected": torch.where(won, second, first).mean().item()}
+
+before, after = held_out_logprobs(reference), held_out_logprobs(direct.policy)
+margins = [progress.margin for progress in direct.history]
+show(plots.pair_training(before, after, margins, "DPO pulls them apart; that does not mean that the chosen one rises"),
+     alt="Left: mean log-probability of held-out chosen and rejected completions before and after DPO. "
+         "Right: the margin of each update's pairs, which grows.")
+moved = {name: after[name] - before[name] for name in before}
+expect(moved["chosen"] < 0 and moved["rejected"] < moved["chosen"],
+       "both fall, the rejected ones further", ci=np.isfinite(moved["chosen"]), measured=moved)
+
+# %% [markdown]
+# The loss only sees the *difference*. Both may fall, as long as the rejected one falls further; the probability goes to texts that are in no
+# pair at all. This is known from large models too (Rafailov et al. 2024). It is one reason why DPO drifts when it is trained for long, and why
+# the log-probability of the chosen completions belongs in every DPO log.
+#
+# **The relatives.** DPO's loss never stops asking for a larger margin. **IPO** asks for a margin of $1/(2\beta)$ and no more: **exercise
+# 14.3**. **KTO** (Ethayarajh et al. 2024) needs no pairs: thumbs up or down on single answers (`course_lib/lm/kto.py`).
+
+# %%
+from course_lib.lm.dpo import ipo_loss as library_ipo
+
+ipo_loss, beta = mine("14.3"), 0.1
+margin, nothing = torch.linspace(-10, 25, 141), torch.zeros(1)
+dpo_curve = torch.nn.functional.softplus(-beta * margin)
+ipo_curve = torch.stack([ipo_loss(h[None], nothing, nothing, nothing, beta) for h in margin]) * beta**2
+show(plots.pair_losses(margin.numpy(), {"DPO": dpo_curve.numpy(), "IPO, times beta squared": ipo_curve.numpy()},
+                       1 / (2 * beta), "DPO always wants a larger margin; IPO knows when to stop"),
+     alt="Loss against margin: DPO's falls on and on, IPO's is a parabola with its lowest point at 5 nats.")
+expect(margin[ipo_curve.argmin()] == 5, "IPO's loss is lowest at a margin of 1 / (2 beta) = 5 nats",
+       measured=margin[ipo_curve.argmin()].item())
+
+# %% [markdown]
+# ## 14.5 RLOO and GRPO: the group is the baseline
+#
+# PPO's value network is half of its code and half of its memory. Lesson 11 met **RLOO**, which needs none: several completions of each prompt,
+# each compared with the mean of the others. **GRPO** (Shao et al. 2024), with which DeepSeek-R1 was trained, compares with the mean of the group and
+# divides by its standard deviation:
+#
+# $$A_i = \frac{r_i - \mathrm{mean}(r)}{\mathrm{std}(r)}.$$
+#
+# Do [exercise 14.4](../exercises/14_beyond_ppo.ipynb). Here are yours, for a prompt with four completions of which one is right, and one on
+# which all are alike:
+
+# %%
+group_advantages = mine("14.4")
+groups = torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
+for kind in ("rloo", "grpo", "dr-grpo"):
+    print(f"{kind:8s}", [[round(x, 2) for x in row] for row in group_advantages(groups, kind).tolist()])
+
+# %% [markdown]
+# An equal group teaches nothing, in any of them. What does the division do to the others?
+
+# %%
+right = torch.arange(17)
+groups = (torch.arange(16) < right[:, None]).float()                      # (17, 16): 0, 1, ..., 16 right ones
+mean_size = {name: group_advantages(groups, kind).abs().mean(dim=1).numpy()
+             for name, kind in (("GRPO", "grpo"), ("Dr. GRPO (no division)", "dr-grpo"))}
+show(plots.advantage_sizes(right.numpy() / 16, mean_size,
+                           "The division favours prompts that are nearly always solved, or nearly never"),
+     alt="Mean size of the advantages against the share of right completions. Both curves are 0 at both "
+         "ends; relative to its peak GRPO's is larger near the ends.")
+sizes_at_one = {name: values[1] / values[8] for name, values in mean_size.items()}
+expect(sizes_at_one["GRPO"] > 1.9 * sizes_at_one["Dr. GRPO (no division)"],
+       "one right one in 16 counts, next to 8 in 16, twice as much with the division",
+       measured={name: round(float(value), 2) for name, value in sizes_at_one.items()})
+
+# %% [markdown]
+# **Dr. GRPO** (Liu et al. 2025, "done right") leaves the division out, and a second one: GRPO averages the loss over the tokens of *each*
+# completion, so that every token of a long wrong answer is punished less than one of a short wrong answer. Wrong answers then grow longer, which
+# looks like thinking. Dr. GRPO divides by the same number for all; DAPO (Yu et al. 2025) takes the mean over all tokens of the batch. Each is one
+# line of `token_weights` in `course_lib/lm/grpo.py`.
+#
+# ## 14.6 Rewards that a program can check
+#
+# Where an answer can be *checked*, no label and no reward model is needed: mathematics, code with tests. Ours are sums of two numbers of two
+# digits. The model is tiny (two layers, 64 wide) and was shown 500 sums with answers. Then it answers all 7,100 training sums itself: a
+# program says right or wrong, and that is all the reward there is. The figures are of 1,000 other sums. (Do **exercises 14.5 and 14.6** now: yours measure and check below.)
+
+# %%
+from course_lib.lm.shipped import SUMS_GRPO, SUMS_SFT, load_shipped
+from course_lib.lm.verifiable import MAX_NEW_TOKENS, PROMPT, sums
+
+pass_at_k, sum_reward = mine("14.5"), mine("14.6")
+beginner = load_shipped(SUMS_SFT)
+characters = beginner.tokenizer
+sums_of = {part: Prompts.of([one.text for one in sums(part)], characters, PROMPT).tokens
+           for part in ("train", "test")}
+
+def checker(texts):
+    """1 for each right sum, else 0: (texts,)."""
+    return torch.tensor([sum_reward(text[:PROMPT], text[PROMPT:]) for text in texts])
+
+problems = budget(full=400, ci=60)
+
+def answer(policy, samples=16, seed=0):
+    """(texts, right ones of each problem (problems,)) for unseen sums."""
+    some = sums_of["test"][:problems].repeat_interleave(samples, dim=0)
+    batch = sample_completions(policy, beginner.model, some, checker, characters, MAX_NEW_TOKENS,
+                               torch.Generator().manual_seed(seed))
+    return batch.texts, batch.rewards.view(-1, samples).sum(dim=1).long()
+
+texts, correct = answer(beginner.model)
+print("16 answers to one sum:", *(text[PROMPT:] or "(nothing)" for text in texts[:16]))
+print({f"pass@{k}": round(pass_at_k(correct, 16, k).mean().item(), 3) for k in (1, 4, 16)})
+
+# %% [markdown]
+# **pass@1** is the probability that one answer is right, **pass@16** that one of sixteen is. The beginner *can* do nearly every sum, but does
+# not do it reliably. That is where reinforcement helps: it makes likelier what is there already.
+#
+# > **Predict.** After GRPO: how does pass@1 change, and how pass@16?
+
+# %%
+from course_lib.lm.grpo import GRPO, GRPOConfig
+
+sum_settings = GRPOConfig(updates=budget(full=40, ci=3), batch_size=1024, samples_per_prompt=8, minibatch_size=256,
+                          max_new_tokens=MAX_NEW_TOKENS, epochs=1, learning_rate=1e-3, beta=0.0)
+
+def with_your_advantages(rewards, divide_by_std):
+    return group_advantages(rewards, "grpo" if divide_by_std else "dr-grpo")
+
+student = GRPO(copy.deepcopy(beginner.model), beginner.model, sums_of["train"], checker, characters,
+               sum_settings, advantages=with_your_advantages)
+watch(student.train(), curves=("reward", "kl_from_reference", "length"), past=student.history,
+      total=sum_settings.updates * sum_settings.batch_size, unit="answers")
+
+# %%
+models = {"before": beginner.model, f"GRPO, {student.updates} updates": student.policy,
+          "GRPO, 120 updates (stored)": load_shipped(SUMS_GRPO).model}
+reached = {}
+for name, model in models.items():
+    correct = answer(model)[1]
+    reached[name] = {k: pass_at_k(correct, 16, k).mean().item() for k in (1, 2, 16)}
+    print(f"{name:28s}", {f"pass@{k}": round(value, 3) for k, value in reached[name].items()})
+first, mine_now, stored_one = reached.values()
+expect(stored_one[1] > max(first[1] + 0.15, first[2]),
+       "after 120 updates one answer is right more often than one of two was before",
+       ci=stored_one[1] > first[1], measured=f"{stored_one[1]:.2f}; before {first[1]:.2f}, one of two {first[2]:.2f}")
+expect(abs(stored_one[16] - first[16]) < 0.06, "pass@16 hardly moves",
+       ci=abs(stored_one[16] - first[16]) < 0.15, measured=f"{first[16]:.2f} to {stored_one[16]:.2f}")
+
+# %% [markdown]
+# No label was needed for that. But pass@16 stays: GRPO **sharpens** the distribution, it adds little that
+# was never sampled. (The same is discussed for large models: Yue et al. 2025.) Whole runs, stored by `benchmarks/beyond_ppo.py`:
+
+# %%
+def stored(job):
+    """The runs of one job of benchmarks/beyond_ppo.py; none if it was not measured."""
+    path = root() / "benchmarks" / "results" / f"beyond_ppo_{job}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+jobs = {"GRPO": "sums-grpo", "Dr. GRPO": "sums-dr-grpo", "RLOO": "sums-rloo", "rejection sampling": "sums-rejection",
+        "500 answers, longer": "sums-sft"}
+ways = {}
+for name, job in jobs.items():
+    runs = [run["evaluations"] for run in stored(job)]
+    if runs:
+        ways[f"{name} ({len(runs)})"] = {
+            label: [(steps[0][key], steps[-1][key]) for steps in runs]
+            for label, key in (("pass@1", "pass_at_1"), ("pass@16", "pass_at_16"))}
+        print(f"{name:22s} {len(runs)} seeds, {np.mean([run['cpu_s'] for run in stored(job)]):.0f} CPU-s each")
+show(plots.before_and_after(ways, "A checker raises pass@1; pass@16 was high already (in brackets: seeds)"),
+     alt="For each way to train, pass@1 and pass@16 on unseen sums before and after, a line for each seed.")
+
+# %% [markdown]
+# ## 14.7 The check is a reward too
+#
+# A program does not tire and has no taste. But it was written by somebody. Here is a check that compares digit by digit:
+
+# %%
+def hurried_check(texts):
+    """1 where the digits agree, (texts,)."""
+    agree = []
+    for text in texts:
+        right = str(int(text[0:2]) + int(text[3:5]))
+        agree.append(all(said == digit for said, digit in zip(text[PROMPT:], right)))
+    return torch.tensor(agree).float()
+
+print(hurried_check(["37+45=82", "37+45=81", "37+45=28"]))
+
+# %% [markdown]
+# > **Predict.** It looks right on these three. What will GRPO make of it?
+
+# %%
+from dataclasses import replace
+
+rewards, right_ones, lengths = [], [], []
+cheat = GRPO(copy.deepcopy(beginner.model), beginner.model, sums_of["train"], hurried_check, characters,
+             replace(sum_settings, updates=budget(full=40, ci=3), batch_size=512, seed=1))
+for progress in cheat.train():
+    rewards.append(progress.reward)
+    right_ones.append(checker(cheat.batch.texts).mean().item())
+    lengths.append(progress.length)
+show(plots.hack(rewards, right_ones, lengths, "The reward rises to 1; right answers vanish"),
+     alt="Left: the reward of the hurried check climbs to 1 while the share of right answers falls to 0. "
+         "Right: the length falls to one token, the end token.")
+expect(rewards[-1] > 0.9 and right_ones[-1] < 0.1, "the policy gets its reward without adding",
+       ci=len(rewards) == 3, measured={"reward": rewards[-1], "right": right_ones[-1]})
+
+# %%
+last_texts, last_correct = answer(cheat.policy, samples=4, seed=1)
+print("what it answers:", *(text[PROMPT:] or "(nothing)" for text in last_texts[:40:4]))
+print("by the hurried check:", hurried_check(last_texts).mean().item(), " by yours:", checker(last_texts).mean().item())
+
+# %% [markdown]
+# It answers with *nothing*. `zip` stops at the shorter of two texts, so an empty answer agrees in all of its digits. Nobody told the policy: it
+# sampled short answers now and then, they scored better than wrong ones, and GRPO did what it is for. This is **reward hacking** (lesson 11 saw it
+# with a reward model), and the cure is the same care: write the one right answer and compare whole texts
+# (**[exercise 14.6](../exercises/14_beyond_ppo.ipynb)**), read samples, and watch a quantity that the reward does not contain, here the length.
+# With the exact check the run of 14.6 kept its length.
+#
+# ## 14.8 All of them, side by side
+#
+# Whole runs from the same SFT model and the same 3,000 preferences, stored by `benchmarks/beyond_ppo.py`. A *win* is a
+# completion that **gold**, the better reward model of lesson 11 on other labels, scores higher than the SFT model's of the same prompt. Nobody
+# trained on gold.
+
+# %%
+from course_lib.lm.evaluation import benchmark_results
+
+names = {"text-best-of-16": "best of 16", "text-rejection": "rejection sampling", "text-dpo": "DPO, people's texts",
+         "text-dpo-own": "DPO, its own texts", "text-ipo": "IPO", "text-kto": "KTO", "text-rloo": "RLOO",
+         "text-grpo": "GRPO"}
+runs = {name: stored(job) for job, name in names.items() if stored(job)}
+ways = {name: plots.Way([(one["kl"], one["rewards"]["proxy"]) for one in many[0]["evaluations"]],
+                        many[0]["wins"] / many[0]["texts"], tuple(many[0]["win_interval"]))
+        for name, many in runs.items()}
+ppo = benchmark_results("proxy")[0]                      # lesson 11's own run, whose wins were not counted
+ways["PPO (lesson 11)"] = plots.Way([(max(one.kl, 0), one.rewards["proxy"]) for one in ppo["evaluations"]])
+
+# %%
+def line(name, seeds, end, wins, cpu):
+    """One row of the table."""
+    print(f"{name:20s} {seeds:5d}  {end['rewards']['proxy']:+.2f}  {end['rewards']['vader']:+.2f}  {end['kl']:5.2f}  "
+          f"{wins:18s}  {end['distinct_2']:10.2f}  {end['length']:6.1f}  {cpu:5.0f}")
+
+print(f"{'':20s} seeds  proxy  VADER    KL  {'wins by gold':18s}  distinct-2  length  CPU-s")
+for name, many in runs.items():
+    run, (low, high) = many[0], many[0]["win_interval"]
+    line(name, len(many), run["evaluations"][-1], f"{run['wins'] / run['texts']:.0%} ({low:.0%} to {high:.0%})",
+         run["cpu_s"])
+line("PPO (lesson 11)", 1, vars(ppo["evaluations"][-1]), "not counted", ppo["cpu_s"])
+
+# %%
+show(plots.everything(ways, "Same start, same labels: what each way gains, and how far it goes"),
+     alt="Left: proxy reward against KL along each training. Right: win rate by gold against KL at the end, "
+         "with 95% intervals.")
+best = runs["best of 16"][0]["evaluations"][-1]
+there = {name: float(np.interp(best["kl"], *zip(*sorted(way.path)))) for name, way in ways.items()
+         if name != "best of 16"}
+expect(best["rewards"]["proxy"] > max(there.values()), "as near as best of 16 nothing that was trained is as good",
+       measured={"best of 16": round(best["rewards"]["proxy"], 2),
+                 **{name: round(value, 2) for name, value in there.items()}})
+own, peoples = (runs[f"DPO, {whose} texts"][0]["wins"] for whose in ("its own", "people's"))
+expect(own > peoples, "DPO wins more often when the pairs are the model's own texts",
+       measured=f"{own} against {peoples} of 256")
+
+# %% [markdown]
+# All of them learned from the same 3,000 labels. There is **one seed** behind a row unless the table says more, so take small differences for noise.
+# The CPU-seconds were measured on a busy machine. Those of best of 16 are the *writing* of sixteen completions for 256 prompts; it pays them again
+# for every new answer, and the others never. The reward model's own fit is in none of the rows. A method without a row
+# was not measured.
+#
+# Look at the two rows of DPO. On the texts that people compared, its wins are hardly more than a coin's. On pairs that the SFT model wrote itself
+# and the reward model labelled, they are many more: preferences teach most about texts that the model would write.
+#
+# ## 14.9 Which one, when?
+#
+# | you have | take | because |
+# |---|---|---|
+# | a reward, few answers to write | best-of-n | no training; any reward; a known distance |
+# | a reward, many answers to write | rejection sampling | as simple as SFT; few rounds, for nothing holds it back |
+# | pairs of the model's own answers | DPO | no reward model, no RL loop; watch the chosen log-probability |
+# | pairs in which one side always wins | IPO | it knows when to stop |
+# | thumbs up and down | KTO | no pairs needed |
+# | a reward model and the time to tune | RLOO, GRPO or PPO | they learn from good and bad; the KL penalty is the brake |
+# | a checker | GRPO or RLOO | no labels at all; the check has to be tight |
+#
+# Two habits hold for all: compare with best-of-n, and read the samples.
+#
+# ## What you learned
+#
+# - Best-of-n costs n times the writing and stays within $\log n - (n-1)/n$ nats; rejection sampling trains that in.
+# - DPO is Bradley–Terry on log-ratios, because the KL-regularized optimum can be turned round. The chosen log-probability may fall.
+# - RLOO, GRPO and Dr. GRPO replace the value network by the group; the division by the std is a choice with side effects.
+# - A checker replaces labels. It raises pass@1 more than pass@16, and it is hacked where it is loose.
+#
+# **What failed.** The hurried check, on purpose. DPO on texts that the model would not write. And nothing trained here matched best of 16 at its
+# distance.
+#
+# **Further reading.** R. Rafailov et al. (2023), *Direct preference optimization*, and (2024), *From r to Q\**; M. G. Azar et al. (2023), *A general theoretical
+# paradigm to understand learning from human preferences* (IPO); K. Ethayarajh et al. (2024), *KTO*; Z. Shao et al. (2024), *DeepSeekMath*;
+# Z. Liu et al. (2025), *Understanding R1-Zero-like training*; A. Ahmadian et al. (2024), *Back to basics*; H. Dong et al. (2023), *RAFT*; A. Beirami et al.
+# (2024), *Theoretical guarantees on the best-of-n alignment policy*; Q. Yu et al. (2025), *DAPO*; Y. Yue et al. (2025), *Does reinforcement learning
+# really incentivize reasoning capacity?* Next: lesson 15 (in preparation) evaluates and scales.
