@@ -1,5 +1,5 @@
 """Rejection sampling: the best of n completions become the texts of supervised fine-tuning. For lesson 14
-(section 14.3) and lesson 12 (in preparation).
+(section 14.3) and lesson 12.
 
 Best-of-n needs n completions at each use; here the model learns once to write what it would have kept.
 `RejectionSampling.update()` is the whole algorithm: sample, keep the best, make them likelier, and again with the model

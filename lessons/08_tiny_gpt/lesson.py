@@ -566,7 +566,7 @@ expect(wrong < right - 1, "the shifted ones are another thing altogether", measu
 # - The logits at a place are about the **next** token.
 #
 # **What failed, or did not help:** without a mask the best loss and the worst texts; the models know words and phrases and lose the
-# thread after a clause: 0.8 million parameters and a few minutes are not enough for sense. Lesson 12 (in preparation)
+# thread after a clause: 0.8 million parameters and a few minutes are not enough for sense. Lesson 12
 # uses a real pretrained one.
 #
 # **Further reading.** A. Vaswani et al. (2017), *Attention is all you need*. A. Radford et al. (2019), *Language models are

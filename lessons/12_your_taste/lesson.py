@@ -227,7 +227,7 @@ what_it_is_worth(loop)
 #
 # $$\hat r(x, y) = \beta \log \frac{\pi(y \mid x)}{\pi_\text{ref}(y \mid x)}.$$
 #
-# DPO puts these into the Bradley–Terry loss of lesson 03, in place of scores. Lesson 14 (in preparation) derives why that is allowed. Here it is the default,
+# DPO puts these into the Bradley–Terry loss of lesson 03, in place of scores. [Lesson 14](14_beyond_ppo.ipynb) derives why that is allowed. Here it is the default,
 # because it is the cheapest: the answers that you labelled are read again and again, and none has to be written.
 
 # %%
@@ -418,5 +418,5 @@ show_texts([free["rounds"][0]["examples"][k]["prompt"] for k in places],
 #
 # **Further reading.** E. Hu et al. (2021), *LoRA: low-rank adaptation of large language models*; R. Rafailov et al. (2023), *Direct preference
 # optimization*; L. Ouyang et al. (2022), *Training language models to follow instructions with human feedback*; L. Gao, J. Schulman and
-# J. Hilton (2023), *Scaling laws for reward model overoptimization*; L. Ben Allal et al. (2025), *SmolLM2*. Back to [lesson 11](11_ppo_for_language_models.ipynb), or on
-# to your own preference: change `preference`, `run` and the folder above, and label again.
+# J. Hilton (2023), *Scaling laws for reward model overoptimization*; L. Ben Allal et al. (2025), *SmolLM2*. Next: [lesson 14](14_beyond_ppo.ipynb) holds
+# all these methods against each other on one model and one set of labels.
