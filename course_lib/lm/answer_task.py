@@ -72,7 +72,7 @@ class AnswerConfig(RoundsConfig):
 
 
 TRAINING: dict[str, TrainingConfig] = {
-    "dpo": DPOConfig(batch_size=8, learning_rate=1.3e-3, beta=0.2),
+    "dpo": DPOConfig(batch_size=8, learning_rate=1.7e-3, beta=0.2),
     "rloo": RLOOConfig(batch_size=32, samples_per_prompt=4, minibatch_size=16, epochs=1, learning_rate=1e-3, beta=0.1),
     "rejection": RejectionSamplingConfig(batch_size=32, samples_per_prompt=4, minibatch_size=8, epochs=2,
                                          learning_rate=5e-4),

@@ -124,7 +124,7 @@ def interval_by_prompt(prompts: Sequence[str], new_preferred: Sequence[float | N
         raise ValueError("nothing was compared: every pair was skipped")
     rates = np.array([np.mean(each) for each in by_prompt.values()])                    # (prompts,)
     every = [mu for each in by_prompt.values() for mu in each]
-    rate, error = float(np.mean(every)), rates.std(ddof=1) / len(rates) ** 0.5 if len(rates) > 1 else 0.0
+    rate, error = float(np.mean(every)), float(rates.std(ddof=1)) / len(rates) ** 0.5 if len(rates) > 1 else 0.0
     draws = min(max(rate * (1 - rate) / error ** 2, len(rates)), len(every)) if error else len(rates)
     return wilson(rate * draws, draws)
 
