@@ -1,4 +1,6 @@
-"""DPO and IPO: learn from preferences without a reward model and without sampling. Lesson 12, and 14 (section 14.4).
+"""DPO and IPO: learn from preferences without a reward model and without sampling. Lessons 12 and 14.
+
+Lesson 14, section 14.4, derives the loss.
 
 A policy says by itself what it "finds good": how much likelier it makes a completion than the reference did. That is
 its implicit reward, beta * (log-probability - reference's log-probability). DPO puts it into the Bradley-Terry loss of

@@ -1,4 +1,4 @@
-"""What a LoRA adapter costs: numbers that are trained, memory, and the time of a gradient step. Section 12.2.
+"""What a LoRA adapter costs: numbers trained, memory, and the time of a gradient step. Lesson 12, section 12.2.
 
     for row in measure_steps(policy, tokens, mask, settings=((10, 8), (30, 8))):
         print(row.layers, row.rank, row.trained, row.cpu_seconds)
