@@ -87,6 +87,15 @@ def test_random_pages(whole, tmp_path, seed):
     compare(whole, damaged, tmp_path)
 
 
+@pytest.mark.parametrize("first", [bytes(PAGE), os.urandom(PAGE)], ids=["zeros", "noise"])
+def test_the_head_of_the_file_is_lost(whole, tmp_path, first):
+    """Page 1 says how large the pages are, and leads to all tables: nothing but itself is lost with it."""
+    damaged = tmp_path / "labels.sqlite"
+    shutil.copy(whole, damaged)
+    overwrite(damaged, 1, first)
+    assert compare(whole, damaged, tmp_path) == 300
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6, 40))
 def test_many_random_pages(whole, tmp_path, seed):

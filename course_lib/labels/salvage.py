@@ -53,8 +53,8 @@ def page_size(content: bytes) -> int:
     told = 65536 if told == 1 else told
     if content.startswith(b"SQLite format 3\x00") and told in SIZES:
         return told
-    leaves = {size: sum(_could_be_leaf(content[place:place + size]) for place in range(0, len(content), size)) * size
-              for size in SIZES}
+    leaves = {size: sum(_could_be_leaf(content[place:place + size]) for place in range(0, len(content), size))
+              for size in SIZES}                           # too large a size misses every second one
     return max(SIZES, key=lambda size: leaves[size])
 
 
@@ -62,7 +62,9 @@ def _could_be_leaf(page: bytes) -> bool:
     if len(page) < 512 or page[0] != LEAF or page[7] > 60:
         return False
     cells, start = int.from_bytes(page[3:5], "big"), int.from_bytes(page[5:7], "big") or 65536
-    return 0 < cells < len(page) // 4 and 8 + 2 * cells <= start <= len(page)
+    if not (0 < cells < len(page) // 4 and 8 + 2 * cells <= start <= len(page)):
+        return False
+    return max(struct.unpack(f">{cells}H", page[8:8 + 2 * cells])) < len(page)         # else the page goes on
 
 
 class _Pages:
