@@ -6,7 +6,7 @@ import re
 import torch
 from torch.nn import functional as F
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import DETACHED, excused, right, wrong
 
 # ---------------------------------------------------------------------------------------------------------------- 14.1
 
@@ -210,12 +210,12 @@ def log_with_a_small_number(logprobs, reference_logprobs, mask, beta):
     return -torch.log(torch.sigmoid(chosen - rejected) + 1e-8).mean()
 
 
-@wrong("14.2", says="lost its way back")
+@wrong("14.2", says="No gradient flows back")
 def detached(logprobs, reference_logprobs, mask, beta):
     return _of(_implicit(logprobs.detach(), reference_logprobs, mask, beta))
 
 
-@wrong("14.2", says="Both completions of a pair learn")
+@wrong("14.2", says="is a part detached")
 def rejected_detached(logprobs, reference_logprobs, mask, beta):
     chosen, rejected = _implicit(logprobs, reference_logprobs, mask, beta).chunk(2)
     return -F.logsigmoid(chosen - rejected.detach()).mean()
@@ -306,12 +306,12 @@ def dpo_again(chosen, rejected, reference_chosen, reference_rejected, beta):
     return -F.logsigmoid(beta * _h(chosen, rejected, reference_chosen, reference_rejected)).mean()
 
 
-@wrong("14.3", says="lost its way back")
+@wrong("14.3", says="No gradient flows back")
 def ipo_detached(chosen, rejected, reference_chosen, reference_rejected, beta):
     return by_mse(chosen.detach(), rejected.detach(), reference_chosen, reference_rejected, beta)
 
 
-@wrong("14.3", says="Both completions of a pair learn")
+@wrong("14.3", says="No gradient reaches `rejected`")
 def ipo_half_detached(chosen, rejected, reference_chosen, reference_rejected, beta):
     return by_mse(chosen, rejected.detach(), reference_chosen, reference_rejected, beta)
 
@@ -609,3 +609,9 @@ def evaluated(prompt, completion):
 def without_carrying(prompt, completion):
     (a, b), (c, d) = prompt[:-1].split("+")
     return float(completion == f"{int(a) + int(c)}{(int(b) + int(d)) % 10}")
+
+
+# ------------------------------------------------------------------------------------------------------------- mutants
+
+excused("14.3", "margin - 1 / (2 * beta) → 1 / (2 * beta) - margin", because="squared: the sign of the difference does not count")
+excused("14.4", DETACHED, because="advantages are constants: nothing trains through them")

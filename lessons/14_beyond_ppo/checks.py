@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib.exercises import Fail, close, exercise, shape_is
+from course_lib.exercises import Fail, agrees, close, differentiable, exercise, shape_is
+from course_lib.exercises.draws import Draw
 from course_lib.lm import best_of_n as library
 from course_lib.lm import dpo, grpo
 from course_lib.lm.verifiable import exact_reward, pass_at_k
@@ -19,8 +20,8 @@ keep = exercise(
     difficulty=1, importance=2, minutes=10, reference="checks:best_of_n",
     hints=("Bring the rewards into a table with one row for each prompt. What does argmax along a row give, and what is it not yet?",
            "The row of the batch is the place within the group plus n times the number of the group: + n * torch.arange(prompts).",
-           "groups = rewards.view(-1, n); rows = groups.argmax(dim=1) + n * torch.arange(len(groups)); "
-           "return rows, math.log(n) - (n - 1) / n"))
+           "groups = rewards.view(-1, n) has a row for each prompt, len(groups) of them; groups.argmax(dim=1) are the places. Shift "
+           "each by what stands before its group. The nats are the formula above, with math.log."))
 
 
 def best_of_n(rewards: Tensor, n: int) -> tuple[Tensor, float]:
@@ -58,7 +59,7 @@ def _(fn):
 
 @keep.case("the bound on the KL")
 def _(fn):
-    for n in (1, 2, 16):
+    for n in (16, 5):
         _, nats = _kept(fn, torch.arange(float(2 * n)), n)
         close(nats, library.best_of_n_kl(n), call=f"the nats for n = {n}", likely=[
             (math.log(n), "(n - 1) / n is missing: with n = 1 nothing is chosen, and with log n alone every completion would have to "
@@ -69,15 +70,20 @@ def _(fn):
             (math.log10(n) - (n - 1) / n, "Nats: the natural logarithm, math.log."),
             (math.log(n) - n - 1 / n, "Brackets: (n - 1) / n."),
             (math.log(n) - (n - 1), "It is (n - 1) *divided by n* that is subtracted.")])
+    for n in (1, 2):
+        _, nats = _kept(fn, torch.arange(float(2 * n)), n)
+        close(nats, library.best_of_n_kl(n), call=f"the nats for n = {n}",
+              otherwise="The bound was right for n = 16 and n = 5: it is the same formula for every n, and 0 for n = 1.")
+
+
+def _draw_groups_of_n(rng: Draw):
+    prompts, n = rng.length(), rng.one_of((rng.length(), rng.length(), 16))
+    return (rng.wholes(-2, 2, prompts * n).float() if rng.chance() else rng.normal(prompts * n), n)
 
 
 @keep.case("as the course's, for many batches")
 def _(fn):
-    generator = torch.Generator().manual_seed(0)
-    for prompts, n in ((1, 5), (7, 3), (4, 16), (6, 1)):
-        rewards = torch.randn(prompts * n, generator=generator)
-        rows, _ = _kept(fn, rewards, n)
-        close(rows, library.best_rows(rewards, n), call=f"the rows of {prompts} prompts with {n} completions each")
+    agrees(fn, best_of_n, _draw_groups_of_n, names=("rows", "nats"))
 
 
 # ---------------------------------------------------------------------------------------------------------------- 14.2
@@ -88,8 +94,8 @@ preferred = exercise(
     hints=("First one number for each row: beta times the sum, over the completion's tokens, of the difference of log-probabilities.",
            "Split these rewards into the two halves with .chunk(2). The loss of a pair is minus the log of the sigmoid of chosen minus "
            "rejected; torch.nn.functional.logsigmoid computes that log safely.",
-           "rewards = beta * ((logprobs - reference_logprobs) * mask).sum(dim=1); chosen, rejected = rewards.chunk(2); "
-           "return -torch.nn.functional.logsigmoid(chosen - rejected).mean()"))
+           "beta * ((logprobs - reference_logprobs) * mask).sum(dim=1) is one reward for each row, and .chunk(2) makes chosen and "
+           "rejected of them. logsigmoid of which difference? A loss is low where that is likely: mind the sign, and average."))
 
 
 def dpo_loss(logprobs: Tensor, reference_logprobs: Tensor, mask: Tensor, beta: float) -> Tensor:
@@ -110,7 +116,7 @@ def _log_ratios(mask=DPO_MASK):
 
 @preferred.case("at the reference the loss is log 2, whatever beta")
 def _(fn):
-    for beta in (0.1, 2.0):
+    for beta in (0.1, 3.0):
         got = fn(DPO_OLD, DPO_OLD.clone(), DPO_MASK, beta)
         shape_is(got, (), mistake="One number for the whole batch is wanted: the mean over pairs.")
         close(got, torch.tensor(math.log(2)), call=f"dpo_loss(...) where the policy is still the reference, beta = {beta}", likely=[
@@ -175,31 +181,35 @@ def _(fn):
                   "wrong: use torch.nn.functional.logsigmoid.")
 
 
+def _draw_pairs(rng: Draw):
+    rows, width = 2 * rng.length(), rng.length()
+    return (rng.logprobs(rows, width), rng.logprobs(rows, width), rng.mask(rows, width, gaps=True),
+            rng.one_of((0.03, 0.1, 0.5, 1.5)))
+
+
 @preferred.case("the gradient makes chosen tokens likelier and rejected ones less likely, and reaches nothing else")
 def _(fn):
-    logprobs = DPO_NEW.clone().requires_grad_(True)
-    got = fn(logprobs, DPO_OLD, DPO_MASK, 0.5)
-    if not (isinstance(got, Tensor) and got.requires_grad):
-        raise Fail("loss.requires_grad", "True", "False", "The loss lost its way back to the log-probabilities: keep everything in "
-                   "tensors, without .item(), .detach() or numpy on `logprobs`.")
-    right = DPO_NEW.clone().requires_grad_(True)
-    expected, = torch.autograd.grad(dpo_loss(right, DPO_OLD, DPO_MASK, 0.5), right)
-    gradient, = torch.autograd.grad(got, logprobs, allow_unused=True)
-    if gradient is None:
-        raise Fail("the gradient", "one for logprobs", "none", "logprobs must be used without .detach(): the policy learns through it.")
-    close(gradient, expected, call="the gradient by logprobs",
-          otherwise="Both completions of a pair learn: the chosen one gets likelier, the rejected one less likely. Is one of them "
-                    "detached?")
+    differentiable(fn, (DPO_NEW, DPO_OLD, DPO_MASK, 0.5), dpo_loss, wrt=["logprobs"])
+    differentiable(fn, _draw_pairs, dpo_loss, wrt=["logprobs"])
 
 
 @preferred.case("as the course's, for many batches")
 def _(fn):
-    generator = torch.Generator().manual_seed(1)
-    for pairs, width, beta in ((1, 4, 0.1), (5, 9, 1.5), (3, 2, 0.03)):
-        new, old = (-4 * torch.rand(2 * pairs, width, generator=generator) for _ in range(2))
-        mask = torch.rand(2 * pairs, width, generator=generator) < 0.6
-        mask[:, 0] = True
-        close(fn(new, old, mask, beta), dpo_loss(new, old, mask, beta), call=f"dpo_loss(...) of {pairs} pairs, beta = {beta}")
+    def of(values):
+        chosen, rejected = values.chunk(2)
+        return -F.logsigmoid(chosen - rejected).mean()
+
+    def mean_over_tokens(logprobs, reference_logprobs, mask, beta):
+        return of(beta * ((logprobs - reference_logprobs) * mask).sum(1) / mask.sum(1))
+
+    def in_turns(logprobs, reference_logprobs, mask, beta):
+        rewards = beta * ((logprobs - reference_logprobs) * mask).sum(1)
+        return -F.logsigmoid(rewards[::2] - rewards[1::2]).mean()
+
+    agrees(fn, dpo_loss, _draw_pairs, likely=[
+        (mean_over_tokens, "These are means over the tokens of each completion. The log-probability of a completion is the *sum* over "
+                           "its tokens."),
+        (in_turns, "The pairs are mixed up: the first *half* of the rows are chosen completions, the second half rejected ones.")])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 14.3
@@ -209,7 +219,8 @@ identity = exercise(
     difficulty=1, importance=2, minutes=10, reference="checks:ipo_loss",
     hints=("h is DPO's margin without beta: the chosen log-ratio minus the rejected one.",
            "How far is h from 1 / (2 * beta)? Square that for each pair, then take the mean.",
-           "h = (chosen - reference_chosen) - (rejected - reference_rejected); return (h - 1 / (2 * beta)).square().mean()"))
+           "h = (chosen - reference_chosen) - (rejected - reference_rejected) is (pairs,). Subtract the goal before you square, with "
+           "brackets round 2 * beta."))
 
 
 def ipo_loss(chosen: Tensor, rejected: Tensor, reference_chosen: Tensor, reference_rejected: Tensor, beta: float) -> Tensor:
@@ -250,8 +261,7 @@ def _(fn):
         ((beta * h - 2).square().mean(), "The margin stands there without beta: beta is in the goal alone."),
         ((beta * h - 0.5).square().mean(), "The margin stands there without beta, and the goal is 1 / (2 * beta). This is the same "
                                            "loss times beta squared."),
-        ((h + 2).square().mean(), "The goal is subtracted from the margin."),
-        ((-h - 2).square().mean(), "The sign: chosen minus rejected."),
+        ((h + 2).square().mean(), "A sign is turned round: h is chosen minus rejected, and the goal is subtracted from it."),
         ((h - 2).abs().mean(), "Squared, not the absolute value."),
         (F.relu(2 - h).square().mean(), "A margin that is too large counts as well: that is what stops IPO. No clamp, no relu."),
         ((h - 2).square().sum(), "This is the sum over the pairs; the mean is wanted."),
@@ -260,27 +270,24 @@ def _(fn):
         (-F.logsigmoid(beta * h).mean(), "This is DPO's loss.")])
 
 
+def _draw_completions(rng: Draw):
+    pairs = rng.length()
+    return (*(rng.uniform(-10, -0.1, pairs) for _ in range(4)), rng.one_of((0.05, 0.1, 0.25, 0.7, 2.0)))
+
+
 @identity.case("the gradient: a margin that is too large is pushed back")
 def _(fn):
-    chosen, rejected, *reference = (some.clone().requires_grad_(True) for some in IPO_ROWS)
-    got = fn(chosen, rejected, *(some.detach() for some in reference), 0.25)
-    if not (isinstance(got, Tensor) and got.requires_grad):
-        raise Fail("loss.requires_grad", "True", "False", "The loss lost its way back to the log-probabilities: no .item(), .detach() or "
-                   "numpy.")
-    by_chosen, by_rejected = torch.autograd.grad(got, (chosen, rejected), allow_unused=True)
-    if by_chosen is None or by_rejected is None:
-        raise Fail("the gradient", "one for chosen and one for rejected", "none", "Both completions of a pair learn: no .detach().")
-    h = (IPO_ROWS[0] - IPO_ROWS[2]) - (IPO_ROWS[1] - IPO_ROWS[3])
-    close(by_chosen, 2 * (h - 2) / 3, call="the gradient by chosen")
-    close(by_rejected, -2 * (h - 2) / 3, call="the gradient by rejected")
+    differentiable(fn, (*IPO_ROWS, 0.25), ipo_loss, wrt=["chosen", "rejected"])
+    differentiable(fn, _draw_completions, ipo_loss, wrt=["chosen", "rejected"])
 
 
 @identity.case("as the course's, for many batches")
 def _(fn):
-    generator = torch.Generator().manual_seed(2)
-    for pairs, beta in ((1, 0.1), (6, 0.7), (4, 2.0)):
-        rows = [-10 * torch.rand(pairs, generator=generator) for _ in range(4)]
-        close(fn(*rows, beta), ipo_loss(*rows, beta), call=f"ipo_loss(...) of {pairs} pairs, beta = {beta}")
+    def of_the_mean(chosen, rejected, reference_chosen, reference_rejected, beta):
+        h = (chosen - reference_chosen) - (rejected - reference_rejected)
+        return (h.mean() - 1 / (2 * beta)).square()
+
+    agrees(fn, ipo_loss, _draw_completions, likely=[(of_the_mean, "The square of each pair first, then the mean.")])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 14.4
@@ -291,8 +298,8 @@ groups = exercise(
     hints=("All three begin with the reward minus the mean of its row. keepdim=True keeps the mean a column.",
            "The mean of the others is (sum of the row - own reward) / (samples - 1). For GRPO divide by "
            "rewards.std(dim=1, keepdim=True) + 1e-4.",
-           'centred = rewards - rewards.mean(dim=1, keepdim=True); "rloo": centred * samples / (samples - 1); "grpo": centred / '
-           '(rewards.std(dim=1, keepdim=True) + 1e-4); "dr-grpo": centred'))
+           'centred = rewards - rewards.mean(dim=1, keepdim=True) serves all three: it is "dr-grpo", and "grpo" divides it. For "rloo" '
+           "the own reward leaves the mean: compare both for a row of two rewards, then of three. By what factor do they differ?"))
 
 
 def group_advantages(rewards: Tensor, kind: str) -> Tensor:
@@ -366,14 +373,15 @@ def _(fn):
         otherwise="(reward - mean) / (std + 0.0001): is it added to the standard deviation, or inside a root, or as a clamp?")
 
 
+def _draw_groups(rng: Draw):
+    prompts, samples = rng.length(), rng.length(2)
+    rewards = rng.wholes(0, 1, prompts, samples).float() if rng.chance() else rng.normal(prompts, samples, scale=3.0)
+    return rewards, rng.one_of(("rloo", "grpo", "dr-grpo"))
+
+
 @groups.case("as the course's, for many groups; what is given stays as it was")
 def _(fn):
-    generator = torch.Generator().manual_seed(3)
-    for prompts, samples in ((1, 2), (5, 8), (4, 3), (3, 3)):
-        rewards = 3 * torch.randn(prompts, samples, generator=generator) - 1
-        for kind in ("rloo", "grpo", "dr-grpo"):
-            close(_grouped(fn, kind, rewards), group_advantages(rewards, kind), rtol=1e-3,
-                  call=f'group_advantages({prompts} prompts, {samples} samples each, "{kind}")')
+    agrees(fn, group_advantages, _draw_groups, rtol=1e-3, atol=1e-4)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 14.5
@@ -384,7 +392,8 @@ passing = exercise(
     hints=("How many sets of k of the n completions are there? How many of them hold no right one?",
            "math.comb(n, k) counts sets. Sets without a right one are made of the n - c wrong ones alone; math.comb gives 0 where "
            "there are too few of them.",
-           "torch.tensor([1 - math.comb(samples - c, k) / math.comb(samples, k) for c in correct.tolist()])"))
+           "Go through correct.tolist() and make a tensor of the list. math.comb(samples - c, k) sets hold no right one, of "
+           "math.comb(samples, k) in all. Which share is wanted?"))
 
 
 @passing.case("two completions, of which none, one, both are right")
@@ -426,6 +435,12 @@ def _(fn):
         close(fn(correct, samples, k), pass_at_k(correct, samples, k), call=f"pass_at_k(correct, {samples}, {k})", rtol=1e-4,
               otherwise="Compare with C(n - c, k) / C(n, k) by math.comb, which gives 0 where n - c is smaller than k.")
 
+    def draw(rng):
+        samples = rng.one_of((rng.length(), rng.length(), 16, 100))
+        return rng.wholes(0, samples, rng.length()), samples, rng.whole(1, samples)
+
+    agrees(fn, pass_at_k, draw)
+
 
 @passing.case("right on average: completions that are right one time in five")
 def _(fn):
@@ -441,7 +456,8 @@ strict = exercise(
     difficulty=2, importance=2, minutes=15, reference="checks:sum_reward",
     hints=("What texts does Python's int turn into the number 82? Try it with spaces, zeros, signs, and other scripts.",
            "Instead of reading a number out of the completion, write the one right answer, and compare two texts.",
-           "return float(completion == str(int(first) + int(second)))"))
+           "str(int(first) + int(second)) is the one right answer. The completion is compared with it as it stands, with nothing done "
+           "to it before."))
 
 
 def sum_reward(prompt: str, completion: str) -> float:
@@ -453,7 +469,7 @@ def _rewarded(fn, completion, expected, mistake, prompt="37+45="):
     close(fn(prompt, completion), float(expected), call=f"sum_reward({prompt!r}, {completion!r})", otherwise=mistake)
 
 
-@strict.case("right answers, wrong ones, and completions that are programs")
+@strict.case("right answers, wrong ones, and completions that are programs", given=True)
 def _(fn):
     for prompt, answer in (("37+45=", "82"), ("99+98=", "197"), ("50+50=", "100"), ("10+10=", "20")):
         _rewarded(fn, answer, 1, "This is the right answer.", prompt)
@@ -463,14 +479,14 @@ def _(fn):
         _rewarded(fn, said, 0, "This passed as if it were computed. Never evaluate what a model writes: compare texts.")
 
 
-@strict.case("an answer that stops early, or says nothing")
+@strict.case("an answer that stops early, or says nothing", given=True)
 def _(fn):
     for said in ("", "8"):
         _rewarded(fn, said, 0, "An answer that stops early passed: compared with zip or startswith, nothing at all is right. Compare the "
                                "whole texts.")
 
 
-@strict.case("an answer that goes on, or several answers")
+@strict.case("an answer that goes on, or several answers", given=True)
 def _(fn):
     for said in ("823", "8281", "82.", "82!", "82 or 83", "182", "81 82", "82=82", "82.0", "-82"):
         _rewarded(fn, said, 0, "The right digits stand in it, and more besides. A model rewarded for this writes many numbers and lets "

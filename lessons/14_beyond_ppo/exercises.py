@@ -4,8 +4,8 @@
 # **Goals.** Write the small functions by which the methods after PPO differ: which completion is kept, two losses on preferences, the
 # advantages of a group, an unbiased pass@k. Close the holes of a check.
 #
-# **Time.** About 80 minutes. The essential ones, 14.2, 14.4 and 14.5, take 45 minutes. **Builds on** lessons 03 and 11; do each exercise
-# when the [lesson](../notebooks/14_beyond_ppo.ipynb) sends you here.
+# **Time.** {{time}}
+# **Builds on** lessons 03 and 11; do each exercise when the [lesson](../notebooks/14_beyond_ppo.ipynb) sends you here.
 
 # %%
 import math
