@@ -30,10 +30,10 @@ def win_rates(jobs: Mapping[str, Sequence[Mapping]], goal: float = 0.75) -> Figu
     left.axvline(goal, color=GREY, linestyle="--", linewidth=1)
     left.set(xlim=(0.25, 1), xlabel="blind win rate against the model from before", yticks=range(len(jobs)))
     left.set_yticklabels(list(jobs))
-    left.invert_yaxis()
-    left.legend(frameon=False, fontsize=8, loc="lower right")
+    left.set_ylim(len(jobs) - 0.4, -0.6)
+    left.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     right.set(xlabel="KL divergence, nats an answer")
-    right.set_xlim(left=0)
+    right.set_xlim(0, 1.15 * max((row["kl"] for rows in jobs.values() for row in rows), default=1))
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="x", alpha=0.25)
