@@ -9,6 +9,7 @@ from engine_lesson import PREAMBLE
 from test_exercises_check import luminance
 
 WRONG = 'def centred(r):\n    print("called")\n    return r - r.mean()\ncheck("99.1", centred)'
+HINT = 'hint("99.1")'
 RIGHT = 'def centred(r):\n    return r - r.mean(-1, keepdim=True)\ncheck("99.1", centred)'
 
 COLOURS = """element => {
@@ -31,20 +32,28 @@ def contrast(pair: list[str]) -> float:
 def test_cards_are_readable_and_work(tmp_path, browser_page, dark):
     for folder in ("exercises", "solutions"):
         (tmp_path / folder).mkdir()
-        write_notebook(tmp_path / folder / "99_x.ipynb", PREAMBLE, WRONG, RIGHT, "board()")
+        write_notebook(tmp_path / folder / "99_x.ipynb", PREAMBLE, WRONG, HINT, RIGHT, "board()")
     (tmp_path / "lessons" / "99_x").mkdir(parents=True)
     page = browser_page
     with Lab(tmp_path, dark=dark, COURSE_WORK=str(tmp_path), COURSE_ROOT=str(tmp_path)) as lab:
         page.goto(lab.url("exercises/99_x.ipynb"))
         wait_for_notebook(page)
         run_cell(page, 0)
-        for miss in range(1, 6):
-            run_cell(page, 1)
-            page.locator(".course-failed summary").nth(min(miss, 4) - 1).wait_for()
-        page.get_by_text("The worked solution is in").wait_for()
-        run_cell(page, 2)
-        page.locator(".jp-CodeCell").nth(2).locator(".course-card.course-passed").wait_for()
+        cells = page.locator(".jp-CodeCell")
+        run_cell(page, 1)
+        cells.nth(1).locator(".course-failed summary").wait_for()                 # what was printed; no hint
+        assert cells.nth(1).get_by_text("Stuck?").count() == 0
+        run_cell(page, 1)
+        cells.nth(1).get_by_text("shows the first hint").wait_for()
+        for word in ("hint 1 of 3", "hint 2 of 3", "hint 3 of 3", "all hints are open"):
+            run_cell(page, 2)
+            cells.nth(2).locator(".course-word", has_text=word).wait_for()
+        run_cell(page, 1)
+        cells.nth(1).locator(".course-failed summary").nth(3).wait_for()          # and the three hints, folded
+        cells.nth(1).get_by_text("The worked solution is in").wait_for()
         run_cell(page, 3)
+        cells.nth(3).locator(".course-card.course-passed").wait_for()
+        run_cell(page, 4)
         page.locator(".course-board").first.wait_for(state="attached")
 
         failed, passed = page.locator(".course-card.course-failed"), page.locator(".course-card.course-passed").first
