@@ -14,6 +14,7 @@ from course_lib.lm.answer_reward import (
     folds_by_prompt,
     held_out_accuracy,
     length_alone,
+    word_counts,
 )
 from course_lib.lm.chat_policy import ChatPolicy, answer_logprobs, sample_answers
 from course_lib.lm.features import FeatureSettings
@@ -98,7 +99,8 @@ def test_pairs_of_a_prompt_share_a_fold_so_what_a_prompt_gives_away_does_not_hel
 
 
 def test_length_alone():
-    first, second = ["one two three", "one", "one two"], ["one", "one two", "two one"]
+    first = word_counts(["one two three", "one", "one two"])
+    second = word_counts(["one", "one two", "two one"])
     assert length_alone(first, second, torch.tensor([1.0, 0.0, 0.5])) == (1.0, "longer")
     assert length_alone(first, second, torch.tensor([0.0, 1.0, 1.0])) == (pytest.approx(5 / 6), "shorter")
     share, rule = length_alone(first, second, torch.full((3,), 0.5))

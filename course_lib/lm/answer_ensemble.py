@@ -16,7 +16,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from course_lib.lm.answer_reward import SETTINGS, answer_features, held_out_accuracy, length_alone
+from course_lib.lm.answer_reward import SETTINGS, answer_features, held_out_accuracy, length_alone, word_counts
 from course_lib.lm.answers import questions_and_answers, texts_of
 from course_lib.lm.chat_policy import ChatPolicy
 from course_lib.lm.features import FeatureSettings
@@ -149,7 +149,7 @@ class AnswerRewardEnsemble(RewardEnsemble):
     def length_alone(self) -> tuple[float, str]:
         """What the rule "longer" or "shorter" gets right of the same labels. ValueError before the first `fit`."""
         first, second, mu = self._labelled()
-        return length_alone(questions_and_answers(first)[1], questions_and_answers(second)[1], mu)
+        return length_alone(*(word_counts(questions_and_answers(side)[1]) for side in (first, second)), mu)
 
     def _labelled(self) -> tuple[Clips, Clips, Tensor]:
         if self.labelled is None:

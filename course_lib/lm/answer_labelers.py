@@ -5,7 +5,7 @@
 
 Each looks at the text of an answer alone: no model, no rating, no look at the prompt. What a mark is, is said at each
 function, so that anybody can check a label by hand. They are there to measure with (benchmarks/own_preferences.py); the
-lesson (12) is about a preference of your own. Imperfections, and what the settings mean: preferences/teachers.py.
+lesson, 12, is about a preference of your own. Imperfections, and what the settings mean: preferences/teachers.py.
 
 The word lists are short and written for this course. They were not fitted to the 135M model's answers, and they miss
 much: a labeler that misses much is a plain stand-in for a person who looks at one thing only.

@@ -80,16 +80,21 @@ def folds_by_prompt(prompts: Sequence[str], folds: int) -> list[int]:
     return [place[prompt] % folds for prompt in prompts]
 
 
-def length_alone(first: Sequence[str], second: Sequence[str], mu: Tensor) -> tuple[float, str]:
+def length_alone(first_lengths: Tensor, second_lengths: Tensor, mu: Tensor) -> tuple[float, str]:
     """(share, rule): how many strict preferences the rule "longer" or "shorter" gets right, the better one of the two.
 
-    Length is counted in words; equal lengths count one half. mu: (pairs,). (nan, "longer") without a strict preference.
+    first_lengths, second_lengths, mu: (pairs,). Equal lengths count one half. (nan, "longer") without a strict
+    preference; "longer" where both rules are equally good.
     """
-    lengths = torch.tensor([[len(text.split()) for text in side] for side in (first, second)])   # (2, pairs)
     strict = mu != 0.5
-    longer = (lengths[0] - lengths[1])[strict].sign()                                           # (strict,)
+    longer = (first_lengths - second_lengths)[strict].sign()                                    # (strict,)
     share = ((longer * (mu[strict] - 0.5).sign() + 1) / 2).mean().item()
     return (1 - share, "shorter") if share < 0.5 else (share, "longer")
+
+
+def word_counts(texts: Sequence[str]) -> Tensor:
+    """(texts,) float32."""
+    return torch.tensor([float(len(text.split())) for text in texts])
 
 
 def fit_answer_reward(policy: ChatPolicy, questions: Sequence[str], first: Sequence[str], second: Sequence[str],

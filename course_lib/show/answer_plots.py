@@ -1,4 +1,4 @@
-"""The figures of lesson 12: blind win rates with their price, and what a reward model's rise is worth.
+"""The figures of lesson 12: blind win rates and what they cost, and what a reward model's rise is worth.
 
 Each function returns a figure for `show`. Rows are those of benchmarks/own_preferences.py.
 """
@@ -26,6 +26,10 @@ def win_rates(jobs: Mapping[str, Sequence[Mapping]], goal: float = 0.75) -> Figu
             left.plot(row["best_of_4"], height, "d", color=VERMILION, markersize=4,
                       label="best of 4, not trained" if place == number == 0 else None)
             right.plot(row["kl"], height, "o", color=BLUE, markersize=5)
+    every = [row for rows in jobs.values() for row in rows]
+    reached = sum(row["win_rate"] >= goal for row in every)
+    left.set_title(f"{reached} of {len(every)} runs win {goal:.0%} of the comparisons", loc="left", fontsize=10, pad=20)
+    right.set_title("how far they went for it", loc="left", fontsize=10, pad=20)
     left.axvline(0.5, color=GREY, linewidth=1)
     left.axvline(goal, color=GREY, linestyle="--", linewidth=1)
     left.set(xlim=(0.25, 1), xlabel="blind win rate against the model from before", yticks=range(len(jobs)))
@@ -33,7 +37,7 @@ def win_rates(jobs: Mapping[str, Sequence[Mapping]], goal: float = 0.75) -> Figu
     left.set_ylim(len(jobs) - 0.4, -0.6)
     left.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     right.set(xlabel="KL divergence, nats an answer")
-    right.set_xlim(0, 1.15 * max((row["kl"] for rows in jobs.values() for row in rows), default=1))
+    right.set_xlim(0, 1.15 * max((row["kl"] for row in every), default=1))
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="x", alpha=0.25)
@@ -55,6 +59,10 @@ def over_optimisation(rounds: Sequence[Mapping]) -> Figure:
         panel.set_xlim(left=0)
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25)
+    first, last = rounds[0], rounds[-1]
+    panels[0].set_title(f"the reward model sees {last['reward'] - first['reward']:+.1f} std", loc="left", fontsize=10)
+    panels[1].set_title(f"the labeler prefers it in {first['win_rate']:.0%}, then {last['win_rate']:.0%}", loc="left",
+                        fontsize=10)
     panels[1].axhline(0.5, color=GREY, linewidth=1)
     panels[1].set_ylim(0, 1)
     return figure

@@ -217,7 +217,7 @@ def forgets_the_logarithm(logits, tokens):
     return logits[:, :-1].softmax(-1).gather(-1, tokens[:, 1:, None]).squeeze(-1)
 
 
-@wrong("08.3", says="the surprise")
+@wrong("08.3", says="the negative log-likelihood")
 def sign_turned(logits, tokens):
     return F.cross_entropy(logits[:, :-1].transpose(1, 2), tokens[:, 1:], reduction="none")
 

@@ -256,7 +256,7 @@ def _mistakes(logits, tokens):
             (ahead, "Shifted the wrong way round: the logits *before* a token speak about it."),
             (logits[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1), "These are logits. A log-probability needs log_softmax over the vocabulary."),
             (_gathered(logits[:, :-1], tokens[:, 1:]).exp(), "These are probabilities; their logarithms are wanted."),
-            (-_gathered(logits[:, :-1], tokens[:, 1:]), "This is the surprise, minus the log-probability.")])
+            (-_gathered(logits[:, :-1], tokens[:, 1:]), "This is the negative log-likelihood, minus the log-probability.")])
 
 
 @shifted.case("one number for each token but the first", given=True)
@@ -381,13 +381,13 @@ def _(fn):
 bits = exercise(
     "08.5", title="Bits per character", function="bits_per_char", points=1, kind="implement",
     difficulty=2, importance=2, minutes=10, reference="checks:bits_per_char",
-    hints=("Add up all the surprise there is, and all the characters there are. Then divide once.",
-           "A nat is 1 / log(2) bits. A text's end costs surprise as well, and counts as one more character.",
-           "Two sums, over all texts: of surprise, and of len(text) + 1. Nats become bits by dividing by math.log(2)."))
+    hints=("Add up the negative log-likelihood of all tokens, and all the characters there are. Then divide once.",
+           "A nat is 1 / log(2) bits. A text's end has a negative log-likelihood as well, and counts as one more character.",
+           "Two sums, over all texts: of the negative log-likelihood, and of len(text) + 1. Nats become bits by dividing by math.log(2)."))
 
 
 def bits_per_char(surprises: Sequence[torch.Tensor], texts: Sequence[str]) -> float:
-    """Mean surprise of a character in bits, each text's end counted as one character."""
+    """Mean negative log-likelihood of a character in bits, each text's end counted as one character."""
     nats = sum(surprise.sum().item() for surprise in surprises)
     return nats / sum(len(text) + 1 for text in texts) / math.log(2)
 
@@ -432,7 +432,7 @@ def _(fn):
         (sum(s.sum().item() for s in SURPRISES) / (sum(len(t.encode()) + 1 for t in TWO_TEXTS)) / math.log(2),
          "You counted bytes: é is one character and two bytes."),
         (_in_units(SURPRISES, TWO_TEXTS, unit=1.0), "These are nats. One bit is log(2) nats.")],
-        otherwise="All surprise of all texts, divided by all their characters, ends included, divided by log(2).")
+        otherwise="The negative log-likelihood of all texts, divided by all their characters, ends included, divided by log(2).")
 
 
 @bits.case("any texts")
@@ -441,7 +441,7 @@ def _(fn):
         texts = ["".join(rng.one_of("abé ") for _ in range(rng.whole(0, 8))) for _ in range(rng.length())]
         return [rng.uniform(0.1, 4.0, rng.whole(1, 1 + len(text))) for text in texts], texts
 
-    agrees(fn, bits_per_char, draw, otherwise="All surprise of all texts, divided by all their characters, ends included, divided by log(2).")
+    agrees(fn, bits_per_char, draw, otherwise="The negative log-likelihood of all texts, divided by all their characters, ends included, divided by log(2).")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 08.6

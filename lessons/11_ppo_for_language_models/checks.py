@@ -62,7 +62,7 @@ def _(fn):
         (_earned(1.0), "The distance was charged without beta, the price of a nat."),
         (_earned(0.5, masked=False), "Prompt and padding were charged too. They are no choices of the policy: multiply by the mask."),
         (torch.where(kl.reward_at_last_token(torch.ones(3), MASK) > 0, _earned(0.0), _earned(0.5)),
-         "The last choice is not charged. It was a choice like the others: it gets the reward *and* pays."),
+         "The last choice is not charged. It was a choice like the others: it gets the reward *and* the KL penalty."),
         (_earned(0.0) - kl.reward_at_last_token(0.5 * ((LOGPROBS - REFERENCE) * MASK).sum(1), MASK),
          "The whole distance was charged at the end. Then no token knows which of them was the strange one: charge each for its own.")],
         otherwise="Each choice is charged beta * (logprobs - reference_logprobs), and the last one gets the reward as well.")
@@ -91,7 +91,7 @@ def _(fn):
         return rewards[:, None] * where + kl.token_rewards(0 * rewards, logprobs, reference_logprobs, mask, beta)
 
     agrees(fn, kl.token_rewards, draw, likely=[
-        (uncharged, "The last choice is not charged. It was a choice like the others: it gets the reward *and* pays."),
+        (uncharged, "The last choice is not charged. It was a choice like the others: it gets the reward *and* the KL penalty."),
         (first, "The reward went to the *first* choice of each row; it belongs to the last.")],
         otherwise="The last True of each row gets the reward; every True is charged; nothing else.")
 
@@ -124,7 +124,7 @@ def _(fn):
     d = math.log(2)
     got = _three(fn, torch.tensor([math.log(0.5)]), torch.tensor([math.log(0.25)]))
     close(got[0], torch.tensor([d]), likely=[
-        (torch.tensor([-d]), "This is log(reference / policy). The policy's surprise is compared with the reference's: log(policy / reference)."),
+        (torch.tensor([-d]), "This is log(reference / policy). The policy's log-probability is compared with the reference's: log(policy / reference)."),
         (torch.tensor([2.0]), "This is the ratio; k1 is its logarithm.")])
     close(got[1], torch.tensor([d * d / 2]), likely=[(torch.tensor([d * d]), "k2 is *half* the square of the log-ratio."),
                                                      (torch.tensor([d / 2]), "k2 is half of the *square*.")])
@@ -237,7 +237,7 @@ def _(fn):
 @advantage.case("blame runs back along the row, through choices only")
 def _(fn):
     close(_advantages(fn, 1.0, 0.95), _walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95), likely=[
-        (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, cut_trace=False), "Surprises of the padding leak back into the text: cut the "
+        (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, cut_trace=False), "TD errors of the padding leak back into the text: cut the "
          "trace at the end, not only the value."),
         (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, cut_value=False, cut_trace=False), "The padding's values and TD errors leak "
          "into the text. Nothing follows the last choice of a row."),
@@ -263,7 +263,7 @@ def _(fn):
                 rng.one_of((0.0, 0.5, 0.95, 1.0)))
 
     agrees(fn, token_gae, draw, likely=[
-        (lambda *given: _walk(*given, cut_trace=False), "Surprises of the padding leak back into the text: cut the trace at the end, not only "
+        (lambda *given: _walk(*given, cut_trace=False), "TD errors of the padding leak back into the text: cut the trace at the end, not only "
                                                         "the value."),
         (lambda *given: _walk(*given, masked=False), "Prompt and padding got advantages: multiply by the mask in the end.")])
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from course_lib.exercises import Fail, agrees, close, differentiable, exercise, shape_is
 from course_lib.exercises.draws import Draw
+from course_lib.lm.answer_reward import folds_by_prompt, length_alone
 
 # ---------------------------------------------------------------------------------------------------------------- 12.1
 
@@ -251,16 +252,10 @@ def _(fn):
 
 folding = exercise(
     "12.4", title="Folds that do not leak", function="folds_by_prompt", points=1, kind="implement",
-    difficulty=2, importance=2, minutes=10, reference="checks:folds_by_prompt",
+    difficulty=2, importance=2, minutes=10, reference="course_lib.lm.answer_reward:folds_by_prompt",
     hints=("First list the different prompts in the order in which they appear. dict.fromkeys keeps that order; a set does not.",
            "The fold of a prompt is its place in that list, modulo the number of folds.",
            "Then look up the fold of each pair's prompt; the result is as long as `prompts`."))
-
-
-def folds_by_prompt(prompts: list[str], folds: int) -> list[int]:
-    """The fold of each pair; prompts go to folds in turns, in the order of their first appearance."""
-    order = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
-    return [order[prompt] % folds for prompt in prompts]
 
 
 def _same_folds(got, prompts: list[str], folds: int) -> None:
@@ -310,19 +305,11 @@ def _(fn):
 
 length = exercise(
     "12.5", title="What length alone gets right", function="length_alone", points=2, kind="implement",
-    difficulty=2, importance=2, minutes=15, reference="checks:length_alone",
+    difficulty=2, importance=2, minutes=15, reference="course_lib.lm.answer_reward:length_alone",
     hints=("Leave out the ties among the labels first. What does \"longer is better\" say of each remaining pair: right, wrong, or "
            "a coin?",
            "Count 1, 0 and one half. The other rule gets exactly one minus that.",
            "Four cases: the first longer and preferred, the second longer and preferred, their opposites, and equal lengths."))
-
-
-def length_alone(first_lengths: Tensor, second_lengths: Tensor, mu: Tensor) -> tuple[float, str]:
-    """(share of strict preferences that the better of two rules gets right, "longer" or "shorter")."""
-    strict = mu != 0.5
-    longer = (first_lengths - second_lengths)[strict].sign()
-    share = ((longer * torch.where(mu[strict] > 0.5, 1.0, -1.0) + 1) / 2).mean().item()
-    return (1 - share, "shorter") if share < 0.5 else (share, "longer")
 
 
 COIN = "Where both lengths are equal the rule has to toss a coin: count one half."
