@@ -44,6 +44,20 @@ def test_cases_that_the_given_code_passes_earn_nothing_and_cost_when_they_are_br
     assert run(exercise, lambda x: x if x else 7).points == 2.0
 
 
+def test_a_long_case_at_the_end_is_tried_only_when_all_before_it_passed():
+    exercise = Exercise("99.9", "t", "f", 3, "build", 1, 1, 1, "x:y", ("a", "b", "c"))
+    for number in (1, 2):
+        exercise.case(f"part {number}")(lambda fn, number=number: close(fn(number), number))
+    exercise.case("it learns", seconds=60, last=True)(lambda fn: close(fn(3), 3))
+    said = []
+    result = run(exercise, lambda x: x if x != 2 else 0, said.append)
+    assert [outcome.status for outcome in result.outcomes] == ["passed", "failed", "skipped"] and not said
+    assert (result.status, result.points) == ("failed", 1.0)
+    assert run(exercise, lambda x: x, said.append).status == "passed"
+    assert len(said) == 1 and "it learns (up to 60 seconds" in said[0]
+    assert run(exercise, lambda x: min(x, 2)).first_miss.case == "it learns"
+
+
 def test_a_stub_is_not_written_yet_and_the_rest_is_not_tried(centred):
     result = run(centred, stub)
     assert (result.status, result.points) == ("unwritten", 0)

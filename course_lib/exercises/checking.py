@@ -29,9 +29,10 @@ from course_lib.exercises.screen import say, show
 NO_WORDS = "Work this call out by hand, then print what your code has on the way: where do the two part?"
 
 
-def run(exercise: Exercise, fn: Callable[..., Any]) -> Report:
+def run(exercise: Exercise, fn: Callable[..., Any], announce: Callable[[str], None] = lambda text: None) -> Report:
     """Run `fn` against every case; after one that runs out of time, and after the bare stub, the rest is skipped.
 
+    A case marked `last` is skipped after any miss, and announced when it runs.
     `fn` may be any callable: a function, a class, or a proxy that calls the learner's code in another process.
 
     Raises:
@@ -41,7 +42,12 @@ def run(exercise: Exercise, fn: Callable[..., Any]) -> Report:
     for case in exercise.cases:
         if outcomes and (outcomes[-1].status in (r.STOPPED, r.SKIPPED) or outcomes[0].status == r.UNWRITTEN):
             outcomes.append(Outcome(case.name, r.SKIPPED))
+        elif case.last and any(outcome.status != r.PASSED for outcome in outcomes):
+            outcomes.append(Outcome(case.name, r.SKIPPED))
         else:
+            if case.last:
+                announce(f"Everything before it passed. Now the long one: {case.name} (up to {case.seconds:.0f} seconds of "
+                         "computing; the stop button ends it).")
             outcomes.append(run_case(exercise, case, fn))
     return Report(exercise, tuple(outcomes))
 
@@ -110,7 +116,7 @@ def check(id: str, fn: Callable[..., Any]) -> None:
     if not callable(fn):
         raise TypeError(f"check wants the function itself, without brackets: check({id!r}, {exercise.function}). "
                         f"It was given a value of type {type(fn).__name__}.")
-    result = run(exercise, fn)
+    result = run(exercise, fn, say)
     step, offer = 0, True
     if in_solutions():
         notes = ["This is the solution notebook: nothing is saved as yours."]

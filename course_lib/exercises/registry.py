@@ -11,7 +11,7 @@ from typing import Any
 from course_lib.errors import CourseError
 from course_lib.exercises import lesson_checks
 
-KINDS = ("implement", "predict", "bug")
+KINDS = ("implement", "predict", "bug", "build")
 
 
 class UnknownExercise(CourseError, LookupError):
@@ -26,6 +26,7 @@ class Case:
     body: Callable[[Callable[..., Any]], None]
     seconds: float                              # limit of the whole case, in seconds of computing
     given: bool = False                         # the code that is given passes it already: it earns nothing by itself
+    last: bool = False                          # a long one, tried only when every case before it passed
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Exercise:
     title: str
     function: str               # the name that the learner defines
     points: float               # for all cases; a part of them earns its share
-    kind: str                   # implement | predict (what a run will give) | bug (find the silent one)
+    kind: str                   # implement | predict (what a run will give) | bug (find the silent one) | build (all of it)
     difficulty: int             # 1 to 3
     importance: int             # 1 to 3
     minutes: int                # for a learner who read the lesson
@@ -44,8 +45,8 @@ class Exercise:
     hints: tuple[str, str, str]     # gentle, plainer, almost the code
     cases: list[Case] = field(default_factory=list)
 
-    def case(self, name: str, *, seconds: float = 5.0,
-             given: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def case(self, name: str, *, seconds: float = 5.0, given: bool = False,
+             last: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
         """Add a case.
 
         Args:
@@ -53,12 +54,13 @@ class Exercise:
             seconds: of computing, its limit.
             given: in a find-the-bug exercise: the faulty code passes this case already. It earns no points; breaking it
                 costs the share of one case.
+            last: a run that takes long, tried only when every case before it passed; the learner is told that it runs.
         """
         if any(case.name == name for case in self.cases):
             raise ValueError(f"exercise {self.id} has two cases named {name!r}")
 
         def add(body: Callable[..., None]) -> Callable[..., None]:
-            self.cases.append(Case(name, body, seconds, given))
+            self.cases.append(Case(name, body, seconds, given, last))
             return body
 
         return add
