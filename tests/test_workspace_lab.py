@@ -197,5 +197,10 @@ def test_the_link_leads_to_the_learners_exercises_and_a_reset_can_be_reloaded(co
     assert course("reset", "91.2") == 0
     browser_page.get_by_role("menuitem", name="File").click()
     browser_page.get_by_text("Reload Notebook from Disk").click()
-    browser_page.locator(".jp-Notebook", has_text="Twice as much").get_by_text("# your code").nth(1).wait_for()
+    stub = browser_page.locator(".jp-Notebook", has_text="Twice as much").get_by_text("# your code").nth(1)
+    sure = browser_page.locator(".jp-Dialog button.jp-mod-accept")      # asked where the kernel has signed the notebook
+    stub.or_(sure).wait_for()
+    if sure.is_visible():
+        sure.click()
+    stub.wait_for()
     assert browser_page.get_by_text("return x + x + x").count() == 0
