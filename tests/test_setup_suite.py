@@ -43,9 +43,17 @@ def test_over_budget_is_a_warning_and_far_over_is_stopped(runner, monkeypatch, t
     assert runner.run(quick, tmp_path).status == "passed"
     late = runner.table([runner.Result(quick, "passed", 60.5)])
     assert "over budget" in late and "BAD" not in late
-    monkeypatch.setattr(runner, "STOP_AFTER", 0.5)
     stuck = runner.Stage("stuck", "never ends", python("import time; time.sleep(60)"), 1)
-    assert runner.run(stuck, tmp_path).status == "STOPPED"
+    assert runner.run(stuck, tmp_path, patience=0.5).status == "STOPPED"
+
+
+def test_one_may_have_more_patience(runner, monkeypatch, capfd):
+    takes_longer = runner.Stage("long", "takes longer", python("import time; time.sleep(3)"), 1)
+    monkeypatch.setattr(runner, "STAGES", (takes_longer,))
+    for words, status in ((["--patience", "0.5"], "STOPPED"), (["--patience", "60"], "passed")):
+        monkeypatch.setattr(sys, "argv", ["run_tests.py", *words])
+        runner.main()
+        assert status in capfd.readouterr().out
 
 
 def test_every_stage_runs_strictly_in_the_ci_budget_and_in_a_work_folder_of_its_own(runner, tmp_path, capfd):

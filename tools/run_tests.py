@@ -1,8 +1,9 @@
 """The whole suite, stage by stage: `make test`, or `.venv/bin/python tools/run_tests.py --only units`.
 
 Each stage has a budget in seconds, printed with what it took; over budget is a warning, and a stage that takes four
-times its budget is stopped. A failing stage does not stop the others; the exit code is 1 when one failed.
-`--all` adds the slow proofs. The notebooks run in the CI budget, where checks and claims raise.
+times its budget is stopped (`--patience 12` waits longer: for a slow or busy machine). A failing stage does not stop
+the others; the exit code is 1 when one failed. `--all` adds the slow proofs. The notebooks run in the CI budget, where
+checks and claims raise.
 
 The unit tests run in an order drawn anew each time; pytest prints its seed (`Using --randomly-seed=...`), and
 `python -m pytest --randomly-seed=SEED -m "not slow and not browser" tests --ignore=tests/notebooks` repeats it.
@@ -22,7 +23,7 @@ from typing import IO
 from course_lib.interrupts import PatientInterrupt
 
 ROOT = Path(__file__).resolve().parent.parent
-STOP_AFTER = 4      # budgets
+STOP_AFTER = 4      # budgets; --patience
 COURSE = (sys.executable, "-m", "course_lib.cli")
 PYTEST = (sys.executable, "-m", "pytest", "--color=auto", "-p", "no:cacheprovider",
           "--durations=8", "--durations-min=5")
@@ -70,6 +71,8 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="also the slow proofs")
     parser.add_argument("--only", nargs="+", metavar="STAGE", choices=[stage.name for stage in STAGES], default=[],
                         help="only these stages: %(choices)s")
+    parser.add_argument("--patience", type=float, default=STOP_AFTER, metavar="BUDGETS",
+                        help="stop a stage after so many times its budget (default: %(default)s)")
     options = parser.parse_args()
     stages = [stage for stage in STAGES
               if (stage.name in options.only if options.only else options.all or not stage.slow)]
@@ -77,13 +80,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="course-tests-") as work:
         for stage in stages:
             print(f"\n=== {stage.name}: {stage.what} (budget {stage.budget} s)\n$ {shown(stage.command)}", flush=True)
-            results.append(run(stage, Path(work) / stage.name))
+            results.append(run(stage, Path(work) / stage.name, patience=options.patience))
     print(table(results))
     return int(any(result.status != "passed" for result in results))
 
 
-def run(stage: Stage, work: Path, output: IO[bytes] | None = None, **variables: str) -> Result:
-    """Run one stage in a my_work of its own, with these variables too; it speaks to the terminal or into `output`."""
+def run(stage: Stage, work: Path, output: IO[bytes] | None = None, patience: float = STOP_AFTER,
+        **variables: str) -> Result:
+    """Run one stage in a my_work of its own, with these variables too; it speaks to the terminal or into `output`.
+
+    It is stopped after `patience` times its budget.
+    """
     environment = {**os.environ, "COURSE_STRICT": "1", "COURSE_BUDGET": "ci", "COURSE_WORK": str(work),
                    "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **variables}
     begun = time.monotonic()
@@ -93,7 +100,7 @@ def run(stage: Stage, work: Path, output: IO[bytes] | None = None, **variables: 
     try:
         if interrupt.asked:
             raise KeyboardInterrupt
-        code = process.wait(STOP_AFTER * stage.budget)
+        code = process.wait(patience * stage.budget)
         status = "passed" if code == 0 else "FAILED"
     except subprocess.TimeoutExpired:
         stop(process)
