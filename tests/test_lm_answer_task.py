@@ -5,6 +5,7 @@ for each method; those that speak of environments (a sealed reward, a boundary, 
 tiny Llama stands in for the 135M model.
 """
 
+import math
 from collections import deque
 from dataclasses import replace
 
@@ -280,12 +281,23 @@ def test_functions_of_ppo_are_refused_by_name():
         task().trainer(config(), fitted(), deque(), np.random.default_rng(0), boundary=None)
 
 
-def test_a_prolonged_run_falls_to_the_same_end_later():
+def test_dpo_begins_each_round_at_the_first_model_and_at_the_full_learning_rate():
     trainer = AnswerTrainer(task(), config(), fitted(), deque(), np.random.default_rng(0))
+    trainer.prolong(3)
+    assert trainer.run.config.updates == 7
+    for until in (2, 4, 7):
+        rates, losses = zip(*[(point.learning_rate, point.loss) for point in trainer.train(until)], strict=True)
+        assert losses[0] == pytest.approx(math.log(2), abs=1e-5) and losses[-1] < losses[0]
+        count = len(rates)
+        assert rates == pytest.approx([1e-2 * (1 - 0.9 * k / count) for k in range(count)])
+
+
+def test_a_prolonged_run_of_another_method_falls_to_the_same_end_later():
+    trainer = AnswerTrainer(task(), config("rejection"), fitted(), deque(), np.random.default_rng(0))
     trainer.prolong(6)
     assert trainer.run.config.updates == 10
-    history = list(trainer.train(10))
-    rates = [point.learning_rate for point in history]
+    trainer.collect(5)
+    rates = [point.learning_rate for point in trainer.train(10)]
     assert rates[0] == max(rates) == 1e-2 and rates[-1] == pytest.approx(1e-2 * (1 - 0.9 * 0.9))
 
 

@@ -17,13 +17,16 @@ Departures:
 - an answer that `max_new_tokens` cut off is shown, labelled and learned up to its last whole sentence;
 - two answers to each prompt and one comparison, where Ouyang et al. ranked four to nine;
 - the reward model is linear on the frozen model's hidden states, and is fitted to all labels again in each round;
-- DPO goes on with the labels of all rounds, of answers that earlier policies gave, against the first model; how sure
-  a labeler was weighs in the reward model's fit and not in DPO.
+- DPO learns in each round from the labels of all rounds, of answers that earlier policies gave, and begins anew at the
+  first model: a policy that went on from round to round went farther and won less (benchmarks/own_preferences.py).
+  How sure a labeler was weighs in the reward model's fit and not in DPO.
 """
 
+from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar
 
@@ -158,18 +161,21 @@ class AnswerTask(PreferenceTask):
 class AnswerTrainer:
     """The adapter's side of a run: answers prompts, and learns by DPO, RLOO or rejection sampling.
 
-    One run of the method over all rounds, so that the optimizer and the learning rate go on from round to round.
+    RLOO and rejection sampling go on from round to round, with one learning rate that falls to the end of the last;
+    DPO begins each round with an adapter that has learned nothing, and learns from all labels so far.
     """
 
     def __init__(self, task: AnswerTask, config: AnswerConfig, reward_model: AnswerRewardEnsemble,
                  pool: deque[Segment], rng: np.random.Generator):
         self.task, self.config, self.reward_model, self.pool, self.rng = task, config, reward_model, pool, rng
         self.network = reward_model.policy
-        self.planned = sum(config.updates)          # updates in all rounds
+        self.rounds = list(config.updates)          # updates of each round
+        self.untrained = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.acted = 0                              # `save` writes everything, so there is nothing to do again
-        own = {"updates": self.planned, "seed": config.seed, "max_new_tokens": config.max_new_tokens}
+        own = {"updates": sum(self.rounds), "seed": config.seed, "max_new_tokens": config.max_new_tokens}
         known = {setting.name for setting in fields(config.training)}
         self.run = self._run(replace(config.training, **{name: own[name] for name in own.keys() & known}))
+        self._schedule()
 
     def _run(self, training: TrainingConfig) -> TrainingRun:
         policy, reference = self.network, self.network.reference
@@ -216,18 +222,33 @@ class AnswerTrainer:
         self.pool.extend(AnswerSegment.of(prompt, answer) for prompt, answers in found.items() for answer in answers)
 
     def prolong(self, updates: int) -> None:
-        """Plan for `updates` more. The learning rate is from then on that of a run planned so from the start."""
-        self.planned += updates
-        run = self.run
-        run.config = replace(run.config, updates=self.planned)
+        """Plan a round of `updates` more. The learning rate is from then on that of a run planned so from the start."""
+        self.rounds.append(updates)
+        self.run.config = replace(self.run.config, updates=sum(self.rounds))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """The learning rate from here on: over all rounds, for DPO over the round that the next update belongs to."""
+        run, begun, planned = self.run, 0, sum(self.rounds)
+        if isinstance(run, DPO):
+            ends = [0, *accumulate(self.rounds)]
+            number = min(bisect_right(ends, run.updates), len(self.rounds))
+            begun, planned = ends[number - 1], self.rounds[number - 1]
         run.scheduler = LambdaLR(run.optimizer, warmup_then_linear(
-            self.planned, run.config.warmup_share, final=run.config.final_learning_rate),
-            last_epoch=run.scheduler.last_epoch - 1)
+            planned, run.config.warmup_share, final=run.config.final_learning_rate),
+            last_epoch=run.updates - begun - 1)
         run.parts["scheduler"] = run.scheduler
 
+    def _begin_anew(self) -> None:
+        self.network.load_state_dict(self.untrained)
+        self.run.optimizer.state.clear()
+        self._schedule()
+
     def train(self, until: int) -> Iterator:
-        """Updates until there were `until` in all; DPO learns from all labels so far."""
+        """Updates until there were `until` in all; DPO learns from all labels so far, from the first model on."""
         if isinstance(self.run, DPO):
+            if self.updates in accumulate(self.rounds, initial=0):
+                self._begin_anew()
             first, second, mu = self.reward_model.labelled
             questions, answers = questions_and_answers([*first, *second])
             self.run.take(self.network.pairs(questions[:len(mu)], answers[:len(mu)], answers[len(mu):], mu,
@@ -242,6 +263,7 @@ class AnswerTrainer:
         """Go on from what `save` wrote. Raises CheckpointError when it is damaged or of other settings."""
         if path is not None:
             self.run.load(path)
+            self._schedule()
 
 
 def write_answers(policy: ChatPolicy, prompts: list[str], max_new_tokens: int,
