@@ -18,8 +18,8 @@ Departures:
 - two answers to each prompt and one comparison, where Ouyang et al. ranked four to nine;
 - the reward model is linear on the frozen model's hidden states, and is fitted to all labels again in each round;
 - DPO learns in each round from the labels of all rounds, of answers that earlier policies gave, and begins anew at the
-  first model: a policy that went on from round to round went farther and won less (benchmarks/own_preferences.py).
-  How sure a labeler was weighs in the reward model's fit and not in DPO.
+  first model: in two runs of development a policy that went on from round to round went twice as far and won less. How
+  sure a labeler was weighs in the reward model's fit and not in DPO.
 """
 
 from bisect import bisect_right
@@ -172,7 +172,7 @@ class AnswerTrainer:
         self.rounds = list(config.updates)          # updates of each round
         self.untrained = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.acted = 0                              # `save` writes everything, so there is nothing to do again
-        own = {"updates": sum(self.rounds), "seed": config.seed, "max_new_tokens": config.max_new_tokens}
+        own = {"updates": self.planned, "seed": config.seed, "max_new_tokens": config.max_new_tokens}
         known = {setting.name for setting in fields(config.training)}
         self.run = self._run(replace(config.training, **{name: own[name] for name in own.keys() & known}))
         self._schedule()
@@ -184,6 +184,11 @@ class AnswerTrainer:
         method = RLOO if isinstance(training, RLOOConfig) else RejectionSampling
         return method(policy, reference, policy.prompts(self.task.prompts), self.reward_model.rewards,
                       policy.tokenizer, training, sample=sample_answers, logprobs=answer_logprobs)
+
+    @property
+    def planned(self) -> int:
+        """Updates in all rounds."""
+        return sum(self.rounds)
 
     @property
     def updates(self) -> int:
@@ -224,12 +229,12 @@ class AnswerTrainer:
     def prolong(self, updates: int) -> None:
         """Plan a round of `updates` more. The learning rate is from then on that of a run planned so from the start."""
         self.rounds.append(updates)
-        self.run.config = replace(self.run.config, updates=sum(self.rounds))
+        self.run.config = replace(self.run.config, updates=self.planned)
         self._schedule()
 
     def _schedule(self) -> None:
         """The learning rate from here on: over all rounds, for DPO over the round that the next update belongs to."""
-        run, begun, planned = self.run, 0, sum(self.rounds)
+        run, begun, planned = self.run, 0, self.planned
         if isinstance(run, DPO):
             ends = [0, *accumulate(self.rounds)]
             number = min(bisect_right(ends, run.updates), len(self.rounds))

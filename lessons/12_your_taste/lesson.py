@@ -228,7 +228,8 @@ what_it_is_worth(loop)
 # $$\hat r(x, y) = \beta \log \frac{\pi(y \mid x)}{\pi_\text{ref}(y \mid x)}.$$
 #
 # DPO puts these into the Bradley–Terry loss of lesson 03, in place of scores. [Lesson 14](14_beyond_ppo.ipynb) derives why that is allowed. Here it is the default,
-# because it is the cheapest: the answers that you labelled are read again and again, and none has to be written.
+# because it is the cheapest: the answers that you labelled are read again and again, and none has to be written. In each round it begins
+# anew at the first model, with all labels so far; the other two go on from where they are.
 
 # %%
 CURVES = {"dpo": ("margin", "accuracy"), "rloo": ("reward", "kl_from_reference"),
