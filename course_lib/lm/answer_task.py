@@ -19,7 +19,9 @@ Departures:
 - the reward model is linear on the frozen model's hidden states, and is fitted to all labels again in each round;
 - DPO learns in each round from the labels of all rounds, of answers that earlier policies gave, and begins anew at the
   first model: in two runs of development a policy that went on from round to round went twice as far and won less. How
-  sure a labeler was weighs in the reward model's fit and not in DPO.
+  sure a labeler was weighs in the reward model's fit and not in DPO;
+- what DPO has learned in a round is turned down until the policy is within `max_kl` of the first model: beta says what
+  distance costs and not how far a run goes.
 """
 
 from bisect import bisect_right
@@ -39,6 +41,7 @@ from course_lib.labels.records import Item
 from course_lib.labels.store import PreferenceStore
 from course_lib.lm.answer_ensemble import AnswerRewardConfig, AnswerRewardEnsemble
 from course_lib.lm.answers import AnswerSegment, questions_and_answers, same_prompt, whole_sentences
+from course_lib.lm.blind_evaluation import written
 from course_lib.lm.chat_policy import ChatPolicy, answer_logprobs, load_chat_policy, sample_answers
 from course_lib.lm.dpo import DPO, DPOConfig
 from course_lib.lm.prompts import TRAINING_PROMPTS
@@ -53,7 +56,8 @@ from course_lib.training.schedules import warmup_then_linear
 TrainingConfig = DPOConfig | RLOOConfig | RejectionSamplingConfig
 
 TRIES = 4                           # times that a prompt is answered again where its answers were equal or empty
-AT_ONCE = 32                        # answers that are written at once
+AT_ONCE = 32                        # answers that are written at once, and that the KL divergence is measured on
+STEP_DOWN = 0.85                    # of the adapter's strength, while the policy is too far away
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class AnswerConfig(RoundsConfig):
     updates: tuple[int, ...] = (12, 12, 12)         # gradient steps of DPO after each round; updates of the others
     save_every: int = 4                             # updates between two saves while training
     max_new_tokens: int = 48                        # an answer is cut off there; the prompts ask for a sentence or two
+    max_kl: float = 8.0                             # nats an answer from the first model, for DPO
     reward: object = field(default_factory=AnswerRewardConfig)
     training: TrainingConfig = field(default_factory=DPOConfig)     # its updates, tokens and seed are replaced
 
@@ -72,6 +77,8 @@ class AnswerConfig(RoundsConfig):
         if type(self.training) not in (DPOConfig, RLOOConfig, RejectionSamplingConfig):
             raise ValueError(f"training is a DPOConfig, an RLOOConfig or a RejectionSamplingConfig, not "
                              f"{type(self.training).__name__}")
+        if not self.max_kl > 0:
+            raise ValueError(f"max_kl is a distance in nats an answer and must be above 0, not {self.max_kl}")
 
 
 TRAINING: dict[str, TrainingConfig] = {
@@ -252,13 +259,21 @@ class AnswerTrainer:
     def train(self, until: int) -> Iterator:
         """Updates until there were `until` in all; DPO learns from all labels so far, from the first model on."""
         if isinstance(self.run, DPO):
-            if self.updates in accumulate(self.rounds, initial=0):
+            if self.updates < until and self.updates in accumulate(self.rounds, initial=0):
                 self._begin_anew()
             first, second, mu = self.reward_model.labelled
             questions, answers = questions_and_answers([*first, *second])
             self.run.take(self.network.pairs(questions[:len(mu)], answers[:len(mu)], answers[len(mu):], mu,
                                              max_new_tokens=self.network.model.config.max_position_embeddings))
-        return self.run.train(until)
+        yield from self.run.train(until)
+        if isinstance(self.run, DPO):
+            self._stay_near()
+
+    def _stay_near(self) -> None:
+        """Turn the adapter down until the policy's answers to some prompts are within `max_kl` of the first model."""
+        asked = (self.task.prompts * AT_ONCE)[:AT_ONCE]
+        while written(self.network, asked, self.config.max_new_tokens, self.config.seed).kl.mean() > self.config.max_kl:
+            self.network.lora.turn_down(STEP_DOWN)
 
     def save(self, path: Path) -> None:
         """Write the adapter, the optimizer, the learning rate, the random state and the curve."""
