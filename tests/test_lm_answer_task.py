@@ -295,7 +295,8 @@ def test_dpo_begins_each_round_at_the_first_model_and_at_the_full_learning_rate(
 
 def test_dpo_stays_near_the_first_model_and_stopping_meanwhile_loses_nothing(monkeypatch):
     def trainer(max_kl):
-        return AnswerTrainer(task(), config(labels=(5,), updates=(12,), max_kl=max_kl), fitted(), deque(), np.random.default_rng(0))
+        settings = config(labels=(5,), updates=(12,), max_kl=max_kl)
+        return AnswerTrainer(task(), settings, fitted(), deque(), np.random.default_rng(0))
 
     free, near = trainer(1e9), trainer(0.5)
     list(free.train(12))
