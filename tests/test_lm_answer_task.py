@@ -315,6 +315,8 @@ def test_dpo_stays_near_the_first_model_and_stopping_meanwhile_loses_nothing(mon
         assert torch.equal(value, near.network.state_dict()[name])
     with pytest.raises(ValueError, match="max_kl"):
         config(max_kl=0)
+    with pytest.raises(ValueError, match="kl_answers"):
+        config(kl_answers=0)
 
 
 def test_a_prolonged_run_of_another_method_falls_to_the_same_end_later():

@@ -56,8 +56,8 @@ from course_lib.training.schedules import warmup_then_linear
 TrainingConfig = DPOConfig | RLOOConfig | RejectionSamplingConfig
 
 TRIES = 4                           # times that a prompt is answered again where its answers were equal or empty
-AT_ONCE = 32                        # answers that are written at once, and that the KL divergence is measured on
-STEP_DOWN = 0.85                    # of the adapter's strength, while the policy is too far away
+AT_ONCE = 32                        # answers that are written at once
+STEP_DOWN = 0.95                    # of the adapter's strength at most, while the policy is too far away
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,11 @@ class AnswerConfig(RoundsConfig):
     """One run of `AnswerTask`. Which settings of training are given says which method trains."""
 
     labels: tuple[int, ...] = (32, 32, 32)          # pairs asked about in each round
-    updates: tuple[int, ...] = (12, 12, 12)         # gradient steps of DPO after each round; updates of the others
+    updates: tuple[int, ...] = (8, 16, 32)          # gradient steps of DPO after each round; updates of the others
     save_every: int = 4                             # updates between two saves while training
     max_new_tokens: int = 48                        # an answer is cut off there; the prompts ask for a sentence or two
     max_kl: float = 8.0                             # nats an answer from the first model, for DPO
+    kl_answers: int = 32                            # that this is measured on
     reward: object = field(default_factory=AnswerRewardConfig)
     training: TrainingConfig = field(default_factory=DPOConfig)     # its updates, tokens and seed are replaced
 
@@ -79,19 +80,21 @@ class AnswerConfig(RoundsConfig):
                              f"{type(self.training).__name__}")
         if not self.max_kl > 0:
             raise ValueError(f"max_kl is a distance in nats an answer and must be above 0, not {self.max_kl}")
+        if self.kl_answers < 1:
+            raise ValueError(f"the KL divergence is measured on 1 answer or more, not on kl_answers={self.kl_answers}")
 
 
 TRAINING: dict[str, TrainingConfig] = {
-    "dpo": DPOConfig(batch_size=8, learning_rate=1.7e-3, beta=0.2),
+    "dpo": DPOConfig(batch_size=8, learning_rate=2.5e-3, beta=0.1),
     "rloo": RLOOConfig(batch_size=32, samples_per_prompt=4, minibatch_size=16, epochs=1, learning_rate=1e-3, beta=0.1),
     "rejection": RejectionSamplingConfig(batch_size=32, samples_per_prompt=4, minibatch_size=8, epochs=2,
                                          learning_rate=5e-4),
 }
-UPDATES = {"dpo": (12, 12, 12), "rloo": (4, 4, 4), "rejection": (4, 4, 4)}
+UPDATES = {"dpo": (8, 16, 32), "rloo": (4, 4, 4), "rejection": (4, 4, 4)}
 
 
 def answer_config(method: str = "dpo", labels: tuple[int, ...] = (32, 32, 32), updates: tuple[int, ...] | None = None,
-                  seed: int = 0, max_new_tokens: int = 48, **settings: object) -> AnswerConfig:
+                  seed: int = 0, max_new_tokens: int = 48, kl_answers: int = 32, **settings: object) -> AnswerConfig:
     """Settings of a run by "dpo", "rloo" or "rejection"; benchmarks/own_preferences.py measures them.
 
     updates: of each round; None: the method's own, for three rounds. settings: of the method's training, in place of
@@ -100,7 +103,7 @@ def answer_config(method: str = "dpo", labels: tuple[int, ...] = (32, 32, 32), u
     if method not in TRAINING:
         raise ValueError(f"{method!r} is no method of training; take one of {', '.join(TRAINING)}")
     return AnswerConfig(labels=labels, updates=updates or UPDATES[method], seed=seed, max_new_tokens=max_new_tokens,
-                        training=replace(TRAINING[method], **settings))
+                        kl_answers=kl_answers, training=replace(TRAINING[method], **settings))
 
 
 def fresh_policy(seed: int) -> ChatPolicy:
@@ -271,9 +274,10 @@ class AnswerTrainer:
 
     def _stay_near(self) -> None:
         """Turn the adapter down until the policy's answers to some prompts are within `max_kl` of the first model."""
-        asked = (self.task.prompts * AT_ONCE)[:AT_ONCE]
-        while written(self.network, asked, self.config.max_new_tokens, self.config.seed).kl.mean() > self.config.max_kl:
-            self.network.lora.turn_down(STEP_DOWN)
+        config = self.config
+        asked = (self.task.prompts * config.kl_answers)[:config.kl_answers]
+        while (kl := written(self.network, asked, config.max_new_tokens, config.seed).kl.mean().item()) > config.max_kl:
+            self.network.lora.turn_down(min(STEP_DOWN, (config.max_kl / kl) ** 0.5))    # it grows about as the square
 
     def save(self, path: Path) -> None:
         """Write the adapter, the optimizer, the learning rate, the random state and the curve."""
