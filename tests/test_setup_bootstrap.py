@@ -16,6 +16,7 @@ import pytest
 from course_lib.paths import root
 
 SOURCE = root() / "tools" / "bootstrap.py"
+SOURCES = [SOURCE, *(SOURCE.with_name(name) for name in ("pip_progress.py", "setup_words.py"))]
 WHEELS = {"ipykernel": "print('kernel registered')", "torch": "version = '2.13.0'"}
 BACKEND = '''
 import os, zipfile
@@ -40,6 +41,7 @@ while os.path.exists("hang"):
 @pytest.fixture
 def bootstrap(monkeypatch, tmp_path):
     """The module, working on an empty folder."""
+    monkeypatch.setattr(sys, "path", list(sys.path))        # it adds its own folder
     spec = importlib.util.spec_from_file_location("bootstrap", SOURCE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -54,8 +56,17 @@ def bootstrap(monkeypatch, tmp_path):
     return module
 
 
-def test_an_old_python_can_read_it():
-    ast.parse(SOURCE.read_text(encoding="utf-8"), feature_version=(3, 7))      # the oldest that `ast` still knows
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_an_old_python_can_read_it_and_it_needs_nothing_installed(source):
+    tree = ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 7))    # the oldest that `ast` still knows
+    taken = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    taken |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert taken <= {*sys.stdlib_module_names, *(file.stem for file in SOURCES)}
+
+
+def test_it_starts_from_anywhere_also_where_python_does_not_look_beside_a_script(tmp_path):
+    said = subprocess.run([sys.executable, "-I", "-S", SOURCE, "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 0 and "--torch-index" in said.stdout, said.stderr
 
 
 def test_an_old_python_alone_is_told_what_to_install(bootstrap, monkeypatch, capsys):
@@ -167,7 +178,8 @@ class SmallCourse:
         self.place, self.index = place / "small course", place / "index"
         for folder in (self.index, self.place / "tools", self.place / "course_lib", self.place / "backend"):
             folder.mkdir(parents=True)
-        shutil.copy(SOURCE, self.place / "tools")
+        for source in SOURCES:
+            shutil.copy(source, self.place / "tools")
         (self.place / "requirements.lock").write_text("ipykernel==1.0\ntorch==1.0\n")
         (self.place / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "backend"\n'
                                                    'backend-path = ["backend"]\n')
@@ -309,7 +321,7 @@ def test_a_system_that_refuses_is_a_sentence(bootstrap, monkeypatch, capsys, num
 
 def test_the_progress_says_packages_sizes_and_time(bootstrap, monkeypatch, capsys):
     clock = iter(range(1000, 9000, 30))
-    monkeypatch.setattr(bootstrap.time, "time", lambda: next(clock))
+    monkeypatch.setattr(sys.modules["pip_progress"].time, "time", lambda: next(clock))
     progress = bootstrap.Progress(20)
     for number in range(10):
         progress.hear(f"Collecting package-{number}==1.0 (from -r lock (line 1))\n")
