@@ -12,10 +12,10 @@ import psutil
 import pytest
 from engine_lesson import python
 
+from course_lib import free_memory
 from course_lib.exercises import memory_limit, registry
 from course_lib.exercises.checking import run
 from course_lib.exercises.error_messages import advice, out_of_memory
-from course_lib.training import memory
 
 GREEDY = '''
 import json, resource, sys, time
@@ -177,15 +177,15 @@ def test_every_way_to_say_no_memory_gets_the_same_advice(error):
     ("memory.max", "memory.current", "inactive_file"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file")], ids=["v2", "v1"])
 def test_a_containers_limit_counts_where_it_is_smaller(tmp_path, monkeypatch, names):
-    monkeypatch.setattr(memory, "CONTAINERS", tmp_path)
-    machine = memory.free_memory()
+    monkeypatch.setattr(free_memory, "CONTAINERS", tmp_path)
+    machine = free_memory.free_memory()
     limit, used, cached = tmp_path / names[0], tmp_path / names[1], names[2]
     limit.parent.mkdir(exist_ok=True)
     limit.write_text("50000000\n")
     used.write_text("30000000\n")
     limit.with_name("memory.stat").write_text(f"anon 1\n{cached} 5000000\n")
-    assert memory.free_memory() == 25_000_000 < machine
+    assert free_memory.free_memory() == 25_000_000 < machine
     limit.write_text("max\n")
-    assert memory.free_memory() > 25_000_000
+    assert free_memory.free_memory() > 25_000_000
     limit.write_text("what?\n")
-    assert memory.free_memory() > 25_000_000
+    assert free_memory.free_memory() > 25_000_000

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-from course_lib.training.memory import free_memory
+from course_lib.free_memory import free_memory
 
 STOP_AT = 0.5           # of the memory that was free when the case began
 REFUSE_AT = 0.75        # of the same; far enough above that the other threads of the kernel still get theirs
