@@ -5,7 +5,6 @@ A tiny Llama with a tokenizer of its own stands in for the 135M model; one slow 
 
 import copy
 from functools import lru_cache
-from types import SimpleNamespace
 
 import pytest
 import torch

@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -211,8 +212,33 @@ def small_course(tmp_path):
     return SmallCourse(tmp_path)
 
 
-def test_a_second_run_installs_nothing(small_course, tmp_path):
-    code, said = small_course.set_up()
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """One whole set-up, and a second one that came while it was at work: what both said, and what was there."""
+    course = SmallCourse(tmp_path_factory.mktemp("once"))
+    (course.place / "hang").touch()
+    first, said = course.start(), ""
+    for line in first.stdout:
+        said += line
+        if "the data is here" in line:
+            break
+    before = course.installed()
+    second = course.set_up()
+    untouched = course.installed() == before
+    (course.place / "hang").unlink()
+    said += first.communicate()[0]
+    return SimpleNamespace(course=course, code=first.returncode, said=said, second=second, untouched=untouched)
+
+
+def test_two_set_ups_at_once(once):
+    """The second is told to wait, and what the first has made stays."""
+    code, said = once.second
+    assert code == 1 and "Another set-up is working in" in said and "Wait until it has ended" in said
+    assert once.untouched and once.code == 0, once.said
+
+
+def test_a_second_run_installs_nothing(once, tmp_path):
+    small_course, code, said = once.course, once.code, once.said
     assert code == 0, said
     assert [said.count(f"[{step}/6]") for step in range(1, 7)] == [1] * 6 and "Ready." in said
     python = small_course.place / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -282,23 +308,6 @@ def test_what_no_set_up_made_is_never_deleted(bootstrap, capsys, make, words):
     said = capsys.readouterr().err
     assert words in said and "left as it is" in said and "move yours away or delete it" in said
     assert [one for one in sorted(venv.parent.rglob("*")) if one.name != ".lock"] == before
-
-
-def test_two_set_ups_at_once(small_course):
-    """The second is told to wait, and what the first has made stays."""
-    (small_course.place / "hang").touch()
-    first = small_course.start()
-    for line in first.stdout:
-        if "the data is here" in line:
-            break
-    before = small_course.installed()
-    code, said = small_course.set_up()
-    assert code == 1 and "Another set-up is working in" in said and "Wait until it has ended" in said
-    assert small_course.installed() == before
-    (small_course.place / "hang").unlink()
-    first.communicate()
-    assert first.returncode == 0
-    assert small_course.set_up()[1].count("Set up already") == 1
 
 
 @pytest.mark.parametrize(("number", "words"), [
