@@ -91,7 +91,7 @@ def test_a_dry_run_changes_nothing(store):
 def test_questions_of_a_dead_notebook_are_freed(store):
     tamper(store, f"UPDATE questions SET leased_by = '{'0' * 12}:1:0', leased_until = 9e9")
     assert not any("held by" in fault for fault in faults(store.path)), "another machine's stay"
-    from course_lib.labels.queue import session_name
+    from course_lib.processes import session_name
 
     machine, process, started = session_name().split(":")
     tamper(store, f"UPDATE questions SET leased_by = '{machine}:{process}:{int(started) - 999}'")

@@ -6,6 +6,7 @@ import sys
 import pytest
 from labelling import text_store
 
+from course_lib import processes
 from course_lib.labels import queue
 
 
@@ -43,24 +44,24 @@ def test_renewing_keeps_it(store):
 
 def test_a_dead_process_frees_its_pairs(store):
     ended = subprocess.run(
-        [sys.executable, "-c", "from course_lib.labels.queue import session_name; print(session_name())"],
+        [sys.executable, "-c", "from course_lib.processes import session_name; print(session_name())"],
         capture_output=True, text=True, check=True, cwd=queue.__file__.partition("course_lib")[0])
     session = ended.stdout.strip()
     held = queue.lease(store, "texts", ["ann"], session, 1)
-    assert queue.session_gone(session) and not queue.session_gone(queue.session_name())
+    assert processes.session_gone(session) and not processes.session_gone(processes.session_name())
     assert ids(queue.lease(store, "texts", ["ann"], "there:2:0", 1)) == ids(held)
 
 
 def test_a_process_number_given_away_again_counts_as_gone():
-    machine, process, started = queue.session_name().split(":")
-    assert queue.session_gone(f"{machine}:{process}:{int(started) - 500}")
-    assert not queue.session_gone(f"othermachine:{process}:{started}"), "of another machine nobody can say"
+    machine, process, started = processes.session_name().split(":")
+    assert processes.session_gone(f"{machine}:{process}:{int(started) - 500}")
+    assert not processes.session_gone(f"othermachine:{process}:{started}"), "of another machine nobody can say"
 
 
 def test_the_session_does_not_name_the_machine():
     import socket
 
-    assert socket.gethostname() not in queue.session_name()
+    assert socket.gethostname() not in processes.session_name()
 
 
 def test_answered_pairs_are_not_asked_again_and_priority_comes_first(store):

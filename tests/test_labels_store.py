@@ -1,6 +1,5 @@
 """The label store: what is written stays, is counted once, and is turned the right way round."""
 
-import multiprocessing
 import os
 import signal
 import sqlite3
@@ -17,7 +16,6 @@ from labelling import clip_store, raw, rows, side_of, text_store
 from waiting import LONG_ENOUGH
 
 from course_lib.errors import CourseError
-from course_lib.labels import label_file
 from course_lib.labels.queue import add_due_repeat
 from course_lib.labels.schema import MIGRATIONS, migrate
 from course_lib.labels.store import PreferenceStore
@@ -240,22 +238,28 @@ def test_threads_share_a_store(store):
     assert sorted(results) == ["duplicate"] * 18 + ["saved"] * 6
 
 
-def answer_all(path, labeler):
-    label_file.BUSY_SECONDS = LONG_ENOUGH                     # a busy machine's disk may be slow
-    store = PreferenceStore(path)
-    for question in store.questions_of("texts"):
-        store.answer(question, "left", labeler=labeler)
+ANSWER_ALL = f"""
+import sys
+from course_lib.labels import label_file
+from course_lib.labels.store import PreferenceStore
+label_file.BUSY_SECONDS = {LONG_ENOUGH}                     # a busy machine's disk may be slow
+store = PreferenceStore(sys.argv[1])
+for question in store.questions_of("texts"):
+    store.answer(question, "left", labeler=sys.argv[2])
+"""
+
+
+def three_at_once(path):
+    """Three processes that make the file where there is none, and answer every pair in it; their exit codes."""
+    workers = [subprocess.Popen([sys.executable, "-c", ANSWER_ALL, str(path), f"person {number}"],
+                                env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)})
+               for number in range(3)]
+    return [worker.wait(LONG_ENOUGH) for worker in workers]
 
 
 def test_processes_share_a_file(tmp_path):
     store = text_store(tmp_path / "labels.sqlite", 25)
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=answer_all, args=(store.path, f"person {number}")) for number in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert three_at_once(store.path) == [0, 0, 0]
     assert len(store.preferences("texts")) == 75
 
 
@@ -333,16 +337,5 @@ def test_a_newer_file_is_refused_in_words(store):
         PreferenceStore(store.path)
 
 
-def open_store(path):
-    label_file.BUSY_SECONDS = LONG_ENOUGH
-    PreferenceStore(path)
-
-
 def test_two_processes_may_make_the_file_at_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=open_store, args=(tmp_path / "new.sqlite",)) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert three_at_once(tmp_path / "new.sqlite") == [0, 0, 0]

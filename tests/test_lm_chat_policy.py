@@ -5,7 +5,6 @@ A tiny Llama with a tokenizer of its own stands in for the 135M model; one slow 
 
 import copy
 from functools import lru_cache
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -390,7 +389,7 @@ def test_it_is_loaded_with_an_adapter_on_the_last_layers(monkeypatch):
 
 
 def test_too_little_memory_is_said_before_anything_is_loaded(monkeypatch):
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=2**30))
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**30)
     monkeypatch.setattr(chat_policy, "load_pretrained", lambda dtype: pytest.fail("loaded all the same"))
     with pytest.raises(CourseError, match=r"needs about 2.5 GiB of memory, and 1.0 GiB are free"):
         load_chat_policy()

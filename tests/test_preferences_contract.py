@@ -20,7 +20,6 @@ from course_lib.atari.tasks import TASKS
 from course_lib.errors import CourseError
 from course_lib.hopper.labelers import hopper_labeler
 from course_lib.hopper.task import HopperTask
-from course_lib.labels import queue
 from course_lib.labels.store import PreferenceStore
 from course_lib.lm.answer_ensemble import AnswerRewardConfig
 from course_lib.lm.answer_task import TRAINING, AnswerConfig, AnswerTask
@@ -35,6 +34,7 @@ from course_lib.preferences.reward_model import RewardConfig
 from course_lib.preferences.segments import disagreement
 from course_lib.preferences.synthetic_labeler import SyntheticLabeler
 from course_lib.preferences.task import PreferenceTask, RoundsConfig
+from course_lib.processes import session_name
 from course_lib.rl.objectives import clipped_policy_loss
 from course_lib.rl.ppo import PPOConfig
 
@@ -228,7 +228,7 @@ def test_two_notebooks_serve_different_pairs_and_one_of_them_may_go_on(tmp_path,
     two = make(small, tmp_path)
     sessions = [loop.labeler(small.labeler()).session for loop in (one, two)]
     parent = psutil.Process(os.getppid())                   # another living process of this machine
-    sessions[1].name = f"{queue.session_name().split(':')[0]}:{parent.pid}:{parent.create_time():.0f}"
+    sessions[1].name = f"{session_name().split(':')[0]}:{parent.pid}:{parent.create_time():.0f}"
     served = [{question.question_id for question in session.next(2)} for session in sessions]
     assert len(served[0]) == len(served[1]) == 2 and not served[0] & served[1]
     step(two, small)

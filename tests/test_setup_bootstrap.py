@@ -10,12 +10,14 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from course_lib.paths import root
 
 SOURCE = root() / "tools" / "bootstrap.py"
+SOURCES = [SOURCE, *(SOURCE.with_name(name) for name in ("pip_progress.py", "setup_words.py"))]
 WHEELS = {"ipykernel": "print('kernel registered')", "torch": "version = '2.13.0'"}
 BACKEND = '''
 import os, zipfile
@@ -40,6 +42,7 @@ while os.path.exists("hang"):
 @pytest.fixture
 def bootstrap(monkeypatch, tmp_path):
     """The module, working on an empty folder."""
+    monkeypatch.setattr(sys, "path", list(sys.path))        # it adds its own folder
     spec = importlib.util.spec_from_file_location("bootstrap", SOURCE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -54,8 +57,17 @@ def bootstrap(monkeypatch, tmp_path):
     return module
 
 
-def test_an_old_python_can_read_it():
-    ast.parse(SOURCE.read_text(encoding="utf-8"), feature_version=(3, 7))      # the oldest that `ast` still knows
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_an_old_python_can_read_it_and_it_needs_nothing_installed(source):
+    tree = ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 7))    # the oldest that `ast` still knows
+    taken = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    taken |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert taken <= {*sys.stdlib_module_names, *(file.stem for file in SOURCES)}
+
+
+def test_it_starts_from_anywhere_also_where_python_does_not_look_beside_a_script(tmp_path):
+    said = subprocess.run([sys.executable, "-I", "-S", SOURCE, "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 0 and "--torch-index" in said.stdout, said.stderr
 
 
 def test_an_old_python_alone_is_told_what_to_install(bootstrap, monkeypatch, capsys):
@@ -167,7 +179,8 @@ class SmallCourse:
         self.place, self.index = place / "small course", place / "index"
         for folder in (self.index, self.place / "tools", self.place / "course_lib", self.place / "backend"):
             folder.mkdir(parents=True)
-        shutil.copy(SOURCE, self.place / "tools")
+        for source in SOURCES:
+            shutil.copy(source, self.place / "tools")
         (self.place / "requirements.lock").write_text("ipykernel==1.0\ntorch==1.0\n")
         (self.place / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "backend"\n'
                                                    'backend-path = ["backend"]\n')
@@ -199,8 +212,33 @@ def small_course(tmp_path):
     return SmallCourse(tmp_path)
 
 
-def test_a_second_run_installs_nothing(small_course, tmp_path):
-    code, said = small_course.set_up()
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """One whole set-up, and a second one that came while it was at work: what both said, and what was there."""
+    course = SmallCourse(tmp_path_factory.mktemp("once"))
+    (course.place / "hang").touch()
+    first, said = course.start(), ""
+    for line in first.stdout:
+        said += line
+        if "the data is here" in line:
+            break
+    before = course.installed()
+    second = course.set_up()
+    untouched = course.installed() == before
+    (course.place / "hang").unlink()
+    said += first.communicate()[0]
+    return SimpleNamespace(course=course, code=first.returncode, said=said, second=second, untouched=untouched)
+
+
+def test_two_set_ups_at_once(once):
+    """The second is told to wait, and what the first has made stays."""
+    code, said = once.second
+    assert code == 1 and "Another set-up is working in" in said and "Wait until it has ended" in said
+    assert once.untouched and once.code == 0, once.said
+
+
+def test_a_second_run_installs_nothing(once, tmp_path):
+    small_course, code, said = once.course, once.code, once.said
     assert code == 0, said
     assert [said.count(f"[{step}/6]") for step in range(1, 7)] == [1] * 6 and "Ready." in said
     python = small_course.place / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -272,23 +310,6 @@ def test_what_no_set_up_made_is_never_deleted(bootstrap, capsys, make, words):
     assert [one for one in sorted(venv.parent.rglob("*")) if one.name != ".lock"] == before
 
 
-def test_two_set_ups_at_once(small_course):
-    """The second is told to wait, and what the first has made stays."""
-    (small_course.place / "hang").touch()
-    first = small_course.start()
-    for line in first.stdout:
-        if "the data is here" in line:
-            break
-    before = small_course.installed()
-    code, said = small_course.set_up()
-    assert code == 1 and "Another set-up is working in" in said and "Wait until it has ended" in said
-    assert small_course.installed() == before
-    (small_course.place / "hang").unlink()
-    first.communicate()
-    assert first.returncode == 0
-    assert small_course.set_up()[1].count("Set up already") == 1
-
-
 @pytest.mark.parametrize(("number", "words"), [
     ("ENOSPC", ["The disk is full", "what was downloaded is kept"]),
     ("EROFS", ["cannot be written", "copy or clone it to one in which you may write"]),
@@ -309,7 +330,7 @@ def test_a_system_that_refuses_is_a_sentence(bootstrap, monkeypatch, capsys, num
 
 def test_the_progress_says_packages_sizes_and_time(bootstrap, monkeypatch, capsys):
     clock = iter(range(1000, 9000, 30))
-    monkeypatch.setattr(bootstrap.time, "time", lambda: next(clock))
+    monkeypatch.setattr(sys.modules["pip_progress"].time, "time", lambda: next(clock))
     progress = bootstrap.Progress(20)
     for number in range(10):
         progress.hear(f"Collecting package-{number}==1.0 (from -r lock (line 1))\n")

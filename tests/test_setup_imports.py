@@ -1,6 +1,7 @@
 """Every package that a file imports is declared in pyproject.toml, not only brought along by some other package."""
 
 import ast
+import functools
 import importlib.metadata
 import sys
 import tomllib
@@ -36,6 +37,12 @@ def imported(source):
     return names
 
 
+@functools.cache
+def imported_by(path):
+    """The top-level names that a file imports."""
+    return imported(path.read_text(encoding="utf-8"))
+
+
 def undeclared(declared, *folders):
     """The imports of these folders that no declared distribution provides, each with the files that import it."""
     files = [path for folder in folders for path in sorted((root() / folder).rglob("*.py"))]
@@ -43,7 +50,7 @@ def undeclared(declared, *folders):
                              for path in (root() / name).rglob("*.py")}
     missing = {}
     for path in files:
-        for name in imported(path.read_text(encoding="utf-8")) - ours - sys.stdlib_module_names:
+        for name in imported_by(path) - ours - sys.stdlib_module_names:
             if not declared & {canonicalize_name(one) for one in DISTRIBUTIONS.get(name, ())}:
                 missing.setdefault(name, []).append(path.relative_to(root()).as_posix())
     return missing

@@ -1,5 +1,6 @@
 """The locks hold exactly what pyproject.toml asks for, for every supported Python, and conda gets the same versions."""
 
+import functools
 import importlib.metadata
 import tomllib
 
@@ -31,6 +32,12 @@ def pins(name: str) -> dict[str, str]:
     return found
 
 
+@functools.cache
+def needs(name: str) -> list[Requirement]:
+    """What an installed package asks for."""
+    return [Requirement(text) for text in importlib.metadata.requires(name) or []]
+
+
 CORE, TEST = pins("requirements.lock"), pins("requirements-test.lock")
 
 
@@ -50,7 +57,7 @@ def test_every_dependency_is_locked_at_a_version_that_fits(asked, locked):
 def test_what_a_locked_package_needs_is_locked_too(locked, system, python):
     there = {**SYSTEMS[system], "python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     for name in locked:
-        for requirement in map(Requirement, importlib.metadata.requires(name) or []):
+        for requirement in needs(name):
             needed = canonicalize_name(requirement.name)
             if needed not in OTHER_PLATFORMS and (requirement.marker is None or requirement.marker.evaluate(there)):
                 assert locked[needed] in requirement.specifier, f"{name} needs {requirement}"

@@ -13,13 +13,16 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
-import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tools"))     # also where Python was told not to look beside the script
+
+import setup_words  # noqa: E402
+from pip_progress import Progress, logged, say, step  # noqa: E402
+
 VENV = os.path.join(ROOT, ".venv")
 STAMP = os.path.join(VENV, "course-setup.json")               # what a finished set-up was made from
 UNFINISHED = os.path.join(VENV, "course-setup-unfinished")    # there while a set-up runs
@@ -29,44 +32,6 @@ FITTING = ((3, 11), (3, 12), (3, 13))
 GIGABYTE = 1000 ** 3
 INTERRUPTED = (-2, 130, 0xC000013A)      # exit codes of a command that Ctrl+C ended: POSIX, shells, Windows
 SPACE = {"cpu": 4, "gpu": 12}      # gigabytes: packages and pip's copies of them while it unpacks
-
-NO_PYTHON = """\
-Python 3.11, 3.12 or 3.13 is needed; this is Python {version}, and no fitting one was found on PATH.
-How to get one:
-  Windows          winget install Python.Python.3.12      (then open a new terminal)
-  macOS            brew install python@3.12               (or the installer from python.org)
-  Debian, Ubuntu   sudo apt install python3 python3-venv  (Debian 12 or Ubuntu 24.04 and later)
-  anywhere         conda create -n py312 python=3.12, then conda activate py312
-Then run this command again."""
-NO_VENV = """\
-{python} cannot make virtual environments: its module `ensurepip` is missing.
-On Debian and Ubuntu: sudo apt install python{minor}-venv      Then run this command again."""
-INTEL_MAC = """\
-This is a Python for Intel Macs, and PyTorch has no packages for those any more.
-On a Mac with an M-series processor install the arm64 Python (python.org or brew); on an Intel Mac use Linux in a
-container or a virtual machine. Then run this command again."""
-BIG_TORCH = """\
-Note: no NVIDIA GPU was found here, and on Linux the plain torch package brings gigabytes of GPU libraries with it.
-The CPU build does all that this course asks in about 200 MB. To have it, press Ctrl+C now, open "Get Started" on
-pytorch.org, choose Linux, Pip, CPU, copy the address after --index-url, and run
-    make lab TORCH_INDEX=<that address>        (or: python3 tools/bootstrap.py --torch-index <that address>)"""
-PIP_FAILED = """\
-Installing stopped; pip's last lines above say why, and all of them are in
-    {log}
-If the network failed, run the same command again: what was downloaded is kept. Behind a proxy or a mirror, configure
-pip for it first (pip config)."""
-NOT_OURS = """\
-{venv} {what}, so it is left as it is. The set-up makes a folder of this name for the
-course's packages: move yours away or delete it, then run this command again."""
-AT_ONCE = """\
-Another set-up is working in {root} at this moment.
-Wait until it has ended, then run this command again; it goes on where the other one stopped."""
-FULL = """\
-The disk is full: {file} could not be written. Make room (the set-up needs up to {space} GB in
-{root}), then run this command again: what was downloaded is kept."""
-READ_ONLY = """\
-{file} cannot be written ({why}). The course needs a folder of your own:
-copy or clone it to one in which you may write, then run this command again there."""
 
 
 class SetUpError(Exception):
@@ -88,21 +53,11 @@ def main(words=None):
         print("\n" + str(error), file=sys.stderr)
         return 1
     except OSError as error:
-        print("\n" + in_words(error), file=sys.stderr)
+        print("\n" + setup_words.refused(error, ROOT, SPACE["gpu"]), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped. Run the same command again to go on.", file=sys.stderr)
         return 130
-
-
-def in_words(error):
-    """What the system refused, and what to do about it."""
-    file = error.filename or ROOT
-    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-        return FULL.format(file=file, space=SPACE["gpu"], root=ROOT)
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return READ_ONLY.format(file=file, why=error.strerror)
-    return f"The set-up stopped: {error.strerror or error} ({file}). Mend that, then run this command again."
 
 
 @contextlib.contextmanager
@@ -118,7 +73,7 @@ def one_at_a_time():
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                raise SetUpError(AT_ONCE.format(root=ROOT)) from None
+                raise SetUpError(setup_words.AT_ONCE.format(root=ROOT)) from None
             # else: a file system without locks; nobody is kept out
         yield
 
@@ -142,7 +97,7 @@ def set_up(options):
     say("{} packages, about {} GB on the disk; the first time this takes some minutes.".format(
         len(pinned(options)), SPACE["gpu" if brings_gpu_libraries(options) else "cpu"]))
     if needs_note(options):
-        say(BIG_TORCH)
+        say(setup_words.BIG_TORCH)
     install_packages(options)
     step(4, "the course itself")
     pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
@@ -197,15 +152,15 @@ def find_python():
             require_usable(command, version)
             say(f"Python {dotted(version)} ({' '.join(command)})")
             return command
-    raise SetUpError(NO_PYTHON.format(version=platform.python_version()))
+    raise SetUpError(setup_words.NO_PYTHON.format(version=platform.python_version()))
 
 
 def require_usable(command, version):
     """Raise SetUpError when this Python has no venv, or is one that PyTorch has no packages for."""
     if subprocess.call(command + ["-c", "import ensurepip, venv"], stderr=subprocess.DEVNULL) != 0:
-        raise SetUpError(NO_VENV.format(python=" ".join(command), minor=dotted(version[:2])))
+        raise SetUpError(setup_words.NO_VENV.format(python=" ".join(command), minor=dotted(version[:2])))
     if sys.platform == "darwin" and platform.machine() == "x86_64":
-        raise SetUpError(INTEL_MAC)
+        raise SetUpError(setup_words.INTEL_MAC)
 
 
 def version_of(command):
@@ -267,7 +222,7 @@ def require_own_venv():
                 os.path.exists(STAMP) or os.path.exists(UNFINISHED))
             else "")
     if what:
-        raise SetUpError(NOT_OURS.format(venv=VENV, what=what))
+        raise SetUpError(setup_words.NOT_OURS.format(venv=VENV, what=what))
 
 
 def mark_unfinished():
@@ -352,78 +307,12 @@ def pip(*words, **options):
     Raises SetUpError, with pip's last lines, when it fails.
     """
     command = [venv_python(), "-m", "pip", words[0], "--disable-pip-version-check", "--progress-bar", "off"]
-    progress, last = Progress(options.get("packages", 0)), []
-    with open(LOG, "a") as log:
-        process = subprocess.Popen(command + list(words[1:]), cwd=ROOT, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT)
-        try:
-            for line in process.stdout:
-                line = line.decode("utf-8", "replace")
-                log.write(line)
-                log.flush()
-                progress.hear(line)
-                last = last[-11:] + [line.rstrip()]
-            code = process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
-        finally:
-            process.stdout.close()
-            progress.end()
+    code, last = logged(command + list(words[1:]), ROOT, LOG, Progress(options.get("packages", 0)))
     if code in INTERRUPTED:
         raise KeyboardInterrupt
     if code != 0:
         say("\n".join(last))
-        raise SetUpError(PIP_FAILED.format(log=LOG))
-
-
-class Progress:
-    """How far pip is: packages found of all, megabytes, time so far and left. One line, or a few where it is kept."""
-
-    def __init__(self, packages):
-        self.packages, self.found, self.megabytes, self.installing = packages, 0, 0.0, False
-        self.begun = self.shown = time.time()
-        self.alive = sys.stdout.isatty()
-
-    def hear(self, line):
-        """Take one of pip's lines."""
-        words = line.split()
-        self.found += words[:1] == ["Collecting"] or words[:2] == ["Requirement", "already"]
-        size = re.search(r"\(([0-9.]+) (kB|MB|GB)\)", line)
-        if size and words[:1] == ["Downloading"]:
-            self.megabytes += float(size.group(1)) * {"kB": 0.001, "MB": 1, "GB": 1000}[size.group(2)]
-        self.installing = self.installing or line.startswith("Installing collected")
-        now = time.time()
-        if self.packages and (self.installing or now - self.shown > (0.5 if self.alive else 20)):
-            self.shown = now
-            self.show(self.text(now - self.begun))
-
-    def text(self, seconds):
-        """The line."""
-        if self.installing:
-            return f"{self.packages} packages are here ({self.megabytes:.0f} MB downloaded); installing them now"
-        found = min(self.found, self.packages)
-        left = seconds * (self.packages - found) / found if found > 4 else 0
-        then = f", about {minutes(left)} left" if left else ""
-        return f"{found} of {self.packages} packages, {self.megabytes:.0f} MB, {minutes(seconds)} so far{then}"
-
-    def show(self, text):
-        """Over the last line in a terminal, else below it."""
-        if self.alive:
-            print("\r      " + text.ljust(90), end="", flush=True)
-        else:
-            say(text)
-
-    def end(self):
-        """Leave the line."""
-        if self.alive and self.shown != self.begun:
-            print(flush=True)
-
-
-def minutes(seconds):
-    """A time in words: `40 s`, `3 min`."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+        raise SetUpError(setup_words.PIP_FAILED.format(log=LOG))
 
 
 def run(command, failure):
@@ -449,16 +338,6 @@ def sha256(file):
     """The file's sha256, line ends counted as one character so that a checkout on Windows is the same."""
     with open(file, "rb") as stream:
         return hashlib.sha256(stream.read().replace(b"\r\n", b"\n")).hexdigest()
-
-
-def step(number, what):
-    """Announce a step."""
-    print(f"\n[{number}/6] {what}", flush=True)
-
-
-def say(text):
-    """Say something within a step."""
-    print("      " + text.replace("\n", "\n      "), flush=True)
 
 
 if __name__ == "__main__":

@@ -92,7 +92,6 @@ _SAYS = (                   # what the error says in its own words, in small let
 _ADVICE = (
     (RecursionError, "Your function calls itself without an end: what stops it?"),
     (SystemExit, "Your function called `exit()` or `quit()`, which would close the kernel: leave it out and `return`."),
-    (MemoryError, "There was not enough memory: a shape may have grown by accident (print it)."),
     (UnboundLocalError, "A variable is used before it has a value: is it set in only one branch?"),
     (NameError, "A name is used that nothing defines: a slip of the pen, or a cell above that was not run?"),
     (IndexError, "An index reaches past the end: print the shape (or the length) and the index before that line."),
@@ -115,6 +114,9 @@ _ADVICE = (
     (RuntimeError, "torch could not do this operation: print the shapes and dtypes that go into that line."),
 )
 
+_NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "not enough memory", "unable to allocate",
+              "invalid buffer size", "out of memory")
+
 OTHERWISE = "Your code stopped with this error: print the values that go into that line."
 
 
@@ -127,8 +129,18 @@ def in_words(error: BaseException) -> str:
 def advice(error: BaseException) -> str:
     """What to look at after an exception: by what it says, else by its kind. Never empty."""
     said = _text(error).lower()
+    if out_of_memory(error):
+        return ("There is not enough memory for that: a shape or a list is far larger than you meant (print its size "
+                "before that line), or it grows in a loop without an end.")
     meant = next((text for part, text in _SAYS if part in said), "")
     return meant or next((text for kind, text in _ADVICE if isinstance(error, kind)), OTHERWISE)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is the error of Python, numpy or torch when memory is refused."""
+    said = _text(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(part in said for part in _NO_MEMORY))
 
 
 def their_line(trace: TracebackType | None, cases: str = "") -> str:

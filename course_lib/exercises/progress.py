@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from html import escape
 
-from course_lib.exercises import registry, store
+from course_lib.exercises import registry, store, unfinished
 from course_lib.exercises.card import STYLE
 from course_lib.exercises.registry import Exercise
 from course_lib.exercises.screen import say, show
@@ -109,6 +109,7 @@ text-align:right}
 
 def board() -> None:
     """Show your points: a bar per lesson, and below it each exercise with its status, tries and hints. In lesson 00."""
+    unfinished.tell()
     known, note = read()
     show(html(known, note), table())
 

@@ -12,7 +12,7 @@ class Outcome:
     """What came of one case. All texts are plain; whoever shows them escapes them."""
 
     case: str
-    status: str                 # passed | failed | unwritten (the stub) | stopped (out of time) | skipped
+    status: str                 # passed | failed | unwritten (the stub) | stopped (out of time or memory) | skipped
     call: str = ""
     expected: str = ""
     got: str = ""

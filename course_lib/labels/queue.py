@@ -4,44 +4,22 @@ A lease is a reservation with an end. It is renewed while the question is on a s
 taken over when the process that held it is gone. Taught in lesson 04.
 """
 
-import hashlib
 import json
-import os
 import random
-import socket
 import sqlite3
 import time
 from collections.abc import Sequence
 
-import psutil
-
 from course_lib.labels.fingerprints import repeat_key
 from course_lib.labels.records import MIRRORED, Question
 from course_lib.labels.store import PreferenceStore
+from course_lib.processes import session_gone, session_name
 
 DRAWS = 5
 REPEAT_AFTER = 4               # a pair comes back only after at least so many others
 CHANGED = "changed in the review"                  # why an answer was taken back when another one took its place
 HELD = "leased_by IS NOT NULL AND leased_by <> ? AND leased_until >= ?"
 DAMAGED = "SELECT 1 FROM set_aside WHERE what = 'question' AND key = CAST(q.question_id AS TEXT)"
-
-
-def session_name() -> str:
-    """A name for this process on this machine; it tells nothing about the machine to those who get the file."""
-    return f"{_machine()}:{os.getpid()}:{psutil.Process().create_time():.0f}"
-
-
-def session_gone(name: str) -> bool:
-    """Whether the process of that session has ended. On another machine nobody can say: then it counts as alive."""
-    machine, process, started = name.split(":")
-    if machine != _machine():
-        return False
-    try:
-        return f"{psutil.Process(int(process)).create_time():.0f}" != started    # else: given away again
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.AccessDenied:
-        return False
 
 
 def lease(store: PreferenceStore, run: str, labelers: Sequence[str], session: str, count: int,
@@ -260,10 +238,6 @@ def free_the_gone(store: PreferenceStore) -> int:
         gone = [row["leased_by"] for row in holders if session_gone(row["leased_by"])]
         return store._connection.execute("UPDATE questions SET leased_by = NULL, leased_until = NULL"
                                          f" WHERE leased_by IN ({_marks(gone)})", gone).rowcount if gone else 0
-
-
-def _machine() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
 
 
 def _marks(values: Sequence[object]) -> str:

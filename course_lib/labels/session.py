@@ -15,6 +15,7 @@ from course_lib.errors import CourseError
 from course_lib.labels import queue
 from course_lib.labels.records import CHOICES, SOURCES, Counts, Item, Label, Question
 from course_lib.labels.store import PreferenceStore
+from course_lib.processes import session_name
 
 SCRIPTED = "scripted"                              # the labeller's name on rows that a function answered
 PREFETCH = 3                                       # questions that wait in the browser behind the one on screen
@@ -40,7 +41,7 @@ class LabelingSession:
         self.store, self.run, self.labeler, self.target = store, run, labeler, target
         self.title, self.repeats, self.scale, self.synthetic = title, repeats, scale, synthetic
         self.labelers, self.used_rounds = (labeler, SCRIPTED), used_rounds
-        self.name = queue.session_name()
+        self.name = session_name()
 
     @property
     def counts(self) -> Counts:
