@@ -35,8 +35,8 @@ def feedback_loop() -> Figure:
 def agent_environment() -> Figure:
     """The loop of reinforcement learning: actions go to the environment, observations and rewards come back."""
     figure, axes = _canvas((7.0, 2.2), "One step: the agent acts, the environment answers")
-    _box(axes, (2.0, 2.4), "agent\npolicy π", BLUE)
-    _box(axes, (9.0, 2.4), "environment\nstate $s_t$", GREEN)
+    _box(axes, (2.3, 2.4), "agent\npolicy π", BLUE)
+    _box(axes, (8.6, 2.4), "environment\nstate $s_t$", GREEN)
     _arrow(axes, (3.1, 3.1), (7.6, 3.1), "action $a_t$: push left or right")
     _arrow(axes, (7.6, 2.4), (3.1, 2.4), "reward $r_t$: 1 while the pole stands")
     _arrow(axes, (7.6, 1.6), (3.1, 1.6), "next observation $o_{t+1}$: four numbers")

@@ -93,8 +93,8 @@ bradley_terry_loss = mine("03.1")
 # %% [markdown]
 # ## 3.3 Strengths from a table
 #
-# Eight unknown scores, 21,924 comparisons. Start at zero and follow the gradient of your loss. Each cell of the table
-# is one kind of label ("row beat column"), and counts as often as it happened.
+# Eight unknown scores, 21,924 comparisons. Start at zero and follow the gradient of your loss downhill. Each cell of
+# the table is one kind of label ("row beat column"), and counts as often as it happened.
 
 # %%
 row, column = (torch.from_numpy(index) for index in np.nonzero(wins))     # (56,) each
@@ -185,8 +185,8 @@ expect(np.abs(line - observed).max() > 0.07, "a straight line misses a pair by 8
 # every step and their mean suddenly matters a great deal.
 #
 # Doubling them does change something: how often the better item is preferred. Move the sliders. *Scale* multiplies the
-# true scores. *Error rate* is the share of labels given at random. Both make labels noisier, and a few labels can
-# hardly tell the two apart.
+# true scores. *Error rate* is the share of labels given at random. A small scale and a high error rate both make labels
+# noisier; from a few labels one can hardly tell which of them it is.
 
 # %%
 import matplotlib.pyplot as plt
@@ -357,9 +357,8 @@ print(f"{len(train):,} texts to learn from")
 print(f"comparison 1: text {one} against text {two}, mu = {mu:.0f}")
 
 # %% [markdown]
-# Do derived preferences follow the sigmoid? For each comparison, take the mean rating of all **other** raters of the
-# first text, less that of the second. Does the share of comparisons that the first text wins follow a sigmoid of this
-# gap?
+# Do derived preferences follow the sigmoid? For each comparison, take the mean rating of all *other* raters of the
+# first text, less that of the second. Does the share that the first text wins follow a sigmoid of this gap?
 
 # %%
 from course_lib.preferences.evaluation import mean_of_the_others
@@ -426,7 +425,8 @@ expect(0.68 < dictionary < 0.73, "the dictionary gets about 70%", measured=dicti
 #
 # The 90% is a *reference*, not a limit: the mean of some 20 raters is itself noisy, so a perfect score could do a
 # little better. And it depends on who is compared with whom. One other rater for each text, in place of all, predicts
-# 84% (ties count half); by kind of text all others predict 84 to 92%; lesson 10 compares a few raters with all others.
+# about 84% (ties count half); by kind of text all others predict 84 to 92%; lesson 10 compares a few raters with all
+# others.
 #
 # ## 3.7 A reward model that you can read
 #
@@ -471,8 +471,8 @@ for text in ("A good film.", "Not a good film.", "A film.",
     print(f"{model.rewards([text]).item():+6.2f}   {text}")
 
 # %% [markdown]
-# The last line is a warning. Nobody ever rated such a text, and the model gives it a score far above any real one. When
-# an agent or a language model is *rewarded* by this model, it will find such texts. Lesson 09 shows it happen.
+# The last line is a warning. Nobody ever rated such a text, and the model gives it a very high score. When an agent or
+# a language model is *rewarded* by this model, it will find such texts. Lesson 09 shows it happen.
 #
 # ## 3.8 How accuracy grows with the number of labels
 #
