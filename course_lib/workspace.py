@@ -16,6 +16,7 @@ from course_lib.atomic import in_a_sentence
 from course_lib.errors import CourseError
 
 FOLDERS = ("notebooks", "exercises", "solutions")
+GLOSSARY = "notebooks/glossary.ipynb"
 
 
 @dataclass
@@ -117,6 +118,7 @@ def _bring_pictures(notebook: dict) -> None:
 def _shipped() -> list[str]:
     found = [PurePosixPath(folder, path.name).as_posix() for folder in FOLDERS
              for path in sorted((paths.root() / folder).glob("[0-9][0-9]_*.ipynb"))]
+    found += [GLOSSARY] if found and (paths.root() / GLOSSARY).is_file() else []
     if not found:
         raise CourseError(f"no lessons in {paths.root()}: is this the course's folder? (Authors: `course build`.)")
     return found

@@ -34,7 +34,7 @@ PANELS = {"rating_histograms": 2, "label_curves_by_domain": 4, "win_table": 2}  
 TITLES = {"win_table": "Both monos lose clearly; the other six are close", "one histogram": "Two agree",
           "fitted_against_observed": "One number a mode explains 28 comparisons", "one domain": "Tweets",
           "label_curves_by_domain": "A dictionary is hard to beat on tweets, easy on film reviews",
-          "s_curve": "People follow the S-curve: 60,000 comparisons, one fitted number"}
+          "s_curve": "Preferences derived from ratings lie near a sigmoid"}
 
 
 @pytest.fixture(params=FIGURES)

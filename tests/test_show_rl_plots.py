@@ -16,12 +16,12 @@ FIGURES = {
         {"at random": np.array([9, 20, 31]), "two angles remembered": np.array([500, 500, 500])}, title),
     "A return falls to 1 at the end of each episode and starts afresh": lambda title: plots.stream_of_returns(
         np.array([2.0, 1.0, 3.0, 2.0, 1.0]), DONES, title),
-    "With all four numbers every seed climbs; blindfolded none does": lambda title: plots.curves_over_seeds(
+    "With all four numbers every seed learns; without velocities none does": lambda title: plots.curves_over_seeds(
         {"seeing": [[20, 90, 400], [20, 50, 300]], "blindfolded": [[20, 30, 40], [20, 25, 35]]}, title, "return"),
-    "One episode says little about the way up; 64 together mostly point upwards": lambda title: plots.directions(
+    "One episode says little about the gradient; the mean of 64 mostly points the right way": lambda title: plots.directions(
         {"1 episode": RNG.uniform(-1, 1, 50), "8 episodes": RNG.uniform(-1, 1, 50),
          "64 episodes": RNG.uniform(0, 1, 50)}, title),
-    "Falling costs; coming nearer and braking pay; coming to rest pays 100": lambda title: plots.reward_in_terms(
+    "Falling is penalized; approaching and braking are rewarded; rest gives 100": lambda title: plots.reward_in_terms(
         TERM_POINTS, title),
     "The third stays up, and mostly drifts out of the picture": lambda title: plots.heights(
         {"good": [np.linspace(1.4, 0, 90)], "slipped": [np.linspace(1.4, 8, 200), np.ones(150)]}, 1.41, title),

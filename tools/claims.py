@@ -62,7 +62,7 @@ def main(words: list[str] | None = None) -> int:
         records = [json.loads(line) for line in options.save.read_text(encoding="utf-8").splitlines()]
         return report(records, options.all)
     folders = ("notebooks", "solutions") if options.solutions else ("notebooks",)
-    notebooks = [path for folder in folders for path in sorted((paths.root() / folder).glob("*.ipynb"))
+    notebooks = [path for folder in folders for path in sorted((paths.root() / folder).glob("[0-9][0-9]_*.ipynb"))
                  if not options.lessons or path.name[:2] in options.lessons]
     jobs = [(path, setting) for setting in options.settings for path in notebooks]
     records: list[dict[str, Any]] = []

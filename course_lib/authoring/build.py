@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from course_lib import paths
-from course_lib.authoring import notebook_file
+from course_lib.authoring import glossary, notebook_file
 from course_lib.authoring.render import FOLDERS, render
 from course_lib.authoring.rules import faults
 from course_lib.authoring.source import Lesson, lessons
@@ -19,12 +19,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.check:
         bad += sum(not check(lesson) for lesson in sound)
         if not arguments.lessons:
-            bad += sum(map(_say_orphan, orphans()))
+            bad += sum(map(_say_orphan, orphans())) + _check_glossary()
         if not bad:
             print(f"{len(chosen)} lessons: every cell as in the source")
         return int(bad > 0)
     for lesson in sound:
         build(lesson)
+    if not arguments.lessons and (said := glossary.build()):
+        print(said)
     if arguments.execute:
         bad += sum(not run_and_store(lesson, arguments.timeout) for lesson in sound)
     return int(bad > 0)
@@ -76,7 +78,15 @@ def orphans() -> list[str]:
     """Built notebooks whose lesson is gone or has another name, as paths from the checkout's root."""
     known = {lesson.slug for lesson in lessons()}
     return [f"{folder}/{path.name}" for folder in FOLDERS
-            for path in sorted((paths.root() / folder).glob("*.ipynb")) if path.stem not in known]
+            for path in sorted((paths.root() / folder).glob("*.ipynb"))
+            if path.stem not in known and not (path == glossary.target() and glossary.source().exists())]
+
+
+def _check_glossary() -> int:
+    found = glossary.differences()
+    for sentence in found:
+        print(f"notebooks/{glossary.NAME}: {sentence}: run `course build` and commit what it writes.", file=sys.stderr)
+    return int(bool(found))
 
 
 def _is_sound(lesson: Lesson) -> bool:

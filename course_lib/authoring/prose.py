@@ -59,7 +59,7 @@ def images(cell: Cell) -> list[Fault]:
 
 
 def links(cell: Cell) -> list[Fault]:
-    """Relative links that would lead nowhere in the learner's copies: only notebooks of lessons are there."""
+    """Relative links that lead nowhere in the learner's copies: notebooks of lessons and the glossary are there."""
     found = []
     for number, line in _prose_lines(cell):
         for match in _LINK.finditer(line):
@@ -69,7 +69,8 @@ def links(cell: Cell) -> list[Fault]:
             path = PurePosixPath(target.split("#")[0])
             lesson = paths.root() / "lessons" / path.stem
             in_copies = path.parts[:-1] in ((), ("..", "notebooks"), ("..", "exercises"), ("..", "solutions"))
-            if path.suffix != ".ipynb" or not in_copies or not lesson.is_dir():
+            here = lesson.is_dir() or (path.stem == "glossary" and lesson.with_suffix(".md").is_file())
+            if path.suffix != ".ipynb" or not in_copies or not here:
                 found.append(cell.fault(f"the link to {target} leads nowhere: link ../notebooks/NN_slug.ipynb", number))
     return found
 

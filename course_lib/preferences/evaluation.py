@@ -1,6 +1,6 @@
-"""How good is a score at predicting preferences, and how good could any score be?
+"""How well does a score predict preferences, and how well do people?
 
-- Pair accuracy and the human ceiling: lesson 03, sections 3.6 and 3.8; used again in lesson 10.
+- Pair accuracy and human agreement: lesson 03, sections 3.6 and 3.8; used again in lesson 10.
 - Calibration: when the model says 70%, is it right 7 times out of 10? Source: A. Niculescu-Mizil and R. Caruana (2005)
   for reliability diagrams; C. Guo et al. (2017), section 2, for the expected calibration error. Lesson 03, section 3.9.
 - Splitting preferences into a part to learn from and a part to test on: lesson 10.
@@ -43,7 +43,10 @@ def pair_accuracy(scores: Tensor, comparisons: Comparisons) -> float:
 
 
 def human_ceiling(texts: Sequence[RatedText], comparisons: Comparisons) -> float:
-    """How often all *other* raters together agree with the preferences: what a perfect score could reach."""
+    """How often the mean of all *other* raters agrees with the preferences: the human agreement of lesson 03.
+
+    A reference, not a limit: the mean of some 20 raters is noisy, so a perfect score could predict a little more.
+    """
     return leave_one_out_agreement(
         [texts[i].ratings for i in comparisons.first.tolist()], comparisons.first_rater.tolist(),
         [texts[i].ratings for i in comparisons.second.tolist()], comparisons.second_rater.tolist())
@@ -78,7 +81,7 @@ def mean_of_the_others(ratings: Sequence[int], rater: int) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was promised and what came, by bin of promised probability. Tensors: (bins that hold pairs,)."""
+    """What was predicted and what happened, by bin of predicted probability. Tensors: (bins that hold pairs,)."""
 
     promised: Tensor                # mean predicted probability in the bin
     happened: Tensor                # share of comparisons that went that way
@@ -87,7 +90,7 @@ class Calibration:
 
 
 def calibration(probability: Tensor, mu: Tensor, bins: int = 10) -> Calibration:
-    """Compare promised probabilities with what happened.
+    """Compare predicted probabilities with what happened.
 
     probability, mu: (pairs,). Every pair is counted from both sides (p and 1 - p), so that the order in which a pair
     was written down cannot matter. Bins have equal width on [0, 1].

@@ -5,7 +5,7 @@ a negation ("not", "never", "isn't" …) are counted as words of their own, `not
 root of the number of different known words, so that long texts do not win by length alone. Taught in lesson 03, section
 3.7; the baseline of lesson 10 and the first reward of lesson 11.
 
-VADER is a dictionary of happy and unhappy words, weighed by experts, with a few rules. The scorer is nltk's; the
+VADER is a dictionary of happy and unhappy words, each rated by ten people, with a few rules. The scorer is nltk's; the
 dictionary comes from the course's cache, so nothing is downloaded when it runs. Source: Hutto and Gilbert (2014).
 Taught in lesson 03, section 3.8; the reward of lesson 09.
 """

@@ -101,12 +101,12 @@ def label_curve(sizes: Sequence[int], accuracy: Mapping[str, Sequence[Sequence[f
 
 def label_curves_by_domain(sizes: Sequence[int], accuracy: Mapping[str, Sequence[float]],
                            lexicon: Mapping[str, float], ceiling: Mapping[str, float], title: str) -> Figure:
-    """One small panel for each domain: accuracy against labels, with the dictionary and the human ceiling as lines."""
+    """One small panel for each domain: accuracy against labels, with VADER and the human agreement as lines."""
     figure, panels = plt.subplots(1, len(accuracy), figsize=(2.7 * len(accuracy), 2.9), sharey=True, squeeze=False)
     for ax, (domain, values) in zip(panels[0], accuracy.items(), strict=True):
         ax.plot(sizes, values, "o-", color=BLUE, label="learned words")
-        ax.axhline(lexicon[domain], color=VERMILION, linestyle="--", label="expert dictionary")
-        ax.axhline(ceiling[domain], color=GREY, linestyle=":", label="human ceiling")
+        ax.axhline(lexicon[domain], color=VERMILION, linestyle="--", label="VADER")
+        ax.axhline(ceiling[domain], color=GREY, linestyle=":", label="all other raters")
         _label_axis(ax, sizes)
         ax.set(title=domain, xlabel="number of comparisons")
     panels[0, 0].set_ylabel("share predicted")
@@ -123,9 +123,9 @@ def _label_axis(axes: Axes, sizes: Sequence[int]) -> None:
 
 
 def reliability(promised: np.ndarray, happened: np.ndarray, count: np.ndarray, title: str) -> Figure:
-    """Calibration: what happened against what was promised; the area of a dot grows with its number of pairs."""
+    """Calibration: what happened against what was predicted; the area of a dot grows with its number of pairs."""
     figure, axes = plt.subplots(figsize=(4.6, 4.2))
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="keeps its promises")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect calibration")
     axes.scatter(promised, happened, s=20 + 180 * count / count.max(), color=BLUE, label="this model")
     axes.set(xlabel="predicted probability", ylabel="share of comparisons that went that way", title=title)
     axes.legend()

@@ -45,10 +45,11 @@ def stream_of_returns(returns: np.ndarray, dones: np.ndarray, title: str) -> Fig
 def curves_over_seeds(curves: Mapping[str, Sequence[Sequence[float]]], title: str, ylabel: str) -> Figure:
     """For each name a thin line per seed, their mean, and a band from the worst to the best seed; all of one length."""
     figure, axes = plt.subplots()
-    for (name, runs), colour in zip(curves.items(), COLOURS, strict=False):
+    for number, ((name, runs), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
         table = np.array(runs)                                              # (seeds, updates)
         updates = np.arange(1, table.shape[1] + 1)
-        axes.fill_between(updates, table.min(axis=0), table.max(axis=0), color=colour, alpha=0.12)
+        band = "band: worst to best seed" if number == 0 else None
+        axes.fill_between(updates, table.min(axis=0), table.max(axis=0), color=colour, alpha=0.12, label=band)
         axes.plot(updates, table.T, color=colour, linewidth=0.7, alpha=0.55)
         axes.plot(updates, table.mean(axis=0), color=colour, linewidth=2.6, label=f"{name}: mean of {len(table)} seeds")
     axes.set(xlabel="update (8 episodes each)", ylabel=ylabel, title=title)

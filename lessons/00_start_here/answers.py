@@ -45,8 +45,8 @@ def the_right_side(answers):
 
 @wrong("00.1", says="counted \"equal\" as a vote for the right")
 def ties_for_the_right(answers):
-    verdicts = [answer for answer in answers if answer != "skip"]
-    return verdicts.count("left") / len(verdicts)
+    labels = [answer for answer in answers if answer != "skip"]
+    return labels.count("left") / len(labels)
 
 
 @right("00.2")
@@ -59,7 +59,7 @@ def the_loop_as_a_capital():
     return " C "
 
 
-@wrong("00.2", says="paid again and again")
+@wrong("00.2", says="rewarded again and again")
 def clean_and_stop():
     return "a"
 

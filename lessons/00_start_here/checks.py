@@ -7,37 +7,37 @@ from course_lib.exercises import Fail, agrees, close, exercise
 share = exercise(
     "00.1", title="How often was the left one preferred?", function="preferred_share", points=1, kind="implement",
     difficulty=1, importance=3, minutes=5, reference="checks:preferred_share",
-    hints=("Decide first which answers count at all. Is \"skip\" a verdict?",
+    hints=("Decide first which answers count at all. Is \"skip\" a label?",
            "Leave the skips out. Of what is left, \"left\" is one vote, \"right\" none, \"equal\" half a vote.",
            "Give every word but \"skip\" its votes in a dict, and take the mean of votes[answer] over the answers that are "
            "left."))
 
 
 def preferred_share(answers: list[str]) -> float:
-    """Share of verdicts for the left side; "equal" counts half, "skip" is no verdict."""
+    """Share of labels for the left side; "equal" counts half, "skip" is not a label."""
     votes = {"left": 1.0, "right": 0.0, "equal": 0.5}
-    verdicts = [votes[answer] for answer in answers if answer != "skip"]
-    return sum(verdicts) / len(verdicts)
+    labels = [votes[answer] for answer in answers if answer != "skip"]
+    return sum(labels) / len(labels)
 
 
 @share.case("three of four for the left")
 def _(fn):
     close(fn(["left", "right", "left", "left"]), 0.75, likely=[
-        (3.0, "This is a number of votes. A share is that number divided by how many verdicts there are."),
+        (3.0, "This is a number of votes. A share is that number divided by how many labels there are."),
         (0.25, "This is the share of the right side.")])
 
 
 @share.case("equal counts half for each side")
 def _(fn):
     close(fn(["left", "equal"]), 0.75, likely=[
-        (1.0, "You left \"equal\" out. It is a verdict, for both sides alike: half a vote."),
+        (1.0, "You left \"equal\" out. It is a label, for both sides alike: half a vote."),
         (0.5, "You counted \"equal\" as a vote for the right. It is half a vote for each side.")])
 
 
-@share.case("skip is no verdict")
+@share.case("skip is not a label")
 def _(fn):
     close(fn(["left", "skip", "skip", "right"]), 0.5, likely=[
-        (0.25, "The skips are still in the number you divide by. Somebody who could not tell gave no verdict."),
+        (0.25, "The skips are still in the number you divide by. Somebody who could not tell gave no label."),
         (0.75, "You counted a skip as half a vote. That is what \"equal\" means; \"skip\" means: leave this pair out.")])
 
 
@@ -53,27 +53,27 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 00.2
 
 vacuum = exercise(
-    "00.2", title="The vacuum cleaner that is paid for dirt", function="prediction", points=1, kind="predict",
+    "00.2", title="The vacuum cleaner that is rewarded for dirt", function="prediction", points=1, kind="predict",
     difficulty=1, importance=2, minutes=5, reference="checks:prediction",
-    hints=("Do not ask what the maker wanted. Ask what pays.",
-           "One gram in the bag pays once. Is there a way to be paid for the same gram again?",
-           "Dropping costs nothing, picking up pays. Which of a, b, c, d is paid for ever?"))
+    hints=("Do not ask what the maker wanted. Ask what is rewarded.",
+           "One gram in the bag is rewarded once. Is there a way to be rewarded for the same gram again?",
+           "Dropping is not penalized, picking up is rewarded. Which of a, b, c, d can go on getting rewards?"))
 
 
 def prediction() -> str:
-    """What earns most."""
+    """What brings the most reward."""
     return "c"
 
 
-@vacuum.case("what earns the most reward")
+@vacuum.case("what brings the most reward")
 def _(fn):
     got = fn()
     said = str(got).strip().lower()
     if said not in ("a", "b", "c", "d"):
         raise Fail("prediction()", "'a', 'b', 'c' or 'd'", repr(got)[:60], "Answer with one of the four letters.")
-    why = {"a": "Cleaning once and stopping is paid once. Is there something that is paid again and again?",
-           "b": "Standing still saves nothing, because nothing costs anything, and it earns nothing.",
-           "d": "Hiding dirt under the carpet is not picking it up: it is not paid at all."}
+    why = {"a": "Cleaning once and stopping is rewarded once. Is there something that is rewarded again and again?",
+           "b": "Standing still saves nothing, because nothing is penalized, and it gets no reward.",
+           "d": "Hiding dirt under the carpet is not picking it up: it is not rewarded at all."}
     if said in why:
         raise Fail("prediction()", "another letter", repr(got)[:60], why[said])
 

@@ -7,7 +7,7 @@
 # **Builds on** nothing but Python.
 #
 # Run a cell with Shift+Enter. Miss on purpose at first, to see what a check says: it shows what was called, what was expected and
-# what came. After two misses it offers a hint; `hint("00.1")` asks for one at once. Hints cost nothing. If all fails, the
+# what it got. After two misses it offers a hint; `hint("00.1")` asks for one at once. Hints cost no points. If all fails, the
 # [solutions](../solutions/00_start_here.ipynb) are there, with the reasons.
 
 # %%
@@ -17,17 +17,17 @@ from course_lib import check, hint
 # {{exercise 00.1}}
 #
 # Somebody compared two things several times. Their answers are `"left"`, `"right"`, `"equal"` (both as good) and `"skip"` (could not
-# tell). What share of their *verdicts* went to the left? An "equal" counts half for each side.
+# tell). A skip is not a label. What share of the *labels* prefers the left? An "equal" counts half for each side.
 #
 # Run the check before you write anything, then write, then run both cells again.
 
 # %% tags=["exercise:00.1"]
 def preferred_share(answers):
-    """Share of the verdicts for the left side, a number from 0 to 1. answers: a list of words."""
+    """Share of the labels for the left side, a number from 0 to 1. answers: a list of words."""
     # BEGIN SOLUTION
     votes = {"left": 1.0, "right": 0.0, "equal": 0.5}
-    verdicts = [votes[answer] for answer in answers if answer != "skip"]
-    return sum(verdicts) / len(verdicts)
+    labels = [votes[answer] for answer in answers if answer != "skip"]
+    return sum(labels) / len(labels)
     # END SOLUTION
 
 # %% tags=["check:00.1"]
@@ -39,15 +39,15 @@ check("00.1", preferred_share)
 # %% [markdown]
 # {{exercise 00.2}}
 #
-# A cleaning robot is paid one point for every gram of dirt that it picks up. It can drive, pick up dirt, drop dirt from its bag,
-# and push dirt under the carpet. Nothing costs anything. It learns whatever earns the most. What will it do in the long run?
+# A cleaning robot gets a reward of 1 for every gram of dirt that it picks up. It can drive, pick up dirt, drop dirt from its bag,
+# and push dirt under the carpet. Nothing is penalized. It learns whatever brings the most reward. What will it do in the long run?
 #
 # - `"a"`: clean the room once, then stop
 # - `"b"`: stand still
 # - `"c"`: drop dirt and pick it up again, for ever
 # - `"d"`: push all dirt under the carpet
 #
-# Commit yourself before you run the check.
+# Decide before you run the check.
 
 # %% tags=["exercise:00.2"]
 def prediction():
@@ -62,33 +62,33 @@ def prediction():
 check("00.2", prediction)
 
 # %% [markdown]
-# Now run it. Each way of life for 100 moves, in a room with 10 grams of dirt:
+# Now run it. Each policy for 100 moves, in a room with 10 grams of dirt:
 
 # %%
-def points(way_of_life, moves=100, floor=10):
-    bag = earned = 0
+def total_reward(policy, moves=100, floor=10):
+    bag = total = 0
     for _ in range(moves):
-        action = way_of_life(floor, bag)
+        action = policy(floor, bag)
         if action == "pick up" and floor:
-            floor, bag, earned = floor - 1, bag + 1, earned + 1
+            floor, bag, total = floor - 1, bag + 1, total + 1
         elif action == "drop" and bag:
             floor, bag = floor + 1, bag - 1
         elif action == "hide" and floor:
             floor -= 1
-    return earned
+    return total
 
-print("a: clean once        ", points(lambda floor, bag: "pick up" if floor else "stop"))
-print("b: stand still       ", points(lambda floor, bag: "stop"))
-print("c: drop and pick up  ", points(lambda floor, bag: "pick up" if floor else "drop"))
-print("d: under the carpet  ", points(lambda floor, bag: "hide"))
+print("a: clean once        ", total_reward(lambda floor, bag: "pick up" if floor else "stop"))
+print("b: stand still       ", total_reward(lambda floor, bag: "stop"))
+print("c: drop and pick up  ", total_reward(lambda floor, bag: "pick up" if floor else "drop"))
+print("d: under the carpet  ", total_reward(lambda floor, bag: "hide"))
 
 # %% [markdown]
-# The maker wanted a clean room and wrote down something else. This is called *reward hacking*; the example is an old one (Russell and
-# Norvig, *Artificial Intelligence: A Modern Approach*). You will catch it in the act in lessons 01, 09 and 11.
+# The maker wanted a clean room and rewarded something else. This is **reward hacking**; the example is an old one (Russell and
+# Norvig, *Artificial Intelligence: A Modern Approach*). You will see it happen in lessons 01, 09 and 11.
 #
 # {{exercise 00.3}}
 #
-# This function runs and gives a number. The number is wrong. Find the line and mend it.
+# This function runs and returns a number. The number is wrong. Find the line and fix it.
 
 # %% tags=["exercise:00.3"]
 def mean_reward(rewards):
@@ -111,10 +111,11 @@ check("00.3", mean_reward)
 # %% [markdown]
 # ## What you learned
 #
-# How a check talks; how to ask for a hint; that a tie is a verdict and a skip is not; that an agent does what is paid, not what is meant.
+# What a check says; how to ask for a hint; that a tie is a label and a skip is not; that an agent does what is rewarded, not what is
+# meant.
 #
-# **What failed here, on purpose:** a reward that a robot can earn for ever without cleaning, and a mean that no error message
-# complains about. Exercises of the third kind train the most useful habit of all: call it with a case whose answer you know.
+# **What failed here, on purpose:** a reward that a robot can get for ever without cleaning, and a mean that no error message
+# complains about. Exercises of the third kind train a most useful habit: call a function with a case whose answer you know.
 #
 # **Further reading.** S. Russell and P. Norvig, *Artificial Intelligence: A Modern Approach*, chapter 2, for the vacuum world.
 # Back to [lesson 00](../notebooks/00_start_here.ipynb).

@@ -102,8 +102,8 @@ def counted_from_the_front(rewards, gamma):
 
 @wrong("01.2", says="seen from its own step")
 def discounted_to_the_start(rewards, gamma):
-    worth = rewards * gamma ** torch.arange(len(rewards))
-    return worth.flip(0).cumsum(0).flip(0)
+    discounted = rewards * gamma ** torch.arange(len(rewards))
+    return discounted.flip(0).cumsum(0).flip(0)
 
 
 @wrong("01.2", says="gamma changed nothing")
@@ -152,7 +152,7 @@ def as_a_dot_product(logprobs, returns):
     return -torch.dot(logprobs.flatten().double(), returns.detach().flatten().double()) / len(logprobs.flatten())
 
 
-@wrong("01.3", says="makes well-paid actions rarer")
+@wrong("01.3", says="makes actions with high returns rarer")
 def sign_turned(logprobs, returns):
     return (logprobs * returns.detach()).mean()
 
@@ -172,7 +172,7 @@ def probabilities_for_logs(logprobs, returns):
     return -(logprobs.exp() * returns.detach()).mean()
 
 
-@wrong("01.3", says="lost its way back")
+@wrong("01.3", says="No gradient flows back")
 def all_detached(logprobs, returns):
     return -(logprobs * returns).detach().mean()
 
@@ -208,7 +208,7 @@ def in_small_letters():
     return {0.5: "a", 0.9: "a", 0.95: "b", 0.99: "c"}
 
 
-@wrong("01.4", says="a point is worth a thousandth")
+@wrong("01.4", says="a point counts a thousandth")
 def always_the_largest_sum():
     return dict.fromkeys((0.5, 0.9, 0.95, 0.99), "C")
 
@@ -218,12 +218,12 @@ def patient_too_early():
     return {0.5: "A", 0.9: "C", 0.95: "B", 0.99: "C"}
 
 
-@wrong("01.4", says="what are 70 points worth")
+@wrong("01.4", says="how much do 70 points count")
 def impatient_for_too_long():
     return {0.5: "A", 0.9: "A", 0.95: "A", 0.99: "C"}
 
 
-@wrong("01.4", says="Now patience pays")
+@wrong("01.4", says="Now later rewards count")
 def the_big_prize_for_ever():
     return {0.5: "A", 0.9: "A", 0.95: "B", 0.99: "B"}
 
@@ -261,12 +261,12 @@ def hovers_on_every_step():
     return {"every step": "d", "only progress": "c"}
 
 
-@wrong("01.5", says="Who hangs quietly")
+@wrong("01.5", says="Hanging quietly")
 def hovers_for_progress():
     return {"every step": "b", "only progress": "d"}
 
 
-@wrong("01.5", says="Landing is paid once")
+@wrong("01.5", says="Landing is rewarded once")
 def lands_for_progress():
     return {"every step": "b", "only progress": "a"}
 
@@ -298,7 +298,7 @@ def with_a_factor(rewards, gamma, dones):
     return np.array(returns)
 
 
-@wrong("01.6", says="falling looks like the best move")
+@wrong("01.6", says="falling looks like the best action")
 def forgets_one_step_late(rewards, gamma, dones):
     returns, next_return = torch.zeros_like(rewards), 0.0
     for t in reversed(range(len(rewards))):
@@ -353,6 +353,6 @@ def without_discount(rewards, gamma, dones):
 excused("01.1", "0.3 * angular_velocity → angular_velocity", "0.3 * angular_velocity → 0.6 * angular_velocity", "soon > 0 → soon >= 0",
         because="many mixtures balance the pole, and none is exactly 0")
 excused("01.2", "torch.zeros_like(rewards) → torch.ones_like(rewards)", because="every entry is overwritten")
-excused("01.2", DETACHED, because="returns are facts: nothing trains through them")
+excused("01.2", DETACHED, because="returns are plain numbers: nothing trains through them")
 excused("01.6", "torch.zeros(len(rewards)) → torch.ones(len(rewards))", because="every entry is overwritten")
 excused("01.6", DETACHED, because="returns are facts: nothing trains through them")

@@ -67,7 +67,7 @@ def _(fn):
         why = ("Nearly: the pole stays up for a while. The angle says where the pole is, the angular velocity where it goes. "
                "Add the two, and try how much the second should count.")
     else:
-        why = "Some episodes end early. Watch one: does the pole fall, or does the cart leave the track?"
+        why = "Some episodes end early. Watch one: does the pole fall, or does the cart leave its track?"
     raise Fail("balance, in ten episodes of at most 500 steps", f"a mean length of at least {LONG_ENOUGH} steps",
                f"a mean of {mean:.0f} (from {min(lengths)} to {max(lengths)})", why)
 
@@ -79,11 +79,11 @@ returns = exercise(
     difficulty=1, importance=3, minutes=10, reference="course_lib.rl.objectives:discounted_returns",
     hints=("What is the return of the very last step? And of the step before it, if you know that one?",
            "G_t = r_t + gamma * G_{t+1}: walk through the rewards from the back.",
-           "Keep the return of the step behind in a variable, 0 at first. In `for t in reversed(range(len(rewards)))` the new return is "
+           "Keep the return of the next step in a variable, 0 at first. In `for t in reversed(range(len(rewards)))` the new return is "
            "rewards[t] plus gamma times that variable."))
 
 
-@returns.case("rewards 4, 2, 1, each later one worth half")
+@returns.case("rewards 4, 2, 1 with gamma = 0.5")
 def _(fn):
     got = fn(torch.tensor([4.0, 2.0, 1.0]), 0.5)
     if isinstance(got, torch.Tensor) and got.ndim == 0:
@@ -98,7 +98,7 @@ def _(fn):
                            "still to come: count back from the last step."),
         ([5.25, 1.25, 0.25], "Each return must be seen from its own step: a reward that comes now counts in full. "
                              "You discounted everything to the start of the episode."),
-        ([7.0, 3.0, 1.0], "gamma changed nothing: what comes one step later is worth gamma times as much."),
+        ([7.0, 3.0, 1.0], "gamma changed nothing: what comes one step later counts gamma times as much."),
         ([5.25, 5.25, 5.25], "A step gets what comes after it, not what came before: the last step's return is 1."),
         ([2.625, 1.25, 0.5], "The reward of the step itself is not discounted: r_t counts in full, gamma starts with the next."),
         ([1.25, 0.5, 0.0], "The reward of the step itself belongs to its return."),
@@ -111,17 +111,17 @@ def _(fn):
         ([2.0, 1.0, 1.0, 5.0], "You counted from the front: the return of a step is what is still to come.")])
 
 
-@returns.case("one reward at the end pays for all that led to it")
+@returns.case("one reward at the end counts for all steps before it")
 def _(fn):
     close(fn(torch.tensor([0.0, 0.0, 0.0, 8.0]), 0.5), torch.tensor([1.0, 2.0, 4.0, 8.0]), likely=[
         ([8.0, 4.0, 2.0, 1.0], "The result is turned round: the last entry belongs to the last step."),
-        ([0.0, 0.0, 0.0, 8.0], "Only the last step is paid: G_t = r_t + gamma * G_{t+1} reaches all the way back.")])
+        ([0.0, 0.0, 0.0, 8.0], "Only the last step got the reward: G_t = r_t + gamma * G_{t+1} reaches all the way back.")])
 
 
 @returns.case("gamma = 0: only the reward of the step itself")
 def _(fn):
     rewards = torch.tensor([3.0, 0.0, -2.0])
-    close(fn(rewards, 0.0), rewards, otherwise="With gamma = 0 the future is worth nothing: the rewards themselves come out.")
+    close(fn(rewards, 0.0), rewards, otherwise="With gamma = 0 the future does not count: the rewards themselves come out.")
 
 
 @returns.case("three hundred steps")
@@ -150,19 +150,19 @@ def _(fn):
 loss = exercise(
     "01.3", title="REINFORCE in one line", function="policy_gradient_loss", points=2, kind="implement",
     difficulty=2, importance=3, minutes=15, reference="course_lib.rl.objectives:policy_gradient_loss",
-    hints=("We want actions with a high return to become likelier. An optimiser makes a loss *smaller*. Which sign?",
+    hints=("We want actions with a high return to become likelier. An optimizer makes a loss *smaller*. Which sign?",
            "Multiply each step's log-probability by its return, and take the mean over all steps.",
            "The mean of logprobs * returns grows when good actions become likelier. A loss must become *smaller* then."))
 
 
-@loss.case("two actions, one paid well")
+@loss.case("two actions, one with a high return")
 def _(fn):
     got = fn(torch.tensor([-1.0, -0.5]), torch.tensor([4.0, 1.0]))
     shape_is(got, (), mistake="One number for all steps is wanted: take the mean.")
     close(got, torch.tensor(2.25), likely=[
-        (-2.25, "The sign is turned: an optimiser walks *down* the loss, so this makes well-paid actions rarer."),
-        (4.5, "This is the sum. Take the mean, or a long episode takes longer strides than a short one."),
-        (-4.5, "Two slips: the sign, and a sum in place of a mean."),
+        (-2.25, "The sign is turned: an optimizer makes the loss *smaller*, so this makes actions with high returns rarer."),
+        (4.5, "This is the sum. Take the mean, or a long episode takes larger gradient steps than a short one."),
+        (-4.5, "Two mistakes: the sign, and a sum in place of a mean."),
         (1.875, "You averaged first and multiplied then. Each action is weighed by its *own* return."),
         (-1.0390, "These are probabilities. The gradient of the expected return needs their logarithm, which you were given."),
         (1.0390, "These are probabilities, and the sign is turned. The gradient needs their logarithm, which you were given.")])
@@ -174,11 +174,11 @@ def _(fn):
     got = fn(logprobs, torch.tensor([3.0, 0.0, -1.5]))
     if not (isinstance(got, torch.Tensor) and got.requires_grad):
         raise Fail("policy_gradient_loss(logprobs, returns).requires_grad", "True", "False",
-                   "The loss lost its way back to the policy: keep everything in tensors, without .item(), .detach() on the "
+                   "No gradient flows back to the policy: keep everything in tensors, without .item(), .detach() on the "
                    "log-probabilities, or numpy.")
     got.backward()
     close(logprobs.grad, torch.tensor([-1.0, 0.0, 0.5]), call="gradient for returns [3, 0, -1.5]", likely=[
-        ([1.0, 0.0, -0.5], "The sign is turned: this pushes well-paid actions down.")],
+        ([1.0, 0.0, -0.5], "The sign is turned: this makes actions with high returns rarer.")],
         otherwise="The gradient for a log-probability is minus its return, divided by the number of steps.")
 
 
@@ -210,8 +210,8 @@ def _(fn):
 patience = exercise(
     "01.4", title="How patient is gamma?", function="prediction", points=1, kind="predict",
     difficulty=2, importance=2, minutes=10, reference="checks:prediction",
-    hints=("Write down what each plan is worth today: a reward in k steps counts gamma^k.",
-           "A is worth 12 whatever gamma is. B is worth 70 * gamma^20. C is a geometric sum: about 1 / (1 - gamma), as long as "
+    hints=("Write down the discounted return of each plan: a reward in k steps counts gamma^k.",
+           "A returns 12 whatever gamma is, B 70 * gamma^20. C is a geometric sum: about 1 / (1 - gamma), as long as "
            "100 steps are far beyond that.",
            "0.9^20 is 0.12, 0.95^20 is 0.36, 0.99^20 is 0.82; and 0.99^100 is still 0.37."))
 
@@ -223,8 +223,8 @@ def prediction() -> dict[float, str]:
     return {0.5: "A", 0.9: "A", 0.95: "B", 0.99: "C"}
 
 
-def worth(plan: str, gamma: float) -> float:
-    """What a plan of exercise 01.4 is worth at its start."""
+def plan_return(plan: str, gamma: float) -> float:
+    """The discounted return of a plan of exercise 01.4 at its start."""
     return {"A": 12.0, "B": 70 * gamma**20, "C": sum(gamma**t for t in range(100))}[plan]
 
 
@@ -241,8 +241,8 @@ def _plan(fn, gamma):
 @patience.case("gamma = 0.5: nothing is far-sighted")
 def _(fn):
     if (got := _plan(fn, 0.5)) != "A":
-        raise Fail("prediction()[0.5]", "another plan", repr(got), "After ten steps a point is worth a thousandth. What is "
-                   f"plan {got} worth today, against 12 at once?")
+        raise Fail("prediction()[0.5]", "another plan", repr(got), "After ten steps a point counts a thousandth. What is "
+                   f"the return of plan {got}, against 12 at once?")
 
 
 @patience.case("gamma = 0.9: ten steps ahead")
@@ -255,15 +255,15 @@ def _(fn):
 @patience.case("gamma = 0.95: twenty steps ahead")
 def _(fn):
     if (got := _plan(fn, 0.95)) != "B":
-        raise Fail("prediction()[0.95]", "another plan", repr(got), "0.95^20 is 0.36: what are 70 points worth? And "
+        raise Fail("prediction()[0.95]", "another plan", repr(got), "0.95^20 is 0.36: how much do 70 points count? And "
                    "1 + 0.95 + 0.95² + … stays just below 20.")
 
 
 @patience.case("gamma = 0.99: a hundred steps ahead")
 def _(fn):
     if (got := _plan(fn, 0.99)) != "C":
-        raise Fail("prediction()[0.99]", "another plan", repr(got), "Now patience pays: 1 + 0.99 + 0.99² + … over a hundred "
-                   "steps comes to 63. What are 70 points after 20 steps worth?")
+        raise Fail("prediction()[0.99]", "another plan", repr(got), "Now later rewards count: 1 + 0.99 + 0.99² + … over a hundred "
+                   "steps comes to 63. How much do 70 points after 20 steps count?")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 01.5
@@ -271,11 +271,11 @@ def _(fn):
 slips = exercise(
     "01.5", title="What will it do?", function="lander_prediction", points=1, kind="predict",
     difficulty=2, importance=3, minutes=10, reference="checks:lander_prediction",
-    hints=("Forget what the authors wanted. For each reward, ask only: what would I do to earn the most?",
-           "\"every step\": the score is below 0 until the lander stands still on its pad. How can one stop paying soon? "
+    hints=("Forget what the authors wanted. For each reward, ask only: what would give the highest return?",
+           "\"every step\": the score is below 0 until the lander stands still on its pad. How can the episode be short? "
            "\"only progress\": is there a way to make the same progress more than once?",
-           "A crash costs 100, once; a hundred steps in the air cost thousands. And who speeds up for free can brake again, "
-           "for pay."))
+           "A crash gives -100, once; a hundred steps in the air give minus thousands. And if speeding up is not penalized, "
+           "braking can be rewarded again."))
 
 DEEDS = {"a": "land gently, as before", "b": "crash as soon as it can", "c": "stay up, speed up and brake, rock to and fro",
          "d": "hang quietly in one place"}
@@ -309,25 +309,25 @@ def _(fn):
         }[deed])
 
 
-@slips.case("progress is paid, its opposite is free")
+@slips.case("progress is rewarded, its opposite is not penalized")
 def _(fn):
     deed = _deed(fn, "only progress")
     if deed != "c":
         raise Fail("lander_prediction()['only progress']", "another letter", repr(deed), {
-            "a": "Landing is paid once. Getting worse costs nothing now: what can be paid again and again?",
-            "b": "A crash still costs 100, and ends an income. What can it be paid for, again and again?",
-            "d": "Who hangs quietly makes no progress. Getting worse costs nothing now: what can come after that?",
+            "a": "Landing is rewarded once. Getting worse is not penalized now: what can be rewarded again and again?",
+            "b": "A crash still gives -100, and ends all rewards. What can be rewarded again and again?",
+            "d": "Hanging quietly is no progress. Getting worse is not penalized now: what can come after that?",
         }[deed])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 01.6
 
 bug = exercise(
-    "01.6", title="Find the silent bug: falling pays best", function="returns_of_a_stream", points=2, kind="bug",
+    "01.6", title="Find the silent bug: falling is rewarded most", function="returns_of_a_stream", points=2, kind="bug",
     difficulty=2, importance=2, minutes=10, reference="course_lib.rl.objectives:discounted_returns",
     hints=("Take two short episodes, gamma = 1, and write the right returns down by hand. Which entries differ?",
-           "The step that ends an episode is the last whose reward counts, and nothing comes after it. The walk goes "
-           "backwards: when it *reaches* that step, what has it just been in?",
+           "The step that ends an episode is the last whose reward counts, and nothing comes after it. The loop goes "
+           "backwards: when it *reaches* that step, which episode does it come from?",
            "nonterminal[k] belongs where the future is *added* to the reward of step k, not where the return is handed on."))
 
 
@@ -340,8 +340,8 @@ def _stream(fn, rewards, gamma, dones):
 @bug.case("two episodes, gamma = 1: 2 1, then 3 2 1")
 def _(fn):
     close(_stream(fn, [1.0] * 5, 1.0, [False, True, False, False, True]), torch.tensor([2.0, 1.0, 3.0, 2.0, 1.0]), likely=[
-        ([1.0, 3.0, 2.0, 1.0, 1.0], "The border is one step off. The step that ends an episode is paid for what the *next* "
-                                    "episode earns, so falling looks like the best move of all."),
+        ([1.0, 3.0, 2.0, 1.0, 1.0], "The border is one step off. The step that ends an episode gets the return of the *next* "
+                                    "episode, so falling looks like the best action of all."),
         ([5.0, 4.0, 3.0, 2.0, 1.0], "The episodes run into each other: after an end the sum must start afresh."),
         ([1.0, 0.0, 2.0, 1.0, 0.0], "The reward of the last step is lost: the end cuts off what comes *after* that step."),
         ([1.0, 2.0, 1.0, 2.0, 3.0], "You counted from the front: the return of a step is what is still to come.")])

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Lesson 01. What is a reward?
 #
-# **Goals.** Say what state, observation, action, policy, trajectory, return and discount are, each with a line that runs; balance a pole
-# by hand, then let REINFORCE learn it; take a reward that an expert wrote apart, change one line, and see what an agent makes of it.
+# **Goals.** Say what state, observation, action, policy, trajectory, return and discount are, each with a line that
+# runs; balance a pole by hand, then let REINFORCE learn it; take apart a reward that experts wrote, change one line of
+# it, and see what an agent learns from the changed reward.
 #
-# **Time.** About 65 minutes to read and run, 65 minutes for the exercises; the essential part takes 80 minutes in all. The cells use
-# about one CPU-minute. **Builds on** lesson 00.
+# **Time.** About 65 minutes to read and run, 65 minutes for the exercises; the essential part takes 80 minutes in all.
+# The cells use about one CPU-minute. **Builds on** lesson 00.
 
 # %%
 import time
@@ -27,11 +28,18 @@ torch.manual_seed(0)
 palette.style()
 
 # %% [markdown]
-# ## 1.1 An agent and its world
+# ## 1.1 The agent and its environment
 #
-# A pole stands on a cart. Fifty times a second the **agent** sees four numbers, its **observation**, and pushes the cart to the left
-# or to the right, its **action**. The world, which is called the **environment**, answers with the next observation and a
-# **reward**, one number. That is the whole interface, and it is the same for a pole, a video game and a language model.
+# A pole stands on a cart. Fifty times a second the **agent** sees four numbers, its **observation** $o_t$, and pushes
+# the cart to the left or to the right, its **action** $a_t$. Everything else is the **environment**. It answers with
+# the next observation and a **reward** $r_t$, one number. That is the whole interface. It is the same for a pole, a
+# video game and a language model.
+
+# %%
+from course_lib.show.schematics import agent_environment
+
+show(agent_environment(), alt="Two boxes. From the agent, with its policy, an arrow leads to the "
+     "environment: the action. Two arrows lead back: the reward and the next observation.")
 
 # %%
 env = gym.make("CartPole-v1")
@@ -45,11 +53,12 @@ print(f"reward {reward}; over because the pole fell: {terminated}, because time 
       f"{truncated}")
 
 # %% [markdown]
-# The cart moves to the right now, and the pole begins to turn to the left. Each step pays 1 until the pole leans by more than 12 degrees
-# or the cart leaves its track; that ends the **episode**. After 500 steps the clock ends it.
+# The cart moves to the right now, and the pole begins to turn to the left. Each step gives a reward of 1 until the pole
+# leans by more than 12 degrees or the cart leaves its track. Then the **episode** has **terminated**. After 500 steps
+# it is cut off in any case: it is **truncated**. The difference matters in lesson 02.
 #
-# What can an agent do? The **action space** says. Some are **discrete**: choose one of $K$. Others are **continuous**: choose real
-# numbers, such as how hard to push. The same world can have either.
+# What can an agent do? The **action space** says. It can be **discrete**: choose one of $K$. Or it can be
+# **continuous**: choose real numbers, such as how hard to push. The same environment can come with either.
 
 # %%
 worlds = {"CartPole": gym.make("CartPole-v1"), "Pendulum": gym.make("Pendulum-v1"),
@@ -65,8 +74,8 @@ for name, world in worlds.items():
 # %% [markdown]
 # ## 1.2 A policy is a function
 #
-# A **policy** says what to do in each situation: a function from an observation to an action. Here is the simplest. It plays twenty
-# episodes at once; our copies of CartPole are array arithmetic, tested step for step against Gymnasium's.
+# A **policy** $\pi$ says what to do: it is a function from observations to actions. Here is the simplest. It plays
+# twenty episodes at once; our copies of CartPole are array arithmetic, tested step for step against Gymnasium's.
 
 # %%
 from course_lib.rl.cartpole import VectorCartPole
@@ -83,9 +92,9 @@ expect(15 < played.mean < 32, "pushing at random keeps the pole up for about hal
        measured=f"{played.mean:.1f} steps of 0.02 s")
 
 # %% [markdown]
-# **Now do [exercise 01.1](../exercises/01_rl_basics.ipynb)**: write a better policy by hand. The next cell lets *your* policy play as
-# soon as its check has passed, and the course's until then. Beside it plays one that looks at the angle alone: it pushes to the side
-# to which the pole leans.
+# **Now do [exercise 01.1](../exercises/01_rl_basics.ipynb)**: write a better policy by hand. The next cell uses
+# *your* policy as soon as its check has passed, and the course's until then. It compares it with a policy that uses the
+# angle alone: it pushes to the side to which the pole leans.
 #
 # > **Predict.** How long will that one last, with 500 steps the most?
 
@@ -118,13 +127,14 @@ video(side_by_side(clips, list(policies)), fps=50, width=720,
           "at the angle alone swings wider and wider, then falls. The one by hand stays up.")
 
 # %% [markdown]
-# Watch the one in the middle. It always pushes the right way, and yet the pole swings wider each time: when the pole stands upright
-# it is still *turning*, and the angle alone does not say so.
+# Watch the one in the middle. It always pushes the right way, and yet the pole swings wider each time: when the pole
+# stands upright it is still *turning*, and the angle alone does not say so.
 #
-# ## 1.3 The state, and what one sees of it
+# ## 1.3 State and observation
 #
-# The **state** is everything that decides the future. CartPole's four numbers are its state: put the world back into the same four
-# numbers, push the same way, and the same thing happens. CartPole is **fully observed**.
+# The **state** $s_t$ is everything that the future depends on. CartPole's four numbers are its state: set the
+# environment to the same four numbers, push the same way, and the same thing happens. The observation shows all of it,
+# so CartPole is **fully observed**.
 
 # %%
 from course_lib.rl.cartpole import step_states
@@ -135,11 +145,11 @@ expect((once == again).all(), "same state, same action: same next state",
        measured=once[0].round(3).tolist())
 
 # %% [markdown]
-# Now hide the two velocities. A pole that stands upright and one that rushes through upright look the same, though they need opposite
-# pushes. The world is now **partially observed**, as most worlds are: a single picture of a game has no velocities, a single sentence
-# does not say what the speaker knows.
+# Now hide the two velocities. A pole that stands upright and one that rushes through upright look the same, though they
+# need opposite pushes. The environment is now **partially observed**, as most are: a single picture of a game has no
+# velocities, a single sentence does not say what the speaker knows.
 #
-# What helps is **memory**. Two angles, one step apart, give the velocity back.
+# What helps is **memory**. Two angles, one step apart, give the angular velocity back.
 
 # %%
 class AngleWithMemory:
@@ -167,7 +177,8 @@ expect(lengths["two angles remembered"].min() == 500, "with one step of memory i
 #
 # ## 1.4 Trajectory, return, discount
 #
-# What happened, from the first step to the last, is a **trajectory**: observation, action, reward, observation, action, reward …
+# What happened, from the first step to the last, is a **trajectory** (or rollout): observation, action, reward,
+# observation, action, reward …
 
 # %%
 played = record(gym.make("CartPole-v1"), at_random, seed=3, frames=False)
@@ -178,13 +189,14 @@ for t, (obs, action, reward) in list(enumerate(steps))[:4]:
 print(f"… and so on for {len(played.rewards)} steps")
 
 # %% [markdown]
-# Was the push at $t = 2$ good? Its own reward does not say: every step pays 1, also the step that dooms the pole. What counts is all
-# that comes *after*. This is the **return**:
+# Was the push at $t = 2$ good? Its own reward does not say: every step is rewarded with 1, even the one that makes
+# the pole fall. What counts is everything that comes *after*. This is the **return** $G_t$:
 #
 # $$G_t = r_t + \gamma\, r_{t+1} + \gamma^2\, r_{t+2} + \dots$$
 #
-# The **discount** $\gamma$, from 0 to 1, says how much a reward is worth that comes one step later. **Now do
-# [exercise 01.2](../exercises/01_rl_basics.ipynb)** (the return) and **01.4** (three plans, and which gamma prefers which), then come back.
+# The **discount** $\gamma$, from 0 to 1, says how much a reward counts that comes one step later. **Now do
+# [exercise 01.2](../exercises/01_rl_basics.ipynb)** (the return) and **01.4** (three plans, and which gamma prefers
+# which), then come back.
 
 # %%
 discounted_returns = mine("01.2")
@@ -195,11 +207,11 @@ for gamma in (1.0, 0.9, 0.5):
     print(f"gamma {gamma}: returns {returns}")
 
 # %% [markdown]
-# One reward at the end is credited to all three steps, less so the longer ago they were. Move the slider, and look at both panels: on
-# the left how far ahead the agent looks, on the right what the three plans of exercise 01.4 are worth to it.
+# One reward at the end counts for all three steps, less for the earlier ones. Move the slider and look at both panels:
+# on the left the weight of future rewards, on the right the discounted returns of the three plans of exercise 01.4.
 
 # %%
-from course_lib.exercises.lesson_checks.lesson_01 import PLANS, worth
+from course_lib.exercises.lesson_checks.lesson_01 import PLANS, plan_return
 
 
 def patience(gamma):
@@ -207,26 +219,26 @@ def patience(gamma):
     left.plot(gamma ** np.arange(101))
     left.set(xlabel="steps ahead", ylabel="weight of a reward", ylim=(0, 1.03),
              title=f"Looks about {1 / (1 - gamma):.0f} steps ahead")
-    values = [worth(plan, gamma) for plan in PLANS]
+    values = [plan_return(plan, gamma) for plan in PLANS]
     best = values.index(max(values))
     colours = [palette.ORANGE if i == best else palette.SKY for i in range(3)]
     right.barh(range(3), values, color=colours)
     right.set_yticks(range(3), [f"{name}: {what}" for name, what in PLANS.items()], fontsize=8)
     right.invert_yaxis()
-    right.set(xlabel="worth today (points)", title=f"It takes plan {'ABC'[best]}")
+    right.set(xlabel="discounted return", title=f"It takes plan {'ABC'[best]}")
     return figure
 
 explore(patience, "Left: the weight of a reward falls with the steps until it comes. Right: "
-                  "what three plans are worth. With gamma 0.95 the prize after 20 steps wins.",
+                  "the returns of three plans. With gamma 0.95 the prize after 20 steps wins.",
         gamma=(0.5, 0.99, 0.01, 0.95))
 
 # %% [markdown]
-# Gamma is part of what the agent *wants*, not a detail. Up to 0.91 it grabs the 12 points, from
-# 0.92 to 0.98 it waits for the 70, and at 0.99 it works for a hundred steps.
+# Gamma is part of what the agent *wants*, not a detail. Up to 0.91 the 12 points at once have the highest return, from
+# 0.92 to 0.98 the 70 points after 20 steps, and at 0.99 a point in each of a hundred steps.
 #
-# Environments usually come many at once and restart by themselves, so the rewards arrive as a stream of episodes. A return must never
-# look across an end. **[Exercise 01.6](../exercises/01_rl_basics.ipynb)** is about a bug in exactly this place, one that no error message
-# will ever tell you about.
+# Environments usually run many at once and restart by themselves, so the rewards arrive as a stream of episodes. A
+# return must never count rewards of the next episode. **[Exercise 01.6](../exercises/01_rl_basics.ipynb)** is about a
+# bug in exactly this place, one that no error message will ever tell you about.
 
 # %%
 returns_of_a_stream = mine("01.6")
@@ -242,17 +254,18 @@ title = "A return falls to 1 at the end of each episode and starts afresh"
 show(plots.stream_of_returns(stream, dones.numpy(), title),
      alt="A saw: within each episode the return falls step by step to 1, then jumps up where "
          "the next episode starts. Three dashed lines mark where the pole fell.")
-expect(np.allclose(stream[dones.numpy()], 1.0), "the step of a fall is worth 1: its own",
+expect(np.allclose(stream[dones.numpy()], 1.0), "the last step's return is its own reward, 1",
        measured=stream[dones.numpy()].round(2).tolist())
 
 # %% [markdown]
-# (The stream was cut off after 100 steps in the middle of the fourth episode, so its last returns are too small. What to do about
-# that is a story for lesson 02.)
+# (The stream was cut off after 100 steps in the middle of the fourth episode, so its last returns are too small. Lesson
+# 02 shows how a value estimate fills in what is missing.)
 #
 # ## 1.5 A policy that can learn
 #
-# A policy that learns needs two things: numbers that can be turned, and a way to know where to turn them. So let a small network give
-# each action a **probability**, and draw the action. An untrained one is undecided:
+# A policy that learns needs two things: **parameters** $\theta$ that can be changed, and a way to know how to change
+# them. So let a small network give each action a **probability** $\pi_\theta(a \mid s)$, and **sample** the action.
+# An untrained network gives both about one half:
 
 # %%
 from course_lib.rl.networks import PolicyNetwork
@@ -263,8 +276,8 @@ print("probabilities of left and right:", policy.logprobs.exp().detach().numpy()
 print("five draws:", [policy.sample().item() for _ in range(5)])
 
 # %% [markdown]
-# For a continuous action the network gives the middle of a bell curve instead, and "probability" becomes "density". It draws and it
-# gives log-probabilities, as before, and more is not needed for what follows.
+# For a continuous action the network gives the mean of a **Gaussian** instead, and probabilities become densities. Such
+# a policy, too, can sample and give the **log-probability** of an action. Nothing more is needed for what follows.
 
 # %%
 from course_lib.rl.networks import DiagonalGaussian
@@ -275,37 +288,44 @@ print("five draws:       ", [round(draw.item(), 2) for draw in draws])
 print("log-probabilities:", [round(throttle.log_prob(draw).item(), 2) for draw in draws])
 
 # %% [markdown]
-# We want a larger *expected* return $J$. But the return comes out of a world that has no gradient: a pole falls or it does not. REINFORCE
-# (Williams 1992) needs none. Write $J$ as a sum over everything that can happen, and use $\nabla p = p\, \nabla \log p$:
+# We want a larger **expected return** $J(\theta)$. But the return comes out of an environment that has no gradient: a
+# pole falls or it does not. REINFORCE (Williams 1992) needs none. Take one step with actions $a$ and returns $G(a)$,
+# write $J$ as a sum over all actions, and use $\nabla \pi = \pi\, \nabla \log \pi$:
 #
 # $$\nabla J = \nabla \sum_a \pi(a)\, G(a) = \sum_a \pi(a)\, \nabla \log \pi(a)\; G(a)
 # = \mathbb{E}\big[\nabla \log \pi(a)\; G(a)\big]$$
 #
-# The last form is a *mean over what the agent does anyway*. Play, and push up the log-probability of each action in proportion to
-# the return that followed. **Now do [exercise 01.3](../exercises/01_rl_basics.ipynb)**: this is one line.
+# The last form is an *average over what the agent does anyway*. This is the **policy gradient**: play, and raise the
+# log-probability of each action in proportion to the return that followed. **Now do
+# [exercise 01.3](../exercises/01_rl_basics.ipynb)**: it is one line.
 #
-# Is it true? Three actions that pay 1, 0 and 3. Here the exact gradient can be computed, so we can compare.
+# Is it true? Take three actions with rewards 1, 0 and 3. Here the exact gradient can be computed, so we can compare.
 
 # %%
 policy_gradient_loss = mine("01.3")
 
-logits, pay = torch.tensor([0.0, 0.5, -0.5], requires_grad=True), torch.tensor([1.0, 0.0, 3.0])
-expected_pay = (torch.softmax(logits, 0) * pay).sum()
-exact, = torch.autograd.grad(expected_pay, logits)
+logits = torch.tensor([0.0, 0.5, -0.5], requires_grad=True)               # (actions,)
+rewards = torch.tensor([1.0, 0.0, 3.0])                                   # (actions,)
+expected_return = (torch.softmax(logits, 0) * rewards).sum()
+exact, = torch.autograd.grad(expected_return, logits)
 
 actions = torch.multinomial(torch.softmax(logits, 0).detach(), 100_000, replacement=True)
 logprobs = torch.log_softmax(logits, 0)[actions]
-minus_estimate, = torch.autograd.grad(policy_gradient_loss(logprobs, pay[actions]), logits)
+minus_estimate, = torch.autograd.grad(policy_gradient_loss(logprobs, rewards[actions]), logits)
 print("exact gradient:   ", exact.numpy().round(3))
-print("from 100,000 draws:", (-minus_estimate).numpy().round(3))
+print("100,000 samples:  ", (-minus_estimate).numpy().round(3))
 off = (exact + minus_estimate).abs().max().item()
-expect(off < 0.03, "playing and averaging finds the gradient, without looking into the world",
+expect(off < 0.03, "sampling and averaging finds the gradient, with no gradient of the rewards",
        measured=off)
 
 # %% [markdown]
 # ## 1.6 REINFORCE on CartPole
 #
-# The whole algorithm: play eight episodes, compute the returns (your function), the loss (your function), take one step. That is all.
+# The whole of **REINFORCE**: play eight episodes, compute the returns (your function) and the loss (your function),
+# take one gradient step.
+#
+# Departures from Sutton and Barto (2018), section 13.3: they update after each episode and weight step $t$ by a further
+# $\gamma^t$; we average over the steps of eight episodes, leave $\gamma^t$ out, as most code does, and use Adam.
 
 # %%
 from course_lib.rl.reinforce import play_episodes
@@ -315,7 +335,7 @@ class Update(NamedTuple):
     steps: int                  # agent steps so far
     cpu_seconds: float
     episode_return: float       # mean of the episodes just played
-    entropy: float              # nats: 0.69 undecided, 0 certain
+    entropy: float              # nats: 0.69 both actions equally likely, 0 always the same one
 
 # %%
 def reinforce(envs, network, updates, gamma=0.99, learning_rate=0.01, seed=0):
@@ -336,7 +356,8 @@ def reinforce(envs, network, updates, gamma=0.99, learning_rate=0.01, seed=0):
                      policy.entropy()[alive].mean().item())
 
 # %% [markdown]
-# > **Predict.** By hand you needed some minutes. How many *steps* will the algorithm need? At random an episode lasts 23.
+# > **Predict.** By hand you needed some minutes. How many *steps* will the algorithm need? At random an episode lasts
+# > 23.
 #
 # The curves grow while it trains. ■ stops it after the update in progress.
 
@@ -362,13 +383,13 @@ video(clip(greedy(network), steps=200), fps=50, width=320,
       alt="The learned policy balances the pole for 200 steps, with small pushes to and fro.")
 
 # %% [markdown]
-# Nobody told it about angles. It tried, and did more of what came before a high return. By hand it took *you* one line; the algorithm
-# needed about a hundred thousand pushes, forty minutes of balancing if it had to happen in the world. On the right above is the
-# **entropy**: it starts at 0.69, undecided, and falls as the policy makes up its mind; near 0.5 it still throws dice, only loaded ones.
+# Nobody told it about angles. By hand it took *you* one line; the algorithm needed about a hundred thousand steps, or
+# 38 minutes of balancing in real time. The panel on the right above shows the **entropy** $H$ of the policy, which
+# measures how random it is: 0.69 nats when both actions are equally likely, 0 when one is certain.
 #
 # ## 1.7 How much of it was luck?
 #
-# One run tells you little. Eight seeds, the same code:
+# One run tells you little. Here are eight seeds and the same code:
 
 # %%
 from tqdm.auto import tqdm
@@ -391,9 +412,9 @@ expect(ends.min() < 300, "and one of them loses it again before the end",
        measured=f"{ends.min():.0f} on average in its last five updates")
 
 # %% [markdown]
-# Where does the luck come in? Every episode gives an *estimate* of the gradient, and a single one is mostly noise. Let the untrained
-# policy play many episodes, and compare each one's gradient with the mean of all: a cosine of 1 means the same direction, 0 a
-# right angle to it, below 0 backwards.
+# Why do runs differ so much? Every episode gives an *estimate* of the policy gradient, and a single estimate has a high
+# **variance**. Let the untrained policy play many episodes, and compare the gradient from each with the mean of all. A
+# cosine of 1 means the same direction, 0 a right angle to it, below 0 the opposite way.
 
 # %%
 network, dice = PolicyNetwork(4, 2, seed=0), torch.Generator().manual_seed(0)
@@ -414,7 +435,7 @@ for size in (1, 8, 64):
     means = gradients.unflatten(0, (-1, size)).mean(dim=1)                # (estimates, weights)
     cosines = torch.cosine_similarity(means, gradients.mean(dim=0), dim=1)
     agreement["1 episode" if size == 1 else f"{size} episodes"] = cosines.numpy()
-title = "One episode says little about the way up; 64 together mostly point upwards"
+title = "One episode says little about the gradient; the mean of 64 mostly points the right way"
 means = ", ".join(f"{np.mean(cosines):.2f} for {name}" for name, cosines in agreement.items())
 show(plots.directions(agreement, title),
      alt=f"Histograms of the cosine between an estimate and the mean of all; mean {means}.")
@@ -423,15 +444,16 @@ expect(backwards["1 episode"] > 0.2 > 0.1 > backwards["64 episodes"],
        "many single episodes point backwards, few means of 64 do", measured=backwards)
 
 # %% [markdown]
-# More than a third of the single episodes point *backwards*, and so do more than a quarter of the means of eight. This is the price
-# for not looking into the world. One reason: all returns on CartPole are positive, so *every* action taken is made likelier, the bad
-# ones too, only less. Lesson 02 subtracts what was to be expected, and limits how far one step may go: remedies for what you saw.
+# More than a third of the single episodes point *backwards*, and so do more than a quarter of the means of eight. One
+# reason: all returns on CartPole are positive, so *every* sampled action is made likelier, the bad ones too, only less.
+# Lesson 02 subtracts a baseline from the return, and limits how far one update may go. These are the remedies for what
+# you saw.
 #
-# ## 1.8 Blindfolded
+# ## 1.8 The same without velocities
 #
-# The same algorithm, the same eight seeds, and the two velocities hidden as in 1.3.
+# The same algorithm and the same eight seeds, with the two velocities hidden as in 1.3.
 #
-# > **Predict.** Will it get further than the rule that looks at the angle alone (46 steps), as far, or not even there?
+# > **Predict.** Will it get further than the rule that uses the angle alone (46 steps), as far, or not even there?
 
 # %%
 class PositionsOnly(gym.vector.VectorWrapper):
@@ -447,24 +469,25 @@ class PositionsOnly(gym.vector.VectorWrapper):
 
 # %%
 blindfolded = list(curves(lambda: PositionsOnly(VectorCartPole(8)), observation_size=2))
-title = "With all four numbers every seed climbs; blindfolded none does"
+title = "With all four numbers every seed learns; without velocities none does"
 show(plots.curves_over_seeds({"all four numbers": sighted, "velocities hidden": blindfolded},
                              title, "return of an episode"),
      alt="Return against updates, eight seeds each, mean, and a band from worst to best. "
          "With all four numbers the mean climbs from 20 to above 400, and one seed falls back; "
          "with velocities hidden all stay below 70.")
 best = max(max(run) for run in blindfolded)
-expect(best < 80, "blindfolded, no update reaches a mean of 80 steps", measured=best)
+expect(best < 80, "without velocities no update reaches a mean of 80 steps", measured=best)
 
 # %% [markdown]
-# It gets about as far as the rule that looks at the angle alone. No amount of training brings back what is not in the observation. When an agent does not learn, ask first whether it can *see* what it
-# needs.
+# It gets about as far as the rule that uses the angle alone. No amount of training brings back what is not in the
+# observation. When an agent does not learn, ask first whether it can *see* what it needs.
 #
 # ## 1.9 A reward that somebody wrote
 #
-# So far the reward was simple: 1 a step. Now a world in which somebody had to think. LunarLander should come down on its pad, between
-# two flags, gently. It has four actions: nothing, left engine, main engine, right engine. Here is an agent that learned it with PPO,
-# the algorithm of lesson 02 (`benchmarks/rl_slip.py --ship` makes the agents of this section and the next).
+# So far the reward was simple: 1 a step. Now an environment where somebody had to think about it. In LunarLander a
+# lander should come down gently on its pad, between two flags. It has four actions: do nothing, fire the left, the main
+# or the right engine. Here is an agent that learned it with PPO, the algorithm of lesson 02 (`benchmarks/rl_slip.py
+# --ship` makes the agents of this section and the next).
 
 # %%
 from PIL import Image
@@ -487,9 +510,10 @@ video(lander_clip(landing), fps=25, width=320,
       alt="A lander sinks from the top of the picture, brakes, and lands between two flags.")
 
 # %% [markdown]
-# Where do these points come from? The authors wrote a **score** of a situation: minus 100 for each unit of distance from the pad, of
-# speed and of tilt, plus 10 for each leg on the ground. Each step pays the *change* of the score. Fuel costs a little. The last
-# step pays 100 for coming to rest or takes 100 for a crash. From what the agent saw and did, all seven terms can be computed again.
+# How is this reward made? The authors gave each situation a **score**, also called a **potential** $\Phi(s)$: minus 100
+# for each unit of distance from the pad, of speed and of tilt, plus 10 for each leg on the ground. Each step is
+# rewarded with the *change* of the score. Fuel costs a little. The last step gives +100 for coming to rest, or −100 for
+# a crash or for leaving the field at the side. From what the agent saw and did, all seven terms can be computed again.
 
 # %%
 from course_lib.rl.lunar_lander import reward_terms
@@ -509,34 +533,40 @@ expect(gap < 1e-3, "the seven terms sum to the reward of every single step",
        measured=f"largest gap {gap:.6f}")
 
 # %%
-title = "Falling costs; coming nearer and braking pay; coming to rest pays 100"
+title = "Falling is penalized; approaching and braking are rewarded; rest gives 100"
 show(plots.reward_in_terms(terms, title),
      alt="Stacked bars of the seven terms, in points for every 10 steps. From step 10 to "
-         "40 gathering speed costs up to 20; then coming nearer and braking pay up to 25; the "
-         "legs pay 10 each near step 160; after step 180 nothing, until the end pays 100.")
+         "40 gathering speed gives down to -20; then approaching and braking give up to 25; the "
+         "legs 10 each near step 160; after step 180 nothing, until the end gives 100.")
 
 # %% [markdown]
-# Read it from left to right. The lander loses the push it started with, which pays; falls and gathers speed, which costs; brakes and
-# comes nearer, which pays; the legs touch down; it stands, and nothing changes any more, so nothing is paid, until the game calls
-# it "at rest".
-# A tilt costs a little now and then. Only the two engine terms are pay for an *action*; all others are pay for what came of it.
+# Read it from left to right. First the push from the start dies down, which is rewarded. Then the lander falls and
+# gains speed, which is penalized; it brakes and approaches, which is rewarded; the legs touch down. After that nothing
+# changes, so the reward is 0 until the environment counts the lander as at rest. Only the two engine terms reward or
+# penalize an *action*; all others depend on what came of it.
 #
-# Why pay the *change*? Because then no detour pays. What a lander gains by coming nearer it loses by going away, so the sum depends
-# on the first and the last situation only, however it flew in between (Ng, Harada and Russell 1999).
+# Why reward the *change*? Because then no detour helps. What a lander gains by approaching it loses by going away
+# again, so the sum depends on the first and the last score only, however it flew in between:
 
 # %%
 from course_lib.rl.lunar_lander import shaping_terms
 
-paid = sum(terms[name][:-1].sum() for name in ("distance", "speed", "angle", "legs"))
+changes = sum(terms[name][:-1].sum() for name in ("distance", "speed", "angle", "legs"))
 score = sum(shaping_terms(landing.obs.astype(float)).values())            # (steps + 1,)
-expect(abs(paid - (score[-2] - score[0])) < 1e-6, "all changes: last score less first",
-       measured=f"{paid:.1f} and {score[-2]:.1f} - ({score[0]:.1f})")
+expect(abs(changes - (score[-2] - score[0])) < 1e-6, "all changes: last score less first",
+       measured=f"{changes:.1f} and {score[-2]:.1f} - ({score[0]:.1f})")
 
 # %% [markdown]
+# This is **reward shaping**. Ng, Harada and Russell (1999) proved that adding $\gamma\,\Phi(s_{t+1}) - \Phi(s_t)$
+# to a reward never changes which policies are optimal (**potential-based shaping**). LunarLander leaves $\gamma$ out,
+# so their proof covers it only for $\gamma = 1$, the undiscounted sum of the cell above. With $\gamma < 1$ the
+# discounted sum depends a little on the way, too.
+#
 # ## 1.10 One line changed
 #
-# That was careful work. Now two versions that read just as well. The first pays the score itself instead of its change: good situations
-# should earn more than bad ones, should they not? The second pays for coming nearer, and does not punish going away.
+# That was careful work. Now two versions that read just as well. The first rewards the score itself instead of its
+# change: should good situations not get more than bad ones? The second rewards progress, and does not penalize the
+# opposite.
 
 # %%
 import inspect
@@ -547,7 +577,8 @@ print(inspect.getsource(score_rewarded_every_step))
 print(inspect.getsource(only_progress_counts))
 
 # %% [markdown]
-# > **Predict** in [exercise 01.5](../exercises/01_rl_basics.ipynb): what will an agent do that is trained on each of them? Then look.
+# > **Predict** in [exercise 01.5](../exercises/01_rl_basics.ipynb): what will an agent do that is trained on each of
+# > them? Then look.
 
 # %%
 agents = {"the reward as written": agent,
@@ -559,10 +590,10 @@ video(side_by_side(clips, list(agents)), fps=25, width=720, max_bytes=600_000,
           "in two seconds. The third hangs in the air, rocks and bounces, and crashes late.")
 
 # %% [markdown]
-# The second dives: below a score of 0 each step hurts, so it wants the steps to end. The third rocks and bounces in the air, and the
-# clock runs. Are they *bad* agents?
+# The second dives. As long as the score is below 0 each step gives a negative reward, so the agent wants the episode to
+# end. The third rocks and bounces in the air for as long as it can. Are they *bad* agents?
 #
-# Ten fresh episodes each, and each judged by all three rewards:
+# Ten fresh episodes for each agent, and each episode evaluated by all three rewards:
 
 # %%
 small_step = gym.make("LunarLander-v3")
@@ -577,20 +608,20 @@ def points(played, slip):
     return float(sum(slip(terms_of(played), played.obs[1:]).values()).sum())
 
 games = {name: list(play(one)) for name, one in agents.items()}
-earned = {name: {reward: np.mean([points(game, slip) for game in played])
+mean_returns = {name: {reward: np.mean([points(game, slip) for game in played])
                  for reward, slip in slips.items()} for name, played in games.items()}
 
 # %%
 ends = {name: [terms_of(game)["end"][-1] for game in played] for name, played in games.items()}
 head = "".join(f"{reward:>15s}" for reward in slips)
-print(f"{'trained on':23s}{head}   landed  crashed  steps")
-for name, row in earned.items():
+print(f"{'mean return by':23s}{head}     +100     -100  steps")
+for name, row in mean_returns.items():
     length = np.mean([len(game.rewards) for game in games[name]])
     print(f"{name:23s}" + "".join(f"{value:15,.0f}" for value in row.values())
           + f"{ends[name].count(100):9d}{ends[name].count(-100):9d}{length:7.0f}")
 
 # %%
-right, diver, swinger = earned.values()
+right, diver, swinger = mean_returns.values()
 expect(diver["every step"] > right["every step"], "by its own reward the diver is the best",
        measured=f"{diver['every step']:,.0f} against {right['every step']:,.0f}")
 expect(swinger["only progress"] > 1.5 * right["only progress"], "and so is the one that rocks",
@@ -599,18 +630,19 @@ expect(100 not in ends["only progress counts"], "though it never lands",
        measured=f"{ends['only progress counts'].count(100)} landings")
 expect(right["as written"] > 200 > 0 > max(diver["as written"], swinger["as written"]),
        "by the reward that was meant, only one of the three can land",
-       measured={name: round(row["as written"]) for name, row in earned.items()})
+       measured={name: round(row["as written"]) for name, row in mean_returns.items()})
 
 # %% [markdown]
-# Both learned exactly what they were paid for, and both beat the good lander at it. What is the third one paid *for*?
+# Rows are agents, columns are rewards; +100 and −100 count how the episodes ended. Each agent is the best of the three
+# by the reward that it was trained on. What is the third one rewarded *for*?
 
 # %%
 swings = games["only progress counts"]
-paid_for = {name: np.mean([only_progress_counts(terms_of(game), game.obs[1:])[name].sum()
-                           for game in swings]) for name in terms}
-print({name: round(float(total)) for name, total in paid_for.items()}, "points an episode")
-likeliest = shipped.load_agent(shipped.LANDER_ONLY_PROGRESS)[1]["under_only_progress"]
-print(f"with the likeliest action at every step, in 20 other episodes: {likeliest:.0f} points")
+by_term = {name: np.mean([only_progress_counts(terms_of(game), game.obs[1:])[name].sum()
+                          for game in swings]) for name in terms}
+print({name: round(float(total)) for name, total in by_term.items()}, "points an episode")
+greedy_return = shipped.load_agent(shipped.LANDER_ONLY_PROGRESS)[1]["under_only_progress"]
+print(f"greedy, in 20 other episodes (stored): {greedy_return:.0f} points")
 
 flights = {name: [game.obs[:, 1] for game in played] for name, played in games.items()}
 title = "The third stays up, and mostly drifts out of the picture"
@@ -620,38 +652,51 @@ show(plots.heights(flights, 1.41, title),
          "picture, three come down between steps 350 and 560.")
 
 # %% [markdown]
-# Hardly anything for coming nearer. It picks up speed for free and is paid for **braking**; it tilts for free and is paid for
-# **straightening up**; and so on, up to a thousand steps. Nobody would have listed "rock like a boat" among the dangers. (The video
-# above shows one of the three flights that stay within the picture.)
+# Hardly anything for approaching. It gains speed without a penalty and is rewarded for **braking**; it tilts without a
+# penalty and is rewarded for **straightening up**; and so on, for up to a thousand steps. Nobody would have listed
+# "rock like a boat" among the dangers.
 #
-# ## 1.11 Who should judge?
+# The plot shows three of its ten flights hitting the ground. Five end with −100, because two more leave the field at
+# the side, high above the picture; the other five are truncated after 1,000 steps. (The video above shows one of the
+# three.)
 #
-# Look back at what this took. Experts wrote seven terms with seven weights, thought about detours, and got it right. One plausible
-# change to one line, and an agent that *does its job well* does something absurd. No error, no warning: the curve of the reward
-# rises either way. You find out when you **look**.
+# ## 1.11 From a formula to comparisons
 #
-# That is the hint. Look at the three landers again: which one is best? It took you two seconds and no formula. For landing one can, with
-# care, write the reward down. For a polite answer, a good summary, a safe lane change nobody can; but we know it when we see it. So let
-# people compare, turn their comparisons into a reward ([lesson 03](03_bradley_terry.ipynb)), and train on that.
+# Look back at what this took. Experts wrote seven terms with seven weights, thought about detours, and got it right.
+# One plausible change to one line, and an agent that *learns its reward well* does something absurd. This is **reward
+# hacking**, or **specification gaming**. There is no error and no warning: the curve of the return rises either way.
+# You find out when you *look*.
 #
-# One warning to take along. A reward that was learned from people is still a reward, and an agent looks for *its* bugs just as hard.
-# In the first work of this kind a robot hand learned to hold itself between the camera and the object, so that it only *looked* as if
-# it grasped it (Christiano et al. 2017, described by OpenAI the same year). Lessons 09 and 11 show it happen.
+# Look at the three landers again: which one is best? It took you two seconds and no formula. For landing one can, with
+# care, write the reward down. For a polite answer or a good summary nobody can; but we know it when we see it. So let
+# people compare, turn their comparisons into a reward ([lesson 03](03_bradley_terry.ipynb)), and train on that. This
+# is **preference-based reinforcement learning**. Wilson, Fern and Tadepalli (2012) learned policies from compared
+# trajectories; Christiano et al. (2017) did it with deep networks, on robots and Atari games.
+#
+# A reward that was learned from people is still a reward, and an agent finds *its* bugs just as well. In 2017 a
+# simulated robot hand was to grasp an object. It learned to hold itself between camera and object, so that to the
+# people it only *looked* like grasping (OpenAI's post on the paper, *Learning from human preferences*). Lessons 09 and
+# 11 show such things happen.
 #
 # ## What you learned
 #
-# - **State** decides the future; an **observation** may hide part of it, and then memory helps. A **policy** maps observations to
-#   actions, which may be **discrete** or **continuous**. A **trajectory** is what happened; the **return** of a step is what came
-#   after it, and the **discount** says how far ahead the agent cares.
-# - **REINFORCE**: play, then make each action likelier in proportion to its return. Two functions of yours and a loop.
-# - A reward is a program, and the agent looks for its bugs. It finds those that you did not know of.
+# - The **state** determines the future; an **observation** may hide part of it, and then memory helps. A **policy**
+#   maps observations to actions, which may be **discrete** or **continuous**. A **trajectory** is what happened; the
+#   **return** of a step sums the rewards from there on, and the **discount** says how much later ones count.
+# - **REINFORCE**: play, then make each action likelier in proportion to its return.
+# - A reward is a program, and an agent finds its bugs, also those that you did not know of.
 #
-# **What failed:** a rule that looks at the angle alone, because it cannot see the velocity; REINFORCE without velocities, on every seed;
-# REINFORCE *with* them, which lost its skill again on one seed of eight; two rewards that read well. And the third lander is no
-# master: half of its flights end in a crash, and if it always takes its likeliest action, in place of drawing one, it earns next to
-# nothing of its own reward.
+# **What failed:** a rule that uses the angle alone, because it cannot see the velocity; REINFORCE without velocities,
+# on every seed; REINFORCE *with* them, which in the stored run lost its skill again on one seed of eight; two rewards
+# that read well. And the third lander gets next to nothing of its own reward with greedy actions.
 #
-# **Further reading.** R. S. Sutton and A. G. Barto (2018), *Reinforcement Learning: An Introduction*, chapters 1, 3 and 13. R. J. Williams
-# (1992), the source of REINFORCE. A. Y. Ng, D. Harada and S. Russell (1999), *Policy invariance under reward transformations*, why
-# changes of a score are safe to pay. J. Randløv and P. Alstrøm (1998), the bicycle that rode in circles.
-# V. Krakovna et al. (2020), *Specification gaming: the flip side of AI ingenuity*, dozens of such stories.
+# **Further reading.** R. S. Sutton and A. G. Barto (2018), *Reinforcement Learning: An Introduction* (chapters 1, 3 and
+# 13). R. J. Williams (1992), *Simple statistical gradient-following algorithms for connectionist reinforcement
+# learning*, the source of REINFORCE. A. Y. Ng, D. Harada and S. Russell (1999), *Policy invariance under reward
+# transformations*. J. Randløv and P. Alstrøm (1998), *Learning to drive a bicycle using reinforcement learning and
+# shaping*: theirs rode in circles. A. Wilson, A. Fern and P. Tadepalli (2012), *A Bayesian approach for policy learning
+# from trajectory preference queries*. V. Krakovna et al. (2020), *Specification gaming: the flip side of AI ingenuity*,
+# dozens of such stories.
+#
+# **Next:** [lesson 02](02_ppo.ipynb) makes this algorithm reliable, step by step, until it is PPO;
+# [lesson 03](03_bradley_terry.ipynb) begins with people's comparisons and needs no reinforcement learning.

@@ -52,7 +52,7 @@ def log_of_a_rounded_probability(r1, r2, mu):
     return -torch.where(mu == 1, p.log(), torch.where(mu == 0, (1 - p).log(), 0.5 * p.log() + 0.5 * (1 - p).log())).mean()
 
 
-@wrong("03.1", says="cuts the surprise at 100")
+@wrong("03.1", says="cuts the loss at 100")
 def cross_entropy_of_a_probability(r1, r2, mu):
     return F.binary_cross_entropy(torch.sigmoid(r1 - r2), mu)
 
@@ -67,7 +67,7 @@ def a_probability_for_a_loss(r1, r2, mu):
     return torch.sigmoid(r2 - r1).mean()
 
 
-@wrong("03.1", says="lost its way back")
+@wrong("03.1", says="No gradient flows back")
 def detached(r1, r2, mu):
     return F.binary_cross_entropy_with_logits((r1 - r2).detach(), mu)
 
@@ -103,7 +103,7 @@ def leaves_ties_out(choices, flipped):
     return kept, [float((choices[i] == "left") != flipped[i]) for i in kept]
 
 
-@wrong("03.2", says="no verdict")
+@wrong("03.2", says="no label")
 def skip_as_a_tie(choices, flipped):
     return list(range(len(choices))), [0.5 if c in ("equal", "skip") else float((c == "left") != f)
                                        for c, f in zip(choices, flipped, strict=True)]
@@ -150,7 +150,7 @@ def adding_makes_surer():
     return {"add 100": "surer", "double": "surer", "halve": "less sure", "change signs": "reversed"}
 
 
-@wrong("03.3", says="scale is how sure")
+@wrong("03.3", says="scale says how sure")
 def scale_does_nothing():
     return {"add 100": "same", "double": "same", "halve": "same", "change signs": "reversed"}
 
@@ -199,12 +199,12 @@ def by_lbfgs_on_pairs(wins):
     return (s - s.mean()).detach()
 
 
-def _descend(wins, surprise, centre=True, steps=400):
+def _descend(wins, nll, centre=True, steps=400):
     wins = torch.as_tensor(wins, dtype=torch.float32)
     s = torch.zeros(len(wins), requires_grad=True)
     optimizer = torch.optim.Adam([s], lr=0.1)
     for _ in range(steps):
-        loss = (wins * surprise(s[:, None] - s[None, :])).sum() / wins.sum()
+        loss = (wins * nll(s[:, None] - s[None, :])).sum() / wins.sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -265,7 +265,7 @@ def with_plain_logarithms(r1, r2, mu, error_rate):
     return -(mu * p.log() + (1 - mu) * (1 - p).log()).mean()
 
 
-@wrong("03.5", says="You turned a share of the labels round")
+@wrong("03.5", says="You reversed a share of the labels")
 def turns_labels_round(r1, r2, mu, error_rate):
     p = torch.sigmoid(r1 - r2)
     p = (1 - error_rate) * p + error_rate * (1 - p)
@@ -277,14 +277,14 @@ def smooths_the_labels(r1, r2, mu, error_rate):
     return F.binary_cross_entropy_with_logits(r1 - r2, (1 - error_rate) * mu + error_rate / 2)
 
 
-@wrong("03.5", says="The coin can also land on the right side")
-def forgets_the_lucky_coin(r1, r2, mu, error_rate):
+@wrong("03.5", says="A random label is right half of the time: add")
+def forgets_that_random_can_be_right(r1, r2, mu, error_rate):
     p, q = (1 - error_rate) * torch.sigmoid(r1 - r2), (1 - error_rate) * torch.sigmoid(r2 - r1)
     return -(mu * p.log() + (1 - mu) * q.log()).mean()
 
 
 @wrong("03.5", says="error_rate / 2, not error_rate")
-def a_coin_with_one_side(r1, r2, mu, error_rate):
+def random_for_one_side_only(r1, r2, mu, error_rate):
     p = (1 - error_rate) * torch.sigmoid(r1 - r2) + error_rate
     q = (1 - error_rate) * torch.sigmoid(r2 - r1) + error_rate
     return -(mu * p.log() + (1 - mu) * q.log()).mean()
@@ -327,12 +327,12 @@ def raters_vote_twice(*args):
     return _agreement(*args, others=lambda r, k: sum(r) / len(r))
 
 
-@wrong("03.6", says="The others are undecided")
+@wrong("03.6", says="The means of the others are equal")
 def equal_means_are_wrong(*args):
     return _agreement(*args, others=lambda r, k: (sum(r) - r[k]) / (len(r) - 1), tie=0.0)
 
 
-@wrong("03.6", says="The others are undecided")
+@wrong("03.6", says="The means of the others are equal")
 def equal_means_are_right(*args):
     return _agreement(*args, others=lambda r, k: (sum(r) - r[k]) / (len(r) - 1), tie=1.0)
 
@@ -356,8 +356,8 @@ excused("03.4", "400 → 401", "400 → 399", "0.1 → 0.2", "argument steps nev
 excused("03.4", "torch.zeros(len(wins), requires_grad=True) → torch.ones(len(wins), requires_grad=True)",
         because="the loss is convex: every start leads to the same fit")
 excused("03.4", "(strengths - strengths.mean()).detach() → strengths - strengths.mean()", because="only its values are used")
-excused("03.4", "(wins * surprise).sum() / wins.sum() → (wins * surprise).sum() * wins.sum()",
-        "(wins * surprise).sum() / wins.sum() → (wins * surprise).sum()", "(wins * surprise).sum() → (wins * surprise).mean()",
+excused("03.4", "(wins * nll).sum() / wins.sum() → (wins * nll).sum() * wins.sum()",
+        "(wins * nll).sum() / wins.sum() → (wins * nll).sum()", "(wins * nll).sum() → (wins * nll).mean()",
         "wins.sum() → wins.mean()", because="Adam's steps do not change with the scale of the loss")
 excused("03.6", "others_first > others_second → others_first >= others_second", because="equal means were handled before")
 excused("03.6", "first[i] > second[j] → first[i] >= second[j]", because="equal ratings made no label")

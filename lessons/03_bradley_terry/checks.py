@@ -13,13 +13,13 @@ loss = exercise(
     "03.1", title="The Bradley–Terry loss", function="bradley_terry_loss", points=2, kind="implement",
     difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.bradley_terry:bradley_terry_loss",
     hints=("The only thing that matters about two scores is their difference. Which function turns it into a probability?",
-           "For one pair the surprise is -(mu * log p + (1 - mu) * log(1 - p)) with p = sigmoid(r1 - r2). "
+           "For one pair the negative log-likelihood is -(mu * log p + (1 - mu) * log(1 - p)) with p = sigmoid(r1 - r2). "
            "Take the mean over the pairs.",
-           "PyTorch has this surprise, safe for large differences, under the name "
+           "PyTorch has this loss, safe for large differences, under the name "
            "F.binary_cross_entropy_with_logits(logits, target). What is the logit, and what is the target?"))
 
 
-def surprise(d: float, mu: float) -> float:
+def nll(d: float, mu: float) -> float:
     """The loss of one pair with difference d, by hand."""
     return mu * math.log1p(math.exp(-d)) + (1 - mu) * math.log1p(math.exp(d))
 
@@ -29,34 +29,34 @@ def _(fn):
     got = fn(torch.tensor([0.5]), torch.tensor([0.5]), torch.tensor([1.0]))
     shape_is(got, (), mistake="One number for all pairs is wanted: take the mean.")
     close(got, torch.tensor(math.log(2)), likely=[
-        (0.5, "This is the probability. The loss is the surprise at the verdict: minus its logarithm."),
-        (-math.log(2), "A sign is missing: a loss grows with the surprise, log p shrinks.")])
+        (0.5, "This is the probability. The loss is the negative log-likelihood: minus its logarithm."),
+        (-math.log(2), "A sign is missing: the loss is minus log p.")])
 
 
-@loss.case("the preferred side has the higher score: little surprise")
+@loss.case("the preferred side has the higher score: a small loss")
 def _(fn):
-    close(fn(torch.tensor([2.0]), torch.tensor([0.0]), torch.tensor([1.0])), torch.tensor(surprise(2, 1)), likely=[
-        (surprise(2, 0), "You charged the surprise of the opposite verdict: is the logit r1 - r2, or r2 - r1?"),
-        (1 / (1 + math.exp(2)), "This is 1 - p. The surprise is -log p.")])
+    close(fn(torch.tensor([2.0]), torch.tensor([0.0]), torch.tensor([1.0])), torch.tensor(nll(2, 1)), likely=[
+        (nll(2, 0), "This is the loss of the opposite label: is the logit r1 - r2, or r2 - r1?"),
+        (1 / (1 + math.exp(2)), "This is 1 - p. The loss is -log p.")])
 
 
 @loss.case("several pairs: the mean, with mu = 0 as second preferred")
 def _(fn):
     r1, r2, mu = torch.tensor([1.0, -0.5, 3.0]), torch.tensor([0.0, 1.0, 1.0]), torch.tensor([1.0, 0.0, 0.0])
-    each = [surprise(1, 1), surprise(-1.5, 0), surprise(2, 0)]
+    each = [nll(1, 1), nll(-1.5, 0), nll(2, 0)]
     close(fn(r1, r2, mu), torch.tensor(sum(each) / 3), likely=[
         (sum(each), "This is the sum. Take the mean, so that the loss does not grow with the number of pairs."),
-        ((surprise(1, 1) + surprise(-1.5, 1) + surprise(2, 1)) / 3,
+        ((nll(1, 1) + nll(-1.5, 1) + nll(2, 1)) / 3,
          "Your loss does not look at mu: it takes the first as preferred in every pair.")])
 
 
-@loss.case("a tie, mu = 0.5, is least surprising for equal scores")
+@loss.case("a tie, mu = 0.5, has the smallest loss for equal scores")
 def _(fn):
     r1, r2, mu = torch.tensor([0.0, 2.0]), torch.tensor([0.0, 0.0]), torch.tensor([0.5, 0.5])
-    close(fn(r1, r2, mu), torch.tensor((math.log(2) + surprise(2, 0.5)) / 2), likely=[
-        ((math.log(2) + surprise(2, 1)) / 2, "A tie was taken as a win of the first: let mu itself weigh both logarithms."),
-        ((math.log(2) + surprise(2, 0)) / 2, "A tie was taken as a win of the second: let mu itself weigh both logarithms."),
-        (0.0, "A tie was left out. It is a verdict: both are equally likely to be preferred.")])
+    close(fn(r1, r2, mu), torch.tensor((math.log(2) + nll(2, 0.5)) / 2), likely=[
+        ((math.log(2) + nll(2, 1)) / 2, "A tie was taken as a win of the first: let mu itself weigh both logarithms."),
+        ((math.log(2) + nll(2, 0)) / 2, "A tie was taken as a win of the second: let mu itself weigh both logarithms."),
+        (0.0, "A tie was left out. It is a label: both are equally likely to be preferred.")])
 
 
 @loss.case("a difference of 200 stays finite")
@@ -66,9 +66,9 @@ def _(fn):
         (float("inf"), "sigmoid(-200) rounds to 0 and its logarithm is minus infinity. Work with the logit: logsigmoid or "
                        "binary_cross_entropy_with_logits never take the logarithm of a rounded 0."),
         (float("nan"), "0 * log 0 is not a number. Work with the logit: logsigmoid or binary_cross_entropy_with_logits."),
-        (100.0, "binary_cross_entropy cuts the surprise at 100 and with it the gradient. Give the logit to "
+        (100.0, "binary_cross_entropy cuts the loss at 100 and with it the gradient. Give the logit to "
                 "binary_cross_entropy_with_logits instead.")],
-        otherwise="The surprise at a verdict against a difference of 200 is 200. Work with the logit, "
+        otherwise="The loss of a label against a difference of 200 is 200. Work with the logit, "
                   "not with a probability that was rounded or clamped.")
 
 
@@ -77,7 +77,7 @@ def _(fn):
     r1, r2 = torch.tensor([1.0], requires_grad=True), torch.tensor([0.0], requires_grad=True)
     got = fn(r1, r2, torch.tensor([0.0]))
     if not (isinstance(got, torch.Tensor) and got.requires_grad):
-        raise Fail("loss.requires_grad", "True", "False", "The loss lost its way back to the scores: keep everything in "
+        raise Fail("loss.requires_grad", "True", "False", "No gradient flows back to the scores: keep everything in "
                    "tensors, without .item(), .detach() or numpy.")
     got.backward()
     up = 1 / (1 + math.exp(-1))
@@ -107,7 +107,7 @@ def _(fn):
     r1, r2, mu = torch.tensor([1.0, -0.5, 3.0]), torch.tensor([0.0, 1.0, 1.5]), torch.tensor([1.0, 0.0, 0.5])
     before = torch.as_tensor(fn(r1, r2, mu))
     close(fn(r1 + 10, r2 + 10, mu), before, rtol=1e-3, otherwise="Both scores grew by 10, no preference changed, and the loss did.")
-    close(fn(r2, r1, 1 - mu), before, otherwise="The same pairs, with first and second exchanged, cost something else.")
+    close(fn(r2, r1, 1 - mu), before, otherwise="The same pairs, with first and second exchanged, have another loss.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 03.2
@@ -115,7 +115,7 @@ def _(fn):
 targets = exercise(
     "03.2", title="From clicks to targets", function="choices_to_targets", points=2, kind="implement",
     difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.bradley_terry:choices_to_targets",
-    hints=("Two questions for each pair: does it hold a verdict at all, and which item did the person mean?",
+    hints=("Two questions for each pair: does it have a label at all, and which item did the person mean?",
            "When a pair was flipped, its first item stood on the right. What does \"left\" then say about the first item? "
            "And what does flipping change about \"equal\"?",
            "Go through the pairs with enumerate, which counts positions for you; pass over \"skip\". The first item was meant in "
@@ -144,11 +144,11 @@ def _(fn):
     _, mu, call = _both(fn, ["left", "right", "left"], [True, True, False])
     close(list(map(float, mu)), [0.0, 1.0, 1.0], call=call + "[1]", likely=[
         ([1.0, 0.0, 1.0], "You took the click as it is. Where a pair was flipped its first item stood on the right, so a "
-                          "click on the left is a verdict for the second."),
+                          "click on the left prefers the second."),
         ([1.0, 0.0, 0.0], "Only flipped pairs are turned back; yours turns the others.")])
 
 
-@targets.case("equal is a verdict: 0.5, flipped or not")
+@targets.case("equal is a label: 0.5, flipped or not")
 def _(fn):
     kept, mu, call = _both(fn, ["equal", "equal", "left"], [False, True, False])
     if len(list(kept)) == 1:
@@ -158,12 +158,12 @@ def _(fn):
           otherwise="\"equal\" becomes 0.5: half a win for each side, and turning 0.5 round leaves 0.5.")
 
 
-@targets.case("skip is no verdict: left out, positions stay those of the pairs")
+@targets.case("skip is not a label: left out, positions stay those of the pairs")
 def _(fn):
     kept, mu, call = _both(fn, ["skip", "left", "skip", "equal", "right"], [False, False, True, True, True])
     kept, mu = list(map(int, kept)), list(map(float, mu))
     if len(kept) == 5:
-        raise Fail(call, "three pairs kept", "all five kept", "\"skip\" means: no verdict. A pair that nobody could compare "
+        raise Fail(call, "three pairs kept", "all five kept", "\"skip\" means: no label. A pair that nobody could compare "
                    "teaches nothing; as 0.5 it would claim that the two are equally good.")
     close(kept, [1, 3, 4], call=call + "[0]", likely=[
         ([0, 1, 2], "These are positions in the shortened list. The caller needs to know which of *their* pairs you kept.")])
@@ -173,7 +173,7 @@ def _(fn):
 @targets.case("nothing but skips: two empty results")
 def _(fn):
     kept, mu, call = _both(fn, ["skip", "skip"], [False, True])
-    close([len(list(kept)), len(list(mu))], [0, 0], call=call, otherwise="Nothing was judged, so nothing is kept.")
+    close([len(list(kept)), len(list(mu))], [0, 0], call=call, otherwise="Nothing was labelled, so nothing is kept.")
 
 
 def _first_of_its_kind(choices, flipped):
@@ -207,7 +207,7 @@ predict = exercise(
     difficulty=1, importance=2, minutes=5, reference="checks:prediction",
     hints=("Write r1 - r2 down for each of the four changes.",
            "Only the difference enters the probability: a change that leaves it alone changes nothing.",
-           "Differences: before 0.7; then 0.7, 1.4, 0.35, -0.7. A larger difference means surer."))
+           "Differences: before 0.7; then 0.7, 1.4, 0.35, -0.7. A larger difference means a probability farther from 1/2: surer."))
 
 WORDS = ("same", "surer", "less sure", "reversed")
 
@@ -239,8 +239,8 @@ def _(fn):
     for key in ("double", "halve"):
         if (got := _predicted(fn, key)) != prediction()[key]:
             raise Fail(f"prediction()[{key!r}]", "another word", repr(got),
-                       "The difference grows or shrinks with the scores, and the S-curve is steeper where it is larger: "
-                       "scale is how sure the rater is.")
+                       "The difference grows or shrinks with the scores, and the probability moves away from 1/2 or nearer to it: "
+                       "the scale says how sure the rater is.")
 
 
 @predict.case("changing both signs")
@@ -289,9 +289,9 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 03.5
 
 robust = exercise(
-    "03.5", title="Assume that some verdicts are slips", function="robust_loss", points=3, kind="implement",
+    "03.5", title="Assume that some labels are random", function="robust_loss", points=3, kind="implement",
     difficulty=3, importance=2, minutes=15, reference="course_lib.preferences.bradley_terry:bradley_terry_loss",
-    hints=("With probability error_rate the rater flips a coin, otherwise they follow Bradley–Terry. Write P(first) for that.",
+    hints=("With probability error_rate the label is random, otherwise it follows Bradley–Terry. Write P(first) for that.",
            "p = (1 - error_rate) * sigmoid(r1 - r2) + error_rate / 2, and 1 - p in the same way with r2 - r1.",
            "With error_rate above 0 no probability is below error_rate / 2, so its logarithm is safe. Then all goes as in 03.1: mu weighs "
            "the one logarithm, 1 - mu the other."))
@@ -302,31 +302,31 @@ def _robust(d, mu, e):
     return -(mu * math.log(p) + (1 - mu) * math.log(1 - p))
 
 
-@robust.case("one clear verdict, 10% slips")
+@robust.case("one clear label, error rate 10%")
 def _(fn):
     got = fn(torch.tensor([3.0]), torch.tensor([0.0]), torch.tensor([1.0]), 0.1)
     shape_is(got, (), mistake="One number for all pairs is wanted: take the mean.")
     close(got, torch.tensor(_robust(3, 1, 0.1)), likely=[
-        (surprise(3, 1), "error_rate changed nothing: mix the coin into the probability, before the logarithm."),
-        (0.9 * surprise(3, 1) + 0.05 * (surprise(3, 1) + surprise(3, 0)),
-         "You mixed the losses (label smoothing). Mix the probabilities: the rater, not the loss, flips the coin."),
-        (-math.log(0.9 / (1 + math.exp(-3)) + 0.1 / (1 + math.exp(3))), "You turned a share of the labels round. A random answer is right half "
+        (nll(3, 1), "error_rate changed nothing: mix the random label into the probability, before the logarithm."),
+        (0.9 * nll(3, 1) + 0.05 * (nll(3, 1) + nll(3, 0)),
+         "You mixed the losses (label smoothing). Mix the probabilities, before the logarithm."),
+        (-math.log(0.9 / (1 + math.exp(-3)) + 0.1 / (1 + math.exp(3))), "You reversed a share of the labels. A random label is right half "
          "of the time: add error_rate / 2, whatever the scores are."),
-        (-math.log(0.9 / (1 + math.exp(-3))), "The coin can also land on the right side: add error_rate / 2."),
-        (-math.log(0.9 / (1 + math.exp(-3)) + 0.1), "The coin has two sides: add error_rate / 2, not error_rate.")])
+        (-math.log(0.9 / (1 + math.exp(-3))), "A random label is right half of the time: add error_rate / 2."),
+        (-math.log(0.9 / (1 + math.exp(-3)) + 0.1), "A random label prefers either side with 1/2: add error_rate / 2, not error_rate.")])
 
 
-@robust.case("no slips assumed: the plain loss")
+@robust.case("error rate 0: the plain loss")
 def _(fn):
     close(fn(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0]), torch.tensor([1.0, 1.0]), 0.0),
-          torch.tensor((surprise(1, 1) + surprise(-2, 1)) / 2), likely=[
-              (surprise(1, 1) + surprise(-2, 1), "This is the sum. Take the mean.")])
+          torch.tensor((nll(1, 1) + nll(-2, 1)) / 2), likely=[
+              (nll(1, 1) + nll(-2, 1), "This is the sum. Take the mean.")])
 
 
-@robust.case("an absurd verdict costs at most -log(error_rate / 2)")
+@robust.case("one label adds at most -log(error_rate / 2)")
 def _(fn):
     close(fn(torch.tensor([0.0]), torch.tensor([300.0]), torch.tensor([1.0]), 0.1), torch.tensor(-math.log(0.05)), likely=[
-        (300.0, "error_rate changed nothing: mix the coin into the probability, before the logarithm."),
+        (300.0, "error_rate changed nothing: mix the random label into the probability, before the logarithm."),
         (0.9 * 300 + 0.05 * 300, "You mixed the losses, and the loss still grows without bound. Mix the probabilities.")])
 
 
@@ -361,35 +361,35 @@ def _(fn):
 
 # ---------------------------------------------------------------------------------------------------------------- 03.6
 
-ceiling = exercise(
-    "03.6", title="How good could anybody be?", function="leave_one_out_agreement", points=2, kind="implement",
+agreement = exercise(
+    "03.6", title="How well do people predict people?", function="leave_one_out_agreement", points=2, kind="implement",
     difficulty=2, importance=2, minutes=15, reference="course_lib.preferences.evaluation:leave_one_out_agreement",
-    hints=("A verdict was made by two people. What do all the others think, without those two?",
+    hints=("A comparison was made by two people. What do all the others say, without those two?",
            "For each text: (sum of its ratings - the drawn rating) / (number of ratings - 1). Compare the two means.",
            "Agreement is 1 when the means differ the same way as the two drawn ratings, 0 when the other way, 0.5 when "
            "the means are equal; the result is the mean over the pairs."))
 
 
-@ceiling.case("everyone agrees")
+@agreement.case("everyone agrees")
 def _(fn):
     close(fn([[3, 3, 2]], [0], [[-1, 0, -2]], [1]), 1.0, likely=[
         (0.0, "Everybody rated the first text higher, the two drawn raters as well: this label is predicted. Is a comparison turned round?")])
 
 
-@ceiling.case("the drawn raters do not vote twice")
+@agreement.case("the drawn raters do not vote twice")
 def _(fn):
     close(fn([[4, 0, 0]], [0], [[1, 1, 1]], [0]), 0.0, likely=[
         (1.0, "The drawn ratings, 4 and 1, are still in the means, so the rater agrees with a copy of themselves. Leave them out.")])
 
 
-@ceiling.case("equal means count as half right")
+@agreement.case("equal means count as half right")
 def _(fn):
     close(fn([[2, 1, 1]], [0], [[0, 1, 1]], [0]), 0.5, likely=[
-        (0.0, "The others are undecided. A guess would be right half of the time: count 0.5."),
-        (1.0, "The others are undecided. A guess would be right half of the time: count 0.5.")])
+        (0.0, "The means of the others are equal. A random prediction is right half of the time: count 0.5."),
+        (1.0, "The means of the others are equal. A random prediction is right half of the time: count 0.5.")])
 
 
-@ceiling.case("several pairs with different numbers of raters")
+@agreement.case("several pairs with different numbers of raters")
 def _(fn):
     first = [[2, 2, 3, 1], [0, -1], [4, -4, -4], [1, 2]]
     second = [[0, 0, 1], [1, 1, 1], [0, 0], [1, 0, 2]]
@@ -399,7 +399,7 @@ def _(fn):
         otherwise="Divide by the number of the others, which differs from text to text, and take the mean over the pairs.")
 
 
-@ceiling.case("any ratings")
+@agreement.case("any ratings")
 def _(fn):
     def draw(rng):
         first, i, second, j = [], [], [], []

@@ -33,9 +33,10 @@ class Raised(NamedTuple):
 
 
 def built(folder: str, numbers: Iterable[str] = ()) -> list[Path]:
-    """The notebooks in one folder of the checkout, of all lessons or of some."""
+    """The notebooks of lessons in one folder of the checkout, of all or of some."""
     wanted = set(numbers)
-    return [path for path in sorted((paths.root() / folder).glob("*.ipynb")) if not wanted or path.name[:2] in wanted]
+    found = sorted((paths.root() / folder).glob("[0-9][0-9]_*.ipynb"))
+    return [path for path in found if not wanted or path.name[:2] in wanted]
 
 
 def environment(work: Path) -> dict[str, str]:
