@@ -129,8 +129,8 @@ def people_against_vader(people: Sequence[float], vader: Sequence[float], title:
     return figure
 
 
-def noise_bars(noises: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """Noise of the gradient for several ways to weigh texts, relative to the first of them."""
+def noise_bars(noises: Mapping[str, float], title: str) -> Figure:
+    """Standard deviation of the gradient for several ways to weight texts, relative to the first of them."""
     figure, axes = plt.subplots(figsize=(7.0, 0.5 * len(noises) + 1.1))
     values = np.array(list(noises.values()), dtype=float)
     shares = values / values[0]
@@ -138,7 +138,7 @@ def noise_bars(noises: Mapping[str, Sequence[float]], title: str) -> Figure:
     for place, share in enumerate(shares):
         axes.text(share + 0.01, place, f"{share:.2f}", va="center")
     axes.invert_yaxis()
-    axes.set(xlabel="noise of one batch's gradient (first bar = 1)", title=title,
+    axes.set(xlabel="standard deviation of one batch's gradient (first bar = 1)", title=title,
              xlim=(0, 1.12 * shares.max()))
     axes.grid(axis="y", visible=False)
     return figure

@@ -198,7 +198,7 @@ def one_step_late(rewards, ended):
     return torch.roll((rewards != 0) | ended, 1, 0)
 
 
-@wrong("06.3", says="Turned round")
+@wrong("06.3", says="The wrong way round")
 def going_on(rewards, ended):
     return (rewards == 0) & ~ended
 
@@ -300,12 +300,12 @@ def roughly():
     return dict(reversed(_said(0.15, 0.41, 0.75, 22).items()))
 
 
-@wrong("06.5", says="gamma fades it too, 0.99 a step")
+@wrong("06.5", says="gamma discounts it too, 0.99 a step")
 def lambda_alone():
     return _said(0.95**30, 0.98**30, 1.0, 34)
 
 
-@wrong("06.5", says="lambda fades it too")
+@wrong("06.5", says="lambda discounts it too")
 def gamma_alone():
     return _said(0.74, 0.74, 0.74, 69)
 
@@ -378,7 +378,7 @@ def always_first(looks, ended):
     return _pairs(looks, torch.ones_like(ended)) if ended.any() else _pairs(looks, ended)
 
 
-@wrong("06.6", says="The newer look comes first")
+@wrong("06.6", says="The newer frame comes first")
 def the_older_first(looks, ended):
     found = put_in_afterwards(looks, ended)
     return found.flip(2) if ended.any() else found
@@ -389,7 +389,7 @@ def shifted_the_other_way(looks, ended):
     return _pairs(looks, torch.cat([ended[1:], torch.ones_like(ended[:1])]) if ended.any() else ended)
 
 
-@wrong("06.6", says="Two looks for each step")
+@wrong("06.6", says="Two frames for each step")
 def stacked_in_front(looks, ended):
     return put_in_afterwards(looks, ended).movedim(2, 0) if ended.any() else put_in_afterwards(looks, ended)
 

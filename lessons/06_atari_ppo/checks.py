@@ -9,7 +9,7 @@ from course_lib.exercises import Fail, agrees, apart, close, exercise, shape_is
 # ---------------------------------------------------------------------------------------------------------------- 06.1
 
 skipping = exercise(
-    "06.1", title="Frame-skip and max-pool", function="frame_skip", points=2, kind="implement",
+    "06.1", title="Frame-skip and max-pooling", function="frame_skip", points=2, kind="implement",
     difficulty=2, importance=2, minutes=20, reference="checks:frame_skip",
     hints=("Cut the frames into groups of `skip`. Which two of a group make the picture, and which of its rewards count?",
            "frames.reshape(T // skip, skip, H, W) has a group in each row; the last two of each are [:, -1] and [:, -2].",
@@ -75,7 +75,7 @@ def _(fn):
 def _(fn):
     pictures, _ = _two(fn, _flat([0, 0, 200, 180]), np.zeros(4, dtype=np.float32), 4)
     close(pictures, _flat([200]), likely=[
-        (_flat([(200 + 180) % 256]), "200 + 180 is 124 in uint8: sums overflow without a word. Take the larger, np.maximum."),
+        (_flat([(200 + 180) % 256]), "200 + 180 is 124 in uint8: sums overflow silently. Take the larger, np.maximum."),
         (_flat([190]), "This is the mean; what flickers would be half as bright. Take the larger, np.maximum.")])
 
 
@@ -106,8 +106,8 @@ def _(fn):
 cells = exercise(
     "06.2", title="From a screen to 80 x 40 cells", function="to_cells", points=3, kind="implement",
     difficulty=2, importance=3, minutes=15, reference="checks:to_cells",
-    hints=("Three steps: cut off the score, take the pixels that are looked at, ask which differ from the empty court.",
-           "court = screens[:, 34:194]. Looked at: every 2nd row and every 2nd column, court[:, ::2, ::2], which is (N, 80, 80). Two "
+    hints=("Three steps: cut off the score, take the sampled pixels, ask which differ from the empty court.",
+           "court = screens[:, 34:194]. Sampled: every 2nd row and every 2nd column, court[:, ::2, ::2], which is (N, 80, 80). Two "
            "neighbouring columns make one cell.",
            "seen = court[:, ::2, ::2] != 87 is True and False. seen[:, :, ::2] holds the first of each two columns: what holds the other, and "
            "how are they joined?"))
@@ -116,7 +116,7 @@ EMPTY, THE_BALL = 87, 236                                                   # sh
 
 
 def to_cells(screens: np.ndarray) -> np.ndarray:
-    """Screens (N, 210, 160) uint8 -> cells of the court (N, 80, 40) uint8 of 0 and 1; the score is not looked at."""
+    """Screens (N, 210, 160) uint8 -> cells of the court (N, 80, 40) uint8 of 0 and 1; the score is not used."""
     seen = screens[:, 34:194:2, ::2] != EMPTY                               # (N, 80, 80)
     return (seen[:, :, ::2] | seen[:, :, 1::2]).astype(np.uint8)            # (N, 80, 40)
 
@@ -164,7 +164,7 @@ def _(fn):
             raise Fail(where, "two cells set", "none", "The ball was lost: it is 2 pixels wide and lies between the columns that you look "
                        "at. Look at every second column; two of them make a cell.")
         if set_cells == 3198:
-            raise Fail(where, "two cells set", "all others", "Turned round: 1 is where something is.")
+            raise Fail(where, "two cells set", "all others", "The wrong way round: 1 is where something is.")
         if set_cells > 2:
             raise Fail(where, "two cells set", f"{set_cells} cells set", "The ball touches more cells than two. Look only at the first row of "
                        "each cell and at every second column: then its four rows fall into exactly two.")
@@ -238,12 +238,12 @@ def _(fn):
                    "`rewards != 0`.")
     before, after = torch.roll(SCORED, -1, 0), torch.roll(SCORED, 1, 0)
     close(got, SCORED, likely=[
-        (torch.tensor(POINTS) > 0, "The lost point is no boundary here: its reward is -1. Without it, the blame for a lost point reaches "
-                                   "through it into the rally before."),
+        (torch.tensor(POINTS) > 0, "The lost point is no boundary here: its reward is -1. Without it, the next points flow back "
+                                   "through it into this rally."),
         (torch.tensor(POINTS) < 0, "The point won is no boundary here. Both kinds of points end a rally."),
         (before, "One step early: the boundary lies *after* the step in which the point was scored, so that its reward still counts."),
         (after, "One step late: then the first step of the next rally still belongs to this one."),
-        (~SCORED, "Turned round: True where something ends."),
+        (~SCORED, "The wrong way round: True where something ends."),
         (torch.zeros_like(SCORED), "No boundary at all: look where the reward is not 0.")])
 
 
@@ -252,7 +252,7 @@ def _(fn):
     ended = [[False, False], [False, False], [True, False], [False, False], [False, True]]
     expected = SCORED | torch.tensor(ended)
     close(_boundaries(fn, POINTS, ended), expected, likely=[
-        (SCORED, "A game ended here (by the clock) without a point: what follows belongs to another game. `ended` counts too."),
+        (SCORED, "A game ended here (truncated by the time limit) without a point: what follows belongs to another game. `ended` counts too."),
         (torch.tensor(ended), "Points do not count any more: True where a point was scored *or* the game ended."),
         (SCORED & torch.tensor(ended), "Either is enough: `|`, not `&`.")])
 
@@ -275,7 +275,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 06.4
 
 slip = exercise(
-    "06.4", title="Find the silent bug: an agent that looks one step ahead", function="advantages_in_a_hurry", points=2, kind="bug",
+    "06.4", title="Find the silent bug: a time penalty", function="advantages_in_a_hurry", points=2, kind="bug",
     difficulty=3, importance=2, minutes=15, reference="checks:advantages_in_a_hurry",
     hints=("With cost = 0 all is well. Print `boundary` for a rally of five steps, with and without a cost.",
            "With a cost no reward is 0 any more. At which steps does the faulty program see the end of a rally?",
@@ -319,21 +319,21 @@ def _compare_hurry(fn, play, gamma, lam, cost):
     right = advantages_in_a_hurry(*play, gamma, lam, cost)
     close(fn(*play, gamma, lam, cost), right, likely=apart(right, [
         (_every_step_an_end(*play, gamma, lam, cost), "Every step is taken for the end of a rally: after the cost no reward is 0 any more. "
-         "So lam does nothing, and the critic's next guess is never asked. From which rewards should `boundary` be taken?"),
+         "So lam does nothing, and no step bootstraps from the next value estimate. From which rewards should `boundary` be taken?"),
         (advantages_in_a_hurry(*play, gamma, lam, 0.0), "The boundaries are right, but the cost is gone: each step's reward is `cost` less."),
         (_cut_after((rewards > 0) | ended, play, gamma, lam, cost), "A lost point is no boundary now. Points lost end a rally too."),
         (_cut_after(ended, play, gamma, lam, cost), "Points are no boundaries any more: rallies run into each other."),
         *([(_cut_after(none, play, gamma, lam, cost), "Nothing is a boundary now: rallies and games run into each other.")]
           if ended.any() else []),
         (_cut_after(rewards != 0, play, gamma, lam, cost), "Ends of games without a point are no boundaries now: `ended` counts too.")]),
-        otherwise="The line that is at fault says where rallies end; the other lines were right.")
+        otherwise="The wrong line is the one that says where rallies end; the others were right.")
 
 
 @slip.case("no cost: as before", given=True)
 def _(fn):
     play = _random_play(seed=1)
     close(fn(*play, 0.99, 0.98, 0.0), advantages_in_a_hurry(*play, 0.99, 0.98, 0.0),
-          otherwise="This case was right before: another line was changed. Only the line that says where rallies end is at fault.")
+          otherwise="This case was right before: another line was changed. Only the line that says where rallies end is wrong.")
 
 
 @slip.case("a cost, and one rally of four steps that is won")
@@ -343,7 +343,7 @@ def _(fn):
     _compare_hurry(fn, play, 0.9, 0.8, 0.01)
 
 
-@slip.case("a cost, several games with points won, points lost and an end by the clock")
+@slip.case("a cost, several games with points won, points lost and a truncated game")
 def _(fn):
     _compare_hurry(fn, _random_play(seed=2), 0.99, 0.98, 0.02)
 
@@ -365,7 +365,7 @@ def _(fn):
 credit = exercise(
     "06.5", title="How much of a point reaches the paddle hit?", function="prediction", points=1, kind="predict",
     difficulty=2, importance=2, minutes=10, reference="checks:prediction",
-    hints=("Without the critic's help, a reward fades by the same factor for each step that it lies ahead. Which factor?",
+    hints=("With value estimates of 0, a reward is discounted by the same factor for each step that it lies ahead. Which factor?",
            "After k steps (gamma * lambda)^k is left. For the last line: for which k is it 1/2?",
            "0.9405^30, 0.9702^30, 0.99^30, and log(1/2) / log(0.9702)."))
 
@@ -401,29 +401,29 @@ def _near(fn, key, right, tolerance, likely):
 @credit.case("lambda 0.95, as in most programs")
 def _(fn):
     _near(fn, ASKED[0], (0.99 * 0.95)**30, 0.025, [
-        (0.95**30, "This is 0.95^30: gamma fades it too, 0.99 a step."),
-        (0.99**30, "This is 0.99^30: lambda fades it too, 0.95 a step."),
-        (0.99 * 0.95, "This is what is left after one step; it fades again at each of the thirty.")])
+        (0.95**30, "This is 0.95^30: gamma discounts it too, 0.99 a step."),
+        (0.99**30, "This is 0.99^30: lambda discounts it too, 0.95 a step."),
+        (0.99 * 0.95, "This is what is left after one step; it is discounted again at each of the thirty.")])
 
 
 @credit.case("lambda 0.98")
 def _(fn):
     _near(fn, ASKED[1], (0.99 * 0.98)**30, 0.025, [
-        (0.98**30, "This is 0.98^30: gamma fades it too, 0.99 a step."),
-        (0.99 * 0.98, "This is what is left after one step; it fades again at each of the thirty.")])
+        (0.98**30, "This is 0.98^30: gamma discounts it too, 0.99 a step."),
+        (0.99 * 0.98, "This is what is left after one step; it is discounted again at each of the thirty.")])
 
 
 @credit.case("lambda 1: only gamma is left")
 def _(fn):
     _near(fn, ASKED[2], 0.99**30, 0.025, [
-        (1.0, "With lambda 1 the fading by lambda stops, but gamma still discounts what lies ahead."),
-        (0.99, "This is what is left after one step; it fades again at each of the thirty.")])
+        (1.0, "Lambda 1 discounts nothing, but gamma still discounts what lies ahead."),
+        (0.99, "This is what is left after one step; it is discounted again at each of the thirty.")])
 
 
 @credit.case("the half-life at lambda 0.98")
 def _(fn):
     _near(fn, ASKED[3], 22.9, 1.5, [
-        (34.3, "This is the half-life of 0.98^k; gamma fades it too."), (69.0, "This is the half-life of 0.99^k; lambda fades it too."),
+        (34.3, "This is the half-life of 0.98^k; gamma discounts it too."), (69.0, "This is the half-life of 0.99^k; lambda discounts it too."),
         (11.3, "This is the half-life at lambda 0.95."), (15.0, "Half of thirty steps is not half of what is left: 0.9702^15 is 0.64.")])
 
 
@@ -432,17 +432,17 @@ def _(fn):
 past = exercise(
     "06.6", title="Find the silent bug: a new game has no past", function="with_the_look_before", points=2, kind="bug",
     difficulty=2, importance=2, minutes=15, reference="checks:with_the_look_before",
-    hints=("Within one game all is well. Take two games of two steps each and write down which look belongs to which game.",
-           "ended[t] is True *after* step t. Which is then the first look of the next game: looks[t] or looks[t + 1]?",
-           "A look is the first of its game at t = 0, and wherever ended[t - 1] is True: `ended`, moved by one step, with True in front."))
+    hints=("Within one game all is well. Take two games of two steps each and write down which frame belongs to which game.",
+           "ended[t] is True *after* step t. Which is then the first frame of the next game: looks[t] or looks[t + 1]?",
+           "A frame is the first of its game at t = 0, and wherever ended[t - 1] is True: `ended`, moved by one step, with True in front."))
 
 
 def with_the_look_before(looks: Tensor, ended: Tensor) -> Tensor:
-    """Observations (T, N, 2, H, W): each look and the one before it, the newer first; a game's first look twice.
+    """Observations (T, N, 2, H, W): each frame and the one before it, the newer first; a game's first frame twice.
 
     looks: (T, N, H, W), what is on the screen before each step; ended: (T, N) bool, the game ended with this step.
     """
-    first = torch.cat([torch.ones_like(ended[:1]), ended[:-1]])             # (T, N) no look before it in this game
+    first = torch.cat([torch.ones_like(ended[:1]), ended[:-1]])             # (T, N) no frame before it in this game
     before = torch.cat([looks[:1], looks[:-1]])
     before = torch.where(first[..., None, None], looks, before)
     return torch.stack([looks, before], dim=2)
@@ -454,7 +454,7 @@ def _with(looks, first):
 
 
 def _looks(T, N):
-    """Looks of 1 x 2 cells that say where they belong: 10 * step + game."""
+    """Frames of 1 x 2 cells that say where they belong: 10 * step + game."""
     return (10 * torch.arange(T)[:, None] + torch.arange(N)).float()[..., None, None].expand(T, N, 1, 2).clone()
 
 
@@ -462,15 +462,15 @@ def _compare_looks(fn, ended):
     ended = torch.tensor(ended)
     looks = _looks(*ended.shape)
     got = fn(looks, ended)
-    shape_is(got, (*ended.shape, 2, 1, 2), mistake="Two looks for each step and game are wanted: (T, N, 2, H, W).")
+    shape_is(got, (*ended.shape, 2, 1, 2), mistake="Two frames for each step and game are wanted: (T, N, 2, H, W).")
     right = with_the_look_before(looks, ended)
     close(got, right, likely=apart(right, [
-        (_with(looks, ended), "Shifted by one: the look *before* the last step of a game lost its past, and the first look of the new game is "
-         "paired with the old game's last. ended[t] is True after step t: whose first look comes next?"),
-        (_with(looks, torch.zeros_like(ended)), "The ends of games change nothing now: the first look of a new game is paired with the last of "
+        (_with(looks, ended), "Shifted by one: the frame *before* the last step of a game lost its past, and the first frame of the new game is "
+         "paired with the old game's last. ended[t] is True after step t: whose first frame comes next?"),
+        (_with(looks, torch.zeros_like(ended)), "The ends of games change nothing now: the first frame of a new game is paired with the last of "
          "the old one, and the ball seems to jump across the court."),
-        (_with(looks, torch.ones_like(ended)), "Every look is paired with itself now: nothing moves any more."),
-        (right.flip(2), "The newer look comes first.")]),
+        (_with(looks, torch.ones_like(ended)), "Every frame is paired with itself now: nothing moves any more."),
+        (right.flip(2), "The newer frame comes first.")]),
         otherwise="Look at the steps around an end; within a game it was right.")
 
 
@@ -478,7 +478,7 @@ def _compare_looks(fn, ended):
 def _(fn):
     ended = torch.zeros(4, 1, dtype=torch.bool)
     close(fn(_looks(4, 1), ended), with_the_look_before(_looks(4, 1), ended),
-          otherwise="This case was right before: another line was changed. Only the ends of games are at fault.")
+          otherwise="This case was right before: another line was changed. Only the ends of games are wrong.")
 
 
 @past.case("a game that ends in the middle")

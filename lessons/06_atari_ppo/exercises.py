@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 06 exercises: Pong from its score
 #
-# **Goals.** Write what stands between a game console and a small network: frame-skip and max-pool, cells without the score, the ends
-# of rallies. Know how far back a point is felt. Find two bugs that no error message will ever tell you about.
+# **Goals.** Write what stands between a game console and a small network: frame-skip and max-pooling, cells without the
+# score, the ends of rallies. Know how far back the credit for a point reaches. Find two silent bugs.
 #
 # **Time.** {{time}}
 # **Builds on** lessons 02 and 06; do each exercise
@@ -19,12 +19,12 @@ torch.set_num_threads(1)
 # %% [markdown]
 # {{exercise 06.1}}
 #
-# The console draws 60 frames a second. An agent acts every `skip` frames, and its button stays pressed in between. What it gets for
-# each of its steps is made of the `skip` frames that its button led to:
+# The console draws 60 frames a second. With **frame-skip** an agent acts every `skip` frames, and its action is repeated
+# in between. Each of its steps combines the `skip` frames that its action led to:
 #
-# - the **picture**: for each pixel the brighter one of the *last two* frames. Some games draw a thing in every second frame only, and so
-#   it is in one of the two;
-# - the **reward**: whatever was paid in *any* of the frames, added up.
+# - the **picture**: for each pixel the brighter one of the *last two* frames (**max-pooling**). Some games draw a thing in
+#   every second frame only, and so it is in one of the two;
+# - the **reward**: the sum of the rewards of *all* these frames.
 #
 # `len(frames)` is a multiple of `skip`, and `skip` is at least 2.
 
@@ -32,7 +32,7 @@ torch.set_num_threads(1)
 def frame_skip(frames, rewards, skip):
     """(pictures (T // skip, H, W), rewards (T // skip,)) of an agent that acts every `skip` frames.
 
-    frames: (T, H, W) uint8, one for each 60th of a second. rewards: (T,), paid in each.
+    frames: (T, H, W) uint8, one for each 60th of a second. rewards: (T,), one for each frame.
     """
     # BEGIN SOLUTION
     groups = frames.reshape(-1, skip, *frames.shape[1:])                   # (steps, skip, H, W)
@@ -44,13 +44,13 @@ def frame_skip(frames, rewards, skip):
 check("06.1", frame_skip)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** `reshape` puts the frames of one step into one row, in order. A maximum of two shades is a shade, and it cannot
-# overflow; a sum of two bright ones in `uint8` starts again at 0. In the lesson, your function is held against the emulator's own.
+# **Why it works.** `reshape` puts the frames of one step into one row, in order. A maximum of two shades is a shade, and
+# it cannot overflow; a sum of two bright ones in `uint8` does. The lesson compares your function with the emulator's own.
 
 # %% [markdown]
 # {{exercise 06.2}}
 #
-# A screen has 210 × 160 shades. The agent shall see 80 × 40 cells of 0 and 1, and no score.
+# A screen has 210 × 160 shades. The agent should observe 80 × 40 cells of 0 and 1, and no score.
 #
 # - Rows 34 to 193 are the court; above is the score, below a wall. Only the court counts.
 # - A cell is 2 pixels high and 4 wide. Look only at the *first* of its two rows, and there at its columns 0 and 2.
@@ -72,14 +72,15 @@ def to_cells(screens):
 check("06.2", to_cells)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** The slices only *look* at pixels and copy nothing, which matters at 4,000 screens a second. Were any of the
-# eight pixels enough, the ball would set two cells or three or six, depending on how it lies across their borders.
+# **Why it works.** The slices are views of the pixels and copy nothing, which matters at thousands of screens a second. If
+# any of the eight pixels were enough, the ball would set two cells or three or six, depending on how it lies across
+# their borders.
 
 # %% [markdown]
 # {{exercise 06.3}}
 #
-# A game of Pong is about thirty points. What happens in one says nothing about the next, so an advantage should not look past a
-# point: each is a *boundary* for GAE, as the end of a game is. Write down where they are.
+# A game of Pong is 21 to 41 points. What happens in one says nothing about the next, so no reward should flow back past
+# a point: each is a *boundary* for GAE, as the end of a game is. Mark where they are.
 
 # %% tags=["exercise:06.3"]
 def point_boundaries(rewards, ended):
@@ -95,14 +96,15 @@ def point_boundaries(rewards, ended):
 check("06.3", point_boundaries)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** In Pong the reward itself tells. It is a line of knowledge about one game, put in by hand; in a game where rewards
-# come in the middle of things it would be wrong.
+# **Why it works.** In Pong the reward itself marks the boundary. This is knowledge about one game, put in by hand; in a
+# game where rewards come in the middle of things it would be wrong.
 
 # %% [markdown]
 # {{exercise 06.4}}
 #
-# Good agents can play endless rallies. Somebody wants to make them hurry: every step costs a little. The program below runs, and the
-# agent trained with it learns next to nothing. One line is at fault. Find it and mend it; the cost should stay.
+# Good agents can play endless rallies. Somebody wants to make them hurry with a **time penalty**: every step's reward is
+# `cost` less. The program below runs, and the agent trained with it learns next to nothing. One line is wrong. Find it
+# and fix it; the cost should stay.
 
 # %% tags=["exercise:06.4"]
 def advantages_in_a_hurry(rewards, values, ended, last_value, gamma, lam, cost):
@@ -133,16 +135,17 @@ for cost in (0.0, 0.01):
 check("06.4", advantages_in_a_hurry)
 
 # %% [markdown] tags=["solution-only"]
-# **What was wrong.** Once the cost is subtracted, *no* pay is 0, so every step is taken for the end of a rally. The stroke that won the
-# point gets no share of it, $\lambda$ does nothing at all, and no error says so. Whatever reshapes rewards (a cost, a shift to mean 0, a
-# learned reward) must not be asked where events are.
+# **What was wrong.** Once the cost is subtracted, *no* reward is 0, so every step is taken for the end of a rally. The
+# paddle hit that won the point gets no credit for it, $\lambda$ does nothing at all, and no error says so. Read events
+# off the original rewards, never off **shaped** ones (a cost, a shift to mean 0, a learned reward).
 
 # %% [markdown]
 # {{exercise 06.5}}
 #
-# You hit the ball; thirty steps later it passes the other paddle and you are paid 1. As long as the critic knows nothing, GAE hands on
-# each reward to the steps before it, fading by $\gamma\lambda$ a step. With $\gamma = 0.99$: how much of the point reaches your stroke?
-# Estimate (within 0.02) before you compute anything; the last answer is a number of steps.
+# You hit the ball; thirty steps later it passes the other paddle and you get a reward of 1. As long as the critic's value
+# estimates are 0, GAE passes each reward back to the steps before it, **discounted** by $\gamma\lambda$ a step. With
+# $\gamma = 0.99$: how much of the point's reward reaches your paddle hit? Estimate (within 0.02) before you compute
+# anything; the last answer is a number of steps.
 
 # %% tags=["exercise:06.5"]
 def prediction():
@@ -167,7 +170,7 @@ def prediction():
 check("06.5", prediction)
 
 # %% [markdown]
-# Now measure it, with GAE itself: one point, thirty-one steps, a critic that says 0.
+# Now compute it, with GAE itself: one point, thirty-one steps, value estimates of 0.
 
 # %%
 from course_lib.rl.objectives import gae
@@ -181,17 +184,18 @@ for lam in (0.95, 0.98, 1.0):
 
 # %% [markdown]
 # (At $\lambda = 1$ more than half is left at all 31 steps.) Between 0.95 and 0.98 lies a factor of two and a half. It is not free:
-# lesson 02 measured what a larger $\lambda$ costs in noise.
+# lesson 02 measured how a larger $\lambda$ raises the variance of the advantages.
 #
 # {{exercise 06.6}}
 #
-# From one picture nobody can tell which way the ball flies, so the agent sees two: the look now and the look before. In a rollout,
-# `looks[t]` is what is on the screen before step $t$; where a game ended with step $t$, `looks[t + 1]` already shows the *next* game.
-# This program pairs the looks. It is right within a game, and at the ends of games it goes wrong, without a word.
+# One frame does not tell which way the ball flies, so an observation is two frames (**frame stacking**): the present one
+# and the one before. In a rollout, `looks[t]` is the frame, as cells, before step $t$; where a game ended with step
+# $t$, `looks[t + 1]` already shows the *next* game. This program pairs the frames. It is right within a game, and
+# silently wrong at the ends of games.
 
 # %% tags=["exercise:06.6"]
 def with_the_look_before(looks, ended):
-    """Observations (T, N, 2, H, W), the newer look first; the first look of a game is given twice.
+    """Observations (T, N, 2, H, W), the newer frame first; the first frame of a game is given twice.
 
     looks: (T, N, H, W). ended: (T, N) bool, True where a game ended *with* step t.
     """
@@ -213,15 +217,15 @@ with_the_look_before(looks, ended).squeeze()               # rows: (now, before)
 check("06.6", with_the_look_before)
 
 # %% [markdown] tags=["solution-only"]
-# **What was wrong.** `ended[t]` is true *after* step $t$. The faulty line takes the past away from the last look of the old game and
-# leaves the old game's last picture as the past of the new one, so the ball seems to jump across the court. It happens once in
-# 2,000 steps; no curve shows it, and it is wrong all the same. `course_lib/atari/envs.py` has the same in its `step`.
+# **What was wrong.** `ended[t]` is true *after* step $t$. The faulty line takes the past away from the last frame of the
+# old game and leaves that frame as the past of the new game, so the ball seems to jump across the court. It happens once a
+# game; no curve shows it, and it is wrong all the same. `course_lib/atari/envs.py` does it right in its `step`.
 
 # %% [markdown]
 # ## What you learned
 #
-# Skipping keeps the reward of every frame and the picture of the last two. Cells that are looked at cleverly never lose
-# the ball. A point is where a rally ends, and everything that reads events off rewards must do so before they are reshaped.
+# Frame-skip keeps the reward of every frame and the picture of the last two. Well-chosen pixels never lose the ball. A
+# rally ends at a point, and whatever reads events off rewards must do so before they are shaped.
 #
 # **What failed here, on purpose:** two programs that run without complaint; a case small enough to work out by hand shows both.
 #

@@ -1,12 +1,14 @@
 # %% [markdown]
 # # Lesson 06. Pong from its score
 #
-# **Goals.** Take a game console apart until a small network can learn from it: frames and frame-skip, flicker, what the agent must not see,
-# many games at once, 80 × 40 cells in place of 84 × 84 greys. Tell PPO where a point ends. Train Pong on a laptop's processor while you
-# watch, and judge the agent without fooling yourself.
+# **Goals.** Turn a game console into an environment from which a small network can learn: frames and frame-skip,
+# flicker, what the agent must not see, many games at once, observations of 80 × 40 cells in place of 84 × 84 greys.
+# Tell PPO where a point ends. Train Pong on a laptop's processor while you watch, and evaluate the agent without
+# fooling yourself.
 #
-# **Time.** About 55 minutes to read and run, 85 minutes for the exercises; the essential part takes 80 minutes in all. The cells use
-# about three CPU-minutes. **Builds on** lesson 02: its two functions, GAE and the clipped objective, train the agent here.
+# **Time.** About 55 minutes to read and run, 85 minutes for the exercises; the essential part takes 80 minutes in all.
+# The cells use about three CPU-minutes. **Builds on** lesson 02: its two functions, GAE and the clipped objective,
+# train the agent here.
 
 # %%
 import time
@@ -30,11 +32,22 @@ palette.style()
 torch.set_num_threads(1)
 
 # %% [markdown]
-# ## 6.1 A console in a wheel
+# ## 6.1 The Arcade Learning Environment
 #
-# An Atari 2600 is a few chips from 1977 and a cartridge, and the cartridge's content, the **ROM**, is a file of a few thousand bytes. The
-# package `ale-py`, the *Arcade Learning Environment*, holds an emulator of the chips and the ROMs of more than a hundred games, so
-# there is nothing to download and nothing to sign.
+# Here is what you will train in this lesson: an agent that plays Pong, on the right, from pixels. (This one was trained
+# before, by the same code.)
+
+# %%
+from course_lib.atari.envs import film
+from course_lib.atari.shipped import FROM_SCORE, load_shipped
+
+video(film(load_shipped(FROM_SCORE).agent, steps=budget(full=90, ci=30)), fps=15, width=240,
+      max_bytes=80_000, alt="Six seconds of Pong, played by the trained agent on the right.")
+
+# %% [markdown]
+# An Atari 2600 is a few chips from 1977 and a cartridge, and the cartridge's content, the **ROM**, is a file of a few
+# thousand bytes. The package `ale-py`, the *Arcade Learning Environment* (**ALE**), holds an emulator of the chips and
+# the ROMs of more than a hundred games, so there is nothing to download and nothing to sign.
 
 # %%
 import ale_py
@@ -46,10 +59,11 @@ print(f"ale-py {package['Version']}: {len(roms.get_all_rom_ids())} ROMs, "
 expect("pong" in roms.get_all_rom_ids(), "Pong is among them")
 
 # %% [markdown]
-# (That is the licence which the package states for itself. The games were made by others; if you want to pass ROMs on in some other
-# way than with this package, ask somebody who knows the law.)
+# (That is the licence which the package states for itself. The games were made by others; if you want to pass ROMs on
+# in some other way than with this package, ask a lawyer.)
 #
-# A **frame** is what the emulator draws 60 times a second: 210 rows of 160 pixels. In shades of grey it is an array of bytes.
+# A **frame** is what the emulator draws 60 times a second: 210 rows of 160 pixels. In shades of grey it is an array of
+# bytes.
 
 # %%
 console = emulators(PONG, 1, frameskip=1, noop_max=0)
@@ -70,14 +84,14 @@ show(plots.named_screen(screen, marks, (34, 194), title),
          "and two paddles, ours at the right. Dashed lines mark rows 34 and 194.")
 
 # %% [markdown]
-# Two paddles, a ball, two digits. We play on the right; the left one is the game's own program. Whoever misses the ball gives the other a
-# point, and 21 points win the game. So the **return** of a game lies between −21 and +21, and a player who presses buttons at random
-# loses nearly every point. Of the console's buttons three matter: stay, up, down.
+# Two paddles, a ball, two digits. We play on the right; the left one is the game's own program. Whoever misses the ball
+# gives the other a point, and 21 points win the game. So the **return** of a game lies between −21 and +21, and a
+# random policy loses nearly every point. Of the console's buttons three matter: stay, up, down.
 #
-# ## 6.2 Sixty frames a second
+# ## 6.2 Frame-skip and max-pooling
 #
-# Nobody decides 60 times a second. The agent looks at every fourth frame, and its button stays pressed in between: that is **frame-skip**.
-# Before you learn what it does to the ball, an older trap.
+# Nobody decides 60 times a second. The agent observes every fourth frame, and its action is repeated in between: this
+# is **frame-skip** (action repeat). Before you see what it does to the ball, an older trap.
 #
 # > **Predict.** Here are four frames in a row of another game, Asteroids. What will you see in the third?
 
@@ -97,12 +111,13 @@ show(plots.pictures({f"frame {n}": asteroids[60 + n] for n in range(4)},
          "rocks, ship.")
 
 # %% [markdown]
-# On a television the two melt into one picture. An agent that looks at every *fourth* frame would see the rocks for ever and never the
-# ship, or the other way round. The chip that draws knows two sprites, two missiles and one ball; a game that needs more takes turns. Hence
-# **max-pool**: the picture is, pixel by pixel, the brighter one of the last *two* frames.
+# On a television the two blend into one picture. An agent that observes every *fourth* frame would see the rocks and
+# never the ship, or the other way round. The chip that draws has two sprites, two missiles and one ball; a game that
+# needs more draws them in turns (**flicker**). Hence **max-pooling** over frames: each pixel is the brighter one of the
+# last *two* frames.
 #
-# **Now do [exercise 06.1](../exercises/06_atari_ppo.ipynb)**, or go on with the course's function. How do we know that it is right? The emulator can
-# skip and pool by itself. We hold down random buttons for four frames each, and compare.
+# **Now do [exercise 06.1](../exercises/06_atari_ppo.ipynb)**, or go on with the course's function. How do we know that
+# it is right? The emulator can skip and pool by itself. We repeat random actions for four frames each, and compare.
 
 # %%
 frame_skip = mine("06.1")
@@ -144,10 +159,10 @@ expect(flicker(asteroids) > 100 * flicker(pong), "Asteroids flickers, Pong hardl
        measured=f"{flicker(asteroids):.0f} against {flicker(pong):.1f} pixels a frame")
 
 # %% [markdown]
-# Pong needs two sprites and a ball, just what the chip has, so nothing takes turns. Its ball vanishes only where it dips into a wall
-# for a frame. So we look at the fourth frame alone, without pooling: a ball is where it is.
+# Pong needs two sprites and a ball, just what the chip has, so nothing is drawn in turns. Its ball vanishes only where
+# it dips into a wall for a frame. So we take the fourth frame alone, without pooling, and the ball stays sharp.
 #
-# > **Predict.** How far does the ball fly between two looks of the agent?
+# > **Predict.** How far does the ball fly between two observations of the agent?
 
 # %%
 from course_lib.atari.synthetic_labelers import ball_across
@@ -165,16 +180,17 @@ show(plots.ball_trail(ball_across(flight), ball_down(flight), 4,
          "fourth. It turns at the left paddle; then each ring is 4 pixels across and 8 up.")
 
 # %% [markdown]
-# A few pixels, and always nearly the same. The lines in the figure stand four pixels apart. Keep them in mind: they are the reason why a
-# small input will be enough.
+# A few pixels, and always nearly the same. The lines in the figure are four pixels apart. This is the reason why a
+# small observation will be enough.
 #
 # ## 6.3 What the agent may not see
 #
-# Two digits above the court say who leads. Should the agent see them?
+# Two digits above the court show the score. Should the agent see them?
 #
-# For playing they are useless: the ball does not care about the score. For *learning from people*, in lesson 07, they are poison. Somebody
-# watches two clips and says which is better; a reward model is to find out why. If the digits are in the picture it need not look
-# at the game at all. We play at random and watch only the digits:
+# For playing they are useless: the ball does not depend on the score. For *learning from people*, in lesson 07, they
+# would spoil the reward model. A labeler watches two clips and says which is better, and the reward model must learn
+# why. If the digits are in the picture it need not look at the game at all: a **shortcut**. We play at random and read
+# only the digits:
 
 # %%
 console = emulators(PONG, 4)
@@ -193,11 +209,12 @@ expect((near_a_change | ~points).all() and abs(int(changed.sum()) - int(points.s
        "whoever can read the digits knows every point, and has learned nothing about Pong")
 
 # %% [markdown]
-# So the score is cut off, for the policy, for the reward model and in the clips that people see: everything that leaves the environment
-# comes from rows 34 to 193. And the screen shrinks, to 80 rows of 40 cells that are 1 where there is anything but empty court.
+# So the score is cut off, for the policy, for the reward model and in the clips that people see: everything that leaves
+# the environment comes from rows 34 to 193. And the screen is **downsampled**, to 80 rows of 40 cells that are 1 where
+# there is anything but empty court.
 #
-# **Now do [exercise 06.2](../exercises/06_atari_ppo.ipynb)**, in which you write both. It is the eye of your agent: from here on, everything it
-# learns comes through your function.
+# **Now do [exercise 06.2](../exercises/06_atari_ppo.ipynb)**, in which you write both. It is the **encoder** of your
+# agent: from here on, all its observations come from your function.
 
 # %%
 to_cells = mine("06.2")
@@ -217,11 +234,11 @@ expect(np.array_equal(to_cells(painted), to_cells(screens[:50, 0])),
 # %% [markdown]
 # ## 6.4 Sixteen games at once
 #
-# One game gives one new situation at a time, and they are all alike. PPO wants many different ones. `ale-py` brings a **native vector
-# environment**: N games in one process, stepped by compiled code.
+# One game gives one new observation at a time, and consecutive ones are alike. PPO needs varied batches. `ale-py`
+# brings a **native vector environment**: N games in one process, stepped by compiled code.
 #
-# > **Predict.** Sixteen games natively, or sixteen Gymnasium environments one after the other: how many times faster, for each second
-# > that the processor works?
+# > **Predict.** Sixteen games natively, or sixteen Gymnasium environments one after the other: how many times faster,
+# > per CPU-second?
 
 # %%
 from course_lib.atari.encoders import BinaryFrames
@@ -261,8 +278,9 @@ expect(0.6 < speeds["16 games, native"] / speeds["1 game, Gymnasium"] < 1.7,
        measured={name: round(value) for name, value in speeds.items()})
 
 # %% [markdown]
-# Not faster at all! Drawing four frames takes about a fifth of a millisecond, whoever asks for it. What sixteen games buy is somewhere else: the
-# *network* is asked once for sixteen games instead of sixteen times, and the sixteen situations differ.
+# Not faster at all. In the stored run, emulating four frames takes about a fifth of a millisecond in each case. Sixteen
+# games help elsewhere: the *network* processes sixteen observations in one **batch**, and the sixteen situations
+# differ.
 
 # %%
 from course_lib.atari.networks import FrameAgent
@@ -283,14 +301,15 @@ expect(gain > 2, "one question for sixteen games costs far less than sixteen que
        ci=gain > 1, measured=f"{gain:.1f} times the answers per CPU-second")
 
 # %% [markdown]
-# Sixteen games do not end at the same time. When one ends, its environment starts the next within the *same step*: the step returns the first
-# picture of the new game, and the last one of the old lies in `info["final_obs"]`. A trap is hidden there. The agent sees two looks, now and
-# before, and a new game has no "before": **[exercise 06.6](../exercises/06_atari_ppo.ipynb)**.
+# Sixteen games do not end at the same time. When one ends, its environment starts the next within the *same step*
+# (**autoreset**): the step returns the first frame of the new game, and the last one of the old is in
+# `info["final_obs"]`. A trap is hidden there. An observation is two frames, now and before, and a new game has no
+# "before": **[exercise 06.6](../exercises/06_atari_ppo.ipynb)**.
 #
 # ## 6.5 From 84 × 84 greys to 80 × 40 cells
 #
-# Since 2015 nearly everybody has fed Atari to the network of V. Mnih et al. ("Nature-CNN"): 84 × 84 shades of grey, the last four
-# pictures, three convolutions, 512 hidden units. Here is the same moment for both.
+# The usual Atari network is that of V. Mnih et al. (2015), "Nature-CNN": 84 × 84 shades of grey, the last four pictures
+# (**frame stacking**), three convolutions, 512 hidden units. Here is the same moment for both.
 
 # %%
 nature = emulators(PONG, 1, noop_max=0, img_height=84, img_width=84, stack_num=4, maxpool=True)
@@ -318,8 +337,8 @@ times = multiplications["Nature-CNN"] / multiplications["ours"]
 expect(times > 15, "ours needs less than a fifteenth", measured=f"1/{times:.0f}")
 
 # %% [markdown]
-# Is that enough? We ask four things. Is the ball always in the cells? Can one see from two looks where it flies? Can one aim? And, in
-# the end: does the agent win? For the first three, let a trained agent play (you meet it in section 6.10), and keep what happened.
+# Is that enough? We ask four things. Is the ball always in the cells? Do two frames show where it flies? Can the agent
+# aim? And, in the end: does it win? For the first three, we record a trained agent (you meet it again in section 6.10).
 
 # %%
 from course_lib.atari.shipped import FROM_SCORE, load_shipped
@@ -363,13 +382,13 @@ expect(whole > 0.8, "nearly always the ball moves by a multiple of 4 pixels",
        measured=f"{whole:.1%} of the steps")
 
 # %% [markdown]
-# That is the lucky fact behind this lesson. The ball moves by no more than two pixels in each frame, the agent looks at every fourth, and so
-# it moves by whole multiples of four pixels. With cells of four pixels or less, **two looks tell the direction exactly.** Two more
-# pictures and shades of grey would add nothing.
+# This makes the small observation possible. The ball moves by no more than two pixels in each frame, the agent observes
+# every fourth, and so it moves by whole multiples of four pixels. With cells of four pixels or less, **two frames tell
+# the direction exactly.** More frames and shades of grey would add nothing about the ball.
 #
 # ## 6.6 Why a coarser grid loses the ball
 #
-# A coarser picture would be cheaper still. Here are two flights, two looks each.
+# A lower resolution would be cheaper still. Here are two flights of the ball, two frames each.
 
 # %%
 flights = {"flat": np.array([[8, 4], [12, 8]]), "steep": np.array([[8, 4], [12, 12]])}
@@ -379,11 +398,11 @@ show(plots.flights_on_grids(flights, (4, 8, 16),
          "different cells; with 8 and with 16 both touch the same ones.")
 
 # %% [markdown]
-# > **Predict.** Twenty steps later the ball arrives. Somebody perfect sees the two looks and guesses the row. By how many pixels is the
-# > guess off, with cells 2, 4, 8, 16 pixels high? (Half a paddle is 8.)
+# > **Predict.** Twenty steps later the ball arrives. A perfect player sees the two frames and predicts the row. By how
+# > many pixels is the prediction off, with cells 2, 4, 8, 16 pixels high? (Half a paddle is 8.)
 #
-# We let balls start everywhere, at all five speeds, and give the best guess that the two cells allow: the mean of all flights that look
-# the same.
+# We let balls start everywhere, at all five speeds. The best prediction is the mean of all flights that look the same
+# in the two frames of cells.
 
 # %%
 def best_guess_is_off_by(size, ahead=20):
@@ -408,8 +427,9 @@ expect(values[1] < 2 and values[2] > 8,
        measured={"4 pixels": values[1], "8 pixels": values[2]})
 
 # %% [markdown]
-# So 40 rows would do to be at the right place in time. Why does our agent get 80? Because to return a ball is not yet to win the point. Let
-# us watch the emulator frame by frame: where on the paddle does the ball land, and at what angle does it fly off?
+# So 40 rows would do to be at the right place in time. Why does our agent get 80? Because returning the ball does not
+# yet win the point. Let us watch the emulator frame by frame: where on the paddle does the ball land, and at what angle
+# does it fly off?
 #
 # > **Predict.** The ball comes in at some angle. What decides the angle at which it leaves?
 
@@ -450,14 +470,16 @@ expect(together > 0.8, "the paddle's edges send the ball off steeply", ci=True,
        measured=f"correlation {together:.2f} over {len(hits)} hits")
 
 # %% [markdown]
-# A stair, and its steps are a few pixels wide. With cells four pixels high neither ball nor paddle is known well enough to choose a step;
-# with two it is possible. Whoever can choose plays the steep ball that the other side cannot reach. So much for the reasoning. Whether
-# it shows in the results, section 6.12 asks.
+# A staircase, and its steps are a few pixels wide. With cells four pixels high neither ball nor paddle is known well
+# enough to choose a step; with two it is possible, and a steep ball is hard to reach for the other side. Whether this
+# shows in the results, section 6.12 asks.
 #
-# **A network can do the same to itself.** Nature-CNN puts convolution upon convolution. On our small picture the first leaves a grid of 9 × 9
-# places, and a second one 3 × 3, each of which looks at half the court's height.
+# **A network can lose resolution too.** Nature-CNN stacks convolutions. On our small picture the first leaves a
+# **feature map** of 9 × 9 places, and a second one 3 × 3, each of which has a **receptive field** of half the court's
+# height.
 #
-# > **Predict.** Fresh networks, random weights. From the features of each, how well can the ball's row be *read out* by a weighted sum?
+# > **Predict.** Untrained networks, random weights. From the features of each, how well can a **linear probe** (a
+# > weighted sum) read out the ball's row?
 
 # %%
 from course_lib.rl.networks import orthogonal
@@ -501,25 +523,26 @@ expect(fine < wide < coarse, "the 3 × 3 grid blurs the ball; more filters give 
        ci=fine < coarse, measured={"9 × 9": fine, "3 × 3": coarse, "3 × 3 wide": wide})
 
 # %% [markdown]
-# The place is not *gone* from the 3 × 3 grid, for the filters can spell it out together; but there are fewer numbers to spell it with,
-# and the layers behind have to learn the spelling. Large networks have the filters to do so, and pay with many times the work.
-# (What it does to learning is one of the variants of `benchmarks/pong_parts.py`.)
+# The position is not *gone* from the 3 × 3 map, because the filters together still encode it. But it is spread over
+# fewer numbers, and the layers behind have to learn to decode them. Large networks have the filters to do so, and need
+# many times the computation.
 #
 # ## 6.7 A point is an end
 #
-# A game is about thirty points. When a point is over, the ball is served anew, and nothing of what was done before matters any more. GAE
-# does not know that: it lets the next points, won or lost, flow back into this one. So we tell it: **each point is a boundary.**
-# **Do [exercise 06.3](../exercises/06_atari_ppo.ipynb)**; it is one line.
+# A game is 21 to 41 points. When a point is over, the ball is served anew, and nothing of what was done before matters
+# any more. GAE does not know that: it lets the next points, won or lost, flow back into this rally's advantages. So we
+# tell it: **each point is a boundary**, as if the episode had **terminated** there. **Do [exercise
+# 06.3](../exercises/06_atari_ppo.ipynb)**; it is one line.
 
 # %%
 point_boundaries, gae, clipped_policy_loss = mine("06.3"), mine("02.1"), mine("02.2")
 
 # %% [markdown]
-# To see what it does, let the critic say 0 everywhere, as a fresh one nearly does: then all that flows is the points themselves. First a
-# beginner, who loses a point every few seconds.
+# To see what it does, let the critic's value estimate be 0 everywhere, as that of an untrained one nearly is: then only
+# the points flow back. First a beginner, who loses a point every few seconds.
 #
-# > **Predict.** Here is its advantage along ten seconds of play, with the boundaries and without. Where do the two lines part, and where do
-# > they meet?
+# > **Predict.** Here is its advantage along ten seconds of play, with the boundaries and without. Where do the two
+# > lines part, and where do they meet?
 
 # %%
 beginner, _ = play(FrameAgent(), budget(full=400, ci=150))
@@ -557,18 +580,20 @@ expect(leaks["beginner"] > 0.2 > leaks["trained agent"],
        measured={name: f"{value:.0%}" for name, value in leaks.items()})
 
 # %% [markdown]
-# The blame for the next points tells the actions of this rally nothing; it is noise. A critic can learn to take most of it away, but it has
-# to learn that first. The boundary is a line of knowledge about this game, put in by hand; whether it is worth much, section 6.12 asks.
-# (In lesson 07 the score is hidden, and the agent has to see by itself that a rally is over.)
+# What comes from the next points tells nothing about the actions of this rally: it adds **variance** to the advantages.
+# A critic can learn to take most of it away, but it has to learn that first. The boundary is knowledge about this game,
+# put in by hand; what it buys, section 6.12 asks. (In lesson 07 the score is hidden, and the end of a rally is read off
+# the screen.)
 #
-# **[Exercise 06.4](../exercises/06_atari_ppo.ipynb)** is an agent that shall hurry, and learns nothing at all. Why?
+# **[Exercise 06.4](../exercises/06_atari_ppo.ipynb)** is an agent that should hurry, and learns nothing at all. Why?
 #
 # ## 6.8 How far back?
 #
-# A good stroke is paid late: the ball has to cross the court and pass the other paddle.
+# The reward for a good paddle hit comes late: the ball has to cross the court and pass the other paddle.
 #
-# > **Predict.** How many steps of the agent lie between its stroke and the point that it wins? And how much of the point arrives there, at
-# > $\gamma = 0.99$ and $\lambda = 0.95$? (**[Exercise 06.5](../exercises/06_atari_ppo.ipynb)**.)
+# > **Predict.** How many steps of the agent lie between its hit and the point that it wins? And how much of the point's
+# > reward arrives there, at $\gamma = 0.99$ and $\lambda = 0.95$? (**[Exercise
+# > 06.5](../exercises/06_atari_ppo.ipynb)**.)
 
 # %%
 from course_lib.atari.evaluate import steps_to_the_point
@@ -590,19 +615,22 @@ expect(heard[0.98] > 2 * heard[0.95], "with λ = 0.98 more than twice as much ar
        measured={f"λ = {lam}": value for lam, value in heard.items()})
 
 # %% [markdown]
-# As long as the critic knows nothing, this is all that the stroke ever hears. Hence $\lambda = 0.98$ here, though lesson 02 found the best
-# balance a little lower: Pong's rewards come late, and its early critics are poor.
+# As long as the critic's value estimates say nothing, this is all the credit that the hit gets. Hence $\lambda = 0.98$
+# here, though lesson 02 found the best balance a little lower: Pong's rewards come late, and its early critics are
+# poor.
 #
-# **The zero.** One more choice follows from the boundaries. Within one point, a constant added to every step's reward is a price on *time*:
-# the longer the rally, the more of it. Our run takes the running mean of the rewards off each step. So an agent that loses nearly every
-# point is paid a little for each step that it holds out, which means returning balls; and one that wins pays a little for each step that it
-# takes. (A. Naik et al. 2024, *Reward centering*, do the same for tasks without end, for reasons of their own.) Section 6.12 comes back to
-# it, and lesson 07 shows what a wrong zero can do.
+# **The zero.** Another choice follows from the boundaries. Within one point, a constant added to every step's reward
+# acts as a *time* penalty or bonus: the longer the rally, the more of it. Our run subtracts the running mean of the
+# rewards (**reward centering**; A. Naik et al. 2024 do the same for tasks without end, for other reasons). So an agent
+# that loses nearly every point gets a small bonus for each step that it holds out, which means returning balls; and one
+# that wins gets a small penalty for each step. Section 6.12 comes back to it, and lesson 07 shows what a wrong zero can
+# do.
 #
 # ## 6.9 Train it while you watch
 #
-# Everything is on the table. The agent sees through *your* cells, its rallies end at *your* boundaries, and it learns with *your* GAE and
-# *your* clipped objective. First a test: does one update with your parts give the same network as the library's own run?
+# Everything is ready. The agent observes through *your* cells, its rallies end at *your* boundaries, and it learns with
+# *your* GAE and *your* clipped objective. First a test: does one update with your parts give the same network as the
+# library's own run?
 
 # %%
 from course_lib.atari.pong import NUM_ENVS, pong_config, pong_from_score
@@ -635,11 +663,13 @@ expect(apart < 1e-4, "your parts and the library's give the same network",
        measured=f"largest difference {apart:.0e}")
 
 # %% [markdown]
-# Now train. The cell shows the return of a game, the reward of a step, the entropy, and every fifteen updates a clip of the agent as it
-# plays then. It goes through 120,000 agent steps, eight minutes of play in each of 16 games at once: far enough to see it move.
+# Now train. The cell shows the return of a game, the reward of a step, the entropy, and every fifteen updates a clip of
+# the agent as it plays then. It goes through 120,000 agent steps, eight minutes of play in each of 16 games at once:
+# far enough to see it move.
 #
-# Set `retrain = True` to train all the way; the bar shows how far it is. **You can stop at any time**: with the button ■ of the view or of
-# the toolbar, or close the lid. Everything is kept in `my_work/checkpoints`, and the cell goes on where it stopped.
+# Set `retrain = True` to train all the way; the bar shows how far it is. **You can stop at any time**: with the button
+# ■ of the view or of the toolbar, or close the lid. Everything is kept in `my_work/checkpoints`, and the cell resumes
+# where it stopped.
 #
 # > **Predict.** What will it learn first: to return the serve, or to win points?
 
@@ -671,10 +701,11 @@ expect(now > 0.8 * begun, "it loses points more slowly than in the beginning", c
        measured=f"{begun:.4f} and {now:.4f} points a step")
 
 # %% [markdown]
-# At first next to nothing seems to happen: the return of a game is the sum of thirty points, and most of them are still lost. The reward of
-# a step moves first, because rallies last longer. The *win* comes later, in the part of the curve that the benchmark shows below.
+# At first little seems to happen: the return of a game is the sum of all its points, and most of them are still lost.
+# The reward of a step moves first, because rallies last longer. *Winning* comes later, in the part of the curve that
+# the benchmark shows below.
 #
-# ## 6.10 Watch it play, and judge it
+# ## 6.10 Watch it play, and evaluate it
 #
 # The notebook comes with an agent that the same code trained before.
 
@@ -688,10 +719,10 @@ video(side_by_side(clips, ["untrained", "trained"]), fps=15, width=488,
           "and misses; the trained one meets the ball and sends it back at an angle.")
 
 # %% [markdown]
-# How good is it? Twenty fresh games, of course. But there are two ways to act: **draw** each action by its probability, as in training, or
-# always take the **likeliest** one.
+# How good is it? Twenty fresh games. But there are two ways to act: **sample** each action from the policy $\pi(a \mid
+# s)$, as in training, or act **greedily**: always take the most likely action.
 #
-# > **Predict.** Which is better? And which tells you more?
+# > **Predict.** Which is better? And which tells you more? (In the figure "drawn" means sampled, "likeliest" means greedy.)
 
 # %%
 from course_lib.atari.evaluate import fresh_games
@@ -723,18 +754,37 @@ expect(groups["likeliest"] < groups["drawn"],
        "twenty games of the likeliest actions are only a few games", ci=True, measured=groups)
 
 # %% [markdown]
-# The console has no dice, and neither has the likeliest action. All that differs between those games is how many frames pass before the
-# first button: the same opening, the same answers, the same end. Twenty such games are a handful, and a mean over them says little. **So
-# we judge by drawn actions**, though their mean may be lower.
+# The emulator is **deterministic**, and so is the greedy policy. All that differs between those games is how many
+# frames pass before the first action: the same opening, the same answers, the same end. Twenty such games are a handful
+# of different ones, and a mean over them says little. **So we evaluate with sampled actions**, though their mean may be
+# lower.
 #
-# And why a limit of steps? When both sides return every ball a rally has no end, and a policy without dice can fall into a loop that
-# repeats to the pixel. Whoever waits for the end of such a game waits for ever; whoever cuts it off and says nothing reports a
-# number that nobody can compare. (`fresh_games` keeps the length of each game for that reason.)
+# And why a step limit? When both sides return every ball a rally has no end, and a deterministic policy can fall into a
+# loop that repeats to the pixel. Some games never end, so we cap them (**truncation**); the number of capped games must
+# be reported with the mean. (`fresh_games` keeps the length of each game for that reason.)
+#
+# **Sticky actions.** M. Machado et al. (2018) recommend to break the emulator's determinism: with probability 0.25 it
+# ignores the new action and repeats the last one. In this course they are *off*, in training and in every score that we
+# report, so our numbers must not be compared with those of papers that turn them on. What is our agent worth with
+# sticky actions, for which it was never trained?
+
+# %%
+from course_lib.rl.evaluate import evaluate
+
+sticky = AtariEnvs(PONG, budget(full=10, ci=2), BinaryFrames(), repeat_action_probability=0.25)
+stuck = evaluate(sticky, sampled(agent, 0), seed=1_000_000, max_steps=limit)
+sticky.close()
+print(f"with sticky actions: mean {stuck.mean:+.1f} in {len(stuck.returns)} games, "
+      f"from {min(stuck.returns):+.0f} to {max(stuck.returns):+.0f}")
+
+# %% [markdown]
+# Far less: it has learned to hit the ball with the edge of its paddle, and an action that comes a few frames late misses.
+# Within ten games this is a rough figure, of one agent. To be robust it would have to train with sticky actions.
 #
 # ## 6.11 Ten numbers instead of a picture
 #
-# There is another way to be small: cut the *objects* out of the screen. Their shades tell who they are, and ten numbers say where they are and
-# how they move.
+# There is another small observation: cut the *objects* out of the screen. Their shades tell which is which, and ten
+# **features** say where they are and how they move.
 
 # %%
 from course_lib.atari.encoders import PongObjects
@@ -756,15 +806,16 @@ for name, network in (("cells", FrameAgent()), ("objects", BinnedObjectAgent()))
     print(f"weights of the network for {name}: {weights:,}")
 
 # %% [markdown]
-# That is more knowledge put in by hand, and it pays where data are dear: lesson 07 teaches Pong to this agent too, from labels. One
-# more piece of it: a small network takes long to tell 0.31 from 0.35, and a stroke is decided by less. So `BinnedObjectAgent` also
-# gets each place as a row of overlapping *bins*, the one that is nearest brightest. All this
-# breaks sooner: another game, another shade, and the ten numbers mean nothing. Pixels are the honest test, so they stay our main road.
+# This is more knowledge put in by hand, and it helps where labels are few: lesson 07 teaches Pong to this agent too,
+# from labels. One more piece of it: a small network takes long to tell 0.31 from 0.35, and the angle of a ball is
+# decided by less. So `BinnedObjectAgent` also gets each position as a row of overlapping *bins* (**coarse coding**), of
+# which the nearest is largest. All this is brittle: in another game, or with another shade, the ten numbers mean
+# nothing. Pixels are the honest test, so they stay our main road.
 #
-# ## 6.12 Is one seed luck? What does each part buy? How fast is it?
+# ## 6.12 How much do seeds vary? What does each part buy? How fast is it?
 #
-# `benchmarks/pong.py` trains on the true score for 650,000 steps, or until five CPU-minutes are over. The aim, set before anything was
-# measured, is a mean of 18 in 20 fresh games. This is what its file says:
+# `benchmarks/pong.py` trains on the true score for 650,000 steps, or until five CPU-minutes are over. The goal, set
+# before anything was measured, is a mean of 18 in 20 fresh games, without sticky actions. This is what its file says:
 
 # %%
 from course_lib.atari.shipped import benchmark_results
@@ -785,16 +836,15 @@ won = sum(run["true_return"] > 0 for run in runs)
 expect(won == len(runs), "every seed learns to win", measured=f"{won} of {len(runs)}")
 
 # %% [markdown]
-# Seeds 0 to 4, for which the aim was set, all end above 18.
+# Seeds 0 to 4, for which the goal was set, all end above 18.
 #
-# **A word on such tables.** The settings were found by trying, in dozens of runs: most on other seeds, some on seeds 0 and 1 of this very
-# table, and whenever something had changed the five were measured again. So we kept seeds 5 to 7 for the end and ran them once, when
-# everything was settled. All three win, but only one reaches 18. Seed 5 wins most of its games by 17 points or more, and loses two of twenty
-# by 16: somewhere there is an opening that it cannot play. Five of five is what choosing made of a table; six of eight is nearer to what
-# you may expect of your own run.
+# **How far to trust it.** The settings were found by trying, mostly on other seeds, some on seeds 0 and 1 of this
+# table. So we kept seeds 5 to 7 for the end and ran them once, when everything was settled. All three win, but only one
+# reaches 18: seed 5 wins most of its games by 17 points or more, and loses two of twenty by 16. Five of five is an
+# optimistic **selection effect**; six of eight is nearer to what you may expect of your own run.
 #
-# Now take parts away. `benchmarks/pong_parts.py` trains each variant for a fixed number of steps, everything else as taught; the seeds
-# above, up to the same number of steps, stand beside it.
+# **Ablation.** Now take parts away. `benchmarks/pong_parts.py` trains each variant for a fixed number of steps,
+# everything else as taught; the seeds above, up to the same number of steps, stand beside it.
 
 # %%
 parts = benchmark_results("parts", script="pong_parts")
@@ -812,15 +862,14 @@ show(plots.curves(shown, "The same number of steps with and without a part"),
      alt="Learning curves against agent steps: as taught, and with one part taken away.")
 
 # %% [markdown]
-# Compare each variant with the *spread* of the seeds as taught before you believe in a difference. Halfway to the win they lie twenty points
-# and more apart, for the discovery that decides it comes early or late; a single run of a variant proves nothing. Half the learning rate, for
-# example: here it looks like many others, and yet in two whole runs from preferences it cost points (lesson 07, section 7.7).
-# Centred rewards: nothing is to be seen of them here; we kept them because whole runs ended better with them, on the seeds we tried. And we
-# had expected that nothing would be learned without boundaries at points, for that was so in our first experiments, with a smaller
-# $\lambda$ and other settings. Here it learns without them too. Leaks between rallies are noise, and noise can be paid for with more games.
+# Compare each variant with the *variation between seeds* before you believe in a difference. Halfway to the win the
+# seeds lie more than twenty points apart; a single run of a variant proves nothing. Half the learning rate looks like
+# many others here, and yet in two whole runs from preferences it cost points (lesson 07, section 7.7). Reward centering
+# makes no visible difference here. Without boundaries at points the agent learns too: what leaks between rallies is
+# variance, and more games average it out.
 #
-# **Speed.** Emulation is a fixed price, so the network decides. `benchmarks/pong_speed.py` lets programs take turns in one process, one
-# thread each, learning included. (sb3 is stable-baselines3.)
+# **Speed.** The emulator takes the same time in all programs, so the network decides. `benchmarks/pong_speed.py` lets
+# programs take turns in one process, one thread each, learning included. (sb3 is stable-baselines3.)
 
 # %%
 speeds = benchmark_results("speed", script="pong_speed")[-1]["steps_per_cpu_s"]
@@ -836,27 +885,32 @@ expect(speeds["course"] > 2 * speeds["sb3"] and speeds["course"] > speeds["sb3, 
        measured=speeds["course"] / speeds["sb3, same network"])
 
 # %% [markdown]
-# Read it with care. stable-baselines3 with its own network and its wrappers does much more work for each step, and that work fits a hundred
-# games; ours fits one. With the same small network it comes much closer. Two torch threads
-# take two thirds more CPU-seconds, and save a tenth of the clock: the pieces of work are too small to be shared. Two emulator threads save a
-# seventh of the clock and cost nothing else; we kept to one everywhere, so that CPU-seconds and the clock say the same.
+# Read it with care. stable-baselines3 with its own network and its wrappers does much more work for each step, and that
+# setup fits a hundred games; ours fits one. With the same small network it comes much closer. Two torch threads take
+# two thirds more CPU-seconds, and save a tenth of the wall-clock time: the pieces of work are too small to be shared.
+# Two emulator threads save a seventh of the wall-clock time at about the same CPU time; we use one everywhere, so that
+# CPU-seconds and the clock agree.
 #
 # ## What you learned
 #
-# - A frame, frame-skip, flicker: what the agent sees is made, and made differently for each game. The score is cut off.
-# - Cells as small as the ball's step tell place and direction; half that resolution loses both. To aim, one must see the paddle's steps.
-# - A reward event can be a boundary, $\lambda$ says how far back it is heard, and both are choices about *this* game.
-# - Games with the likeliest action are the same few games. Draw, play many, set a limit, and say how many reached it.
+# - Frames, frame-skip, flicker: the observation is designed, and designed differently for each game. The score is cut
+#   off.
+# - Cells as small as the ball's step tell position and direction; half that resolution loses both. To aim, the agent
+#   must see more precisely where the ball meets the paddle.
+# - A reward event can be a boundary for GAE, and $\lambda$ says how far back its credit reaches. Both are choices about
+#   *this* game.
+# - Games with greedy actions are the same few games. Sample, play many, set a limit, and say how many reached it.
 #
-# **What failed.** Many ideas that sounded good did nothing, and we took long to try the plainest one, twice the learning rate. Seeds differ
-# more than most ideas do: whether 80 rows beat 40, so few runs do not say. Boundaries at points buy less than we had expected.
-# Native games are no faster than Gymnasium's for each CPU-second, whatever one expects of the word. And what we built is narrow:
-# three buttons, one court, one shade of floor.
+# **What failed.** Seeds differ more than most ideas do: whether 80 rows beat 40, so few runs do not say. Boundaries at
+# points make no difference that one run could show. Native games are no faster than Gymnasium's per CPU-second. And
+# what we built is narrow: three buttons, one court, one shade of floor.
 #
 # **Departures from common practice.** `course_lib/atari/pong.py` lists them at its top.
 #
-# **Further reading.** V. Mnih et al. (2015), *Human-level control through deep reinforcement learning*. M. Machado et al. (2018), *Revisiting
-# the Arcade Learning Environment*, on sticky actions and honest evaluation. S. Huang et al. (2022), *The 37 implementation details of
-# proximal policy optimization*. N. Montfort and I. Bogost (2009), *Racing the Beam*, on the chip that draws.
+# **Further reading.** V. Mnih et al. (2015), *Human-level control through deep reinforcement learning*. M. Machado et
+# al. (2018), *Revisiting the Arcade Learning Environment*, on sticky actions and honest evaluation. S. Huang et al.
+# (2022), *The 37 implementation details of proximal policy optimization*. N. Montfort and I. Bogost (2009), *Racing the
+# Beam*, on the chip that draws.
 #
-# **Next:** lesson 07 takes the score away, and you judge clips.
+# **Next:** [lesson 07](07_atari_from_preferences.ipynb) takes the score away: the reward comes from your preferences
+# between clips.

@@ -323,8 +323,8 @@ def asked_vader():
     return {s: words[int((v > 0) - (v < 0))] for s, v in zip(_SENTENCES, vader_scores(_SENTENCES).tolist(), strict=True)}
 
 
-def _but(place, verdict):
-    return {s: verdict if k == place else v for k, (s, v) in enumerate(zip(_SENTENCES, _RIGHT, strict=True))}
+def _but(place, sign):
+    return {s: sign if k == place else v for k, (s, v) in enumerate(zip(_SENTENCES, _RIGHT, strict=True))}
 
 
 @wrong("09.6", says="VADER turns it round")

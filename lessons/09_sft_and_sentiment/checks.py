@@ -14,8 +14,8 @@ targets = exercise(
     "09.1", title="What fine-tuning learns", function="sft_targets", points=2, kind="implement",
     difficulty=2, importance=3, minutes=15, reference="course_lib.lm.sft:sft_targets",
     hints=("The targets are tokens[:, 1:]; all that is left is to put -100 where nothing is to be learned: in the prompt and in the padding.",
-           "Give each target its place in the row, 1 to T. The prompt fills the places 1 to prompt_tokens; the padding begins at place "
-           "`length`. The end token that ends the text stands at place length - 1 and is learned.",
+           "Give each target its position in the row, 1 to T. The prompt fills positions 1 to prompt_tokens; the padding begins at position "
+           "`length`. The end token that ends the text stands at position length - 1 and is learned.",
            "place = torch.arange(1, tokens.shape[1]) is one row; lengths[:, None] is one column: a comparison of the two gives the whole "
            "(B, T). masked_fill puts -100 where nothing is learned."))
 
@@ -34,21 +34,21 @@ def _targets(tokens, lengths, prompt_tokens, *, prompt_shift=0, end_shift=0, shi
 def _target_mistakes(tokens, lengths, prompt_tokens):
     by_token = tokens[:, 1:].masked_fill((tokens[:, 1:] == 0) | (torch.arange(1, tokens.shape[1]) <= prompt_tokens), NOT_LEARNED)
     one_more = _targets(tokens, lengths, prompt_tokens, end_shift=1)
-    one_too_many = [(one_more, "One token of padding is learned: the text's last token stands at place length - 1.")]
+    one_too_many = [(one_more, "One token of padding is learned: the text's last token stands at position length - 1.")]
     several = not torch.equal(one_more, _targets(tokens, lengths, prompt_tokens, end_shift=99))
     return apart(sft_targets(tokens, lengths, prompt_tokens), [
         *(one_too_many if several else []),
         (tokens[:, 1:], "Everything is learned, prompt and padding too: put -100 there."),
         (_targets(tokens, lengths, 0), "The prompt is learned too: its targets are -100."),
         (_targets(tokens, lengths, prompt_tokens, end_shift=99), "The padding is learned too: behind the end token of the text all targets are -100."),
-        (_targets(tokens, lengths, prompt_tokens, prompt_shift=-1), "The last token of the prompt is learned. A target stands one place further to the "
-         "right than the logits that guess it: off by one."),
-        (_targets(tokens, lengths, prompt_tokens, prompt_shift=1), "The first token of the completion is not learned: it is guessed at the last place of the "
-         "prompt, and that guess matters most. Off by one."),
+        (_targets(tokens, lengths, prompt_tokens, prompt_shift=-1), "The last token of the prompt is learned. A target stands one position further to the "
+         "right than the logits that predict it: off by one."),
+        (_targets(tokens, lengths, prompt_tokens, prompt_shift=1), "The first token of the completion is not learned: it is predicted at the last position of the "
+         "prompt. Off by one."),
         (_targets(tokens, lengths, prompt_tokens, end_shift=-1), "The end token behind the text is not learned: this model will never stop. Padding "
          "is the same token: tell them apart by `lengths`."),
         (by_token, "The end token behind the text is not learned: this model will never stop. Padding is the same token: tell them apart by `lengths`."),
-        (_targets(tokens, lengths, prompt_tokens, shift=False), "The tokens themselves came back. The target at place t is the token at place t + 1: tokens[:, 1:]."),
+        (_targets(tokens, lengths, prompt_tokens, shift=False), "The tokens themselves came back. The target at position t is the token at position t + 1: tokens[:, 1:]."),
         (_targets(tokens, lengths, prompt_tokens).masked_fill(_targets(tokens, lengths, prompt_tokens) == NOT_LEARNED, 0),
          "Masked with 0? That is a token, and it would be learned. Cross-entropy passes over -100.")])
 
@@ -100,9 +100,9 @@ def _(fn):
 shifted = exercise(
     "09.2", title="Find the silent bug: credit for the wrong word", function="completion_logprobs", points=2, kind="bug",
     difficulty=2, importance=3, minutes=10, reference="course_lib.lm.generate:completion_logprobs",
-    hints=("Which logits was the first token of the completion drawn from? Think of the moment when only the prompt had been read.",
-           "The logits at a place are about the next token. The completion begins at column prompt_length, so what was said about it begins one "
-           "column earlier, and the last column of logits speaks about a token that is not there.",
+    hints=("Which logits was the first token of the completion sampled from? Think of the moment when only the prompt had been read.",
+           "The logits at a position are about the next token. The completion begins at column prompt_length, so the logits about it begin one "
+           "column earlier, and the last column of logits is about a token that is not there.",
            "There are as many columns of logits as of completion; the first of them is column prompt_length - 1. Where does that leave the "
            "last?"))
 
@@ -136,9 +136,9 @@ def _without_first(logits, tokens, prompt_length, eos):
 def _logprob_mistakes(logits, tokens, prompt_length, eos):
     arguments = logits, tokens, prompt_length, eos
     return apart(completion_logprobs(*arguments), [
-        (_sums(*arguments, shift=0), "Shifted by one: each token is looked up in the logits at its *own* place, which were computed after reading it. Which "
-         "logits was it drawn from?"),
-        (_without_first(*arguments), "The first token of the completion is missing. It was drawn from the logits at the last place of the prompt."),
+        (_sums(*arguments, shift=0), "Shifted by one: each token is looked up in the logits at its *own* position, which were computed after reading it. Which "
+         "logits was it sampled from?"),
+        (_without_first(*arguments), "The first token of the completion is missing. It was sampled from the logits at the last position of the prompt."),
         (_sums(*arguments, shift=-2), "Shifted the other way: these logits are about the token *before*."),
         (_sums(*arguments, cut="never"), "The padding behind the end counts too. Only the shift was wrong; leave `chosen` as it was."),
         (_sums(*arguments, cut="before"), "The end token is not counted. It was chosen like any other: leave `chosen` as it was."),
@@ -151,7 +151,7 @@ def _(fn):
     got = fn(*arguments)
     shape_is(got, (1,), mistake="One number for each row: the sum over its completion.")
     close(got, completion_logprobs(*arguments), likely=_logprob_mistakes(*arguments),
-          otherwise="The only token of this completion was drawn from the logits at the last place of the prompt.")
+          otherwise="The only token of this completion was sampled from the logits at the last position of the prompt.")
 
 
 @shifted.case("a model that was sure of every word")
@@ -160,24 +160,24 @@ def _(fn):
     for place, following in enumerate((3, 1, 4, 2)):
         logits[0, place, following] += 40.0
     close(fn(logits, TOKENS[:1, :5], 2, 0), torch.zeros(1), atol=1e-3, likely=_logprob_mistakes(logits, TOKENS[:1, :5], 2, 0),
-          otherwise="At each place the model was sure of the token that came next. Of a sure thing the log-probability is 0.")
+          otherwise="At each position the model was sure of the token that came next. The log-probability of a certain token is 0.")
 
 
 @shifted.case("three rows, two of them end early")
 def _(fn):
     arguments = LOGITS, TOKENS, 2, 0
     close(fn(*arguments), completion_logprobs(*arguments), likely=_logprob_mistakes(*arguments),
-          otherwise="Sum over the completion, up to and including its first end token, of what was said one place earlier.")
+          otherwise="Sum over the completion, up to and including its first end token, of the log-probabilities one position earlier.")
 
 
 @shifted.case("a longer prompt")
 def _(fn):
     arguments = LOGITS, TOKENS, 4, 0
     close(fn(*arguments), completion_logprobs(*arguments), likely=_logprob_mistakes(*arguments),
-          otherwise="Each token of the completion is looked up in the logits of the place before it.")
+          otherwise="Each token of the completion is looked up in the logits of the position before it.")
 
 
-@shifted.case("the gradient reaches the last place of the prompt, and nothing before it")
+@shifted.case("the gradient reaches the last position of the prompt, and nothing before it")
 def _(fn):
     logits = LOGITS.clone().requires_grad_(True)
     total = fn(logits, TOKENS, 3, 0)
@@ -185,8 +185,8 @@ def _(fn):
         raise Fail("completion_logprobs(...).requires_grad", "True", "False", "The result lost its way back to the logits: no .item(), .detach() or numpy.")
     total.sum().backward()
     reached = logits.grad.abs().sum(dim=(0, 2)) > 0
-    close(reached, torch.tensor([False, False, True, True, True, True, False]), call="places of the logits that get a gradient, prompt_length=3",
-          otherwise="The completion begins at column 3, so the logits at place 2 must learn and those at the last place must not.")
+    close(reached, torch.tensor([False, False, True, True, True, True, False]), call="positions of the logits that get a gradient, prompt_length=3",
+          otherwise="The completion begins at column 3, so the logits at position 2 must learn and those at the last position must not.")
 
 
 @shifted.case("any rows, any prompt, any end token, and the gradient")
@@ -196,7 +196,7 @@ def _(fn):
         return rng.normal(rows, columns + 1, words, scale=2), rng.wholes(0, words - 1, rows, columns + 1), rng.whole(1, columns), rng.whole(0, words - 1)
 
     agrees(fn, completion_logprobs, draw, rtol=1e-3, atol=1e-4, likely=[
-        (lambda *given: _sums(*given, shift=0), "Shifted by one: each token is looked up in the logits at its *own* place."),
+        (lambda *given: _sums(*given, shift=0), "Shifted by one: each token is looked up in the logits at its *own* position."),
         (lambda *given: _sums(*given, cut="never"), "What stands behind the end counts too: leave `chosen` as it was."),
         (lambda *given: _sums(*given, cut="before"), "The end token is not counted. It was chosen like any other.")])
     differentiable(fn, draw, completion_logprobs, wrt=["logits"])
@@ -222,22 +222,22 @@ def _compare_gradient(fn, logits, rewards):
     p = logits.softmax(-1)
     close(fn(logits, rewards), expected_reward_gradient(logits, rewards), likely=apart(expected_reward_gradient(logits, rewards), [
         (p * rewards, "Half of it: p_k r_k. When one text becomes likelier the others become rarer, because probabilities sum to 1. Subtract what they lose."),
-        (rewards - (p * rewards).sum(), "Each slope is also in proportion to how often the text is written: multiply by p."),
+        (rewards - (p * rewards).sum(), "Each derivative is also in proportion to how often the text is written: multiply by p."),
         (p * (rewards - rewards.mean()), "The average is over what the policy *writes*: weigh each reward by its probability."),
-        (-expected_reward_gradient(logits, rewards), "The sign is turned round: this is the gradient of a loss. The slope of the reward itself is asked for."),
+        (-expected_reward_gradient(logits, rewards), "The sign is turned round: this is the gradient of a loss. The gradient of the reward itself is asked for."),
         (p * (1 - p) * rewards, "This counts what a text's own probability gains and forgets what the others lose: the sum runs over all i."),
-        ((p * rewards).sum().expand_as(p), "This is the expected reward itself, not its slope.")]),
+        ((p * rewards).sum().expand_as(p), "This is the expected reward itself, not its gradient.")]),
         otherwise="Compare with autograd: make logits require a gradient, compute (softmax(logits) * rewards).sum(), call backward.")
 
 
 @exact.case("equal chances")
 def _(fn):
     got = fn(torch.zeros(3), torch.tensor([1.0, 2.0, 6.0]))
-    shape_is(got, (3,), mistake="One slope for each logit.")
+    shape_is(got, (3,), mistake="One derivative for each logit.")
     _compare_gradient(fn, torch.zeros(3), torch.tensor([1.0, 2.0, 6.0]))
 
 
-@exact.case("all texts are paid the same: nothing to learn")
+@exact.case("all texts have the same reward: nothing to learn")
 def _(fn):
     _compare_gradient(fn, torch.tensor([0.3, -1.0, 2.0, 0.0]), torch.full((4,), 5.0))
 
@@ -263,19 +263,19 @@ def _(fn):
         with torch.inference_mode():
             got = fn(logits, rewards)
     except RuntimeError as error:
-        raise Fail("expected_reward_gradient(...) where autograd is switched off", "the slopes", str(error)[:120],
-                   "Yours asks autograd for the slope. Work it out with a pen, and write down the formula that you found.") from None
+        raise Fail("expected_reward_gradient(...) where autograd is switched off", "the gradient", str(error)[:120],
+                   "Yours asks autograd for the gradient. Work it out with a pen, and write down the formula that you found.") from None
     close(got, expected_reward_gradient(logits, rewards), otherwise="Where autograd is switched off, something else comes out.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 09.4
 
 siblings = exercise(
-    "09.4", title="A baseline from siblings", function="leave_one_out", points=2, kind="implement",
+    "09.4", title="A leave-one-out baseline", function="leave_one_out", points=2, kind="implement",
     difficulty=2, importance=3, minutes=15, reference="course_lib.rl.objectives:leave_one_out",
     hints=("For one prompt with rewards 1, 2 and 6: what is the mean of the other two, for each of the three?",
            "Sum of the row minus the reward itself, divided by one less than the number of copies. keepdim=True keeps the shapes together.",
-           "rewards.sum(dim=1, keepdim=True) - rewards holds, for each completion, the sum of its siblings. How many are they?"))
+           "rewards.sum(dim=1, keepdim=True) - rewards holds, for each completion, the sum of the others of its prompt. How many are they?"))
 
 
 def _compare_siblings(fn, rewards):
@@ -288,9 +288,9 @@ def _compare_siblings(fn, rewards):
         (rewards - rewards.mean(), "You compared with the whole batch. Compare within each prompt: dim=1."),
         (rewards - rewards.mean(dim=0), "You averaged over the prompts: the copies of one prompt stand side by side in a *row*, so dim=1."),
         (rewards - (rewards.sum(dim=1, keepdim=True) - rewards) / copies, "You left the reward out of the sum but divided by all copies: divide by one less."),
-        (rewards - right, "This is the baseline, the siblings' mean. Subtract it from the reward."),
-        (-right, "The sign is turned round: better than the siblings is positive."),
-        ((rewards - mean) / (rewards.std(dim=1, keepdim=True) + 1e-8), "Divided by the spread as well: that is another algorithm (GRPO)."),
+        (rewards - right, "This is the baseline, the mean of the others. Subtract it from the reward."),
+        (-right, "The sign is turned round: better than the others is positive."),
+        ((rewards - mean) / (rewards.std(dim=1, keepdim=True) + 1e-8), "Divided by the standard deviation as well: that is another algorithm (GRPO)."),
         (rewards - (rewards.sum() - rewards) / (rewards.numel() - 1), "You left one out of the whole batch. Compare within each prompt: dim=1.")]),
         otherwise="For each completion: its reward minus the mean reward of the other completions of the same prompt.")
 
@@ -313,7 +313,7 @@ def _(fn):
 @siblings.case("advantages of a prompt sum to zero")
 def _(fn):
     close(torch.as_tensor(fn(_normal(6, 5, seed=2))).sum(dim=1), torch.zeros(6), atol=1e-4, call="leave_one_out(rewards).sum(dim=1)",
-          otherwise="What one completion is above its siblings, they are below: the row sums to 0.")
+          otherwise="The differences of one prompt cancel: each row sums to 0.")
 
 
 @siblings.case("any prompts, any number of completions")
@@ -408,7 +408,7 @@ predict = exercise(
     difficulty=1, importance=2, minutes=10, reference="checks:vader_says",
     hints=("Forget the sentence. Which of its words would stand in a dictionary of happy and unhappy words?",
            "love, won: happy. bad, war, cancer: unhappy. cold, came, expected: not in it. Then look for a *not* or *never* shortly before such a word.",
-           "not bad: turned round. Nobody is no negation for VADER. won is outweighed by war and cancer. never stands before no word of feeling."))
+           "not bad: the sign is flipped. Nobody is no negation for VADER. won is outweighed by war and cancer. never stands before no word of feeling."))
 
 POSITIVE, NEGATIVE, NEUTRAL = "positive", "negative", "neutral"
 SAYINGS = {
@@ -416,23 +416,23 @@ SAYINGS = {
     "I expected to love it.": (POSITIVE, "`love` is in the dictionary and `expected` is not. That it came otherwise is nowhere written."),
     "Nobody will ever love this film.": (POSITIVE, "VADER's list of negations has not, never, none, … but not `nobody`. What is left is `love`."),
     "He won the war against cancer.": (NEGATIVE, "`won` is happy, but `war` and `cancer` are unhappy, and two outweigh one."),
-    "The food was cold and the waiter never came.": (NEUTRAL, "No word of feeling stands here, so there is nothing to add up or to turn round."),
+    "The food was cold and the waiter never came.": (NEUTRAL, "No word of feeling stands here, so there is nothing to add up or to flip."),
 }
 
 
 def vader_says() -> dict[str, str]:
-    """What VADER makes of the five sentences of exercise 09.6."""
-    return {sentence: verdict for sentence, (verdict, _) in SAYINGS.items()}
+    """Sign of VADER's score for the five sentences of exercise 09.6."""
+    return {sentence: sign for sentence, (sign, _) in SAYINGS.items()}
 
 
 def _said(fn, sentence):
     got = fn()
     if not isinstance(got, dict) or sentence not in got:
         raise Fail("vader_says()", "a dict with the five sentences as keys", repr(got)[:80], f"The key {sentence!r} is missing.")
-    verdict, why = SAYINGS[sentence]
+    sign, why = SAYINGS[sentence]
     if got[sentence] not in (POSITIVE, NEGATIVE, NEUTRAL):
         raise Fail(f"vader_says()[{sentence!r}]", "'positive', 'negative' or 'neutral'", repr(got[sentence])[:80], "Choose one of the three words.")
-    if got[sentence] != verdict:
+    if got[sentence] != sign:
         raise Fail(f"vader_says()[{sentence!r}]", "another word", repr(got[sentence]), why)
 
 

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 09 exercises: HappyGPT
 #
-# **Goals.** Decide what fine-tuning learns and what it leaves alone; find the bug that blames every word for its neighbour; derive the
-# policy gradient with a pen; build a baseline from siblings; count repetition; know where a dictionary of feelings goes wrong.
+# **Goals.** Decide what fine-tuning learns and what it leaves out; find a silent bug in the log-probability of a completion; derive the
+# policy gradient with a pen; build a leave-one-out baseline; measure repetition; know where a sentiment dictionary goes wrong.
 #
 # **Time.** {{time}}
 # **Builds on** lesson 09; do each exercise when
@@ -22,22 +22,22 @@ torch.set_num_threads(1)
 # {{exercise 09.1}}
 #
 # Fine-tuning shows the model whole texts, but the beginning of each, the *prompt*, will be given when the model is used. It should learn
-# to go on, not to make up prompts. And rows of unequal texts are filled up behind with *padding*, which is no text at all. torch's
-# cross-entropy passes over every target of $-100$. A row looks like this (`E` is the end token):
+# to continue prompts, not to invent them. And short rows are filled up at their end with *padding*, which is no text at all. torch's
+# cross-entropy ignores every target of $-100$. A row looks like this (`E` is the end token):
 #
 # | column | 0 | 1 | 2 | 3 | 4 | 5 | 6 |
 # |---|---|---|---|---|---|---|---|
 # | token | E | `the` | `film` | `is` | `fine` | E | E |
 # | | begins the text | prompt | prompt | completion | completion | ends it | padding |
 #
-# Here `prompt_tokens` is 2 and the length, without the padding, is 6. The target at place $t$ is the token at place $t+1$. The end token
-# that *ends* the text is learned: a model that never learned to stop will not.
+# Here `prompt_tokens` is 2 and the length, without the padding, is 6. The target at position $t$ is the token at position $t+1$. The end
+# token that *ends* the text is learned: a model that never learned to stop will not stop.
 
 # %% tags=["exercise:09.1"]
 def sft_targets(tokens, lengths, prompt_tokens):
-    """What is to be learned at each place, (B, T), -100 where nothing is.
+    """Target at each position, (B, T), -100 where nothing is learned.
 
-    tokens: (B, T + 1). lengths: (B,) tokens of each row that are no padding.
+    tokens: (B, T + 1). lengths: (B,) tokens of each row that are not padding.
     """
     # BEGIN SOLUTION
     place = torch.arange(1, tokens.shape[1])                               # of each target
@@ -53,16 +53,16 @@ sft_targets(row, torch.tensor([6]), 2)                         # [-100, -100, 13
 check("09.1", sft_targets)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** A target stands one place to the right of the logits that guess it, so compare the *target's* place with the prompt: in
-# the row, the prompt fills places 1 to `prompt_tokens`. Padding is told apart by its place, not by its token: padding and the end of a
-# text are the same token, and one of them must be learned.
+# **Why it works.** A target stands one position to the right of the logits that predict it, so compare the *target's* position with the
+# prompt, which fills positions 1 to `prompt_tokens`. Padding is recognised by its position, not by its token: padding and the end of a text
+# are the same token, and one of them must be learned.
 
 # %% [markdown]
 # {{exercise 09.2}}
 #
 # For the policy gradient a whole completion is one action, and its log-probability is the sum over its tokens. The rows hold prompt and
-# completion, the completion from column `prompt_length` on, up to and including its first end token. This function runs, the model even
-# becomes a little happier with it. But one line is at fault. Find it and mend it.
+# completion. The completion begins at column `prompt_length` and goes up to and including its first end token. This function runs, and the
+# model even becomes a little happier with it. But one line is wrong. Find it and correct it.
 
 # %% tags=["exercise:09.2"]
 def completion_logprobs(logits, tokens, prompt_length, eos):
@@ -82,45 +82,45 @@ def completion_logprobs(logits, tokens, prompt_length, eos):
 check("09.2", completion_logprobs)
 
 # %% [markdown] tags=["solution-only"]
-# **What was wrong.** The logits at a place are about the *next* token: the first token of the completion was drawn from what stands at the
-# *last place of the prompt*. Shifted by one, every token is judged by what the model said after having read it, and the gradient pushes
-# the wrong probabilities. Nothing crashes. In lesson 08 the same slip cost nothing but a wrong number; here it trains.
+# **What was wrong.** The logits at a position are about the *next* token: the first token of the completion was sampled from the logits at
+# the *last position of the prompt*. Shifted by one, every token is scored by what the model predicted after having read it, and the gradient
+# changes the wrong probabilities. Nothing crashes. In lesson 08 the same bug only gave a wrong number; here it trains.
 
 # %% [markdown]
 # {{exercise 09.3}}
 #
-# A policy that can write only $K$ texts. It has a logit for each, $p = \text{softmax}(\text{logits})$, and text $i$ is paid $r_i$. What
-# it earns on average is $J = \sum_i p_i r_i$. Take a pen: what is $\partial J / \partial \text{logit}_k$? You need
+# A policy can write only $K$ texts. It has a logit for each, $p = \text{softmax}(\text{logits})$, and text $i$ gets the reward $r_i$. Its
+# expected reward is $J = \sum_i p_i r_i$. Take a pen: what is $\partial J / \partial \text{logit}_k$? You need
 # $\partial p_i / \partial \text{logit}_k = p_i\,(\mathbb{1}[i = k] - p_k)$. Then write the answer as code, without autograd.
 
 # %% tags=["exercise:09.3"]
 def expected_reward_gradient(logits, rewards):
-    """Slope of the expected reward along each logit, (K,). logits, rewards: (K,)."""
+    """Gradient of the expected reward with respect to the logits, (K,). logits, rewards: (K,)."""
     # BEGIN SOLUTION
     p = torch.softmax(logits, dim=-1)
     return p * (rewards - (p * rewards).sum())
     # END SOLUTION
 
 # %% tags=["solution-only"]
-expected_reward_gradient(torch.zeros(3), torch.tensor([1.0, 2.0, 6.0]))    # who gains, who loses?
+expected_reward_gradient(torch.zeros(3), torch.tensor([1.0, 2.0, 6.0]))    # which gain, which lose?
 
 # %% tags=["check:09.3"]
 check("09.3", expected_reward_gradient)
 
 # %% [markdown] tags=["solution-only"]
-# **Read it.** A text becomes likelier when it is paid more than the *average* text, and in proportion to how often it is written. So the
-# exact gradient brings its own baseline. Only sampling loses it: one sample does not know the average.
+# **Read it.** A text becomes likelier when its reward is above the *average*, and in proportion to how often it is written. So the exact
+# gradient contains a baseline. Sampling loses it: one sample does not know the average.
 
 # %% [markdown]
 # {{exercise 09.4}}
 #
 # The model wrote several completions of each prompt. Some prompts are sad by themselves, some happy: a reward of 0.2 may be much or little.
-# Compare each completion with the mean of the *other* completions of *its* prompt. Not with its own: whoever stands in their own
-# average pulls against themselves.
+# Compare each completion with the mean of the *other* completions of *its* prompt. Its own reward is left out: it would pull the baseline
+# towards itself and make every difference too small.
 
 # %% tags=["exercise:09.4"]
 def leave_one_out(rewards):
-    """Each reward minus the mean of its siblings', (prompts, copies), as rewards comes."""
+    """Each reward minus the mean of the others of its prompt. rewards and result: (prompts, copies)."""
     # BEGIN SOLUTION
     copies = rewards.shape[1]
     others = (rewards.sum(dim=1, keepdim=True) - rewards) / (copies - 1)
@@ -128,22 +128,22 @@ def leave_one_out(rewards):
     # END SOLUTION
 
 # %% tags=["solution-only"]
-leave_one_out(torch.tensor([[1.0, 2.0, 6.0]]))     # siblings' means are 4, 3.5 and 1.5
+leave_one_out(torch.tensor([[1.0, 2.0, 6.0]]))     # the means of the others are 4, 3.5 and 1.5
 
 # %% tags=["check:09.4"]
 check("09.4", leave_one_out)
 
 # %% [markdown] tags=["solution-only"]
-# **Why leave one out?** With the mean of *all* copies, one's own included, every gradient comes out too short by the factor
-# $(k-1)/k$: harmless here, for the learning rate can make up for it, but no longer the gradient of what was promised.
+# **Why leave one out?** With the mean of *all* $k$ copies, its own included, every gradient comes out too small by the factor
+# $(k-1)/k$. The learning rate can make up for that, but the estimate is no longer unbiased.
 # `tests/test_lm_policy_gradient.py` shows both, exactly, on a model that can write seven texts.
 
 # %% [markdown]
 # {{exercise 09.5}}
 #
-# When a model repeats itself, its reward will not tell you. *distinct-n* will: take all runs of `n` neighbouring words of all the texts,
-# lower case, split at white space. Which share of them are different? No run crosses from one text into the next; if there is no run at all,
-# the answer is 0.
+# When a model repeats itself, its reward will not tell you. **distinct-n** will: take all runs of `n` neighbouring words (**n-grams**) of
+# all the texts, in lower case, split at white space. What share of them are different? No run crosses from one text into the next; if there
+# is no run at all, the answer is 0.
 
 # %% tags=["exercise:09.5"]
 def distinct_n(texts, n):
@@ -168,13 +168,13 @@ check("09.5", distinct_n)
 # %% [markdown]
 # {{exercise 09.6}}
 #
-# VADER knows some 7,500 words with a weight each, adds up, and has a few rules: a negation like *not* shortly before a word turns it round,
-# capitals and `!` make it stronger. What will it say about these sentences: `"positive"`, `"negative"` or `"neutral"` (exactly 0)? Predict
-# what *VADER* says, not what is true. Commit yourself before you run anything.
+# VADER knows some 7,500 words with a weight each, adds them up, and has a few rules: a negation like *not* shortly before a word flips its
+# sign, capitals and `!` make it stronger. What will it say about these sentences: `"positive"`, `"negative"` or `"neutral"` (exactly 0)?
+# Predict what *VADER* says, not what is true, before you run anything.
 
 # %% tags=["exercise:09.6"]
 def vader_says():
-    """What VADER makes of each sentence."""
+    """Sign of VADER's score for each sentence."""
     # BEGIN SOLUTION
     return {
         "The film was not bad at all.": "positive",
@@ -206,12 +206,12 @@ for sentence in vader_says():
     print(f"{sentiment([sentence]).item():+.2f}  {sentence}")
 
 # %% [markdown]
-# One rule right, four readers puzzled. This is the teacher that the lesson's model tries to please.
+# It is right about the first and wrong about the other four. This is the reward that the lesson's model maximizes.
 #
 # ## What you learned
 #
-# Fine-tuning learns what you leave unmasked. A completion's log-probability begins at the last place of the prompt. The policy gradient
-# compares with the average; siblings are an average for next to nothing. Repetition must be measured by itself.
+# Fine-tuning learns what you leave unmasked. A completion's log-probability begins with the logits at the last position of the prompt. The
+# policy gradient compares with the average; leave-one-out gives an average almost for free. Repetition must be measured by itself.
 #
 # **What failed here, on purpose:** a shift by one that trains the wrong words, and a reward that reads words and not sentences.
 #

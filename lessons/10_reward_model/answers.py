@@ -317,7 +317,7 @@ def without_ties(one, other):
 # ---------------------------------------------------------------------------------------------------------------- 10.6
 
 
-KEYS = ("model", "1,000 verdicts", "4,000 readings", "1,200 readings")
+KEYS = ("model", "1,000 labels", "4,000 readings", "1,200 readings")
 
 
 def _say(*words):
@@ -331,7 +331,7 @@ def in_order():
 
 @right("10.6")
 def written_out():
-    return {"1,200 readings": "second", "4,000 readings": "first", "1,000 verdicts": "second", "model": "first"}
+    return {"1,200 readings": "second", "4,000 readings": "first", "1,000 labels": "second", "model": "first"}
 
 
 @wrong("10.6", says="before the first label")
@@ -349,7 +349,7 @@ def consensus_wins():
     return _say("first", "second", "second", "second")
 
 
-@wrong("10.6", says="six verdicts for four readings")
+@wrong("10.6", says="six comparisons for four readings")
 def pairs_win():
     return _say("first", "second", "first", "first")
 

@@ -16,7 +16,7 @@ from course_lib.preferences import crowd as crowds
 ranking = exercise(
     "10.1", title="The pairs in a ranking", function="pairs_from_ranking", points=2, kind="implement",
     difficulty=2, importance=3, minutes=10, reference="course_lib.preferences.crowd:pairs_from_ranking",
-    hints=("How many twos are there among three items? And among four?",
+    hints=("How many pairs are there among three items? And among four?",
            "Go through all i < j, not only neighbours: itertools.combinations(range(k), 2) gives them in order.",
            "mu is 1 where ranks[i] < ranks[j], because rank 0 is the best; 0 where it is larger; 0.5 where they are equal."))
 
@@ -34,7 +34,7 @@ def _three_lists(fn, ranks):
 def _(fn):
     (first, second, mu), call = _three_lists(fn, [1, 0])
     if len(mu) == 2:
-        raise Fail(call, "one pair", "two pairs", "The same two items came twice, once each way round: that is one verdict, counted twice.")
+        raise Fail(call, "one pair", "two pairs", "The same two items came twice, once each way round: that is one comparison, counted twice.")
     close(first, [0.0], call=call + "[0]", likely=[([1.0], "Name the pair by position, the smaller position first; mu says who won.")])
     close(second, [1.0], call=call + "[1]")
     close(mu, [0.0], call=call + "[2]", likely=[([1.0], "Rank 0 is the best: the second item won here, so mu is 0.")])
@@ -45,20 +45,20 @@ def _(fn):
     (first, second, mu), call = _three_lists(fn, [2, 0, 3, 1])
     if len(mu) == 3:
         raise Fail(call, "6 pairs", "3 pairs", "Only three of the six: whoever puts four items in order has also compared the first "
-                   "with the third. Take every two.")
+                   "with the third. Take every pair.")
     if len(mu) in (12, 16):
         raise Fail(call, "6 pairs", f"{len(mu)} pairs", "Some pairs came twice, or an item met itself: take i < j only.")
     close(first, [0.0, 0, 0, 1, 1, 2], call=call + "[0]", otherwise="The pairs in order: (0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3).")
     close(second, [1.0, 2, 3, 2, 3, 3], call=call + "[1]", otherwise="The pairs in order: (0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3).")
     close(mu, [0.0, 1, 0, 1, 1, 0], call=call + "[2]", likely=[
-        ([1.0, 0, 1, 0, 0, 1], "Every verdict is turned round: rank 0 is the best, so the *smaller* rank wins.")])
+        ([1.0, 0, 1, 0, 0, 1], "Every label is turned round: rank 0 is the best, so the *smaller* rank wins.")])
 
 
-@ranking.case("equal ranks: a tie is a verdict")
+@ranking.case("equal ranks: a tie is a comparison")
 def _(fn):
     (_, _, mu), call = _three_lists(fn, [0, 0, 2])
     if len(mu) == 2:
-        raise Fail(call, "3 pairs", "2 pairs", "You left the tie out. Two items on one rank are a verdict, too: mu = 0.5.")
+        raise Fail(call, "3 pairs", "2 pairs", "You left the tie out. Two items of one rank are a comparison, too: mu = 0.5.")
     close(mu, [0.5, 1.0, 1.0], call=call + "[2]", likely=[
         ([0.0, 1, 1], "The tie was taken as a win of the second: equal ranks give mu = 0.5."),
         ([1.0, 1, 1], "The tie was taken as a win of the first: equal ranks give mu = 0.5.")])
@@ -167,14 +167,14 @@ def _(fn):
 weighing = exercise(
     "10.3", title="How sure were you?", function="confidence_loss", points=2, kind="implement",
     difficulty=2, importance=2, minutes=10, reference="course_lib.preferences.bradley_terry:confidence_loss",
-    hints=("First the surprise at each verdict, one number a pair: your loss of 03.1 before its mean.",
-           "Then the weighted mean. Divide by what makes it a mean: two verdicts of weight 1 and one of weight 0 must give the mean "
+    hints=("First the negative log-likelihood of each label, one number a pair: your loss of 03.1 before its mean.",
+           "Then the weighted mean. Divide by what makes it a mean: two labels of weight 1 and one of weight 0 must give the mean "
            "of the two.",
            "With reduction=\"none\" binary_cross_entropy_with_logits gives one number a pair. Multiply by the weights, add up, and "
            "divide by what all weights come to."))
 
 
-def _surprise(d, mu):
+def _nll(d, mu):
     return mu * math.log1p(math.exp(-d)) + (1 - mu) * math.log1p(math.exp(d))
 
 
@@ -182,7 +182,7 @@ GAPS, MU, WEIGHT = (2.0, -1.0, 0.5), (1.0, 1.0, 0.0), (1.0, 0.25, 0.5)
 
 
 def _weighted(gaps=GAPS, mu=MU, weight=WEIGHT, total=None):
-    return sum(w * _surprise(d, m) for d, m, w in zip(gaps, mu, weight, strict=True)) / (total or sum(weight))
+    return sum(w * _nll(d, m) for d, m, w in zip(gaps, mu, weight, strict=True)) / (total or sum(weight))
 
 
 @weighing.case("weights that are all 1: the plain loss")
@@ -194,7 +194,7 @@ def _(fn):
         (_weighted(gaps=[-g for g in GAPS], weight=(1, 1, 1)), "The difference is the wrong way round: r1 - r2.")])
 
 
-@weighing.case("a sure verdict counts more than an unsure one")
+@weighing.case("a confident label counts more than an unsure one")
 def _(fn):
     got = fn(torch.tensor(GAPS), torch.zeros(3), torch.tensor(MU), torch.tensor(WEIGHT))
     scaled = _weighted(gaps=[g * w for g, w in zip(GAPS, WEIGHT, strict=True)], weight=(1, 1, 1))
@@ -202,21 +202,21 @@ def _(fn):
     soft = _weighted(mu=[0.5 + (m - 0.5) * w for m, w in zip(MU, WEIGHT, strict=True)], weight=(1, 1, 1))
     close(got, torch.tensor(_weighted()), likely=[
         (_weighted(weight=(1, 1, 1)), "The weights changed nothing."),
-        (_weighted(total=3), "You divided by the number of pairs. Divide by the sum of the weights: else unsure labellers make the loss "
+        (_weighted(total=3), "You divided by the number of pairs. Divide by the sum of the weights: else unsure labelers make the loss "
                              "small, and with it every step of the training."),
         (_weighted(total=1), "This is the weighted sum. Divide by the sum of the weights."),
-        (scaled, "You weighed the *difference of the scores*. That says something else: that an unsure verdict is about a smaller "
-                 "difference. Weigh the surprise."),
-        (target, "You weighed mu: an unsure win of the first then turns into a win of the second. Weigh the surprise."),
-        (soft, "You pulled mu towards 0.5. That is another idea (an unsure verdict is half a tie) and has its own loss; here an unsure "
-               "verdict says the same, and counts less.")])
+        (scaled, "You weighed the *difference of the scores*. That says something else: that an unsure label is about a smaller "
+                 "difference. Weight the negative log-likelihood."),
+        (target, "You weighed mu: an unsure win of the first then turns into a win of the second. Weight the negative log-likelihood."),
+        (soft, "You pulled mu towards 0.5. That is another idea (an unsure label is half a tie) and has its own loss; here an unsure "
+               "label says the same, and counts less.")])
 
 
-@weighing.case("weight 2 is the same verdict twice; weight 0 is none")
+@weighing.case("weight 2 is the same label twice; weight 0 is none")
 def _(fn):
     twice = fn(torch.tensor([2.0, -1.0, -1.0]), torch.zeros(3), torch.ones(3), torch.ones(3))
     close(fn(torch.tensor([2.0, -1.0, 9.0]), torch.zeros(3), torch.tensor([1.0, 1.0, 0.0]), torch.tensor([1.0, 2.0, 0.0])),
-          torch.tensor(float(twice)), otherwise="One verdict of weight 2 must count like two of weight 1, and one of weight 0 like none.")
+          torch.tensor(float(twice)), otherwise="One label of weight 2 must count like two of weight 1, and one of weight 0 like none.")
 
 
 @weighing.case("only the ratio of the weights matters")
@@ -337,7 +337,7 @@ def _(fn):
         (same, "This is the share on which they agree; what chance gives is still in it.")])
 
 
-@kappa.case("any two labellers")
+@kappa.case("any two labelers")
 def _(fn):
     def draw(rng):
         one, other = ([rng.one_of((1, 0, 0.5)) for _ in range(rng.size + 1)] for _ in range(2))
@@ -350,31 +350,31 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 10.6
 
 predict = exercise(
-    "10.6", title="Where would you put the money?", function="prediction", points=1, kind="predict",
+    "10.6", title="Where would you spend the budget?", function="prediction", points=1, kind="predict",
     difficulty=2, importance=2, minutes=5, reference="checks:prediction",
     hints=("What does each of the two already know before it sees the first label?",
            "A second rater of the same text mostly repeats the first one. What does a rater of another text say?",
            "The pretrained model; the words, because a small transformer must first learn to read; many texts once; rankings."))
 
 CHOICES = {
-    "model": ("300 verdicts on a pretrained model", "10,000 verdicts on words"),
-    "1,000 verdicts": ("a small transformer from scratch", "words"),
+    "model": ("300 labels on a pretrained model", "10,000 labels on words"),
+    "1,000 labels": ("a small transformer from scratch", "words"),
     "4,000 readings": ("2,000 pairs, each text read once", "222 pairs, each text read nine times"),
     "1,200 readings": ("600 pairs", "300 rankings of four"),
 }
 REASONS = {
     "model": "What a model knew before the first label matters more than thirty times as many labels: see the curves of section 10.9.",
-    "1,000 verdicts": "A new transformer must learn what words are from the same 1,000 verdicts; the words only need a number each: see the "
+    "1,000 labels": "A new transformer must learn what words are from the same 1,000 labels; the words only need a number each: see the "
                       "curves of section 10.9.",
     "4,000 readings": "The ninth rater of a text mostly repeats the other eight; a rater of another text says something new: section 10.3.",
-    "1,200 readings": "An order of four holds six verdicts for four readings. They are not independent, but they are more than two: "
+    "1,200 readings": "A ranking of four holds six comparisons for four readings. They are not independent, but they are more than two: "
                       "section 10.4.",
 }
 
 
 def prediction() -> dict[str, str]:
-    """Which of two ways predicts more unseen verdicts."""
-    return {"model": "first", "1,000 verdicts": "second", "4,000 readings": "first", "1,200 readings": "second"}
+    """Which of two ways predicts more unseen preferences."""
+    return {"model": "first", "1,000 labels": "second", "4,000 readings": "first", "1,200 readings": "second"}
 
 
 def _predicted(fn, key):
@@ -395,7 +395,7 @@ def _(fn):
 
 @predict.case("a small transformer or words")
 def _(fn):
-    _predicted(fn, "1,000 verdicts")
+    _predicted(fn, "1,000 labels")
 
 
 @predict.case("many texts once or few texts often")

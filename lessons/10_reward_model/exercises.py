@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 10 exercises: reward models for text
 #
-# **Goals.** Get every verdict out of a ranking; read a reward at the right place; let sure verdicts count more; say what a majority is
-# worth and how much of an agreement is chance; know where a label is best spent.
+# **Goals.** Get every comparison out of a ranking; read a reward at the right position; weight labels by confidence; say what a majority is
+# worth and how much of an agreement is chance; know where labels are best spent.
 #
 # **Time.** {{time}}
 # **Builds on** lessons 03 and 08; do each
@@ -19,9 +19,9 @@ from course_lib import check, hint
 # %% [markdown]
 # {{exercise 10.1}}
 #
-# Somebody reads several texts and puts them in order. That is more than one verdict: it is one for *each two* of them. Write them
+# Somebody reads several texts and puts them in order. That is more than one comparison: it is one for *each pair* of them. Write them
 # down for the loss of 03.1: for all positions `i < j`, in the order (0, 1), (0, 2), …, with `mu` = 1 where item `i` is better, 0 where
-# item `j` is, and 0.5 where both stand on one rank.
+# item `j` is, and 0.5 where both have the same rank.
 #
 # `ranks` has one number for each item. Rank 0 is the best. So `ranks = [1, 0, 1]` means that the middle one of three won and the other two
 # share the place behind it: `first` is `[0, 0, 1]`, `second` is `[1, 2, 2]`, `mu` is `[0, 0.5, 1]`.
@@ -47,8 +47,8 @@ def pairs_from_ranking(ranks):
 check("10.1", pairs_from_ranking)
 
 # %% [markdown] tags=["solution-only"]
-# **Why all pairs?** Transitivity: whoever puts A before B before C has also said A before C. The three verdicts are not independent, since
-# one reading made them all, and section 10.4 measures how much they are worth.
+# **Why all pairs?** Transitivity: whoever puts A before B before C has also said A before C. The three comparisons are not independent,
+# since one reading made them all, and section 10.4 measures how much they are worth.
 
 # %% [markdown]
 # {{exercise 10.2}}
@@ -57,14 +57,14 @@ check("10.1", pairs_from_ranking)
 # the model read all of it. Texts of different lengths share a batch, filled up behind with padding.
 #
 # This function reads the reward. It runs, the shapes fit, training with it even works a little, and when you score one text at a time
-# it is right. Its one line is wrong. Mend it.
+# it is right. Its one line is wrong. Correct it.
 
 # %% tags=["exercise:10.2"]
 def rewards_at_the_end(scores, lengths):
     """The reward of each text, (B,).
 
     scores: (B, T) the head's number at every token. lengths: (B,) how many tokens of each row
-    are no padding.
+    are not padding.
     """
     # BEGIN SOLUTION
     return scores[torch.arange(len(scores)), lengths - 1]
@@ -92,20 +92,20 @@ check("10.2", rewards_at_the_end)
 # %% [markdown]
 # {{exercise 10.3}}
 #
-# Stiennon et al. (2020) asked their labellers how sure they were, on nine points. The label store turns that into a weight between
-# 0.25 ("barely") and 1 ("surely"). Write the loss that uses it: the *weighted mean* of the surprises of 03.1,
+# Stiennon et al. (2020) asked their labelers how sure they were, on nine points. The label store turns that into a weight between
+# 0.25 ("barely") and 1 ("surely"). Write the loss that uses it: the *weighted mean* of the negative log-likelihoods (NLL) of 03.1,
 #
-# $$\text{loss} = \frac{\sum_i w_i \cdot \text{surprise}_i}{\sum_i w_i}.$$
+# $$\text{loss} = \frac{\sum_i w_i \cdot \text{NLL}_i}{\sum_i w_i}.$$
 
 # %% tags=["exercise:10.3"]
 def confidence_loss(r1, r2, mu, weight):
-    """Weighted mean surprise at the verdicts, a scalar tensor.
+    """Weighted mean negative log-likelihood of the labels, a scalar tensor.
 
-    r1, r2, mu: (pairs,), as in 03.1. weight: (pairs,) how much each verdict counts.
+    r1, r2, mu: (pairs,), as in 03.1. weight: (pairs,) how much each label counts.
     """
     # BEGIN SOLUTION
-    surprise = F.binary_cross_entropy_with_logits(r1 - r2, mu, reduction="none")   # (pairs,)
-    return (weight * surprise).sum() / weight.sum()
+    nll = F.binary_cross_entropy_with_logits(r1 - r2, mu, reduction="none")        # (pairs,)
+    return (weight * nll).sum() / weight.sum()
     # END SOLUTION
 
 # %% tags=["check:10.3"]
@@ -113,7 +113,7 @@ check("10.3", confidence_loss)
 
 # %% [markdown] tags=["solution-only"]
 # **Why divide by the sum of the weights?** So that a person who is never sure does not make the loss, and with it every step of the
-# optimiser, four times as small. Only the *ratios* of the weights speak.
+# optimiser, four times as small. Only the *ratios* of the weights count.
 
 # %% [markdown]
 # {{exercise 10.4}}
@@ -155,9 +155,9 @@ check("10.4", majority_right)
 
 # %% tags=["exercise:10.5"]
 def cohen_kappa(one, other):
-    """Agreement beyond chance of two labellers, a number.
+    """Agreement beyond chance of two labelers, a number.
 
-    one, other: two lists of the same length; verdicts on the same pairs: 1, 0 or 0.5 for a tie.
+    one, other: two lists of the same length; labels of the same pairs: 1, 0 or 0.5 for a tie.
     """
     # BEGIN SOLUTION
     count = len(one)
@@ -170,34 +170,34 @@ def cohen_kappa(one, other):
 check("10.5", cohen_kappa)
 
 # %% [markdown] tags=["solution-only"]
-# **Read it with care.** Kappa asks how far two people agree, not whether either is right, and it falls when one verdict is rare. Look at
+# **Read it with care.** Kappa asks how far two people agree, not whether either is right, and it falls when one answer is rare. Look at
 # the share of agreement beside it, always.
 
 # %% [markdown]
 # {{exercise 10.6}}
 #
-# Where would you put the money? Each line offers two ways to get a reward model. Which one predicts more *unseen* verdicts? Answer each
+# Where would you spend your budget? Each line offers two ways to get a reward model. Which one predicts more *unseen* preferences? Answer each
 # with `"first"` or `"second"`, before you read section 10.3 and what follows; a *reading* is one person reading one text.
 #
-# - **model**: 300 verdicts on what a pretrained model knows, or 10,000 verdicts on words (lesson 03);
-# - **1,000 verdicts**: a small transformer trained from scratch, or words;
+# - **model**: 300 labels on what a pretrained model knows, or 10,000 labels on words (lesson 03);
+# - **1,000 labels**: a small transformer trained from scratch, or words;
 # - **4,000 readings**: 2,000 pairs, each text read by one person, or 222 pairs, each text read by nine;
 # - **1,200 readings**: 600 pairs, or 300 rankings of four texts.
 
 # %% tags=["exercise:10.6"]
 def prediction():
-    """Which of the two ways predicts more unseen verdicts."""
+    """Which of the two ways predicts more unseen preferences."""
     # BEGIN SOLUTION
     return {
         "model": "first",
-        "1,000 verdicts": "second",
+        "1,000 labels": "second",
         "4,000 readings": "first",
         "1,200 readings": "second",
     }
     # INSTEAD
     # return {
     #     "model": ...,
-    #     "1,000 verdicts": ...,
+    #     "1,000 labels": ...,
     #     "4,000 readings": ...,
     #     "1,200 readings": ...,
     # }
@@ -209,7 +209,7 @@ check("10.6", prediction)
 # %% [markdown]
 # ## What you learned
 #
-# A ranking of k items holds k (k − 1) / 2 verdicts; a reward is read at the last real token; weights are ratios; a majority is worth more
+# A ranking of k items holds k (k − 1) / 2 comparisons; a reward is read at the last real token; weights are ratios; a majority is worth more
 # the more independent its members are; agreement has a chance level.
 #
 # **What failed here, on purpose:** a reward that changed with the neighbours in the batch, which no error message will ever tell you
