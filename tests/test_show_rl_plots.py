@@ -18,9 +18,9 @@ FIGURES = {
         np.array([2.0, 1.0, 3.0, 2.0, 1.0]), DONES, title),
     "With all four numbers every seed learns; without velocities none does": lambda title: plots.curves_over_seeds(
         {"seeing": [[20, 90, 400], [20, 50, 300]], "blindfolded": [[20, 30, 40], [20, 25, 35]]}, title, "return"),
-    "One episode says little about the gradient; the mean of 64 mostly points the right way": lambda title: plots.directions(
-        {"1 episode": RNG.uniform(-1, 1, 50), "8 episodes": RNG.uniform(-1, 1, 50),
-         "64 episodes": RNG.uniform(0, 1, 50)}, title),
+    "One episode says little about the gradient; the mean of 64 mostly points the right way":
+        lambda title: plots.directions({"1 episode": RNG.uniform(-1, 1, 50), "8 episodes": RNG.uniform(-1, 1, 50),
+                                         "64 episodes": RNG.uniform(0, 1, 50)}, title),
     "Falling is penalized; approaching and braking are rewarded; rest gives 100": lambda title: plots.reward_in_terms(
         TERM_POINTS, title),
     "The third stays up, and mostly drifts out of the picture": lambda title: plots.heights(

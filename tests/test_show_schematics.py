@@ -22,8 +22,8 @@ def drawn(request):
 def test_all_words_are_inside_the_picture(drawn):
     for text in drawn.axes[0].texts:
         box = text.get_window_extent()
-        assert 0 <= box.x0 and box.x1 <= drawn.bbox.x1, text.get_text()
-        assert 0 <= box.y0 and box.y1 <= drawn.bbox.y1, text.get_text()
+        assert box.x0 >= 0 and box.x1 <= drawn.bbox.x1, text.get_text()
+        assert box.y0 >= 0 and box.y1 <= drawn.bbox.y1, text.get_text()
 
 
 def test_no_words_lie_on_others(drawn):

@@ -15,11 +15,12 @@ The protocol, the same in every lesson (03, 09, 10, 11):
 Source: C. J. Hutto and E. Gilbert (2014), "VADER: A parsimonious rule-based model for sentiment analysis of social
 media text", ICWSM-14. Taught in lesson 03, section 3.6; `rating_gaps`, a measure of how sure a comparison is, in 10.7.
 
-The table: from September 2004 to March 2005 forty listeners in a laboratory heard short excerpts of Beethoven, Rachmaninov, Steely Dan and Sting through
-eight reproduction modes, two at a time, and said which they preferred: 783 runs of all 28 pairs, 21,924 choices. Source
-of the counts: S. Choisel and F. Wickelmaier (2007), "Evaluation of multichannel reproduced sound: Scaling auditory
-attributes underlying listener preference", Journal of the Acoustical Society of America 121, 388–400; the data are
-distributed as `SoundQuality` with the R package psychotools. Taught in lesson 03, sections 3.1 to 3.4.
+The table: from September 2004 to March 2005 forty listeners in a laboratory heard short excerpts of Beethoven,
+Rachmaninov, Steely Dan and Sting through eight reproduction modes, two at a time, and said which they preferred: 783
+runs of all 28 pairs, 21,924 choices. Source of the counts: S. Choisel and F. Wickelmaier (2007), "Evaluation of
+multichannel reproduced sound: Scaling auditory attributes underlying listener preference", Journal of the Acoustical
+Society of America 121, 388–400; the data are distributed as `SoundQuality` with the R package psychotools. Taught in
+lesson 03, sections 3.1 to 3.4.
 """
 
 import ast

@@ -159,6 +159,7 @@ expect(np.abs(fitted - observed).max() < 0.05, "no pair is missed by more than 5
 # %%
 from scipy.stats import chi2
 
+
 def log_likelihood(p):
     """Of all choices, if the first of pair k is preferred with probability p[k]. p: (28,)"""
     return RUNS * (observed * np.log(p) + (1 - observed) * np.log(1 - p)).sum()
