@@ -9,7 +9,8 @@ import pytest
 from ipywidgets.widgets import widget
 from PIL import Image
 
-from course_lib.show.figures import explore, figure_html, show
+from course_lib.show import palette
+from course_lib.show.figures import SMALLEST, explore, figure_html, fit_words, show
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 AWKWARD = 'Left of "0" it is < 0.5 & right of it <b>more</b>;\nit\'s a curve.'
@@ -104,3 +105,33 @@ def test_a_moved_slider_redraws_with_all_sliders_as_they_stand(shown):
     assert only_image(picture.value)["alt"] == AWKWARD
     assert plt.get_fignums() == []
     assert pixels(shown[0]["text/html"]) == pixels(figure_html(draw(3, 2), ""))
+
+
+TITLE = "VADER agrees with people on the whole, and fails badly on some texts"
+
+
+@pytest.mark.parametrize("where", ["left", "center"])
+@pytest.mark.parametrize(("inches", "lines"), [(6.0, 1), (5.0, 1), (2.5, 2)])
+def test_a_title_stays_inside_the_picture(inches, lines, where):
+    with plt.rc_context():
+        palette.style()
+        figure, axes = plt.subplots(figsize=(inches, 2.5))
+        title = axes.set_title(TITLE, loc=where)
+        fit_words(figure)
+        figure.draw_without_rendering()
+        box = title.get_window_extent()
+    plt.close(figure)
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+    assert title.get_text().replace("\n", " ") == TITLE and title.get_fontsize() >= SMALLEST
+    assert (title.get_text().count("\n") + 1 == 1) == (lines == 1)
+
+
+def test_words_with_room_stay_as_they_are():
+    with plt.rc_context():
+        palette.style()
+        figure, axes = plt.subplots(figsize=(6, 2))
+        title, label = axes.set_title("Short"), axes.set_xlabel("steps")
+        before = title.get_fontsize(), label.get_fontsize()
+        fit_words(figure)
+    plt.close(figure)
+    assert (title.get_fontsize(), label.get_fontsize()) == before

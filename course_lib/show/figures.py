@@ -3,19 +3,42 @@
 import base64
 import html
 import io
+import textwrap
 from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+SMALLEST = 8            # points: words still too long at this size go on in a second line
+EDGE = 4                # pixels between words and the edge of the picture
 
 
 def figure_html(figure: Figure, alt: str) -> str:
-    """The figure as an HTML image with alternative text; the figure is closed."""
+    """The figure as an HTML image with alternative text; the figure is closed. Words too long for it are fitted in."""
+    fit_words(figure)
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     plt.close(figure)
     image = base64.b64encode(png.getvalue()).decode()
     return f'<img alt="{html.escape(alt, quote=True)}" style="max-width:100%" src="data:image/png;base64,{image}">'
+
+
+def fit_words(figure: Figure) -> None:
+    """Make words that run out of the picture smaller, and break those that would become too small to read."""
+    figure.draw_without_rendering()
+    for text in figure.findobj(lambda part: isinstance(part, Text) and part.get_text() and not part.get_rotation()):
+        box = text.get_window_extent()
+        out = max(box.x1 - figure.bbox.x1, figure.bbox.x0 - box.x0)
+        if out <= 0 or not text.get_visible():
+            continue
+        out = (out + EDGE) * (2 if text.get_horizontalalignment() == "center" else 1)
+        room = max(box.width - out, 1.0) / box.width                            # the share of it that there is room for
+        size = max(text.get_fontsize() * room, SMALLEST)
+        if text.get_fontsize() * room < SMALLEST:
+            letters = len(text.get_text()) * room * text.get_fontsize() / SMALLEST
+            text.set_text(textwrap.fill(text.get_text(), max(int(letters), 12)))
+        text.set_fontsize(size)
 
 
 def show(figure: Figure, alt: str) -> None:
