@@ -793,7 +793,7 @@ def _played(fn, steps=8, num_envs=16, config=None, network=None):
 CALL = "PPOAgent(envs, network, config).{}"
 
 
-@build.case("rollout: nine tensors, and their shapes")
+@build.case("rollout: nine tensors, and their shapes", seconds=30)
 def _(fn):
     _, _, _, rollout = _played(fn, num_envs=3)
     names = (*PER_STEP, "last_values")
