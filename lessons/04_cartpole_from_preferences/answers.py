@@ -533,6 +533,19 @@ class NeighboursOnly(OneByOne):
         return [(k, j) for j in range(1, number) for k in range(j)][:count]
 
 
+@wrong("04.7", says="from *all* of the clips")
+class NeverTheLastClip(OneByOne):
+    def pairs(self, number, count):
+        return super().pairs(number - 1, count)
+
+
+@wrong("04.7", says="With one seed")
+class NoSeed(OneByOne):
+    def __init__(self, envs, network, reward_model, labeler, config):
+        super().__init__(envs, network, reward_model, labeler, config)
+        self.dice = np.random.default_rng()
+
+
 @wrong("04.7", says="a skipped pair is not replaced")
 class ReplacesSkips(OneByOne):
     def ask(self, clips, count):
@@ -631,6 +644,24 @@ class StandardizedOverTheRollout(OneByOne):
     def rewards(self, rollout):
         self.scores = self.scored(rollout.next_obs())
         return super().rewards(rollout)
+
+
+@wrong("04.7", says="had before the last fit")
+class ScoresBeforeTheFit(OneByOne):
+    def fit(self):
+        scores = self.scored(torch.stack([*self.first, *self.second]))
+        losses = super().fit()
+        self.scores = scores
+        return losses
+
+
+@wrong("04.7", says="from the newest labels alone")
+class StandardizedOverTheNewest(OneByOne):
+    def fit(self):
+        losses, self.old = super().fit(), getattr(self, "new", 0)
+        self.new = len(self.mu)
+        self.scores = self.scored(torch.stack([*self.first[self.old:], *self.second[self.old:]]))
+        return losses
 
 
 @wrong("04.7", says="counts like any other step")
