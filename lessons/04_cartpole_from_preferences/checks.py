@@ -577,6 +577,11 @@ def _places(asked, clips):
     return [tuple(next((k for k, clip in enumerate(clips) if torch.equal(clip, side)), -1) for side in pair[:2]) for pair in asked]
 
 
+def _sides(asked):
+    """Both clips of each question, (2 P, L, 4)."""
+    return torch.stack([clip for entry in asked for clip in entry[:2]])
+
+
 LEARNER = "PreferenceLearner(envs, network, reward_model, labeler, config).{}"
 
 
@@ -730,10 +735,9 @@ def _(fn):
             raise Fail(expected="rewards without a gradient", got="a tensor that requires a gradient", mistake="Rewards are data for PPO: compute them under `torch.no_grad()`.")
         said = [entry for entry in labeler.log if entry[2] is not None]
         with torch.no_grad():
-            labelled = torch.stack([model(clip) for entry in said for clip in entry[:2]])
-            newest = torch.stack([model(clip) for entry in labeler.log[60:] if entry[2] is not None for clip in entry[:2]])
-            early = torch.stack([before(clip) for entry in said for clip in entry[:2]])
-            all_asked = torch.stack([model(clip) for entry in labeler.log for clip in entry[:2]])
+            labelled, early = model(_sides(said)), before(_sides(said))
+            newest = model(_sides([entry for entry in labeler.log[60:] if entry[2] is not None]))
+            all_asked = model(_sides(labeler.log))
             after, seen = model(rollout.next_obs()), model(rollout.obs)
 
         def of(scores, over, deviation=std, extra=absorbing, ended=rollout.ended):
@@ -791,8 +795,7 @@ def _(fn):
     if agent.ppo.config.total_steps != 5 * 16 * 3 or agent.ppo.config.seed != config.seed:
         raise Fail(LEARNER.format("ppo.config"), f"total_steps = 5 updates * 16 steps * 3 environments = 240, seed = {config.seed}",
                    f"total_steps = {agent.ppo.config.total_steps}, seed = {agent.ppo.config.seed}", "The learning rate falls over total_steps: all updates of all rounds.")
-    early = torch.stack([clip for entry in labeler.log[:6] for clip in entry[:2]])
-    late = torch.stack([clip for entry in labeler.log[6:] for clip in entry[:2]])
+    early, late = _sides(labeler.log[:6]), _sides(labeler.log[6:])
     old = sum(bool((clip == early).flatten(1).all(1).any()) for clip in late)
     if old > 0:
         raise Fail(expected="clips of the second rollout in the second round", got=f"{old} of {len(late)} are from the first round",
