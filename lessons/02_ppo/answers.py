@@ -842,6 +842,43 @@ class RateAfterTheRollout(WithArrays):
         return super().update(rollout)
 
 
+@wrong("02.7", says="to `distribution.sample`")
+class DrawsWithoutTheGenerator(WithArrays):
+    def __init__(self, envs, network, config):
+        super().__init__(envs, network, config)
+        self.rng = None
+
+
+@wrong("02.7", says="not with a number of your own")
+class OwnSeed(WithArrays):
+    def __init__(self, envs, network, config):
+        super().__init__(envs, network, config)
+        self.rng.manual_seed(0)
+
+
+@wrong("02.7", says="Draw the order of the minibatches")
+class OrderWithoutASeed(WithSchedulerAndNumpyOrder):
+    def __init__(self, envs, network, config):
+        super().__init__(envs, network, config)
+        self.dice = np.random.default_rng()
+
+
+@wrong("02.7", says="no run can be repeated")
+class ResetsWithoutASeed(WithArrays):
+    def __init__(self, envs, network, config):
+        reset = envs.reset
+        envs.reset = lambda seed=None: reset()
+        super().__init__(envs, network, config)
+        envs.reset = reset
+
+
+@wrong("02.7", says="with `eps=1e-5`")
+class TorchsEpsilon(WithArrays):
+    def __init__(self, envs, network, config):
+        super().__init__(envs, network, config)
+        self.adam = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+
+
 @wrong("02.7", says="Make the optimizer once")
 class NewOptimizers(WithArrays):
     def update(self, rollout):
@@ -859,10 +896,6 @@ excused("02.5", "logits.detach() → logits", because="only its values are used"
 excused("02.5", "(logits - lr * gradient).detach() → logits - lr * gradient", because="autograd.grad needs no leaf; only slower")
 excused("02.5", "dim=-1 → dim=0", "dim=-1 → dim=0 (2)", because="logits have one dimension")
 excused("02.6", DETACHED, because="rewards are constants: nothing trains through them")
-excused("02.7", "torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=1e-05) → torch.optim.Adam(network.parameters(), lr=config.learning_rate)", "eps=1e-05 → eps=2e-05",
-        because="another epsilon of Adam learns as well; what it changes is smaller than what right answers differ by")
-excused("02.7", "torch.randperm(len(parts[0]), generator=self.generator) → torch.randperm(len(parts[0]))", "envs.reset(seed=config.seed) → envs.reset()",
-        because="only the same run twice would tell, and right answers use random numbers in different orders")
 excused("02.7", "kept[0] → kept[1]", "parts[0] → parts[1]", because="they have the same names, or the same length")
 excused("02.7", "np.mean(recent) if recent else np.nan → np.mean(recent)", because="the mean of nothing is nan, with a warning")
 excused("02.7", "values - returns → returns - values", because="a square")

@@ -729,11 +729,11 @@ class ScriptedEnvs(VectorEnv):
         self.rewards = rng.normal(size=(steps, num_envs)).round(2)
         kind = rng.permuted(np.arange(steps * num_envs) % 7).reshape(steps, num_envs)
         self.terminated, self.truncated = kind <= 1, (kind == 1) | (kind == 2)      # 1: both at once
-        self.actions, self.resets = [], 0
+        self.actions, self.seeds = [], []
 
     def reset(self, *, seed=None, options=None):
         """The first observations."""
-        self.resets += 1
+        self.seeds.append(seed)
         return self.obs[0].copy(), {}
 
     def step(self, actions):
@@ -860,8 +860,8 @@ def _(fn):
     rollout = fn.method(agent, "rollout")
     close(rollout["obs"], torch.from_numpy(envs.obs[8:16]), call="the second " + CALL.format("rollout()['obs']"), likely=[
         (torch.from_numpy(np.concatenate([envs.obs[:1], envs.obs[9:16]])), "The environments were reset, or the first observation was kept: go on with the one that the last step gave, `self.obs`.")])
-    if envs.resets != 1:
-        raise Fail("two rollouts", "one reset, in __init__", f"{envs.resets} resets", "Reset once, in `__init__`. Episodes run on from one rollout to the next; with a reset each time nothing beyond T steps is ever seen.")
+    if len(envs.seeds) != 1:
+        raise Fail("two rollouts", "one reset, in __init__", f"{len(envs.seeds)} resets", "Reset once, in `__init__`. Episodes run on from one rollout to the next; with a reset each time nothing beyond T steps is ever seen.")
     running, returns = np.zeros(16), []
     for rewards, ended in zip(envs.rewards, envs.terminated | envs.truncated, strict=True):
         running += rewards
@@ -1015,6 +1015,28 @@ def _(fn):
              "The steps of the minibatches are right: do actions, log-probabilities, advantages and returns belong to the same steps as the observations?")
 
 
+@build.case("all that is random follows from config.seed")
+def _(fn):
+    def run(seed):
+        config, network = _config(minibatch_size=10, seed=seed), SpiedNetwork()
+        agent, envs, _, rollout = _played(fn, config=config, network=network)
+        if envs.seeds != [seed]:
+            raise Fail("PPOAgent(envs, network, config)", f"envs.reset(seed={seed}): this is config.seed", " and ".join(f"envs.reset(seed={one})" for one in envs.seeds) or "no reset",
+                       "Reset the environments with `seed=config.seed`, or no run can be repeated.")
+        network.seen.clear()
+        fn.method(agent, "update", _made_up())
+        return rollout["actions"], torch.cat([seen.reshape(-1, 4) for seen in network.seen])
+
+    (actions, order), (again, same_order), (others, _) = run(3), run(3), run(5)
+    if not torch.equal(actions, again):
+        raise Fail("the actions of two runs with config.seed = 3", actions, again, "Two runs with one seed should do the same. Hand the generator that is seeded with config.seed to `distribution.sample`.")
+    if torch.equal(actions, others):
+        raise Fail("the actions of runs with config.seed = 3 and 5", "two runs that differ", actions, "The generator is seeded with `config.seed`, not with a number of your own.")
+    if not torch.equal(order, same_order):
+        raise Fail("the minibatches of two runs with config.seed = 3", "the same minibatches", "others", "Two runs with one seed should do the same. Draw the order of the minibatches with the generator that is seeded with config.seed, too: "
+                   "`torch.randperm(n, generator=...)`.")
+
+
 @build.case("train: updates until total_steps, and the learning rate falls")
 def _(fn):
     config, envs, network = _config(num_steps=8, total_steps=96, minibatch_size=12), ScriptedEnvs(32, 3), SpiedNetwork()
@@ -1040,6 +1062,7 @@ def _(fn):
         otherwise="learning_rate * (1 - (1 - final_learning_rate) * steps / total_steps), with the steps made before the update.")
     if any(optimizer is not optimizers[0] for optimizer in optimizers):
         raise Fail("train()", "one optimizer for the whole run", "a new one for some updates", "Make the optimizer once, in `__init__`: Adam's running means are lost with every new one.")
+    close(optimizers[0].param_groups[0].get("eps"), 1e-5, atol=1e-9, call="the optimizer's eps", otherwise="Adam is wanted with `eps=1e-5`. With torch's own, 1e-8, a gradient that is nearly 0 still moves a weight by the whole learning rate.")
     returns = agent.episode_returns
     ended, means = np.cumsum((envs.terminated | envs.truncated).sum(1)).tolist(), []
     for count in ended[7::8]:

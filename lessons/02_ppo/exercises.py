@@ -296,7 +296,7 @@ check("02.6", bootstrap_truncated)
 # **What to write: `PPOAgent`**
 #
 # 1. `__init__` keeps its three arguments, makes *one* Adam for all of the network's parameters (`config.learning_rate`, `eps=1e-5`), a
-#    `torch.Generator` seeded with `config.seed`, for actions and minibatches, and resets the environments, *once*. Two attributes can be
+#    `torch.Generator` seeded with `config.seed`, for actions and minibatches, and resets the environments with this seed, *once*. Two attributes can be
 #    read from outside: `steps`, made so far in all environments together, and `episode_returns`, a list with the sum of the rewards of each
 #    episode that has ended, in order (environments in order within a step).
 # 2. `rollout()` acts for T steps, actions drawn from the policy, without gradients, and goes on where the last rollout ended. It returns a
