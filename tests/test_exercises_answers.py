@@ -245,7 +245,8 @@ def test_a_long_case_is_tried_with_the_solution_alone_and_cut_short(lesson, caps
     exercise.case("it learns", last=True)(lambda fn: budgets.append(os.environ.get("COURSE_BUDGET")))
     code, out = answers(capsys)
     assert code == 0 and budgets == ["ci"] and os.environ.get("COURSE_BUDGET") != "ci", out
-    assert re.search(r"ok +solution +centred +✓✓✓✓✓\n", out) and re.search(r"ok +reference +the_course_centred +✓✓✓✓\n", out)
+    assert re.search(r"ok +solution +centred +✓✓✓✓✓\n", out)
+    assert re.search(r"ok +reference +the_course_centred +✓✓✓✓\n", out)
     assert 'no wrong answer fails at "it learns"' not in out
     exercise.case("it learns more", last=True)(lambda fn: close(1.0, 2.0))
     code, out = answers(capsys)
@@ -256,7 +257,8 @@ def test_mutants_of_a_class_see_the_names_of_its_cell(lesson, capsys, monkeypatc
     shifted = "def shift(r):\n    return r - r.mean(-1, keepdim=True)\n\nclass centred:\n    def __new__(cls, r):\n"
     source = EXERCISES.replace("def centred(r):\n", shifted).replace(SOLUTION, "    return shift(r)\n")
     body = source[source.index('    """Minus the mean'):source.index("    # END SOLUTION")]
-    source = source.replace(body + "    # END", "".join(f"    {line}\n" for line in body.splitlines()) + "        # END")
+    deeper = "".join(f"    {line}\n" for line in body.splitlines())
+    source = source.replace(body + "    # END", deeper + "        # END")
     (lesson / "exercises.py").write_text(source)
     code, out = answers(capsys)
     assert code == 0 and re.search(r"99\.1.*mutants: (\d+) made, \1 killed", out, re.DOTALL), out

@@ -40,12 +40,13 @@ def run(exercise: Exercise, fn: Callable[..., Any], announce: Callable[[str], No
     """
     outcomes: list[Outcome] = []
     for case in exercise.cases:
-        if outcomes and (outcomes[-1].status in (r.STOPPED, r.SKIPPED) or outcomes[0].status == r.UNWRITTEN) or case.last and any(outcome.status != r.PASSED for outcome in outcomes):
+        over = bool(outcomes) and (outcomes[-1].status in (r.STOPPED, r.SKIPPED) or outcomes[0].status == r.UNWRITTEN)
+        if over or (case.last and any(outcome.status != r.PASSED for outcome in outcomes)):
             outcomes.append(Outcome(case.name, r.SKIPPED))
         else:
             if case.last:
-                announce(f"Everything before it passed. Now the long one: {case.name} (up to {case.seconds:.0f} seconds of "
-                         "computing; the stop button ends it).")
+                announce(f"Everything before it passed. Now the long one: {case.name} (up to {case.seconds:.0f} seconds "
+                         "of computing; the stop button ends it).")
             outcomes.append(run_case(exercise, case, fn))
     return Report(exercise, tuple(outcomes))
 

@@ -430,6 +430,7 @@ from course_lib.rl.networks import ActorCritic
 from course_lib.rl.settings import CARTPOLE
 from course_lib.show.video import side_by_side, video
 
+
 def film(network):
     states = record(gym.make("CartPole-v1"), sampled(network), max_steps=budget(full=300, ci=60), frames=False).obs
     return [render(state) for state in states[::3]]

@@ -267,6 +267,7 @@ from torch import nn
 from course_lib import mine
 from course_lib.rl.ppo import PPO
 
+
 # %% tags=["exercise:04.7"]
 class PreferenceLearner:
     """Collect, label, fit, train: an agent from comparisons of clips."""
@@ -368,6 +369,7 @@ from course_lib.preferences.loop import LoopConfig
 from course_lib.rl.cartpole import VectorCartPole, render
 from course_lib.rl.evaluate import greedy, record
 from course_lib.show.video import side_by_side, video
+
 
 class RewardModel(nn.Module):
     """A score for each state, (..., 4) -> (...)."""
