@@ -45,8 +45,8 @@ def run(exercise: Exercise, fn: Callable[..., Any], announce: Callable[[str], No
             outcomes.append(Outcome(case.name, r.SKIPPED))
         else:
             if case.last:
-                announce(f"Everything before it passed. Now the long one: {case.name} (up to {case.seconds:.0f} seconds "
-                         "of computing; the stop button ends it).")
+                announce(f"Everything before it passed. Now the long one: {case.name} (up to {case.seconds:.0f} "
+                         "seconds of computing; the stop button ends it).")
             outcomes.append(run_case(exercise, case, fn))
     return Report(exercise, tuple(outcomes))
 

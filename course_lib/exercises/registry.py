@@ -37,7 +37,7 @@ class Exercise:
     title: str
     function: str               # the name that the learner defines
     points: float               # for all cases; a part of them earns its share
-    kind: str                   # implement | predict (what a run will give) | bug (find the silent one) | build (a whole)
+    kind: str                   # implement | predict (what a run will give) | bug (find the silent one) | build (whole)
     difficulty: int             # 1 to 3
     importance: int             # 1 to 3
     minutes: int                # for a learner who read the lesson
