@@ -255,7 +255,7 @@ def test_a_long_case_is_tried_with_the_solution_alone_and_cut_short(lesson, caps
 
 def test_mutants_of_a_class_see_the_names_of_its_cell(lesson, capsys, monkeypatch):
     shifted = "def shift(r):\n    return r - r.mean(-1, keepdim=True)\n\nclass centred:\n    def __new__(cls, r):\n"
-    source = EXERCISES.replace("def centred(r):\n", shifted).replace(SOLUTION, "    return shift(r)\n")
+    source = EXERCISES.replace(SOLUTION, "    return shift(r)\n").replace("def centred(r):\n", shifted)
     body = source[source.index('    """Minus the mean'):source.index("    # END SOLUTION")]
     deeper = "".join(f"    {line}\n" for line in body.splitlines())
     source = source.replace(body + "    # END", deeper + "        # END")
