@@ -634,7 +634,7 @@ class PPOAgent:
 
     def loss(self, obs, actions, old_logprobs, advantages, returns):
         """The loss of one minibatch."""
-        return _loss(self.network, self.config, obs, actions, old_logprobs, advantages, returns)
+        return _whole_loss(self.network, self.config, obs, actions, old_logprobs, advantages, returns)
 
     def update(self, rollout):
         """Epochs of minibatches; the losses."""
@@ -673,7 +673,7 @@ def _advantages(rollout, config, *, scale=True, bootstrap="truncated", next_epis
     return advantages, advantages + rollout["values"]
 
 
-def _loss(network, config, obs, actions, old_logprobs, advantages, returns, *, value=1.0, entropy=1.0, policy=1.0):
+def _whole_loss(network, config, obs, actions, old_logprobs, advantages, returns, *, value=1.0, entropy=1.0, policy=1.0):
     """The loss of a minibatch; its parts may be weighed wrongly."""
     distribution, values = network(obs)
     logprobs = distribution.log_prob(actions)
@@ -700,7 +700,7 @@ def _updated(network, config, rollout, batches, correction=1, *, weights="rollou
         before = old_logprobs[batch]
         if old == "anew":
             before = network(obs[batch])[0].log_prob(actions[batch]).detach()
-        loss = _loss(network, config, obs[batch], actions[batch], before, weight, returns[batch])
+        loss = _whole_loss(network, config, obs[batch], actions[batch], before, weight, returns[batch])
         if zeroed:
             optimizer.zero_grad()
         loss.backward()
@@ -911,16 +911,16 @@ def _(fn):
                    "The critic's error is halved twice: value_coefficient times the mean of (values - returns)².": {"value": 0.5},
                    "The critic's error is not multiplied by value_coefficient.": {"value": 1 / config.value_coefficient},
                    "The policy's part has the wrong sign: its objective should become large, and the loss small.": {"policy": -1}}
-        likely = [(_loss(network, config, *batch, **slip).item(), words) for words, slip in wrongly.items()]
+        likely = [(_whole_loss(network, config, *batch, **slip).item(), words) for words, slip in wrongly.items()]
         unclipped = replace(config, clip=float("inf"))
-        close(got, _loss(network, config, *batch).item(), likely=[*likely, (_loss(network, unclipped, *batch).item(), "Nothing was clipped: exercise 02.2 has the clipped objective.")])
+        close(got, _whole_loss(network, config, *batch).item(), likely=[*likely, (_whole_loss(network, unclipped, *batch).item(), "Nothing was clipped: exercise 02.2 has the clipped objective.")])
         if not isinstance(got, torch.Tensor) or not got.requires_grad:
             raise Fail(expected="a tensor through which gradients flow", got=got, mistake="No gradient flows through the loss: `.item()`, `.detach()` or `torch.no_grad()` cut it.")
         network.zero_grad()
         got.backward()
         mine, twin = _gradient(network), copy.deepcopy(network)
         twin.zero_grad()
-        _loss(twin, config, *batch).backward()
+        _whole_loss(twin, config, *batch).backward()
         close(mine, _gradient(twin), call="the gradient of " + CALL.format("loss(...)"), rtol=1e-3,
               otherwise="The loss is right and its gradient is not: a part of it is detached. Log-probabilities, entropy and values all need their gradient.")
 

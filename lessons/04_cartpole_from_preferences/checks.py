@@ -557,7 +557,7 @@ def _made(fn, labeler=None, **changes):
     return fn(_sealed(), cartpole.ScaledActorCritic(0), model, labeler or Asked(), config), model, config
 
 
-def _rollout(T=17, N=3, seed=0):
+def _made_up(T=17, N=3, seed=0):
     """A made-up rollout with ends; true rewards are not in it."""
     rng = torch.Generator().manual_seed(seed)
     ended = (torch.randperm(T * N, generator=rng) % 5 == 0).reshape(T, N)
@@ -588,7 +588,7 @@ LEARNER = "PreferenceLearner(envs, network, reward_model, labeler, config).{}"
 @build.case("clips: pieces of what each action led to", seconds=30)
 def _(fn):
     agent, _, _ = _made(fn)
-    rollout = _rollout()
+    rollout = _made_up()
     got = fn.method(agent, "clips", rollout)
     shape_is(got, (9, 5, 4), mistake="17 steps of 3 environments hold 3 * (17 // 5) = 9 clips of 5 steps; what is left over is dropped. (K, L, 4) is wanted.")
     states = rollout.next_obs()
@@ -728,7 +728,7 @@ def _(fn):
             fn.method(agent, "ask", 2 * torch.randn(12, 5, 4) + shift, 60)
             before = copy.deepcopy(model)
             fn.method(agent, "fit")
-        rollout = _rollout(170, 4, seed=absorbing)          # so many that `std(correction=0)` will do as well
+        rollout = _made_up(170, 4, seed=absorbing)          # so many that `std(correction=0)` will do as well
         got = fn.method(agent, "rewards", rollout)
         shape_is(got, (170, 4), mistake="One reward for each step of each environment, (T, N).")
         if getattr(got, "requires_grad", False):
