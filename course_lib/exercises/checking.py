@@ -91,6 +91,10 @@ def _raised(case: Case, guard: Guard, error: BaseException) -> Outcome:
     where = their_line(error.__traceback__, _file(case))
     if guard.inside or not guard.calls:
         return Outcome(case.name, r.FAILED, guard.last_call, "an answer", in_words(error), advice(error), where)
+    if isinstance(error, AttributeError) and type(error.obj).__name__ == guard.__name__:       # what a build made
+        return Outcome(case.name, r.FAILED, guard.last_call, f"`{guard.__name__}(...).{error.name}`", "no such name",
+                       f"Your `{guard.__name__}` has no `{error.name}`: the page asks for a method of this very name, "
+                       "or for an attribute that `__init__` sets.", where)
     words = ("Your function gave None back: is a `return` missing?" if guard.returned is None
              else f"The check could not go on with what your function gave back ({in_words(error)}).")
     return Outcome(case.name, r.FAILED, guard.last_call, "a value that the check can use",
