@@ -4,6 +4,7 @@ import math
 import random
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -164,6 +165,15 @@ def test_a_case_that_cannot_use_what_came_back_blames_the_answer_not_the_learner
     assert outcome.got == "None" and "None back" in outcome.mistake
     outcome = run_case(centred, case, lambda r: 1)
     assert "could not go on" in outcome.mistake and "has no attribute 'requires_grad'" in outcome.mistake
+
+
+def test_a_class_without_what_the_page_asks_for_hears_its_name(centred):
+    Centred = type(centred.function, (), {"__init__": lambda self, r: None})
+    made = replace(centred, cases=[])
+    made.case("it remembers")(lambda fn: fn(torch.ones(2)).mean)
+    made.case("it centres")(lambda fn: fn.method(fn(torch.ones(2)), "of", torch.ones(2)))
+    told = [outcome.mistake for outcome in run(made, Centred).outcomes]
+    assert "has no `mean`" in told[0] and "has no `of`" in told[1]
 
 
 def test_output_and_warnings_are_kept_and_change_nothing(centred, capsys):

@@ -59,13 +59,13 @@ def run(exercise: Exercise, fn: Callable[..., Any], announce: Callable[[str], No
 def _run(exercise: Exercise, fn: Callable[..., Any], announce: Callable[[str], None]) -> Report:
     outcomes: list[Outcome] = []
     for case in exercise.cases:
-        ended = outcomes and (outcomes[-1].status in (r.STOPPED, r.SKIPPED) or outcomes[0].status == r.UNWRITTEN)
+        ended = bool(outcomes) and (outcomes[-1].status in (r.STOPPED, r.SKIPPED) or outcomes[0].status == r.UNWRITTEN)
         if ended or (case.last and any(outcome.status != r.PASSED for outcome in outcomes)):
             outcomes.append(Outcome(case.name, r.SKIPPED))
         else:
             if case.last:
-                announce("Everything before it passed. Now the long one: "
-                         f"{case.name} (up to {case.seconds:.0f} seconds of computing; the stop button ends it).")
+                announce(f"Everything before it passed. Now the long one: {case.name} (up to {case.seconds:.0f} "
+                         "seconds of computing; the stop button ends it).")
             outcomes.append(run_case(exercise, case, fn))
     return Report(exercise, tuple(outcomes))
 
@@ -117,6 +117,10 @@ def _raised(case: Case, guard: Guard, error: BaseException) -> Outcome:
     if guard.inside or not guard.calls:
         status = r.STOPPED if out_of_memory(error) else r.FAILED
         return Outcome(case.name, status, guard.last_call, "an answer", in_words(error), advice(error), where)
+    if isinstance(error, AttributeError) and type(error.obj).__name__ == guard.__name__:       # what a build made
+        return Outcome(case.name, r.FAILED, guard.last_call, f"`{guard.__name__}(...).{error.name}`", "no such name",
+                       f"Your `{guard.__name__}` has no `{error.name}`: the page asks for a method of this very name, "
+                       "or for an attribute that `__init__` sets.", where)
     words = ("Your function gave None back: is a `return` missing?" if guard.returned is None
              else f"The check could not go on with what your function gave back ({in_words(error)}).")
     return Outcome(case.name, r.FAILED, guard.last_call, "a value that the check can use",
