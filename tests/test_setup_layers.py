@@ -89,3 +89,13 @@ def test_a_comparison_past_the_engine_in_a_lessons_checks_is_found(monkeypatch, 
     assert found.startswith("98_lesson/checks.py:4: `allclose` in a case")
     checks.write_text("from course_lib.exercises import close\n\ndef case(fn):\n    close(fn(1), 2)\n")
     assert linter.own_comparisons(checks) == []
+
+
+def test_a_helper_that_takes_the_name_of_another_is_found(monkeypatch, tmp_path):
+    linter = tool("lint", monkeypatch)
+    checks = tmp_path / "98_lesson" / "checks.py"
+    checks.parent.mkdir()
+    checks.write_text("def _loss():\n    return 1\n\ndef _(fn):\n    _loss()\n\n"
+                      "def _loss(x):\n    return x\n\ndef _(fn):\n    _loss(1)\n")
+    assert linter.given_twice(checks) == [
+        "98_lesson/checks.py:7: `_loss` stands in line 1 already: what comes later takes its place"]

@@ -44,7 +44,7 @@ class Guard:
 
         Raises:
             Fail: an argument was changed in place.
-        Unfinished: a `...` of the stub is still in what came back.
+            Unfinished: a `...` of the stub is still in what came back.
             Anything that the learner's function raises.
         """
         return self._call(self._fn, self._name, args, kwargs)
