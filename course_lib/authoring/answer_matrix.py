@@ -9,13 +9,13 @@ import ast
 import re
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from course_lib.authoring import mutants
 from course_lib.authoring.answers import Answer, Excuse, read
 from course_lib.authoring.render import blocks, fill
-from course_lib.authoring.run_cells import CellFunction, functions
+from course_lib.authoring.run_cells import CellFunction, aside, functions
 from course_lib.authoring.source import Lesson, read_cells
 from course_lib.errors import CourseError
 from course_lib.exercises import registry, report
@@ -53,7 +53,8 @@ class Section:
     def idle_cases(self) -> list[str]:
         """Cases at which no wrong answer fails: an answer that only they would catch is not listed."""
         wrong = [row.marks for row in self.rows if row.sort == "wrong"]
-        return [case.name for i, case in enumerate(self.exercise.cases) if all(marks[i] == "✓" for marks in wrong)]
+        return [case.name for i, case in enumerate(self.exercise.cases)
+                if not case.last and all(marks[i] == "✓" for marks in wrong)]
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,11 @@ def _sources(lesson: Lesson, exercise: Exercise) -> list[str]:
 
 def _section(exercise: Exercise, answers: Sequence[Answer], excuses: Sequence[Excuse], solution: CellFunction,
              stub: CellFunction, sources: Sequence[str]) -> Section:
+    whole, exercise = exercise, _without_last(exercise)     # a long case is tried with the solution alone, cut short
+    with aside():
+        first = _from_notebook("solution", whole, solution)
     rows = [
-        _from_notebook("solution", exercise, solution),
+        first,
         _row("reference", exercise.reference.partition(":")[2], exercise, _reference(exercise), None),
         _from_notebook("stub", exercise, stub),
         *(_row("right", answer.name, exercise, answer.fn, None) for answer in answers if answer.says is None),
@@ -145,7 +149,7 @@ def _section(exercise: Exercise, answers: Sequence[Answer], excuses: Sequence[Ex
     made, excused = 0, 0
     if solution.fn is not None and exercise.kind != "predict":
         recorder = mutants.Recorder(solution.fn)
-        faults += _confused(exercise, recorder)
+        faults += _confused(exercise, solution.fn if exercise.kind == "build" else recorder)
         constant = [mutants.ignored(name) for name in recorder.constant_arguments()]
         every = [*mutants.of(solution.fn, [fill(source) for source in sources]), *mutants.frozen(solution.fn, recorder),
                  *([mutants.detached(solution.fn)] if recorder.carries_gradient else [])]
@@ -153,7 +157,12 @@ def _section(exercise: Exercise, answers: Sequence[Answer], excuses: Sequence[Ex
         names = [*constant, *(mutant.name for mutant in every)]
         excused, more = _weighed(exercise, [*lived, *constant], names, excuses)
         faults += more
-    return Section(exercise, tuple(rows), tuple(faults), made, excused)
+    return Section(whole, tuple(rows), tuple(faults), made, excused)
+
+
+def _without_last(exercise: Exercise) -> Exercise:
+    """The exercise without its long cases: what an answer costs must not grow with the number of answers."""
+    return replace(exercise, cases=[case for case in exercise.cases if not case.last])
 
 
 LIVES = "passes every case, and is not excused"

@@ -156,7 +156,13 @@ def _with(fn: Function, name: str, value: Any) -> Function:
     return ignoring
 
 
+def _globals(fn: Function) -> dict[str, Any] | None:
+    """The names that a function sees, or the methods of a class: a cell's class is of no module that can be found."""
+    methods = (getattr(member, "__globals__", None) for member in vars(fn).values()) if isinstance(fn, type) else ()
+    return getattr(fn, "__globals__", None) or next(filter(None, methods), None)
+
+
 def _compiled(fn: Function, tree: ast.Module) -> Function:
-    space = dict(getattr(fn, "__globals__", None) or vars(sys.modules[fn.__module__]))
+    space = dict(_globals(fn) or vars(sys.modules[fn.__module__]))
     exec(compile(ast.fix_missing_locations(tree), "<mutant>", "exec"), space)
     return space[fn.__name__]

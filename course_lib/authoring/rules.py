@@ -11,6 +11,7 @@ from course_lib.authoring import clean_outputs, prose, render
 from course_lib.authoring.source import Cell, Fault, Lesson, SourceError, read_cells
 
 MAX_LINES = 30
+MAX_LINES_OF_A_BUILD = 100         # what the learner writes into one empty cell
 ANYWHERE = frozenset({"third-party-text", "this-machine"})
 IN_EXERCISES = frozenset({"solution-only"})
 
@@ -52,7 +53,7 @@ def _in_cell(cell: Cell, exercises: dict, has_exercises: bool) -> list[Fault]:
                 elif known[1] not in exercises:
                     found.append(cell.fault(f"exercise {known[1]} is not registered in checks.py", number))
     elif cell.kind == "code":
-        found += _code(cell)
+        found += _code(cell, MAX_LINES_OF_A_BUILD if _is_build(cell, exercises) else MAX_LINES)
     else:
         found.append(cell.fault(f"a {cell.kind} cell: only code and markdown are used"))
     if not cell.source.strip():
@@ -73,7 +74,11 @@ def _tags(cell: Cell, has_exercises: bool) -> list[Fault]:
     return found
 
 
-def _code(cell: Cell) -> list[Fault]:
+def _is_build(cell: Cell, exercises: dict) -> bool:
+    return any(f"exercise:{key}" in cell.tags and exercise.kind == "build" for key, exercise in exercises.items())
+
+
+def _code(cell: Cell, most: int) -> list[Fault]:
     try:
         blocks = render.blocks(cell.source)
     except render.SolutionError as error:
@@ -82,8 +87,8 @@ def _code(cell: Cell) -> list[Fault]:
     if blocks and not any(tag.startswith("exercise:") for tag in cell.tags):
         found.append(cell.fault('a solution in a cell without the tag "exercise:NN.N"', blocks[0].begin))
     lines = render.fill(cell.source).split("\n")
-    if len(lines) > MAX_LINES:
-        found.append(cell.fault(f"{len(lines)} lines of code; a cell has at most {MAX_LINES}: one idea each"))
+    if len(lines) > most:
+        found.append(cell.fault(f"{len(lines)} lines of code; a cell has at most {most}: one idea each"))
     for number, line in enumerate(cell.source.split("\n"), start=1):
         if _NBVAL.search(line):
             found.append(cell.fault("this asks the tests to look away: say what is expected with expect(...)", number))

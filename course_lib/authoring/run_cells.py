@@ -33,7 +33,7 @@ def functions(lesson: Lesson, exercises: Sequence[Exercise], *, filled: bool) ->
              for exercise in exercises}
     space: dict[str, Any] = {"__name__": "__main__"}
     broken = ""
-    with _aside(), captured():
+    with aside(), captured():
         for cell in read_cells(lesson.exercises):
             if not _to_run(cell):
                 continue
@@ -69,7 +69,7 @@ def _run(cell: Cell, source: str, space: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _aside() -> Iterator[None]:
+def aside() -> Iterator[None]:
     """Keep away from the author's own work: another `my_work`, short runs, no strict mode, no windows."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {"COURSE_WORK": folder, "COURSE_BUDGET": "ci", "COURSE_STRICT": "0",

@@ -33,7 +33,7 @@ class Guard:
     def __init__(self, fn: Callable[..., Any], name: str) -> None:
         self._fn = fn
         self._name = name
-        self._last: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self._last: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None
         self.__name__ = name
         self.calls = 0
         self.inside = False
@@ -47,24 +47,36 @@ class Guard:
         Unfinished: a `...` of the stub is still in what came back.
             Anything that the learner's function raises.
         """
-        self._last = (args, kwargs)
+        return self._call(self._fn, self._name, args, kwargs)
+
+    def method(self, made: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the object that the learner's class made, as the class itself is called: `fn(...)`.
+
+        Raises:
+            As `__call__`; AttributeError where the class has no such method.
+        """
+        return self._call(getattr(made, name), f"{self._name}.{name}", args, kwargs)
+
+    def _call(self, fn: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
+        self._last = (name, args, kwargs)
         self.calls += 1
         copied_args, copied_kwargs = copy((args, kwargs), {})
         self.inside = True
-        self.returned = self._fn(*copied_args, **copied_kwargs)
+        self.returned = fn(*copied_args, **copied_kwargs)
         self.inside = False
         if unfinished(self.returned):
             raise Unfinished
-        self._look_for_changes(args, kwargs, copied_args, copied_kwargs)
+        self._look_for_changes(fn, args, kwargs, copied_args, copied_kwargs)
         return self.returned
 
     @property
     def last_call(self) -> str:
         """The last call as one would type it; empty before the first."""
-        return describe_call(self._name, *self._last) if self._last else ""
+        return describe_call(*self._last) if self._last else ""
 
-    def _look_for_changes(self, args: Any, kwargs: Any, copied_args: Any, copied_kwargs: Any) -> None:
-        names = _parameter_names(self._fn, len(args))
+    def _look_for_changes(self, fn: Callable[..., Any], args: Any, kwargs: Any, copied_args: Any,
+                          copied_kwargs: Any) -> None:
+        names = _parameter_names(fn, len(args))
         pairs = [*zip(names, args, copied_args, strict=True),
                  *((f"`{key}`", kwargs[key], copied_kwargs[key]) for key in kwargs)]
         for name, before, after in pairs:
