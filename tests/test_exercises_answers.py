@@ -5,10 +5,11 @@ import re
 
 import pytest
 
-from course_lib.authoring import answer_matrix, source
+from course_lib.authoring import answer_matrix, run_cells, source
 from course_lib.authoring.answers import excused, wrong
 from course_lib.cli import main
 from course_lib.exercises import close, registry
+from course_lib.exercises.checking import run
 
 EXERCISES = '''# %% [markdown]
 # # Exercises
@@ -238,6 +239,29 @@ def test_code_that_is_given_earns_nothing_and_the_third_hint_keeps_the_last_step
     assert code == 1 and "99.1: the third hint is the whole code." in out
 
 
+def test_a_long_case_is_tried_with_the_solution_alone_and_cut_short(lesson, capsys, monkeypatch):
+    exercise, budgets = registry.load("99.1"), []
+    monkeypatch.setattr(exercise, "cases", list(exercise.cases))
+    exercise.case("it learns", last=True)(lambda fn: budgets.append(os.environ.get("COURSE_BUDGET")))
+    code, out = answers(capsys)
+    assert code == 0 and budgets == ["ci"] and os.environ.get("COURSE_BUDGET") != "ci", out
+    assert re.search(r"ok +solution +centred +✓✓✓✓✓\n", out) and re.search(r"ok +reference +the_course_centred +✓✓✓✓\n", out)
+    assert 'no wrong answer fails at "it learns"' not in out
+    exercise.case("it learns more", last=True)(lambda fn: close(1.0, 2.0))
+    code, out = answers(capsys)
+    assert code == 1 and '99.1: the solution `centred` fails at "it learns more"' in out
+
+
+def test_mutants_of_a_class_see_the_names_of_its_cell(lesson, capsys, monkeypatch):
+    shifted = "def shift(r):\n    return r - r.mean(-1, keepdim=True)\n\nclass centred:\n    def __new__(cls, r):\n"
+    source = EXERCISES.replace("def centred(r):\n", shifted).replace(SOLUTION, "    return shift(r)\n")
+    body = source[source.index('    """Minus the mean'):source.index("    # END SOLUTION")]
+    source = source.replace(body + "    # END", "".join(f"    {line}\n" for line in body.splitlines()) + "        # END")
+    (lesson / "exercises.py").write_text(source)
+    code, out = answers(capsys)
+    assert code == 0 and re.search(r"99\.1.*mutants: (\d+) made, \1 killed", out, re.DOTALL), out
+
+
 def test_exercises_may_be_named_beside_lessons(lesson, capsys):
     code = main(["answers", "99.2"])
     out = capsys.readouterr().out
@@ -251,3 +275,16 @@ LESSONS = [lesson for lesson in source.lessons() if answer_matrix.wanted(lesson)
 def test_every_lessons_checks_teach(real, monkeypatch):
     matrix = answer_matrix.of(real)
     assert not matrix.faults, matrix.text()
+
+
+BUILDS = [exercise for lesson in LESSONS for exercise in registry.of_lesson(lesson.number) if exercise.kind == "build"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", BUILDS, ids=[build.id for build in BUILDS])
+def test_every_build_reaches_its_goal_in_full(build, monkeypatch):
+    monkeypatch.delenv("COURSE_BUDGET", raising=False)
+    found, = (lesson for lesson in LESSONS if lesson.number == build.lesson)
+    solution = run_cells.functions(found, [build], filled=True)[build.id]
+    result = run(build, solution.fn)
+    assert result.status == "passed", result.first_miss

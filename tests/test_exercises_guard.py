@@ -99,3 +99,28 @@ def test_gradients_reach_the_cases_own_tensor_and_its_twin_is_copied_once():
     guard = Guard(lambda a, b: (a * b if a is b else a * 0).sum(), "f")
     guard(x, x).backward()
     assert x.grad.item() == 4.0
+
+
+class Counter:
+    """What a build might be: a class whose methods are asked one by one."""
+
+    def __init__(self, start):
+        self.start = start
+
+    def add(self, x):
+        x += self.start
+        return x
+
+    def fail(self, x):
+        raise ValueError("no")
+
+
+def test_methods_of_what_a_class_made_are_called_like_the_class():
+    guard = Guard(Counter, "Counter")
+    made = guard(2.0)
+    assert guard.method(made, "add", 3.0) == 5.0 and guard.last_call == "Counter.add(3)" and guard.calls == 2
+    with pytest.raises(Fail, match="wrote into its argument `x`"):
+        guard.method(made, "add", torch.ones(2))
+    with pytest.raises(ValueError, match="no"):
+        guard.method(made, "fail", 1)
+    assert guard.inside

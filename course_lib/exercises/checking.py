@@ -40,9 +40,7 @@ def run(exercise: Exercise, fn: Callable[..., Any], announce: Callable[[str], No
     """
     outcomes: list[Outcome] = []
     for case in exercise.cases:
-        if outcomes and (outcomes[-1].status in (r.STOPPED, r.SKIPPED) or outcomes[0].status == r.UNWRITTEN):
-            outcomes.append(Outcome(case.name, r.SKIPPED))
-        elif case.last and any(outcome.status != r.PASSED for outcome in outcomes):
+        if outcomes and (outcomes[-1].status in (r.STOPPED, r.SKIPPED) or outcomes[0].status == r.UNWRITTEN) or case.last and any(outcome.status != r.PASSED for outcome in outcomes):
             outcomes.append(Outcome(case.name, r.SKIPPED))
         else:
             if case.last:
