@@ -819,3 +819,5 @@ excused("08.2", DETACHED, because="the cache is for writing, where nothing is tr
 excused("08.4", DETACHED, because="tokens are drawn from these probabilities: nothing trains through them")
 excused("08.4", "top_k < logits.shape[-1] → top_k <= logits.shape[-1]", because="the best V of V tokens are all of them")
 excused("08.4", "logits.topk(top_k, dim=-1) → logits.topk(top_k)", because="topk looks at the last dimension anyway")
+excused("08.7", "torch.optim.AdamW(self.model.parameters(), lr=settings.learning_rate) → torch.optim.AdamW(self.model.parameters())",
+        because="each step sets the learning rate before it uses it")

@@ -211,8 +211,8 @@ from torch import nn
 
 from course_lib import budget
 
-NAMES, VERBS = "anna bert cleo dora emil fred gina hugo".split(), "gave sold showed lent".split()
-ADJECTIVES, THINGS = "red old new big small green".split(), "ball book boat lamp coat drum".split()
+NAMES, VERBS = ["anna", "bert", "cleo", "dora", "emil", "fred", "gina", "hugo"], ["gave", "sold", "showed", "lent"]
+ADJECTIVES, THINGS = ["red", "old", "new", "big", "small", "green"], ["ball", "book", "boat", "lamp", "coat", "drum"]
 WORDS = [".", *NAMES, *VERBS, *ADJECTIVES, *THINGS, "a", "and", "thanked"]           # token 0 ends a text
 
 

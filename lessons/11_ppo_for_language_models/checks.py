@@ -999,7 +999,7 @@ def _(fn):
             if apart_from.max() > 1e-5:
                 raise Fail(f'batch["logprobs"] in epoch {epoch + 1}', "those that were collected", "others", "The old log-probabilities were computed anew, with the policy that has already "
                            "moved. They stay those of the policy that wrote.")
-            if not torch.allclose(rows.sort().values, _fingerprint(batch, ("logprobs", "values")).sort().values, atol=1e-5):
+            if difference(rows.sort().values, _fingerprint(batch, ("logprobs", "values")).sort().values) is not None:
                 raise Fail(f"the rows of epoch {epoch + 1}", "each row of the batch once", "some twice, some never", "In each epoch every row comes once: torch.randperm(batch_size), split.")
         if all(torch.equal(orders[0], order) for order in orders[1:]):
             raise Fail("the order of the rows", "a new one in each epoch", "always the same", "A new torch.randperm for each epoch.")
