@@ -956,7 +956,7 @@ def _(fn):
         likely = [(watched.long, "The gradient was not clipped before the optimizer's step: nn.utils.clip_grad_norm_(parameters, 1.0), after backward."),
                   (torch.zeros_like(right), "The optimizer finds no gradient: loss.backward() comes after zero_grad() and before step().")]
         most = watched.found.abs().max().item()
-        if most:
+        if 0 < most < 0.999 * watched.long.abs().max().item():
             likely += [(watched.long.clamp(-most, most), "You clipped each number for itself. It is the *norm* of the whole gradient that is clipped: clip_grad_norm_.")]
         if last is not None:
             both = last + watched.long

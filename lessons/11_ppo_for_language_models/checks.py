@@ -696,9 +696,18 @@ def _moved(network: nn.Module, by: float, seed: int) -> nn.Module:
     return network
 
 
-def _gpt(words=6, context=8, width=8, seed=1) -> GPT:
-    """A small GPT with opinions: its distributions are uneven and depend on what stands before."""
-    return _moved(GPT(GPTConfig(words, context, 1, 2, width), attention=causal_attention), 0.5, seed).eval()
+@torch.no_grad()
+def _gpt(words=6, context=8, width=8, seed=1, ends=3.0) -> GPT:
+    """A small GPT with opinions: its distributions are uneven and depend on what stands before. `ends`: how much it likes to end a text."""
+    gpt = _moved(GPT(GPTConfig(words, context, 1, 2, width), attention=causal_attention), 0.5, seed).eval()
+    end = gpt.token_embedding.weight[0] - gpt.token_embedding.weight.mean(dim=0)
+    gpt.norm.bias.add_(ends * end / end.square().sum())
+    return gpt
+
+
+def _told(got: Any, right: Any, likely: list, **within: float) -> list:
+    """The likely mistakes that can be told apart, worked out only where the answer is not right: comparing them takes long."""
+    return apart(right, likely, **within) if difference(got, right, **within) else []
 
 
 def _score(tokens: torch.Tensor) -> torch.Tensor:
@@ -773,8 +782,8 @@ SHIFTED = "Each token was looked up in the logits of its *own* place. Those at p
 
 @build.case("sample: the prompt stays, nothing follows the end, the mask is what the policy chose")
 def _(fn):
-    for starts, new in ((STARTS[:, :2].repeat(6, 1), 4), (STARTS.repeat(4, 1), 5)):
-        made, _ = _made(fn, max_new_tokens=new)
+    for starts, new, ends in ((STARTS[:, :2].repeat(6, 1), 4, 3.0), (STARTS.repeat(4, 1), 5, 3.0), (STARTS, 4, 60.0)):
+        made, _ = _made(fn, max_new_tokens=new, gpt=_gpt(ends=ends))
         B, P = starts.shape
         got = fn.method(made.rollouts, "sample", starts)
         if not isinstance(got, tuple | list) or len(got) != 2:
@@ -788,7 +797,7 @@ def _(fn):
             raise Fail("tokens behind the first 0", "0", "others", "A text that has ended goes on: behind the end token all tokens are 0.")
         nothing = torch.zeros(B, P - 1, dtype=torch.bool)
         right = torch.cat([nothing, ~ended], dim=1)
-        close(mask, right, call="the mask", likely=apart(right, [
+        close(mask, right, call="the mask", likely=_told(mask, right, [
             (torch.cat([~nothing, ~ended], 1), "The prompt is in the mask. Nobody chose its tokens."),
             (torch.cat([nothing, torch.ones_like(ended)], 1), "The padding behind the end is in the mask. Nobody chose it."),
             (torch.cat([nothing, ~ended & (tokens[:, P:] != 0)], 1), "The end token is not in the mask. To stop is a choice too: the mask has `going` as it was before this token."),
@@ -796,7 +805,7 @@ def _(fn):
               otherwise="True from the first new token to the end token, that one included.")
 
 
-@build.case("sample: drawn from the policy's own distribution, given all that stands before")
+@build.case("sample: drawn from the policy's own distribution, given all that stands before", seconds=20)
 def _(fn):
     made, _ = _made(fn, max_new_tokens=2)
     for start in (STARTS[:1], STARTS[2:3, :2]):
@@ -808,8 +817,9 @@ def _(fn):
             favourite = int(first[1:].argmax()) + 1
             second = made.model.gpt(torch.cat([start, torch.tensor([[favourite]])], 1))[0, -1].softmax(-1)
         share = torch.bincount(tokens[:, P], minlength=6) / many
+        if share.max() == 1:
+            raise Fail(f"how often each token follows {start[0].tolist()}, in {many} samples", describe(first), describe(share), "Always the same token: that is no sample. torch.multinomial draws.")
         close(share, first, rtol=0, atol=0.07, call=f"how often each token follows {start[0].tolist()}, in {many} samples", likely=apart(first, [
-            (F.one_hot(first.argmax(), 6).float(), "Always the likeliest token: that is no sample. torch.multinomial draws."),
             (of_reference, "Drawn from the reference. The policy writes.")], rtol=0, atol=0.07),
               otherwise="Draw from the softmax of the policy's logits at the last place, at temperature 1.")
         after = tokens[tokens[:, P] == favourite, P + 1]
@@ -831,7 +841,7 @@ def _collected(fn, made, prompts=STARTS) -> dict[str, torch.Tensor]:
 
 @build.case("collect: log-probabilities of both models, values and rewards, 0 outside the mask")
 def _(fn):
-    for prompts, reward in ((STARTS, _score), (STARTS[1:, :2].repeat(2, 1), lambda tokens: (tokens == 2).sum(1).float())):
+    for prompts, reward in ((STARTS.repeat(4, 1), _score), (STARTS[1:, :2].repeat(4, 1), lambda tokens: (tokens == 2).sum(1).float())):
         made, _ = _made(fn, reward=reward)
         got = _collected(fn, made, prompts)
         tokens, mask = got["tokens"], got["mask"]
@@ -845,7 +855,7 @@ def _(fn):
             if other is not None:
                 likely += [(other * mask, "These are the other model's: `logprobs` are the policy's, `reference_logprobs` those of the frozen copy."),
                            (other, "These are the other model's: `logprobs` are the policy's, `reference_logprobs` those of the frozen copy.")]
-            close(got[key], full * mask, call=f"collect(prompts)[{key!r}]", likely=apart(full * mask, likely),
+            close(got[key], full * mask, call=f"collect(prompts)[{key!r}]", likely=_told(got[key], full * mask, likely),
                   otherwise=f"`{key}` of the sampled tokens, as the model gives them when it reads the whole text again, times the mask.")
 
 
@@ -853,7 +863,7 @@ def _(fn):
 def _(fn):
     for changed in ({}, {"beta": 0.8, "lam": 0.5, "gamma": 0.9}):
         made, settings = _made(fn, **changed)
-        got = _collected(fn, made)
+        got = _collected(fn, made, STARTS.repeat(4, 1))
         mask, rewards, values = got["mask"], got["rewards"], got["values"]
 
         def paid(beta, got=got, mask=mask, rewards=rewards):
@@ -863,7 +873,7 @@ def _(fn):
         ratio = got["logprobs"] - got["reference_logprobs"]
         column = torch.zeros_like(right)
         column[:, -1] = rewards
-        close(got["token_rewards"], right, call='collect(prompts)["token_rewards"]', likely=apart(right, [
+        close(got["token_rewards"], right, call='collect(prompts)["token_rewards"]', likely=_told(got["token_rewards"], right, [
             (paid(-settings.beta), "The KL has the wrong sign: being likelier than under the reference must *cost*."),
             (paid(0.0), "The KL penalty is missing."), (paid(1.0), "The KL penalty is taken without beta."),
             (column - settings.beta * ratio, "The reward stands in the last *column*. A text that ended earlier has its last choice there: the last True of its row."),
@@ -877,18 +887,17 @@ def _(fn):
 
         plain = raw(settings.gamma, settings.lam)
         wanted = (plain + values) * mask
-        white = whiten(plain, mask)
-        close(got["returns"], wanted, call='collect(prompts)["returns"]', likely=apart(wanted, [
-            ((white + values) * mask, "Returns were computed from the standardized advantages. They are the value head's targets, in units of reward: standardize afterwards."),
+        white, spare = whiten(plain, mask), math.sqrt((mask.sum().item() - 1) / mask.sum().item())       # n, or n - 1 in the std
+        close(got["returns"], wanted, call='collect(prompts)["returns"]', likely=_told(got["returns"], wanted, [
+            *(((white * by + values) * mask, "Returns were computed from the standardized advantages. They are the value head's targets, in units of reward: standardize afterwards.")
+              for by in (1, spare)),
             (plain, "These are the advantages. The value head's targets are advantages *plus* values."),
             ((raw(settings.gamma, 1.0) + values) * mask, "lambda is 1 here; settings.lam was given."),
             ((raw(1.0, settings.lam) + values) * mask, "gamma is 1 here; settings.gamma was given."),
             (plain + values * 2, "The values were added twice.")], atol=1e-4), atol=1e-4,
               otherwise="GAE's advantages (exercise 11.3) plus the values, over the mask.")
-        n_less_one = white * math.sqrt((mask.sum().item() - 1) / mask.sum().item())
-        got_white = got["advantages"]
-        if difference(got_white, n_less_one, atol=1e-3) is not None:
-            close(got_white, white, atol=1e-3, call='collect(prompts)["advantages"]', likely=apart(white, [
+        if difference(got["advantages"], white * spare, atol=1e-3) is not None:
+            close(got["advantages"], white, atol=1e-3, call='collect(prompts)["advantages"]', likely=_told(got["advantages"], white, [
                 (plain, "They are not standardized: mean 0 and std 1 over the mask."),
                 ((plain - plain.mean()) / plain.std(correction=0) * mask, "Prompt and padding were counted in mean and standard deviation."),
                 ((plain - plain.mean()) / plain.std() * mask, "Prompt and padding were counted in mean and standard deviation."),
@@ -907,36 +916,48 @@ def made_settings(made: Any) -> Any:
     return made.rollouts.settings
 
 
-@build.case("the loss: ratio 1 at first; clipped policy loss and value loss, both over the mask")
+@build.case("the loss: clipped policy loss and value loss, both over the mask")
 def _(fn):
     for changed in ({}, {"clip": 0.05, "value_coefficient": 2.0}):
         made, settings = _made(fn, **changed)
         batch = _some_batch(made)
-        for moved in (False, True):
-            if moved:
-                _moved(made.model, 0.15, 5)
-            (policy, value), (_, padded) = _losses(made.model, batch, settings.clip), _losses(made.model, batch, settings.clip, everywhere=True)
-            free, c = _losses(made.model, batch, math.inf)[0], settings.value_coefficient
-            again = _losses(made.model, {**batch, "logprobs": _of_tokens(made.model.gpt(batch["tokens"][:, :-1]), batch["tokens"]).detach()}, settings.clip)[0]
-            right = policy + c * value
-            got = fn.method(made, "loss", batch)
-            shape_is(got, (), mistake="One number for the batch.")
-            where = "after the policy has moved" if moved else "before the first step, where every ratio is 1"
-            close(got, right, rtol=1e-3, atol=1e-4, call=f"loss(batch) {where}", likely=apart(right.detach(), [
-                (policy, "The value loss is missing."), (c * value, "The policy loss is missing."), (policy + value, "The value loss is added without value_coefficient."),
-                (policy + c * padded, "The value loss counts prompt and padding: its mean is over the mask."),
-                (-policy + c * value, "The policy loss has the wrong sign: it is minus the mean of what is gained."),
-                (policy - c * value, "The value loss is subtracted. Both are minimized."),
-                (policy + c * value / 2, "The value loss is halved; it is the mean of (values - returns)², times value_coefficient."),
-                (again + c * value, "Every ratio is 1 though the policy has moved: the old log-probabilities were computed anew. Take batch[\"logprobs\"]."),
-                (free + c * value, "The ratio was not clipped.")], atol=1e-4),
-                  otherwise="The clipped policy loss (exercise 11.4) plus value_coefficient times the mean of (values - returns)², both over the mask.")
-            weights = list(made.model.parameters())
-            for part, of, words in (("the GPT", slice(0, -2), "the policy loss, or the value loss on its way through the stream, has lost its gradient"),
-                                    ("the value head", slice(-2, None), "the value loss has lost its gradient")):
-                theirs = _gradient(got, weights)[of]
-                close(torch.cat(theirs), torch.cat(_gradient(right, weights)[of]), rtol=5e-3, atol=1e-4, call=f"the gradient of loss(batch) at {part}, {where}",
-                      otherwise=f"The loss is right and its gradient is not: {words}. Only what was collected is constant; nothing is detached.")
+        batch["advantages"] = (batch["advantages"] + 0.7) * batch["mask"]          # of mean 0.7: else a ratio of 1 would look like no policy loss
+        _moved(made.model, 0.15, 5)
+        policy, value = _losses(made.model, batch, settings.clip)
+        right = policy + settings.value_coefficient * value
+        got = fn.method(made, "loss", batch)
+        shape_is(got, (), mistake="One number for the batch.")
+        wrong = _wrong_losses(made.model, batch, settings) if difference(got, right.detach(), rtol=1e-3, atol=1e-4) else []
+        close(got, right, rtol=1e-3, atol=1e-4, call="loss(batch) after the policy has moved", likely=wrong,
+              otherwise="The clipped policy loss (exercise 11.4) plus value_coefficient times the mean of (values - returns)², both over the mask.")
+        weights = list(made.model.parameters())
+        for part, of, words in (("the GPT", slice(0, -2), "the policy loss, or the value loss on its way through the stream, has lost its gradient"),
+                                ("the value head", slice(-2, None), "the value loss has lost its gradient")):
+            theirs = _gradient(got, weights)[of]
+            close(torch.cat(theirs), torch.cat(_gradient(right, weights)[of]), rtol=5e-3, atol=1e-4, call=f"the gradient of loss(batch) at {part}",
+                  otherwise=f"The loss is right and its gradient is not: {words}. Only what was collected is constant; nothing is detached.")
+
+
+@torch.no_grad()
+def _wrong_losses(model: nn.Module, batch: dict[str, torch.Tensor], settings: Any) -> list[tuple[torch.Tensor, str]]:
+    """Likely mistakes of a loss that is not the right one."""
+    (policy, value), (_, padded), c = _losses(model, batch, settings.clip), _losses(model, batch, settings.clip, everywhere=True), settings.value_coefficient
+    now, old, mask = _of_tokens(model.gpt(batch["tokens"][:, :-1]), batch["tokens"]), batch["logprobs"], batch["mask"]
+    again, free = _losses(model, {**batch, "logprobs": now}, settings.clip)[0], _losses(model, batch, math.inf)[0]
+    swapped, columns = clipped_policy_loss(old, now, batch["advantages"], settings.clip, mask), clipped_policy_loss(now, old, batch["advantages"], settings.clip)
+    larger = -clipped_policy_loss(now, old, -batch["advantages"], settings.clip, mask)
+    return apart(policy + c * value, [
+        (policy, "The value loss is missing."), (c * value, "The policy loss is missing."), (policy + value, "The value loss is added without value_coefficient."),
+        (policy + c * padded, "The value loss counts prompt and padding: its mean is over the mask."),
+        (columns + c * value, "The policy loss counts prompt and padding: its mean is over the mask."),
+        (columns + c * value * mask.float().mean(), "Both means are over all columns: divide by mask.sum(), not by the number of columns."),
+        (-policy + c * value, "The policy loss has the wrong sign: it is minus the mean of what is gained."),
+        (policy - c * value, "The value loss is subtracted. Both are minimized."),
+        (policy + c * value / 2, "The value loss is halved; it is the mean of (values - returns)², times value_coefficient."),
+        (again + c * value, "Every ratio is 1 though the policy has moved: the old log-probabilities were computed anew, or the new ones twice. Take batch[\"logprobs\"]."),
+        (swapped + c * value, "The ratio is upside down: exp(logprobs - batch[\"logprobs\"]), new minus old."),
+        (larger + c * value, "The larger of the two gains was taken. PPO takes the smaller one, clipped or not: torch.min."),
+        (free + c * value, "The ratio was not clipped.")], atol=1e-4)
 
 
 def _gradient(loss: torch.Tensor, weights: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -950,13 +971,20 @@ def _gradient(loss: torch.Tensor, weights: list[torch.Tensor]) -> list[torch.Ten
 class _Watched:
     """What an update of the learner's does: the batch it collects, the parts it learns from, the gradients it steps with."""
 
-    def __init__(self, made: Any) -> None:
-        self.made, self.batches, self.parts, self.expected, self.found = made, [], [], [], []
+    def __init__(self, made: Any, known: torch.Tensor) -> None:
+        self.known, self.made, self.batches, self.parts, self.expected, self.found = known, made, [], [], [], []
         collect, loss = made.rollouts.collect, made.loss
-        made.rollouts.collect = lambda prompts: self._keep(collect(prompts), prompts)
+        made.rollouts.collect = lambda prompts: self._collect(collect, prompts)
         made.loss = lambda batch: self._look(loss(batch), batch)
         made.optimizer.register_step_pre_hook(lambda *_: self.found.append(torch.cat(
             [torch.zeros_like(w).flatten() if w.grad is None else w.grad.flatten() for w in made.model.parameters()]).clone()))
+
+    def _collect(self, collect: Any, prompts: torch.Tensor) -> dict[str, torch.Tensor]:
+        known = self.made.rollouts.settings.batch_size, self.known.shape[1]
+        shape_is(prompts, known, call="the prompts that update() gives to self.rollouts.collect", mistake="`batch_size` rows of self.prompts, drawn at random, with replacement.")
+        if not (prompts[:, None] == self.known[None]).all(-1).any(1).all():
+            raise Fail("the prompts that update() gives to self.rollouts.collect", "rows of self.prompts", "others", "`batch_size` rows of self.prompts, drawn at random, with replacement.")
+        return self._keep(collect(prompts), prompts)
 
     def _keep(self, batch: dict[str, torch.Tensor], prompts: torch.Tensor) -> dict[str, torch.Tensor]:
         self.batches.append({**{key: value.clone() for key, value in batch.items()}, "prompts": prompts})
@@ -970,7 +998,7 @@ class _Watched:
 
 def _updated(fn, **changed) -> tuple[Any, Any, _Watched, Any]:
     made, settings = _made(fn, **changed)
-    watched = _Watched(made)
+    watched = _Watched(made, changed.get("prompts", STARTS))
     return made, settings, watched, fn.method(made, "update")
 
 
@@ -981,7 +1009,6 @@ def _(fn):
         if len(watched.batches) != 1:
             raise Fail("update()", "one call of self.rollouts.collect(prompts)", f"{len(watched.batches)} calls", "An update writes one batch and learns from it several times.")
         batch = watched.batches[0]
-        shape_is(batch["prompts"], (s.batch_size, changed.get("prompts", STARTS).shape[1]), call="the prompts of a batch", mistake="`batch_size` rows of self.prompts, at random.")
         sizes = [len(part["tokens"]) for part in watched.parts]
         each = [s.minibatch_size] * (s.batch_size // s.minibatch_size) + [s.batch_size % s.minibatch_size] * bool(s.batch_size % s.minibatch_size)
         wanted = each * s.epochs
@@ -991,7 +1018,7 @@ def _(fn):
         per_epoch, orders = len(each), []
         for epoch in range(s.epochs):
             parts = watched.parts[epoch * per_epoch:(epoch + 1) * per_epoch]
-            rows = torch.cat([_fingerprint(part, ("logprobs", "values")) for part in parts])
+            rows = torch.cat([_fingerprint(part, ("logprobs", "tokens")) for part in parts])
             orders.append(rows)
             old = torch.cat([part["logprobs"] for part in parts])
             known = batch["logprobs"]
@@ -999,10 +1026,19 @@ def _(fn):
             if apart_from.max() > 1e-5:
                 raise Fail(f'batch["logprobs"] in epoch {epoch + 1}', "those that were collected", "others", "The old log-probabilities were computed anew, with the policy that has already "
                            "moved. They stay those of the policy that wrote.")
-            if difference(rows.sort().values, _fingerprint(batch, ("logprobs", "values")).sort().values) is not None:
+            if difference(rows.sort().values, _fingerprint(batch, ("logprobs", "tokens")).sort().values) is not None:
                 raise Fail(f"the rows of epoch {epoch + 1}", "each row of the batch once", "some twice, some never", "In each epoch every row comes once: torch.randperm(batch_size), split.")
+            for key in ("advantages", "returns"):
+                learned = torch.cat([_fingerprint(part, (key,)) for part in parts]).sort().values
+                if difference(learned, _fingerprint(batch, (key,)).sort().values, atol=1e-3) is not None:
+                    raise Fail(f"batch[{key!r}] in epoch {epoch + 1}", "those that were collected", "others", f"The {key} are learned from as they were collected: nothing is "
+                               "standardized or computed anew in a minibatch.")
         if all(torch.equal(orders[0], order) for order in orders[1:]):
             raise Fail("the order of the rows", "a new one in each epoch", "always the same", "A new torch.randperm for each epoch.")
+        for _ in range(0 if changed else 2):
+            fn.method(made, "update")
+        if not changed and all(torch.equal(batch["prompts"], later["prompts"]) for later in watched.batches[1:]):
+            raise Fail("the prompts of three updates", "different ones", "always the same", "The rows of self.prompts are drawn at random, anew in each update.")
         if not isinstance(got, dict) or not all(isinstance(got.get(key), float) for key in ("reward", "kl")):
             raise Fail("", 'a dict with floats "reward" and "kl"', got, "Return the batch's mean reward and KL.")
         close(got["reward"], batch["rewards"].mean().item(), call='update()["reward"]', otherwise="The mean reward of this batch's texts, without any penalty.")
@@ -1022,7 +1058,7 @@ def _fingerprint(batch: dict[str, torch.Tensor], keys: tuple[str, ...]) -> torch
 def _(fn):
     for changed in ({"reward": lambda tokens: 20 * _score(tokens)}, {"minibatch_size": 2, "learning_rate": 0.05}):
         made, settings = _made(fn, **changed)
-        watched = _Watched(made)
+        watched = _Watched(made, STARTS)
         reference, model = ([weight.clone() for weight in network.state_dict().values()] for network in (made.reference, made.model))
         fn.method(made, "update")
         if len(watched.found) != len(watched.parts):
@@ -1030,12 +1066,14 @@ def _(fn):
         for k, (found, full) in enumerate(zip(watched.found, watched.expected, strict=True), start=1):
             right = full / max(1.0, full.norm().item())
             likely = [(full, "The gradient was not clipped before the step: nn.utils.clip_grad_norm_(parameters, 1.0), after backward."),
-                      (torch.zeros_like(full), "The optimizer finds no gradient: loss.backward() comes after zero_grad() and before step()."),
-                      (full.clamp(-1, 1), "You clipped each number for itself. It is the *norm* of the whole gradient that is clipped.")]
+                      (torch.zeros_like(full), "The optimizer finds no gradient: loss.backward() comes after zero_grad() and before step().")]
+            most = found.abs().max().item()
+            if 0 < most < 0.999 * full.abs().max().item():
+                likely += [(full.clamp(-most, most), "You clipped each number for itself. It is the *norm* of the whole gradient that is clipped.")]
             if k > 1:
                 both = watched.found[k - 2] + full
                 likely += [(both / max(1.0, both.norm().item()), "The gradient of the minibatch before is still in it: zero_grad() is missing.")]
-            close(found, right, rtol=5e-3, atol=1e-4, call=f"the gradient that the optimizer finds in step {k}", likely=apart(right, likely, atol=1e-4),
+            close(found, right, rtol=5e-3, atol=1e-4, call=f"the gradient that the optimizer finds in step {k}", likely=_told(found, right, likely, atol=1e-4),
                   otherwise="It should be the gradient of self.loss(minibatch), scaled so that its norm is at most 1.")
         for before, now in zip(reference, made.reference.state_dict().values(), strict=True):
             close(now, before, call="the reference after an update", otherwise="The reference was trained too. It stays as it was: no optimizer has its parameters.")
@@ -1045,14 +1083,16 @@ def _(fn):
 
 @build.case("one seed, one run")
 def _(fn):
-    def tokens(seed):
+    def run(seed):
         made, _ = _made(fn, seed=seed)
-        return made, _collected(fn, made)["tokens"], fn.method(made, "update")["reward"]
+        tokens = _collected(fn, made)["tokens"]
+        return tokens, fn.method(made, "update"), torch.cat([weight.detach().flatten() for weight in made.model.parameters()])
 
-    (_, first, a), (_, second, b), (_, third, _) = tokens(1), tokens(1), tokens(2)
-    if not torch.equal(first, second) or a != b:
-        raise Fail("collect and update of two TokenPPO of one seed", "the same", "different", "Draw prompts, tokens and the order of rows with one torch.Generator that is seeded with settings.seed.")
-    if torch.equal(first, third):
+    first, second, third = run(1), run(1), run(2)
+    for a, b, call in zip(first, second, ("the tokens of collect", "what update returns", "the weights after update"), strict=True):
+        if difference(a, b) is not None:
+            raise Fail(f"{call}, in two TokenPPO of one seed", "the same", "different", "Draw prompts, tokens and the order of rows with one torch.Generator that is seeded with settings.seed.")
+    if torch.equal(first[0], third[0]):
         raise Fail("collect with seeds 1 and 2", "different texts", "the same", "`settings.seed` does nothing: seed the generator with it.")
 
 
