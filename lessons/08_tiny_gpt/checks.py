@@ -816,7 +816,7 @@ def _(fn):
     shape_is(fresh, (), mistake="One number for the whole minibatch, as a tensor without dimensions.")
     if abs(fresh.item() - math.log(settings.vocab_size)) > 0.25:
         raise Fail("model.loss(inputs, targets) before training", f"about log {settings.vocab_size} = {math.log(settings.vocab_size):.2f}", fresh.detach(),
-                   "A model with small first weights knows nothing, and pays log V nats a token. Is this a mean in nats over all tokens?")
+                   "A model with small first weights knows nothing: its cross-entropy is log V nats a token. Is this a mean in nats over all tokens?")
     model = _stirred(made.model)
     logits, V = _logits(model, inputs, settings.heads), settings.vocab_size
     right = F.cross_entropy(logits.reshape(-1, V), targets.reshape(-1))

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from course_lib.exercises import Fail, agrees, apart, beside, close, difference, differentiable, exercise, shape_is
@@ -698,7 +697,7 @@ def _moved(network: nn.Module, by: float, seed: int) -> nn.Module:
 
 @torch.no_grad()
 def _gpt(words=6, context=8, width=8, seed=1, ends=3.0) -> GPT:
-    """A small GPT with opinions: its distributions are uneven and depend on what stands before. `ends`: how much it likes to end a text."""
+    """A small GPT whose distributions are uneven and depend on what stands before. `ends`: how much it likes to end a text."""
     gpt = _moved(GPT(GPTConfig(words, context, 1, 2, width), attention=causal_attention), 0.5, seed).eval()
     end = gpt.token_embedding.weight[0] - gpt.token_embedding.weight.mean(dim=0)
     gpt.norm.bias.add_(ends * end / end.square().sum())

@@ -253,7 +253,7 @@ def letters(row):
     text = "".join(".abcdefgh"[token] for token in row[1:].tolist()).split(".")[0]
     return f"{text[:1]}|{text[1:]}"
 
-
+# %%
 @dataclass(frozen=True)
 class PPOSettings:
     """What the three classes below are made with."""
@@ -427,7 +427,7 @@ except NotImplementedError:
 
 # %% [markdown] tags=["solution-only"]
 # **What it has to find out.** From *h* no letter is a step up. The best is to give one point away, go down to *a*, and climb from there; GAE carries
-# that climb's reward back to the step down. A penalty makes long climbs too dear, for each forced letter costs about 2 nats.
+# that climb's reward back to the step down. A penalty makes long climbs too costly, for each forced letter costs about 2 nats.
 
 # %% [markdown]
 # ## What you learned
