@@ -698,6 +698,8 @@ def _(fn):
         if not isinstance(getattr(made, "model", None), nn.Module):
             raise Fail("Pretraining(texts, settings).model", "a GPT, an nn.Module", describe(getattr(made, "model", None)),
                        "`Pretraining` keeps its model as `self.model`.")
+        if not hasattr(made, "optimizer"):
+            raise Fail("Pretraining(texts, settings).optimizer", "an attribute of this name", "none", "`Pretraining` keeps its optimizer as `self.optimizer`.")
         have = {name: tuple(weight.shape) for name, weight in made.model.named_parameters()}
         wanted = _names_wanted(settings)
         missing, more = [n for n in wanted if n not in have], [n for n in have if n not in wanted]

@@ -720,6 +720,11 @@ def _made(fn, *, head=0.5, gpt=None, prompts=STARTS, reward=_score, **changed) -
     """(a TokenPPO of the learner whose value head has weights and whose policy has left the reference, its settings)."""
     settings = SimpleNamespace(**{**SMALL, **changed})
     made = fn(_gpt() if gpt is None else gpt, prompts, reward, settings)
+    for owner, names in ((lambda: made, ("model", "reference", "rollouts", "optimizer")), (lambda: made.model, ("gpt", "value_head")),
+                         (lambda: made.rollouts, ("model", "reference", "reward", "settings", "generator"))):
+        missing = [name for name in names if not hasattr(owner(), name)]
+        if missing:
+            raise Fail(f"{type(owner()).__name__}(...).{missing[0]}", "an attribute of this name", "none", f"The specification names it: set `self.{missing[0]}` in `__init__`.")
     if head:
         _moved(made.model.value_head, head, 2)
         _moved(made.model.gpt, 0.15, 3)
