@@ -703,7 +703,7 @@ class first_weights_of_torch(_Pretraining):
 
 
 @wrong("08.7", says="The positions are missing")
-class no_positions(_Pretraining):
+class a_gpt_without_positions(_Pretraining):
     class gpt(_GPT):
         def stream(self, tokens):
             x = self.token_embedding(tokens)
@@ -713,7 +713,7 @@ class no_positions(_Pretraining):
 
 
 @wrong("08.7", says="The norm after the last block")
-class last_norm_forgotten(_Pretraining):
+class a_gpt_without_its_last_norm(_Pretraining):
     gpt = type("GPT", (_GPT,), {"forward": lambda self, tokens: self.stream(tokens) @ self.token_embedding.weight.T})
 
 
