@@ -8,7 +8,7 @@ A rating is a line of a text file that only ever grows (JSON lines): it is writt
 button is pressed. Rating an item again adds a line, and the newest one of a person counts. A line that a power cut left
 half written is passed over, and nothing before it is touched. Who rates never sees where an item comes from.
 
-Source: N. Stiennon et al. (2020), "Learning to summarize from human feedback", section 4.3: four axes, seven points.
+Source: N. Stiennon et al. (2020), "Learning to summarize from human feedback", section 4: four axes, seven points.
 """
 
 import json
