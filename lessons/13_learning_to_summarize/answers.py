@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from course_lib.authoring.answers import right, wrong
+from course_lib.authoring.answers import excused, right, wrong
 
 NAN = float("nan")
 
@@ -405,3 +405,15 @@ def the_extremes(wins, articles, draws):
 def by_standard_deviations(wins, articles, draws):
     rates = np.asarray(_rates(wins, articles, draws))
     return float(rates.mean() - 1.96 * rates.std(ddof=1)), float(rates.mean() + 1.96 * rates.std(ddof=1))
+
+
+excused("13.1", "i + 1 → i", "i + 1 → i + 0", because="no rating is above or below itself")
+excused("13.2", "i + 1 → i", "i + 1 → i + 0", because="nobody prefers a summary to itself")
+excused("13.2", "gap > 0 → gap >= 0", "preferred > 0 → preferred >= 0", because="zeros were treated before")
+excused("13.3", "first_lengths - second_lengths → second_lengths - first_lengths", because="only its size is used")
+excused("13.3", "gap > 0 → gap >= 0", because="a gap of 0 is treated before")
+excused("13.3", "mu[similar] > 0.5 → mu[similar] >= 0.5", because="mu is 0 or 1")
+excused("13.4", "len(article) - n → len(article) + n", "len(article) - n → len(article)",
+        "len(article) - n + 1 → len(article) - n + 2", because="a slice beyond the end is shorter than n and equals no run")
+excused("13.6", "torch.bincount(articles, minlength=count) → torch.bincount(articles)",
+        because="each article has a pair, so there are as many counts without it")

@@ -10,6 +10,30 @@ from course_lib.exercises.draws import Draw
 
 NAN = float("nan")
 
+
+def _telling(slips, *given, right):
+    """The likely values of one call: of each slip that gives neither the right value nor what one before it gives."""
+    def value(result) -> Tensor:
+        return result if isinstance(result, Tensor) else torch.tensor(result, dtype=torch.float32)
+
+    def same(one: Tensor, other: Tensor) -> bool:
+        return one.shape == other.shape and torch.allclose(one.double(), other.double(), equal_nan=True)
+
+    found: list[tuple[Tensor, str]] = []
+    for slip, message in slips:
+        wrong = value(slip(*given))
+        if not any(same(wrong, known) for known in [value(right), *(known for known, _ in found)]):
+            found.append((wrong, message))
+    return found
+
+
+def _two(got, right: tuple, parts: str) -> Tensor:
+    """What came back as two numbers, (2,); `parts` says what they are. Raises Fail for anything else."""
+    if not isinstance(got, tuple | list) or len(got) != 2:
+        raise Fail("", str(right), repr(got)[:80], f"Return two things: {parts}.")
+    return torch.tensor([float(part) for part in got])
+
+
 # ---------------------------------------------------------------------------------------------------------------- 13.1
 
 pairing = exercise(
@@ -72,13 +96,13 @@ def _(fn):
     got = fn(ratings)
     shape_is(got, (None, 3))
     right = torch.tensor([[0, 1, 0], [0, 2, 0], [1, 0, 1], [1, 0, 2], [1, 2, 1]])
-    close(got, right, likely=[(slip(ratings), message) for slip, message in PAIRS])
+    close(got, right, likely=_telling(PAIRS, ratings, right=right))
 
 
 @pairing.case("ratings that are missing")
 def _(fn):
     ratings = torch.tensor([[NAN, 3.0, 1.0], [2.0, NAN, NAN], [0.0, 0.0, NAN]])
-    close(fn(ratings), torch.tensor([[0, 1, 2]]), likely=[(_zeros_for_nan(ratings), PAIRS[3][1])])
+    close(fn(ratings), torch.tensor([[0, 1, 2]]), likely=_telling(PAIRS, ratings, right=torch.tensor([[0, 1, 2]])))
 
 
 @pairing.case("no preference at all")
@@ -140,26 +164,22 @@ AGREEMENTS = [
 ]
 
 
-def _agreed(got, ratings: Tensor) -> None:
+def _agreed(fn, ratings: Tensor) -> None:
     right = agreement(ratings)
-    call = f"agreement({ratings.tolist()})"
-    if not isinstance(got, tuple | list) or len(got) != 2:
-        raise Fail(call, str(right), repr(got)[:80], "Return two things: how many were predicted, and of how many.")
-    close(torch.tensor([float(part) for part in got]), torch.tensor([float(part) for part in right]), call=call,
-          likely=[(torch.tensor([float(part) for part in slip(ratings)]), message) for slip, message in AGREEMENTS])
+    got = _two(fn(ratings.clone()), right, "how many were predicted, and of how many")
+    close(got, torch.tensor([float(part) for part in right]), likely=_telling(AGREEMENTS, ratings, right=right))
 
 
 @agreeing.case("four annotators, two summaries: one against the rest")
 def _(fn):
-    _agreed_input = torch.tensor([[3.0, 1.0], [2.0, 1.0], [0.0, 4.0], [3.0, 3.0]])
-    _agreed(fn(_agreed_input), _agreed_input)
+    _agreed(fn, torch.tensor([[3.0, 1.0], [2.0, 1.0], [0.0, 4.0], [3.0, 3.0]]))
 
 
 @agreeing.case("missing ratings; a summary that only one person rated; equal means")
 def _(fn):
     for ratings in (torch.tensor([[3.0, 1.0, 2.0], [2.0, NAN, 4.0], [NAN, NAN, 1.0]]),
                     torch.tensor([[3.0, 1.0, NAN], [2.0, 4.0, 1.0], [2.0, 0.0, 3.0], [1.0, 1.0, 2.0]])):
-        _agreed(fn(ratings.clone()), ratings)
+        _agreed(fn, ratings)
 
 
 @agreeing.case("any number of annotators and summaries")
@@ -220,22 +240,20 @@ MATCHES = [
 def _draw_matched(rng: Draw):
     pairs = 2 + rng.length()
     second = rng.wholes(2, 12, pairs).float()
-    first = (second + rng.wholes(-2, 2, pairs)).clamp(min=1.0)
+    first = (second + rng.wholes(-4, 4, pairs)).clamp(min=1.0)
     first[0] = second[0]                                    # one similar pair at least
     rewards = rng.wholes(-2, 2, pairs).float(), rng.wholes(-2, 2, pairs).float()
-    return *rewards, first, second, rng.among((0.0, 1.0), pairs), rng.one_of((0.0, 0.125, 0.25, 0.5))
+    return *rewards, first, second, rng.among((0.0, 1.0), pairs), rng.one_of((0.0, 0.25, 0.5, 0.75))
 
 
-@matched.case("six pairs by hand; one lies exactly on the border, one has equal rewards")
+@matched.case("seven pairs by hand; one lies exactly on the border, one has equal rewards")
 def _(fn):
-    first, second = torch.tensor([2.0, 1.0, 0.0, 3.0, 1.0, 5.0]), torch.tensor([1.0, 2.0, 1.0, 1.0, 1.0, 2.0])
-    lengths = torch.tensor([8.0, 10.0, 6.0, 20.0, 9.0, 30.0]), torch.tensor([10.0, 9.0, 12.0, 19.0, 9.0, 12.0])
-    given = first, second, *lengths, torch.tensor([0.0, 0.0, 0.0, 1.0, 0.0, 1.0]), 0.2
-    got, right = fn(*given), length_matched_accuracy(*given)
-    if not isinstance(got, tuple | list) or len(got) != 2:
-        raise Fail("", str(right), repr(got)[:80], "Return two things: the accuracy and the number of pairs.")
-    close(torch.tensor([float(part) for part in got]), torch.tensor([float(part) for part in right]),
-          likely=[(torch.tensor([float(part) for part in slip(*given)]), message) for slip, message in MATCHES])
+    first, second = torch.tensor([2.0, 1.0, 0.0, 3.0, 1.0, 5.0, 2.0]), torch.tensor([1.0, 2.0, 1.0, 1.0, 1.0, 2.0, 4.0])
+    lengths = (torch.tensor([8.0, 10.0, 6.0, 20.0, 9.0, 30.0, 17.0]), torch.tensor([10.0, 9.0, 12.0, 19.0, 9.0, 12.0, 21.0]))
+    given = first, second, *lengths, torch.tensor([0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0]), 0.2
+    right = length_matched_accuracy(*given)
+    close(_two(fn(*given), right, "the accuracy and the number of pairs"), torch.tensor([float(part) for part in right]),
+          likely=_telling(MATCHES, *given, right=right))
 
 
 @matched.case("no pair of similar length")
@@ -291,25 +309,34 @@ def _draw_words(rng: Draw):
     letters = ("a", "b", "c")
     article = [rng.one_of(letters) for _ in range(3 + rng.length())]
     start, count = rng.whole(0, len(article) - 1), rng.length()
-    summary = (article[start:start + count] + [rng.one_of((*letters, "d")) for _ in range(rng.length())]
-               if rng.chance(0.9) else [])
-    return article, summary, rng.one_of((1, 2, 3))
+    summary = article[start:start + count] + [rng.one_of((*letters, "d")) for _ in range(rng.whole(0, 3))]
+    return article, summary if rng.chance(0.9) else [], rng.one_of((1, 2, 3, 4))
 
 
 @copying.case("a sentence by hand, runs of two words")
 def _(fn):
     given = "the cat sat on the mat and the cat ran".split(), "the cat sat and the cat slept on the mat".split(), 2
-    close(fn(*given), copy_rate(*given), likely=[(slip(*given), message) for slip, message in COPIES[:5]])
+    right = copy_rate(*given)
+    close(fn(*given), right, likely=_telling(COPIES, *given, right=right))
 
 
-@copying.case("copied to the last word; nothing copied; shorter than n; empty")
+SHORT, LAST, NEW, PLACES = COPIES[5], COPIES[6], COPIES[0], COPIES[2]
+
+
+@copying.case("copied to the article's last word; nothing copied; a summary that is longer than the article")
 def _(fn):
     for article, summary, n in (("a b c d e".split(), "c d e".split(), 3), ("a b c".split(), "x y z".split(), 2),
-                                ("a b c".split(), "b c".split(), 4), ("a b c".split(), "c b".split(), 4),
-                                ("a b".split(), [], 3), (["a"], "a b c".split(), 2)):
-        close(fn(list(article), list(summary), n), copy_rate(article, summary, n), likely=[
-            (slip(article, summary, n), message) for slip, message in (COPIES[0], COPIES[5], COPIES[6])
-            if abs(slip(article, summary, n) - copy_rate(article, summary, n)) > 1e-6])
+                                (["a"], "a b c".split(), 2), ("a b c d".split(), "b c d a b".split(), 2)):
+        right = copy_rate(article, summary, n)
+        close(fn(list(article), list(summary), n), right,
+              likely=_telling((LAST, PLACES, NEW), article, summary, n, right=right))
+
+
+@copying.case("a summary that is shorter than n; an empty one")
+def _(fn):
+    for article, summary in (("a b c".split(), "b c".split()), ("a b c".split(), "c b".split()), ("a b".split(), [])):
+        right = copy_rate(article, summary, 4)
+        close(fn(list(article), list(summary), 4), right, likely=_telling((SHORT, NEW), article, summary, 4, right=right))
 
 
 @copying.case("any words, runs of one to three")
@@ -368,8 +395,7 @@ def _(fn):
              torch.tensor([[20, 30, 24, 60], [48, 50, 24, 30], [10, 90, 3, 5]]), 24, 48)
     got = fn(*given)
     shape_is(got, (3,))
-    close(got, best_within(*given), likely=[(slip(*given), message) for slip, message in BEST
-                                            if not torch.equal(slip(*given), best_within(*given))])
+    close(got, best_within(*given), likely=_telling(BEST, *given, right=best_within(*given)))
 
 
 @best.case("of equal rewards the first; one sample each; nothing allowed")
@@ -377,9 +403,8 @@ def _(fn):
     for given in ((torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[9, 9, 9]]), 5, 9),
                   (torch.tensor([[1.0], [2.0]]), torch.tensor([[4], [5]]), 5, 9),
                   (torch.tensor([[1.0, 2.0]]), torch.tensor([[1, 2]]), 5, 9)):
-        close(fn(*given), best_within(*given), likely=[(_chosen(_inside, none=None)(*given), BEST[6][1])]
-              if not _inside(given[1], 5, 9).any(1).all() and not torch.equal(_chosen(_inside, none=None)(*given),
-                                                                            best_within(*given)) else [])
+        close(fn(*given), best_within(*given), likely=_telling((BEST[6], BEST[4], BEST[3], BEST[0]), *given,
+                                                               right=best_within(*given)))
 
 
 @best.case("any number of articles and samples")
@@ -449,18 +474,16 @@ BOOTSTRAPS = [
 def _draw_wins(rng: Draw):
     count = 2 + rng.length(1, 4)
     articles = torch.cat([torch.arange(count), rng.wholes(0, count - 1, rng.length())])
-    return rng.among((0.0, 0.5, 1.0), len(articles)), articles.long(), rng.wholes(0, count - 1, 7, count).long()
+    return rng.among((0.0, 0.5, 1.0), len(articles)), articles.long(), rng.wholes(0, count - 1, rng.one_of((2, 12)), count).long()
 
 
 @bootstrap.case("three articles with different numbers of pairs, six draws")
 def _(fn):
     given = (torch.tensor([1.0, 1.0, 0.5, 0.0, 0.0, 1.0, 0.0]), torch.tensor([0, 0, 0, 0, 1, 2, 2]),
              torch.tensor([[0, 1, 2], [0, 0, 1], [2, 2, 1], [1, 1, 1], [0, 2, 2], [0, 0, 0]]))
-    got, right = fn(*given), bootstrap_interval(*given)
-    if not isinstance(got, tuple | list) or len(got) != 2:
-        raise Fail("", str(right), repr(got)[:80], "Return two numbers: the low and the high end.")
-    close(torch.tensor([float(end) for end in got]), torch.tensor(right), likely=[
-        (torch.tensor(slip(*given)), message) for slip, message in BOOTSTRAPS])
+    right = bootstrap_interval(*given)
+    close(_two(fn(*given), right, "the low and the high end"), torch.tensor(right),
+          likely=_telling(BOOTSTRAPS, *given, right=right))
 
 
 @bootstrap.case("everything won: an interval without width")
