@@ -7,13 +7,13 @@
     python benchmarks/summarize.py tldr --limit 4000        # with internet: GPT-2 and the comparisons of the paper
     python benchmarks/summarize.py                          # the tables
 
-A split puts whole articles aside for the test, a fifth of them. Results go to benchmarks/results/summarize_<job>.jsonl, a
-line for each split or text; what has a line is skipped, so a stopped run goes on. Accuracies are of single people's strict
-preferences. "matched" are pairs whose lengths differ by 10% at most. CPU-seconds are those of one thread.
+A split puts whole articles aside for the test, a fifth of them. Results go to benchmarks/results/summarize_<job>.jsonl,
+a line for each split or text; what has a line is skipped, so a stopped run goes on. Accuracies are of single people's
+strict preferences. "matched" are pairs whose lengths differ by 10% at most. CPU-seconds are those of one thread.
 
-best-of-n: 24 samples a text from three policies, and two baselines, rewarded by a fit to all preferences. "own" are texts
-written for the course, with references; "news" are rated articles of which no two summaries were compared; "review" are
-film reviews, far from what was rated. Summaries of others' texts are not kept, only numbers about them.
+best-of-n: 24 samples a text from three policies, and two baselines, rewarded by a fit to all preferences. "own" are
+texts written for the course, with references; "news" are rated articles of which no two summaries were compared;
+"review" are film reviews, far from what was rated. Summaries of others' texts are not kept, only numbers about them.
 """
 
 import argparse
@@ -22,7 +22,6 @@ import time
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -143,8 +142,8 @@ def reward(seed: int) -> dict:
             "inner": inner(train, test), "accuracy": found}
 
 
-INNER = tuple((names, l2) for names in (("last 15",), ("last 18",), ("last 20",), ("last 24",), ("last 30",), ("mean 20",),
-                                        SETS["last 15, 18, 20"]) for l2 in (1.0, 4.0, 10.0))
+INNER = tuple((SETS[name], l2) for name in ("last 15", "last 18", "last 20", "last 24", "last 30", "mean 20",
+                                            "last 15, 18, 20") for l2 in (1.0, 4.0, 10.0))
 
 
 def inner(train: Comparisons, test: Comparisons) -> dict:
@@ -206,7 +205,8 @@ def best_of_n(name: str, text: str, reference: str) -> dict:
     rows += [("reference", reference, True)] if reference else []
     rows = [row for row in rows if row[1].strip()]
     read = read_summaries_of([text] * len(rows), [row[1] for row in rows], progress=False)
-    return numbers_of(name, text, reference, rows, read, fitted().from_features(read.features), time.process_time() - cpu)
+    rewards = fitted().from_features(read.features)
+    return numbers_of(name, text, reference, rows, read, rewards, time.process_time() - cpu)
 
 
 def numbers_of(name: str, text: str, reference: str, rows: list[tuple[str, str, bool]], read: SummaryReading,
@@ -214,7 +214,8 @@ def numbers_of(name: str, text: str, reference: str, rows: list[tuple[str, str, 
     """The line of one text: columns of numbers, and the summaries themselves where the text is the course's own."""
     summaries = [row[1] for row in rows]
     return {"text": name, "policy": [row[0] for row in rows], "passes": [bool(row[2]) for row in rows],
-            "reward": [round(value, 3) for value in rewards.tolist()], "tokens": [int(n) for n in read.lengths.tolist()],
+            "reward": [round(value, 3) for value in rewards.tolist()],
+            "tokens": [int(length) for length in read.lengths.tolist()],
             "copy_rate": [round(copy_rate(text, one), 3) for one in summaries],
             "mean_logprob": [round(value, 3) for value in read.mean_logprobs.tolist()],
             **({"rouge_l": [round(rouge_l(one, reference), 3) for one in summaries], "summaries": summaries}
@@ -235,7 +236,8 @@ def tldr(source: str, model_name: str, limit: int) -> dict:
     linear = fit_linear_reward(rows, some_of(every, ~test))
     words = torch.tensor([float(len(text.split())) for side in ("first", "second")
                           for text in (getattr(pair, side) for pair in pairs)])
-    return {"comparisons": count, "model": model_name, "accuracy": pair_accuracy(linear.rewards(rows), some_of(every, test)),
+    return {"comparisons": count, "model": model_name,
+            "accuracy": pair_accuracy(linear.rewards(rows), some_of(every, test)),
             "length": pair_accuracy(words, some_of(every, test)), **circumstances()}
 
 
@@ -275,7 +277,8 @@ def table() -> None:
     every = lines("summarize_best-of-n")
     for kind in ("own", "news", "review"):
         if rows := [row for row in every if row["text"].startswith(kind)]:
-            print(f"\nBest of n, {len(rows)} {kind} texts:   reward  tokens  copied" + ("  ROUGE-L" if kind == "own" else ""))
+            print(f"\nBest of n, {len(rows)} {kind} texts:   reward  tokens  copied"
+                  + ("  ROUGE-L" if kind == "own" else ""))
             columns = ["reward", "tokens", "copy_rate", *(["rouge_l"] if kind == "own" else [])]
             for name in ("lead", "random", "reference"):
                 if found := [[row[column][row["policy"].index(name)] for column in columns] for row in rows

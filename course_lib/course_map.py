@@ -55,7 +55,7 @@ MAP = (
     Entry("12_your_taste", "Your taste, a real language model",
           "choose between a pretrained model's answers, and train it on your choices", 90, 150),
     Entry("13_learning_to_summarize", "Learning to summarize",
-          "human ratings of summaries, a reward model against length alone, best-of-n, your own four-axis ratings", 90, 155),
+          "human ratings of summaries, a reward model against length alone, best-of-n, your own ratings", 90, 155),
     Entry("14_beyond_ppo", "Beyond PPO",
           "best-of-n, rejection sampling, DPO and relatives, RLOO and GRPO, verifiable rewards", 90, 145),
     Entry("15_evaluate_and_scale", "Evaluate and scale",

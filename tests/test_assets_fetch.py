@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from wheel_shop import FILES, SDIST, WHEEL, use_sdist, write_sdist, write_wheel
+from wheel_shop import FILES, WHEEL, use_sdist, write_sdist, write_wheel
 
 from course_lib import assets
 from course_lib.assets import fetch

@@ -54,7 +54,8 @@ def test_half_a_line_hides_nothing(book, damage):
 
 
 def test_a_killed_program_has_lost_nothing(book):
-    script = (f"from course_lib.labels.ratings import AXES, RatingBook\nimport os\nbook = RatingBook({str(book.path)!r})\n"
+    script = ("import os\nfrom course_lib.labels.ratings import AXES, RatingBook\n"
+              f"book = RatingBook({str(book.path)!r})\n"
               "book.add('item-0', dict.fromkeys(AXES, 3), 'me')\nos.kill(os.getpid(), 9)")
     subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(root())}, check=False)
     assert book.latest("me")["item-0"].scores["overall"] == 3

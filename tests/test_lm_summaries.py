@@ -1,4 +1,4 @@
-"""The rated summaries: what the files hold, how ratings become preferences, splits by article, damaged files refused."""
+"""The rated summaries: what the files hold, preferences from ratings, splits by article, damaged files refused."""
 
 import json
 

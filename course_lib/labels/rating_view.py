@@ -28,7 +28,8 @@ class RatingView(widgets.VBox):
         self.axes = {axis: widgets.ToggleButtons(options=NUMBERS, value=None, style={"button_width": "2.6em"},
                                                  tooltips=[question] * len(NUMBERS))
                      for axis, question in rater.axes.items()}
-        rows = [widgets.HBox([widgets.Label(f"{axis}: {rater.axes[axis]}", layout=widgets.Layout(width="24em")), buttons])
+        narrow = widgets.Layout(width="24em")
+        rows = [widgets.HBox([widgets.Label(f"{axis}: {rater.axes[axis]}", layout=narrow), buttons])
                 for axis, buttons in self.axes.items()]
         self.save, self.back = (widgets.Button(description=text, layout=widgets.Layout(width="auto"))
                                 for text in ("Save and go on", "Back"))

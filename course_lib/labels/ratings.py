@@ -56,8 +56,8 @@ class RatingBook:
         self.path, self.axes = Path(path), tuple(axes)
 
     def add(self, item_id: str, scores: Scores, labeler: str, source: str = "human") -> Rating:
-        """Write one rating to the disk. Raises CourseError for scores that are no ratings, or when it cannot be written;
-        then the file is as it was."""
+        """Write one rating to the disk. Raises CourseError for scores that are no ratings, or when it cannot be
+        written; then the file is as it was."""
         if source not in ("human", "scripted"):
             raise CourseError(f"A rating is by a \"human\" or \"scripted\", not {source!r}.")
         if not item_id:
@@ -73,7 +73,8 @@ class RatingBook:
                 os.fsync(file.fileno())
         except OSError as error:
             raise CourseError(f"{self.path} cannot be written ({error.strerror or error}). Your rating is still on the "
-                              "screen: make room, or give yourself the right to write there, and press again.") from error
+                              "screen: make room, or give yourself the right to write there, and press "
+                              "again.") from error
         return rating
 
     def check(self, scores: Scores) -> None:
@@ -176,8 +177,8 @@ class Rater:
         from IPython.display import HTML, display
 
         if unattended():
-            display(HTML(f"<p>Here a person rates {self.target} summaries on {len(self.axes)} axes. In this stored run a "
-                         "function rates instead (<code>source = 'scripted'</code>).</p>"))
+            display(HTML(f"<p>Here a person rates {self.target} summaries on {len(self.axes)} axes. In this stored run "
+                         "a function rates instead (<code>source = 'scripted'</code>).</p>"))
             return
         from course_lib.labels.rating_view import RatingView
 

@@ -2,7 +2,7 @@
 
     pairs = load_tldr(limit=2_000)                              # needs internet, once
     model, tokenizer = load_hub_model("openai-community/gpt2")
-    rows = end_features(model, tokenizer, posts, summaries)     # then lesson 13's linear reward, or all weights on a GPU
+    rows = end_features(model, tokenizer, posts, summaries)     # then lesson 13's linear reward
 
 Nothing here runs unless it is called, and the rest of the course never calls it. Both loaders take a folder in place of
 a name, in the form that the hub serves: that is how they are tested, and how a class without internet can use a copy.
@@ -45,7 +45,8 @@ class ComparedSummaries:
     confidence: int | None                      # on nine points, where it was asked
 
 
-def load_tldr(source: str | Path = COMPARISONS, part: str = "train", limit: int | None = None) -> list[ComparedSummaries]:
+def load_tldr(source: str | Path = COMPARISONS, part: str = "train",
+              limit: int | None = None) -> list[ComparedSummaries]:
     """Comparisons of summaries, in the order of their files. limit: at most so many, None for all.
 
     source: a data set's name on the hub, or a folder that holds comparisons/<part>/*.parquet as the hub does.

@@ -1,16 +1,16 @@
 """What the 135M model knows of a summary: the inputs of lesson 13's reward model. Section 13.2.
 
 The model is asked for a summary of the article, reads the summary as if it had written it, and is then asked whether it
-is a good one. Its hidden states at that place are the features (lesson 10). They come from the middle of the model: layers
-15 to 20 of 30 predict people's preferences better than the top, which is busy with the next word. On the way the model
-says how likely each token of the summary is, given the article.
+is a good one. Its hidden states at that place are the features (lesson 10). They come from the middle of the model:
+layers 15 to 20 of 30 predict people's preferences better than the top, which is busy with the next word. On the way the
+model says how likely each token of the summary is, given the article.
 
 An article has hundreds of tokens and its summaries have dozens. So the article is read once, its keys and values (the
-KV cache of lesson 08) are kept, and all of its summaries are read behind it, in one batch. Sixteen samples of one article
-cost about as much as two of different ones.
+KV cache of lesson 08) are kept, and all of its summaries are read behind it, in one batch. Sixteen samples of one
+article cost about as much as two of different ones.
 
-Source: A. Radford et al. (2017) and G. Alain and Y. Bengio (2016) for states as features; N. Stiennon et al. (2020) train
-all weights of their reward models instead.
+Source: A. Radford et al. (2017) and G. Alain and Y. Bengio (2016) for states as features; N. Stiennon et al. (2020)
+train all weights of their reward models instead.
 """
 
 from collections.abc import Sequence
@@ -80,15 +80,15 @@ def frozen_reader() -> "Reader":
 
 def read_summaries_of(articles: Sequence[str], summaries: Sequence[str], settings: SummarySettings | None = None,
                       progress: bool = True, reader: "Reader | None" = None) -> SummaryReading:
-    """Read each summary behind its article; every article is read once, in whatever order its summaries stand.
+    """Read each summary behind its article; every article is read once.
 
-    articles: of each summary; an empty one leaves the request alone. reader: (model, tokenizer), None: the frozen model.
-    Raises CourseError for an empty summary or none at all, NotFinite when the model says nan, AssetError when it cannot
-    be had.
+    articles: of each summary; an empty one leaves the request alone. reader: (model, tokenizer), None: the frozen
+    model. Raises CourseError for an empty summary or none at all, NotFinite when the model says nan, AssetError when it
+    cannot be had.
     """
     if not summaries or len(articles) != len(summaries):
-        raise CourseError(f"{len(summaries)} summaries of {len(articles)} articles: give one article with each summary, "
-                          "and at least one.")
+        raise CourseError(f"{len(summaries)} summaries of {len(articles)} articles: give one article with each "
+                          "summary, and at least one.")
     if empty := [place for place, text in enumerate(summaries) if not text.strip()]:
         raise CourseError(f"Summary {empty[0]} is empty, and so are {len(empty) - 1} others; leave them out.")
     settings, (model, tokenizer) = settings or SummarySettings(), reader or frozen_reader()

@@ -6,8 +6,8 @@
 
 None of these is quality. They are there to see what a reward has learned, and what a policy does to get it.
 
-Sources: C.-Y. Lin (2004), "ROUGE: a package for automatic evaluation of summaries", section 3.2, for ROUGE-L; A. See, P.
-Liu, C. Manning (2017), "Get to the point", figure 6, for the share of new n-grams; D. Ziegler et al. (2019),
+Sources: C.-Y. Lin (2004), "ROUGE: a package for automatic evaluation of summaries", section 3.2, for ROUGE-L; A. See,
+P. Liu, C. Manning (2017), "Get to the point", figure 6, for the share of new n-grams; D. Ziegler et al. (2019),
 "Fine-tuning language models from human preferences", section 3.2, for summarizers that learned to copy.
 """
 

@@ -1,4 +1,4 @@
-"""A reward for summaries, fitted to what people preferred, and what it has to be compared with. Lesson 13, section 13.3.
+"""A reward for summaries, fitted to people's preferences, and its rivals. Lesson 13, section 13.3.
 
     rated = compared_summaries()                            # 655 summaries of 200 articles
     known = load_summary_features()                         # shipped: what the 135M model knows of each
@@ -134,7 +134,10 @@ def shipped_path() -> Path:
 
 
 def save_summary_features(path: Path, features: Tensor, mean_logprobs: Tensor, reduction: Reduction) -> None:
-    """Write the features of `compared_summaries`, reduced, whole or not at all. features: (655, D); logprobs: (655,)."""
+    """Write the features of `compared_summaries`, reduced, whole or not at all; features: (655, D).
+
+    mean_logprobs: (655,). Raises CourseError when the file cannot be written.
+    """
     codes = (reduction.reduce(features) / reduction.step).round().to(torch.int8)            # (655, k)
     scale = reduction.components.abs().max(dim=0).values / LIMIT
     facts = {"texts": _identity(), "step": reduction.step, "settings": asdict(reduction.settings)}
@@ -165,8 +168,8 @@ def load_summary_features(path: Path | None = None) -> SummaryFeatures:
         raise CourseError(f"{path} cannot be read ({type(error).__name__}). {back}") from error
     if texts != _identity():
         raise CourseError(f"{path.name} was made for other summaries than those that the course fetched. {back}")
-    reduction = Reduction(numbers["mean"], numbers["std"].clamp(min=1e-3), numbers["components"] * numbers["scale"], step,
-                          settings)
+    reduction = Reduction(numbers["mean"], numbers["std"].clamp(min=1e-3), numbers["components"] * numbers["scale"],
+                          step, settings)
     return SummaryFeatures(numbers["codes"] * step, numbers["mean_logprobs"], reduction, settings)
 
 

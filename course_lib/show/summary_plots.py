@@ -34,7 +34,7 @@ def pipeline() -> Figure:
 def accuracies(scores: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str) -> Figure:
     """Pair accuracy of each score over splits: (all pairs, length-matched pairs), a point each and their mean."""
     figure, axes = plt.subplots(figsize=(7.6, 0.45 * len(scores) + 1.6))
-    for place, (name, columns) in enumerate(scores.items()):
+    for place, columns in enumerate(scores.values()):
         for values, shift, colour in zip(columns, (0.14, -0.14), (BLUE, VERMILION), strict=True):
             label = None if place else ("all pairs" if colour == BLUE else "pairs of similar length")
             axes.plot(values, np.full(len(values), -place + shift), "|", color=colour, alpha=0.45, markersize=8)
@@ -48,7 +48,7 @@ def accuracies(scores: Mapping[str, tuple[Sequence[float], Sequence[float]]], ti
 
 def best_of(sizes: Sequence[int], nats: Sequence[float], columns: Mapping[str, Mapping[str, Sequence[float]]],
             lines: Mapping[str, Mapping[str, float]], title: str) -> Figure:
-    """A panel for each column (reward, tokens, ...): curves against n (log scale) by name, dashed lines for baselines."""
+    """A panel for each column (reward, tokens, ...): curves against n (log scale), dashed lines for baselines."""
     figure, panels = plt.subplots(1, len(columns), figsize=(3.3 * len(columns), 3.5), squeeze=False)
     for axes, (column, curves) in zip(panels[0], columns.items(), strict=True):
         for (name, values), colour, mark in zip(curves.items(), COLOURS, MARKS, strict=False):
@@ -59,6 +59,8 @@ def best_of(sizes: Sequence[int], nats: Sequence[float], columns: Mapping[str, M
         axes.set_xscale("log", base=2)
         axes.set_xticks(sizes, [f"{n}\n{kl:.1f}" for n, kl in zip(sizes, nats, strict=True)])
         axes.set(xlabel="n samples (below: bound\non the KL, nats)", ylabel=column)
+        if column.startswith(("copied", "ROUGE")):
+            axes.set_ylim(0, max(0.3, axes.get_ylim()[1]))
     panels[0, 0].legend(fontsize=7)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
