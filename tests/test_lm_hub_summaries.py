@@ -16,9 +16,11 @@ ROW = {"info": {"id": "t3_1", "post": "I lost my keys in the park and my neighbo
 
 
 def write(folder, rows, part="train", name="0000.parquet"):
-    pyarrow = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as parquet
-
+    try:
+        import pyarrow
+        import pyarrow.parquet as parquet
+    except ImportError:             # comes with datasets, which the tests install
+        pytest.skip("pyarrow is not here")
     place = folder / "comparisons" / part
     place.mkdir(parents=True, exist_ok=True)
     parquet.write_table(pyarrow.Table.from_pylist(rows), place / name)

@@ -168,7 +168,7 @@ expect(abs(np.mean(over["reward model"][0]) - np.mean(over["the other annotators
 # points ahead. It has learned something about summaries beside their size. It also knows about as much of one annotator's mind as the other nine do, and
 # that is why more tricks bring so little. Reward models of GPT-2's size are reported to reach 60 to 65% on the paper's comparisons; ours is in that
 # region. The plan was 68%: on the splits where settings were chosen it was reached (69%), on fresh ones it was not, even with the
-# simple numbers added (67%). Choosing among forty settings on five splits flatters by two points.
+# simple numbers added (67%). Choosing among fifty settings on five splits flatters by two or three points.
 #
 # **What did not help** (splits 0 to 4): the top layer, which is busy with the next word (66%); states averaged over the summary; the ratings of five
 # aspects as more labels; comparisons of one annotator across articles.
@@ -225,7 +225,7 @@ expect(chosen_words > mean_words + 5, "free to choose, it chooses longer ones",
 # samples of 24 to 48 tokens take part (the limits of Stiennon et al.). Do **[exercise 13.5](../exercises/13_learning_to_summarize.ipynb)**.
 #
 # `benchmarks/summarize.py best-of-n` drew 24 samples for each text: news articles of which no two summaries were ever compared, the course's own texts, and
-# film reviews, which are far from everything that was rated.
+# film reviews, which are far from everything that was rated. (The stored run stopped after so many texts as are printed below; the command goes on.)
 #
 # > **Predict.** With $n$ the reward rises; that is what is maximized. Which way does copying go? And ROUGE-L, the overlap with a person's summary?
 
@@ -273,8 +273,8 @@ rouge = curve(kinds["own"], "rouge_l")
 expect(rouge[-1] < rouge[0] + 0.03, "and no higher overlap with what a person wrote", measured=f"{rouge[0]:.3f}, {rouge[-1]:.3f}")
 
 # %% [markdown]
-# **No measurable gain.** The reward rises by about three quarters of a standard deviation, with a KL divergence of at most 1.8 nats. Yet
-# the overlap with a person's summary stays where it was, on eight texts that could only show a large change. Three things to see:
+# **No measurable gain.** The reward rises by about a standard deviation, with a KL divergence of at most 1.8 nats. Yet the overlap with a
+# person's summary stays where it was, on a handful of texts that could only show a large change. Three things to see:
 #
 # - The reward model of this lesson does *not* make a smart copier. The opposite: what it chooses copies less than what it was offered. Its labels came
 #   from a data set in which generated summaries that patched sentences together were rated badly.
@@ -284,7 +284,7 @@ expect(rouge[-1] < rouge[0] + 0.03, "and no higher overlap with what a person wr
 #
 # ## 13.6 You are the judge
 #
-# So ask a person. First blind pairs: the best sample against the lead, one pair for each of the course's texts; sides drawn at random, answered on **nine points**
+# So ask a person. First blind pairs: the best sample against the lead, one pair for each of the course's texts that was sampled; sides drawn at random, answered on **nine points**
 # as the paper's labelers did (1: left, surely; 9: right, surely). Read the text before you answer; it stands above the pair.
 
 # %%
@@ -334,8 +334,8 @@ print(f"the best sample is preferred to the lead in {wins.mean():.0%} of {len(wi
 expect(0 <= low <= float(wins.mean()) <= high <= 1, "the interval holds the win rate")
 
 # %% [markdown]
-# Eight texts leave an interval as wide as a barn door. With the paper's question, "is it better than the reference?", you would need some four hundred pairs
-# to tell 55% from 50% (exercise 13.6 says which pairs count as separate draws).
+# So few texts leave a wide interval, and where all pairs went the same way the bootstrap's has no width at all, which is its weakness: it knows only what it
+# saw (Wilson's interval of lesson 12 does better there). To tell 55% from 50% takes some four hundred pairs of different articles.
 #
 # A preference does not say *why*. So the paper's labelers also rated summaries on **four axes**, from 1 to 7: coverage, accuracy, coherence, overall. Rate
 # some here: references, leads and samples in one heap, and nothing says which is which. Each press is saved at once; come back whenever you like.
@@ -388,7 +388,7 @@ expect(len(found) == rater.target, "every rating is on the disk", measured=len(f
 # | article | first 384 tokens | whole post, 512 tokens |
 # | policy | 135M chat model, best of 16 | SFT on the TL;DR references, then PPO, KL coefficient 0.05 |
 # | time | 16 CPU-minutes to read once, then seconds | not measured |
-# | evaluation | you, eight pairs and twelve ratings | labelers, hundreds of pairs, agreement measured |
+# | evaluation | you, a few pairs and twelve ratings | labelers, hundreds of pairs, agreement measured |
 #
 # ```python
 # from course_lib.lm.hub_summaries import end_features, load_hub_model, load_tldr
