@@ -252,11 +252,11 @@ def kept(row: dict, names: tuple[str, ...], filtered: bool) -> list[int]:
 
 
 def curve(rows: list[dict], column: str, n: int, filtered: bool) -> float:
-    """Mean over texts of what the best of n has in a column; texts with fewer than n such samples are left out."""
+    """Mean over texts of what the best of n has in a column; texts with fewer than 16 such samples are left out."""
     found = []
     for row in rows:
         some = kept(row, tuple(policy.name for policy in POLICIES), filtered)
-        if len(some) >= n:
+        if len(some) >= SIZES[-1]:
             pick = [torch.tensor([float(row[name][k]) for k in some]) for name in ("reward", column)]
             found.append(expected_best(pick[0], n, pick[1]).item())
     return float(np.mean(found)) if found else float("nan")
