@@ -5,7 +5,7 @@
 # Best-of-n with a filter. A win rate with an interval that knows which comparisons belong together.
 #
 # **Time.** {{time}}
-# **Builds on** lessons 03, 10, 12 and 14; do each exercise when the [lesson](../notebooks/13_learning_to_summarize.ipynb) sends you here.
+# **Builds on** lessons 03, 10 and 12; do each exercise when the [lesson](../notebooks/13_learning_to_summarize.ipynb) sends you here.
 
 # %%
 import torch
