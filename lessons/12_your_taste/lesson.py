@@ -166,7 +166,7 @@ loop = PreferenceLoop(
     my_work() / "checkpoints" / f"12-{METHOD}", run="answers" if METHOD == "dpo" else f"answers-{METHOD}",
     config=answer_config(METHOD, labels=budget(full=(32, 32, 32), ci=(6, 4, 4)),
                          updates=budget(full=None, ci=(1, 1, 1)),
-                         max_new_tokens=budget(full=48, ci=24)))
+                         max_new_tokens=budget(full=48, ci=24), kl_answers=budget(full=32, ci=2)))
 loop.collect(round=1)
 labeler = loop.labeler(answer_labeler(preference), round=1)
 labeler
@@ -228,7 +228,12 @@ what_it_is_worth(loop)
 # $$\hat r(x, y) = \beta \log \frac{\pi(y \mid x)}{\pi_\text{ref}(y \mid x)}.$$
 #
 # DPO puts these into the Bradley–Terry loss of lesson 03, in place of scores. [Lesson 14](14_beyond_ppo.ipynb) derives why that is allowed. Here it is the default,
-# because it is the cheapest: the answers that you labelled are read again and again, and none has to be written.
+# because it is the cheapest: the answers that you labelled are read again and again, and none has to be written. In each round it begins
+# anew at the first model, with all labels so far; the other two go on from where they are.
+#
+# **How far may it go?** DPO's $\beta$ says what distance costs, not how far a run goes. So the distance is *measured* after a round, on answers to
+# 32 prompts, and while it is above 8 nats the adapter is **turned down**: its updates $BA$ are shrunk. Halfway between two models
+# lies one that has kept most of what was learned and is nearer to where it came from (Wortsman et al. 2022). This takes up to a minute after the last update.
 
 # %%
 CURVES = {"dpo": ("margin", "accuracy"), "rloo": ("reward", "kl_from_reference"),
@@ -353,7 +358,7 @@ if loop.source == "scripted" and METHOD == "dpo":
 # Two dozen pairs leave a wide interval: with 15 wins of 24 you cannot yet say that anything was learned. How many comparisons would it take? And
 # did it become better, or *different in a way you like at first sight*? Come back tomorrow and compare again.
 #
-# Not there yet? `loop.add_round(labels=32, updates=12)` plans one more round; then collect, label, fit and train as above.
+# Not there yet? `loop.add_round(labels=32, updates=40)` plans one more round (4 updates for the other methods); then collect, label, fit and train as above.
 #
 # ## 12.8 Which way is best?
 #
@@ -379,9 +384,10 @@ show(plots.win_rates(jobs),
 # %% [markdown]
 # Read the table by columns. The win rate alone says little: a policy can buy it with **distance** (KL), with **length**, or by saying
 # the same thing to everyone (distinct-2 falls). Best of 4 is the honest competitor: no training, four times the writing, and a policy that stays where it was.
-# All this is *one synthetic labeler's* preference for each row, one seed so far, and none of it is a person's. What this course had
-# set itself, 75% at no more than 10 nats, these runs miss: they went farther and won less. Where the labeler prefers *short* answers, the best of
-# four is as good as training; where it prefers *simple words*, which the reward model knows less well, training is better.
+# All this is *one synthetic labeler's* preference for each row, one seed so far, and none of it is a person's. The course's own aim was 75%
+# at no more than 10 nats. All three stay within the distance; *simple words* passes, *short* just misses, *cheerful* misses clearly. Where a reward
+# model of 96 labels predicts well, as for *short* answers, the best of four is as good as training; where it does not, as for *simple words*,
+# training on the labels themselves is better.
 #
 # Not in the table, because in development it failed: *first person*. The model hardly ever says "I", so nearly all pairs were ties (one run,
 # not kept; `own_preferences.py dpo-first` is there for whoever wants to see). What the policy never does cannot be preferred; the backflip
@@ -417,10 +423,11 @@ show_texts([free["rounds"][0]["examples"][k]["prompt"] for k in places],
 #
 # **What failed on the way to this lesson.** Temperature 1: invented words in every other answer, and nobody could say what they preferred. A
 # system message of our own, "Answer briefly.": the capital of France was answered in broken French. RLOO on a reward model that had learned its
-# 96 labels by heart: empty answers, which it happened to like. DPO at a learning rate of 2e-3 with beta 0.1: it won, 14 nats away from the
-# model it was. (Seen in single runs of the development, not measured on fresh seeds.)
+# 96 labels by heart: empty answers, which it happened to like. DPO whose policy went on from round to round: 12 nats away, and it won
+# less than one that began anew. DPO begun anew at a learning rate of 2.5e-3 without a limit: 90% of the comparisons won by answers such as
+# “Ajudi.”, 19 nats away. (Seen in single runs of the development, not measured on fresh seeds.)
 #
 # **Further reading.** E. Hu et al. (2021), *LoRA: low-rank adaptation of large language models*; R. Rafailov et al. (2023), *Direct preference
 # optimization*; L. Ouyang et al. (2022), *Training language models to follow instructions with human feedback*; L. Gao, J. Schulman and
-# J. Hilton (2023), *Scaling laws for reward model overoptimization*; L. Ben Allal et al. (2025), *SmolLM2*. Next: [lesson 14](14_beyond_ppo.ipynb) holds
-# all these methods against each other on one model and one set of labels.
+# J. Hilton (2023), *Scaling laws for reward model overoptimization*; M. Wortsman et al. (2022), *Robust fine-tuning of zero-shot models*; L. Ben Allal et al. (2025), *SmolLM2*. Next: in
+# [lesson 13](13_learning_to_summarize.ipynb) the labels are real people's, and the answers are summaries.
