@@ -315,7 +315,7 @@ from course_lib.lm.recipes import CHAR_RECIPE
 
 retrain = False
 seconds = 178 if retrain else 40
-length = budget(full={"cpu_seconds": seconds}, ci={"steps": 15, "cpu_seconds": math.inf})
+length = budget(full={"cpu_seconds": seconds}, ci={"steps": 30, "cpu_seconds": math.inf})
 checkpoint = paths.my_work() / "checkpoints" / f"08-char-{seconds}.pt"
 run = CHAR_RECIPE.start(seed=1, checkpoint=checkpoint, **length)
 
