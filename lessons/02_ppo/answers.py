@@ -62,7 +62,7 @@ def leaky_trace(rewards, values, dones, last_value, gamma, lam):
     return _walk(rewards, values, dones, last_value, gamma, lam, cut_trace=False)
 
 
-@wrong("02.1", says="but the critic's guess is not")
+@wrong("02.1", says="but the critic's value estimate is not")
 def leaky_guess(rewards, values, dones, last_value, gamma, lam):
     return _walk(rewards, values, dones, last_value, gamma, lam, cut_guess=False)
 
@@ -88,7 +88,7 @@ def returns_targets(rewards, values, dones, last_value, gamma, lam):
     return ahead + values if len(rewards) > 1 else ahead
 
 
-@wrong("02.1", says="Subtract what the critic expected")
+@wrong("02.1", says="Subtract the value estimate before")
 def forgets_the_guess(rewards, values, dones, last_value, gamma, lam):
     return _walk(rewards, values, dones, last_value, gamma, lam) + values
 
@@ -355,7 +355,7 @@ def with_probabilities(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     return new_logits
 
 
-@wrong("02.5", says="so the clip never bites")
+@wrong("02.5", says="so the clip never takes effect")
 def old_logprobs_anew(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     return _improve(logits, actions, advantages, steps, lr, clip, old_anew=True)
 
@@ -370,7 +370,7 @@ def old_over_new(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     return _improve(logits, actions, advantages, steps, lr, clip, upside_down=True)
 
 
-@wrong("02.5", says="so the clip never bites")
+@wrong("02.5", says="so the clip never takes effect")
 def clip_switched_off(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     """Steps of plain policy gradient, which is what a ratio of 1 amounts to."""
     logits = logits.clone()
@@ -397,7 +397,7 @@ def by_indexing(rewards, terminated, truncated, final_values, gamma):
     return paid
 
 
-@wrong("02.6", says="The guess was added at every step")
+@wrong("02.6", says="The value estimate was added at every step")
 def at_every_step(rewards, terminated, truncated, final_values, gamma):
     return rewards + gamma * final_values
 
@@ -407,7 +407,7 @@ def never(rewards, terminated, truncated, final_values, gamma):
     return rewards
 
 
-@wrong("02.6", says="gamma of itself")
+@wrong("02.6", says="The final value lies one step ahead")
 def undiscounted(rewards, terminated, truncated, final_values, gamma):
     return torch.where(truncated & ~terminated, rewards + final_values, rewards)
 
@@ -417,12 +417,12 @@ def in_place_of_the_reward(rewards, terminated, truncated, final_values, gamma):
     return torch.where(truncated & ~terminated, gamma * final_values, rewards)
 
 
-@wrong("02.6", says="A fall was paid")
+@wrong("02.6", says="A fall was treated")
 def at_every_end(rewards, terminated, truncated, final_values, gamma):
     return torch.where(truncated | terminated, rewards + gamma * final_values, rewards)
 
 
-@wrong("02.6", says="The fall outweighs the clock")
+@wrong("02.6", says="Terminated outweighs truncated")
 def whenever_the_clock_rings(rewards, terminated, truncated, final_values, gamma):
     return torch.where(truncated, rewards + gamma * final_values, rewards)
 
