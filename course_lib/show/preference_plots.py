@@ -164,7 +164,7 @@ def reward_maps(models: Mapping[str, StateReward], seen: Mapping[str, torch.Tens
         ax.grid(False)
     panels[0, 0].set_ylabel(y_name)
     bar = figure.colorbar(image, ax=panels[0].tolist(), ticks=[low, high], shrink=0.9)
-    bar.ax.set_yticklabels(["disliked", "liked"])
+    bar.ax.set_yticklabels(["low", "high"])
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
