@@ -123,7 +123,7 @@ labeler
 
 # %% [markdown]
 # No time to click? The button of the **synthetic labeler**, a program, answers in your place, by the rules above. Its labels are marked `scripted`,
-# yours `human`, and the loop refuses to learn from a mixture unless you say `mixed=True`. If it has happened, the labeller's last page
+# yours `human`, and the loop refuses to learn from a mixture unless you say `mixed=True`. If it has happened, the last page of the widget
 # keeps yours alone with one click (or `labeler.keep_only("human")` does), and asks the other pairs again.
 
 # %%
@@ -607,7 +607,7 @@ expect(far < 0.02, "hardly any labelled state of the untrained agent is a metre 
        measured=f"{far:.1%} of the states")
 
 # %% [markdown]
-# Whether that hurts is a matter of how the reward model extrapolates: look at the left panel. The labels do not decide it.
+# So what the reward model says about places far away is extrapolation, which may go well or not: look at the left panel.
 #
 # **Seeds differ.** One run proves little. Each point below is a whole run with another seed, from the stored results; ways without a panel were not
 # measured. Mind how few points some panels have.
@@ -616,7 +616,7 @@ expect(far < 0.02, "hardly any labelled state of the untrained agent is a metre 
 failing = measured({"60 in 3 rounds": "60-labels", "40 in 3 rounds": "40-labels",
                     "60, a tenth wrong": "60-labels-noise", "60 at once": "all-at-once",
                     "60, no penalty": "no-penalty"})
-show(plots.seeds_of_jobs(failing, "Fewer labels, wrong labels, all labels at once, no penalty"),
+show(plots.seeds_of_jobs(failing, "Other settings of the run (stored results); a point is a seed"),
      alt="A panel for each of these jobs that was measured: true return against mean distance from "
          "the centre, one point a seed. The jobs are 60 labels in three rounds, 40 labels in three "
          "rounds, 60 labels of which a tenth is random, 60 labels before any training, and 60 "
