@@ -585,10 +585,10 @@ show(plots.learning_curves(curves, title, goal=CARTPOLE.goal),
          "four and with twenty epochs climbs to 500. Without the critic it reaches about 260, with "
          "one epoch 160. Twenty epochs without the clip climb fast, then some seeds fall far back.")
 ppo_ends, without = ends["PPO, four epochs"].mean(), ends["no critic"].mean()
-expect(ppo_ends > 1.4 * without > 1.4 * ends["one epoch"].mean(),
+expect(ppo_ends > 1.5 * without > 1.5 * ends["one epoch"].mean(),
        "without the critic PPO is much slower, with one epoch slower still",
        ci=ppo_ends > without, measured={name: round(v.mean()) for name, v in ends.items()})
-expect(drops["twenty epochs"].max() < 0.5 * drops["twenty epochs, no clip"].max(),
+expect(drops["twenty epochs"].max() < 100 < drops["twenty epochs, no clip"].max(),
        "with twenty epochs the clip makes training stable",
        ci=drops["twenty epochs"].max() < 100,
        measured={name: f"falls by up to {drops[name].max():.0f}" for name in list(drops)[3:]})
