@@ -881,10 +881,10 @@ expect(stands["preferences"] > stands["score"] + 20,
 
 # %% [markdown]
 # Neither of these two leaves the ground (in the table one other run does, in one game). **The agent from the score**
-# jumps over barrels where it stands: the score rewards this, and no step of the way up (a **sparse reward**). **The agent from
-# preferences** did what the labels asked: it runs to the right, *past the ladder*, and stays at the end of the girder.
-# This is **reward misspecification**. A person at the widget would see it in the next round of clips and answer
-# differently.
+# jumps over barrels where it stands: the score rewards this, and no step of the way up (a **sparse reward**). **The
+# agent from preferences** did what the labels asked: it runs to the right, *past the ladder*, and stays at the end of
+# the girder. This is **reward misspecification**. A person at the widget would see it in the next round of clips and
+# answer differently.
 #
 # `KongLadderLabeler` answers like that person: higher up is better, and on the same floor the clip that ends *nearer to
 # a ladder* that leads up. The rest stays the same. But no label can prefer climbing until a clip shows it.

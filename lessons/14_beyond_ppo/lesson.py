@@ -108,7 +108,8 @@ expect(judged[4] > judged[0] + 0.1, "VADER, which did not choose, prefers the be
 #
 # If the best of sixteen are good texts, the model can learn to write them directly. Fine-tune it (SFT, lesson 09) on the best completion of each
 # group, sample again from the new model, and repeat. This is **rejection sampling** fine-tuning, also called RAFT (Dong et al. 2023); Llama 2-Chat
-# was trained with it first and with PPO afterwards. `course_lib/lm/rejection_sampling.py` has the whole algorithm: sample, keep the best, minimize the cross-entropy.
+# was trained with it first and with PPO afterwards. `course_lib/lm/rejection_sampling.py` has the whole algorithm: sample, keep the best, minimize
+# the cross-entropy.
 
 # %%
 from course_lib.lm.evaluation import evaluate_policy
@@ -229,7 +230,8 @@ expect(moved["chosen"] < 0 and moved["rejected"] < moved["chosen"],
 # reason why a long DPO run drifts, and why the log-probability of the chosen completions should be in every DPO log.
 #
 # **Variants.** Where one side of a pair is *always* preferred, DPO's loss keeps asking for a larger margin, and the policy overfits. **IPO** (Azar et
-# al. 2023) asks for a margin of $1/(2\beta)$ and no more: **[exercise 14.3](../exercises/14_beyond_ppo.ipynb)**. (IPO's margin is a difference of log-ratios, without $\beta$.)
+# al. 2023) asks for a margin of $1/(2\beta)$ and no more: **[exercise 14.3](../exercises/14_beyond_ppo.ipynb)**. (IPO's margin is a difference of
+# log-ratios, without $\beta$.)
 # **KTO** (Ethayarajh et al. 2024) needs no pairs: it learns from single answers labelled good or bad (`course_lib/lm/kto.py`).
 
 # %%
@@ -254,8 +256,8 @@ expect(margin[ipo_curve.argmin()] == 5, "IPO's loss is lowest at a margin of 1 /
 #
 # $$A_i = \frac{r_i - \mathrm{mean}(r)}{\mathrm{std}(r)}.$$
 #
-# The rest is PPO's clipped objective, with the KL penalty in the loss instead of the reward. Do [exercise 14.4](../exercises/14_beyond_ppo.ipynb). Here are your advantages for two prompts: one of four
-# completions is right, and all four are right.
+# The rest is PPO's clipped objective, with the KL penalty in the loss instead of the reward. Do
+# [exercise 14.4](../exercises/14_beyond_ppo.ipynb). Here are your advantages for two prompts: with one right completion of four, and with four.
 
 # %%
 group_advantages = mine("14.4")
@@ -291,7 +293,8 @@ expect(sizes_at_one["GRPO"] > 1.9 * sizes_at_one["Dr. GRPO (no division)"],
 # Where a program, the **verifier**, can check an answer, neither labels nor a reward model are needed: mathematics, or code with tests. This is
 # **reinforcement learning with verifiable rewards** (RLVR; Lambert et al. 2024). Our answers are sums of two two-digit numbers. The model is tiny
 # (two layers, 64 wide). SFT showed it 500 sums with answers. In RL it samples answers to all 7,100 training sums, and the reward is 1 for a right
-# answer and 0 for any other. All figures are for unseen sums. (Do **[exercises 14.5 and 14.6](../exercises/14_beyond_ppo.ipynb)** now: your functions measure and check below.)
+# answer and 0 for any other. All figures are for unseen sums. (Do **[exercises 14.5 and 14.6](../exercises/14_beyond_ppo.ipynb)** now: your
+# functions measure and check below.)
 
 # %%
 from course_lib.lm.shipped import SUMS_GRPO, SUMS_SFT, load_shipped
