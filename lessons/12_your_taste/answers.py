@@ -126,7 +126,7 @@ def everything_counts(logits, tokens, mask, temperature):
     return _chosen(logits / temperature, tokens).sum(1)
 
 
-@wrong("12.2", says="The mask is turned round")
+@wrong("12.2", says="The mask is inverted")
 def mask_inverted(logits, tokens, mask, temperature):
     return torch.where(mask, 0.0, _chosen(logits / temperature, tokens)).sum(1)
 

@@ -113,7 +113,7 @@ SLIPS = [
     (lambda logits, tokens, mask, temperature: _of(logits / temperature, tokens).sum(1),
      "Prompt and padding are counted too: only tokens inside the mask are the policy's actions."),
     (lambda logits, tokens, mask, temperature: _inside(_of(logits / temperature, tokens), ~mask),
-     "The mask is turned round: these are the tokens outside the answer."),
+     "The mask is inverted: these are the tokens outside the answer."),
     (lambda logits, tokens, mask, temperature: _inside(_of(logits / temperature, tokens), mask) / mask.sum(1),
      "This is the mean over the answer's tokens; the log-probability of the whole answer is their sum."),
     (lambda logits, tokens, mask, temperature: _inside(

@@ -39,7 +39,7 @@ check("12.1", lora_forward)
 
 # %% [markdown] tags=["solution-only"]
 # **Why $\alpha / r$?** With a larger rank more products are added up. Dividing by $r$ limits the size of the update, so that a learning rate found
-# at one rank need not be tuned anew for another. (Whether $r$ or $\sqrt r$ is the right divisor is debated: rsLoRA.)
+# at one rank need not be tuned again for another. (Whether $r$ or $\sqrt r$ is the right divisor is debated: rsLoRA.)
 #
 # **Why from right to left?** $A x$ has only $r$ numbers. Multiplying $B A$ first would make a matrix as large as $W$, which is what LoRA
 # avoids while it trains. *After* training one does exactly that, once: $W + \frac{\alpha}{r} B A$ is a plain layer again (**merging**).

@@ -158,7 +158,7 @@ def everything_counts(logprobs, reference_logprobs, mask, beta):
     return _of(_implicit(logprobs, reference_logprobs, torch.ones_like(mask), beta))
 
 
-@wrong("14.2", says="The mask is turned round")
+@wrong("14.2", says="The mask is inverted")
 def mask_inverted(logprobs, reference_logprobs, mask, beta):
     return _of(_implicit(logprobs, reference_logprobs, ~mask, beta))
 

@@ -150,7 +150,7 @@ def _(fn):
         (of(mean), "These are means over the tokens of each completion. The log-probability of a completion is the *sum* over its "
                    "tokens."),
         (of(everywhere), "The mask did nothing: the prompt's tokens and the padding are no part of the completion."),
-        (of(outside), "The mask is turned round: it is True at the completion's tokens."),
+        (of(outside), "The mask is inverted: it is True at the completion's tokens."),
         (of(plain), "The reference is missing: the reward is a log-*ratio*."),
         (-F.logsigmoid(beta * (ratios[::2] - ratios[1::2])).mean(), "The pairs are mixed up: the first *half* of the rows are chosen "
          "completions, the second half rejected ones."),
@@ -242,7 +242,7 @@ def _(fn):
         otherwise="The margin is 0 for both pairs and should be 1 / (2 * 0.5) = 1.")
     close(fn(some + 1.5, some - 1, some, some, 0.2), torch.tensor(0.0), call="ipo_loss(...) where each margin is 1 / (2 * 0.2) = 2.5",
           atol=1e-4, likely=[
-              (torch.tensor(25.0), "A sign is turned round: h is chosen minus rejected, and the goal is subtracted from it.")],
+              (torch.tensor(25.0), "A sign is wrong: h is chosen minus rejected, and the goal is subtracted from it.")],
           otherwise="The margin is 2.5 and beta 0.2: there the loss has its lowest point, 0.")
 
 
@@ -261,7 +261,7 @@ def _(fn):
         ((beta * h - 2).square().mean(), "The margin stands there without beta: beta is in the goal alone."),
         ((beta * h - 0.5).square().mean(), "The margin stands there without beta, and the goal is 1 / (2 * beta). This is the same "
                                            "loss times beta squared."),
-        ((h + 2).square().mean(), "A sign is turned round: h is chosen minus rejected, and the goal is subtracted from it."),
+        ((h + 2).square().mean(), "A sign is wrong: h is chosen minus rejected, and the goal is subtracted from it."),
         ((h - 2).abs().mean(), "Squared, not the absolute value."),
         (F.relu(2 - h).square().mean(), "A margin that is too large counts as well: that is what stops IPO. No clamp, no relu."),
         ((h - 2).square().sum(), "This is the sum over the pairs; the mean is wanted."),
@@ -327,7 +327,7 @@ def _(fn):
         (GROUPS - (GROUPS.sum(1, keepdim=True) - GROUPS) / 4, "The others are samples - 1 completions: divide by that."),
         (GROUPS - GROUPS.sum(1, keepdim=True) / 3, "The sum still holds the completion's own reward: subtract it."),
         (leave_one_out(GROUPS) / (GROUPS.std(1, keepdim=True) + 1e-4), "RLOO does not divide by the standard deviation."),
-        (_CENTRED * 3 / 4, "The factor is turned round: samples / (samples - 1).")])
+        (_CENTRED * 3 / 4, "The factor is inverted: samples / (samples - 1).")])
 
 
 @groups.case("GRPO: in units of the group's standard deviation")
