@@ -265,8 +265,8 @@ expect(leak < 0.5 * honest, "without the mask the loss is far too good",
 # 3. **Attention** is the only part in which positions exchange information. The outputs of the four heads, 32 numbers each, stand side
 #    by side and make 128 again; one more matrix, the *projection*, mixes the heads. The result is added to the stream.
 # 4. The **MLP** (multilayer perceptron) works on each position for itself: a matrix from 128 to 512 numbers, a nonlinearity (**GELU**, a
-#    smooth version of "negative numbers become 0"), and a matrix back to 128. It is added, too. Without the nonlinearity two matrices would be
-#    no more than one. The MLP holds two thirds of a block's parameters.
+#    smooth version of "negative numbers become 0"), and a matrix back to 128. It is added, too. Without the nonlinearity two matrices
+#    would be no more than one. The MLP holds two thirds of a block's parameters.
 #
 # In two lines: $x \leftarrow x + \text{attention}(\text{norm}_1(x))$, then $x \leftarrow x + \text{MLP}(\text{norm}_2(x))$.
 #
@@ -529,8 +529,8 @@ expect(apart < -0.05, "pieces of words need fewer bits a character than characte
 # (`course_lib/lm/recipes.py`):
 #
 # - **Training.** The BPE model was trained for 297 CPU-seconds, the other one for 178. It read every text about twelve times.
-# - **Dropout.** It was trained with **dropout** (Srivastava et al. 2014): in each step a random tenth of what a block adds is set to 0, against
-#   overfitting. It overfits all the same. By its stored curve the loss is 3.31 nats a token on training texts, even with
+# - **Dropout.** It was trained with **dropout** (Srivastava et al. 2014): in each step a random tenth of what a block adds is set to 0,
+#   against overfitting. It overfits all the same. By its stored curve the loss is 3.31 nats a token on training texts, even with
 #   dropout on, and 3.57 on held-out ones, a gap of about a quarter of a nat.
 # - **Context.** Its 96 tokens hold more text than 192 characters.
 #

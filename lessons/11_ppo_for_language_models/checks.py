@@ -17,7 +17,7 @@ from course_lib.rl.objectives import clipped_policy_loss, k1, k2, k3, value_loss
 
 # ---------------------------------------------------------------------------------------------------------------- 11.1
 
-earn = exercise(
+per_token = exercise(
     "11.1", title="The reward of each token", function="token_rewards", points=3, kind="implement",
     difficulty=2, importance=3, minutes=20, reference="course_lib.lm.kl:token_rewards",
     hints=("Two terms. The KL penalty comes at every choice; the text's reward comes once, at the last choice.",
@@ -32,63 +32,63 @@ LOGPROBS = torch.tensor([[-1.0, -2.0, -0.5, -1.5, -9.0], [-0.2, -1.0, -3.0, -0.7
 REFERENCE = torch.tensor([[-1.5, -2.5, -0.4, -3.0, -1.0], [-0.9, -1.0, -2.0, -1.7, -0.6], [-1.0, -1.3, -2.0, -1.0, -3.0]])
 
 
-def _earned(beta, pay="last", sign=-1.0, masked=True):
+def _expected(beta, at="last", sign=-1.0, masked=True):
     """The rewards of the choices, in the right way or in a wrong one."""
     last = kl.reward_at_last_token(torch.ones(3), MASK)
-    where = {"last": last, "all": MASK.float(), "column": torch.eye(5)[4].expand(3, 5), "none": last * 0}[pay]
-    earned = REWARDS[:, None] * where + sign * beta * (LOGPROBS - REFERENCE)
-    return earned * MASK if masked else earned
+    where = {"last": last, "all": MASK.float(), "column": torch.eye(5)[4].expand(3, 5), "none": last * 0}[at]
+    rewards = REWARDS[:, None] * where + sign * beta * (LOGPROBS - REFERENCE)
+    return rewards * MASK if masked else rewards
 
 
-def _earn(fn, beta):
+def _called(fn, beta):
     return fn(REWARDS, LOGPROBS, REFERENCE, MASK, beta)
 
 
-@earn.case("beta 0: the reward at the last choice, nothing before")
+@per_token.case("beta 0: the reward at the last choice, nothing before")
 def _(fn):
-    got = _earn(fn, 0.0)
+    got = _called(fn, 0.0)
     shape_is(got, (3, 5), mistake="One number for each choice is wanted, in the shape of the mask.")
-    evenly = _earned(0.0, "all") / MASK.sum(1, keepdim=True)
-    close(got, _earned(0.0), likely=[
-        (_earned(0.0, "all"), "Every choice got the whole reward. A text is scored once: the reward belongs to the last choice alone."),
+    evenly = _expected(0.0, "all") / MASK.sum(1, keepdim=True)
+    close(got, _expected(0.0), likely=[
+        (_expected(0.0, "all"), "Every choice got the whole reward. A text is scored once: the reward belongs to the last choice alone."),
         (evenly, "The reward was divided among the choices. It comes once, at the last one; credit assignment is GAE's task."),
-        (_earned(0.0, "column"), "The reward stands in the last *column*. A short text ended earlier: its last choice is the last True of its row."),
-        (_earned(0.0, "column", masked=False), "The reward stands in the last *column*, padding or not. A short text ended earlier: it belongs to "
+        (_expected(0.0, "column"), "The reward stands in the last *column*. A short text ended earlier: its last choice is the last True of its row."),
+        (_expected(0.0, "column", masked=False), "The reward stands in the last *column*, padding or not. A short text ended earlier: it belongs to "
          "the last True of its row."),
-        (_earned(0.0, "none"), "The reward is lost: it belongs to the last choice of each row."),
-        (torch.roll(_earned(0.0, "last"), 1, 1), "One column too late: the last choice is where mask is True, not the column behind.")],
+        (_expected(0.0, "none"), "The reward is lost: it belongs to the last choice of each row."),
+        (torch.roll(_expected(0.0, "last"), 1, 1), "One column too late: the last choice is where mask is True, not the column behind.")],
         otherwise="The reward belongs to the last True of each row of the mask, and to nothing else.")
 
 
-@earn.case("every choice has its KL penalty")
+@per_token.case("every choice has its KL penalty")
 def _(fn):
-    close(_earn(fn, 0.5), _earned(0.5), likely=[
-        (_earned(0.5, sign=1.0), "The KL was rewarded: a token that is likelier than under the reference gets a *negative* term. Turn the sign."),
-        (_earned(0.0), "beta did nothing: every choice has the penalty beta times its log-ratio."),
-        (_earned(1.0), "The penalty was taken without beta, the KL coefficient."),
-        (_earned(0.5, masked=False), "Prompt and padding have a penalty too. They are no choices of the policy: multiply by the mask."),
-        (torch.where(kl.reward_at_last_token(torch.ones(3), MASK) > 0, _earned(0.0), _earned(0.5)),
+    close(_called(fn, 0.5), _expected(0.5), likely=[
+        (_expected(0.5, sign=1.0), "The KL was rewarded: a token that is likelier than under the reference gets a *negative* term. Turn the sign."),
+        (_expected(0.0), "beta did nothing: every choice has the penalty beta times its log-ratio."),
+        (_expected(1.0), "The penalty was taken without beta, the KL coefficient."),
+        (_expected(0.5, masked=False), "Prompt and padding have a penalty too. They are no choices of the policy: multiply by the mask."),
+        (torch.where(kl.reward_at_last_token(torch.ones(3), MASK) > 0, _expected(0.0), _expected(0.5)),
          "The last choice has no KL penalty of its own. It was a choice like the others: it gets the reward *and* the KL penalty."),
-        (_earned(0.0) - kl.reward_at_last_token(0.5 * ((LOGPROBS - REFERENCE) * MASK).sum(1), MASK),
+        (_expected(0.0) - kl.reward_at_last_token(0.5 * ((LOGPROBS - REFERENCE) * MASK).sum(1), MASK),
          "The whole KL penalty came at the end. Then GAE cannot know which token caused it: give each token its own.")],
         otherwise="Each choice has the penalty beta * (logprobs - reference_logprobs), and the last one gets the reward as well.")
 
 
-@earn.case("a row's sum is its reward less beta times its log-ratio")
+@per_token.case("a row's sum is its reward less beta times its log-ratio")
 def _(fn):
-    got = torch.as_tensor(_earn(fn, 0.2)).sum(1)
+    got = torch.as_tensor(_called(fn, 0.2)).sum(1)
     close(got, REWARDS - 0.2 * ((LOGPROBS - REFERENCE) * MASK).sum(1), call="token_rewards(..., beta=0.2).sum(dim=1)",
           otherwise="Something is counted twice, or outside the mask.")
 
 
-@earn.case("any texts, wherever their choices begin and end")
+@per_token.case("any texts, wherever their choices begin and end")
 def _(fn):
     def draw(rng):
         rows, columns = rng.length(), rng.length()
         return (rng.normal(rows, scale=3), rng.logprobs(rows, columns), rng.logprobs(rows, columns), rng.mask(rows, columns),
                 rng.one_of((0.0, 0.1, 0.5, 2.0)))
 
-    def uncharged(rewards, logprobs, reference_logprobs, mask, beta):
+    def unpenalized(rewards, logprobs, reference_logprobs, mask, beta):
         last = kl.reward_at_last_token(torch.ones_like(rewards), mask) > 0
         return torch.where(last, rewards[:, None], kl.token_rewards(0 * rewards, logprobs, reference_logprobs, mask, beta))
 
@@ -97,7 +97,7 @@ def _(fn):
         return rewards[:, None] * where + kl.token_rewards(0 * rewards, logprobs, reference_logprobs, mask, beta)
 
     agrees(fn, kl.token_rewards, draw, likely=[
-        (uncharged, "The last choice has no KL penalty of its own. It was a choice like the others: it gets the reward *and* the KL penalty."),
+        (unpenalized, "The last choice has no KL penalty of its own. It was a choice like the others: it gets the reward *and* the KL penalty."),
         (first, "The reward went to the *first* choice of each row; it belongs to the last.")],
         otherwise="The last True of each row gets the reward; every True has its penalty; nothing else.")
 
@@ -870,16 +870,16 @@ def _(fn):
         got = _collected(fn, made, STARTS.repeat(4, 1))
         mask, rewards, values = got["mask"], got["rewards"], got["values"]
 
-        def paid(beta, got=got, mask=mask, rewards=rewards):
+        def with_penalty(beta, got=got, mask=mask, rewards=rewards):
             return kl.token_rewards(rewards, got["logprobs"], got["reference_logprobs"], mask, beta)
 
-        right, last = paid(settings.beta), kl.last_choice(mask)
+        right, last = with_penalty(settings.beta), kl.last_choice(mask)
         ratio = got["logprobs"] - got["reference_logprobs"]
         column = torch.zeros_like(right)
         column[:, -1] = rewards
         close(got["token_rewards"], right, call='collect(prompts)["token_rewards"]', likely=_told(got["token_rewards"], right, [
-            (paid(-settings.beta), "The KL has the wrong sign: a token that is likelier than under the reference gets a *negative* term."),
-            (paid(0.0), "The KL penalty is missing."), (paid(1.0), "The KL penalty is taken without beta."),
+            (with_penalty(-settings.beta), "The KL has the wrong sign: a token that is likelier than under the reference gets a *negative* term."),
+            (with_penalty(0.0), "The KL penalty is missing."), (with_penalty(1.0), "The KL penalty is taken without beta."),
             (column - settings.beta * ratio, "The reward stands in the last *column*. A text that ended earlier has its last choice there: the last True of its row."),
             (rewards[:, None] * mask - settings.beta * ratio, "Every choice got the whole reward. A text is rewarded once, at its last choice."),
             (rewards[:, None] - settings.beta * ratio, "Every column got the whole reward, the prompt too. A text is rewarded once, at its last choice."),
