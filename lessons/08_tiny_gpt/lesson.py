@@ -412,7 +412,8 @@ expect(char.facts["nats_per_char"] < 1.6, "the shipped model passes the 1.6 of m
 # ## 8.8 Sampling: temperature and top-k
 #
 # The model gives probabilities; we must choose a token. The most probable one (**greedy decoding**)? Or a random one, with these
-# probabilities (**sampling**)? The **temperature** $T$ lies in between: logits are divided by it before the softmax. **Do [exercise
+# probabilities (**sampling**)? The logits are divided by the **temperature** $T$ before the softmax: near 0 the
+# choice is greedy, at 1 the probabilities are the model's own, above 1 they are more even. **Do [exercise
 # 08.4](../exercises/08_tiny_gpt.ipynb)**, and the choice below is yours.
 
 # %%
