@@ -188,12 +188,12 @@ def token_by_token(logits, tokens):
     return torch.stack(columns, dim=1)
 
 
-@wrong("08.3", says="at its *own* place")
+@wrong("08.3", says="at its *own* position")
 def as_given(logits, tokens):
     return logits.log_softmax(-1).gather(-1, tokens[:, :, None])[:, 1:].squeeze(-1)
 
 
-@wrong("08.3", says="at its *own* place")
+@wrong("08.3", says="at its *own* position")
 def own_place_without_the_last(logits, tokens):
     return logits.log_softmax(-1).gather(-1, tokens[:, :, None])[:, :-1].squeeze(-1)
 
@@ -328,15 +328,15 @@ def either_or(logits, temperature=1.0, top_k=None):
 
 
 @right("08.5")
-def all_in_one_tensor(surprises, texts):
-    return torch.cat(list(surprises)).sum() / (len("".join(texts)) + len(texts)) / math.log(2)
+def all_in_one_tensor(nlls, texts):
+    return torch.cat(list(nlls)).sum() / (len("".join(texts)) + len(texts)) / math.log(2)
 
 
 @right("08.5")
-def in_bits_from_the_start(surprises, texts):
+def in_bits_from_the_start(nlls, texts):
     bits, characters = 0.0, 0
-    for surprise, text in zip(surprises, texts, strict=True):
-        bits += float((surprise * math.log2(math.e)).sum())
+    for nll, text in zip(nlls, texts, strict=True):
+        bits += float((nll * math.log2(math.e)).sum())
         characters += 1 + len(text)
     return bits / characters
 
@@ -344,43 +344,43 @@ def in_bits_from_the_start(surprises, texts):
 BIT = math.log(2)
 
 
-def _per(surprises, count, unit=BIT):
-    return sum(s.sum().item() for s in surprises) / count / unit
+def _per(nlls, count, unit=BIT):
+    return sum(s.sum().item() for s in nlls) / count / unit
 
 
 @wrong("08.5", says="These are nats")
-def in_nats(surprises, texts):
-    return _per(surprises, sum(len(t) + 1 for t in texts), 1.0)
+def in_nats(nlls, texts):
+    return _per(nlls, sum(len(t) + 1 for t in texts), 1.0)
 
 
 @wrong("08.5", says="do not multiply")
-def times_log_2(surprises, texts):
-    return _per(surprises, sum(len(t) + 1 for t in texts), 1 / math.log(2))
+def times_log_2(nlls, texts):
+    return _per(nlls, sum(len(t) + 1 for t in texts), 1 / math.log(2))
 
 
 @wrong("08.5", says="not counted")
-def without_the_ends(surprises, texts):
-    return _per(surprises, sum(len(t) for t in texts))
+def without_the_ends(nlls, texts):
+    return _per(nlls, sum(len(t) for t in texts))
 
 
 @wrong("08.5", says="per *token*")
-def per_token(surprises, texts):
-    return _per(surprises, sum(len(s) for s in surprises))
+def per_token(nlls, texts):
+    return _per(nlls, sum(len(s) for s in nlls))
 
 
 @wrong("08.5", says="the texts' own means")
-def mean_of_means(surprises, texts):
-    return sum(_per([s], len(t) + 1) for s, t in zip(surprises, texts, strict=True)) / len(texts)
+def mean_of_means(nlls, texts):
+    return sum(_per([s], len(t) + 1) for s, t in zip(nlls, texts, strict=True)) / len(texts)
 
 
 @wrong("08.5", says="two bytes")
-def per_byte(surprises, texts):
-    return _per(surprises, sum(len(t.encode()) + 1 for t in texts))
+def per_byte(nlls, texts):
+    return _per(nlls, sum(len(t.encode()) + 1 for t in texts))
 
 
 @wrong("08.5", says="This is the sum")
-def the_sum(surprises, texts):
-    return _per(surprises, 1)
+def the_sum(nlls, texts):
+    return _per(nlls, 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 08.6

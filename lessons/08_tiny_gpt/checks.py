@@ -20,9 +20,9 @@ from course_lib.lm.gpt import causal_attention
 attention = exercise(
     "08.1", title="Causal attention", function="causal_attention", points=3, kind="implement",
     difficulty=3, importance=3, minutes=20, reference="course_lib.lm.gpt:causal_attention",
-    hints=("Four steps: scores of every query against every key; the future crossed out; each row turned into weights that sum to 1; "
+    hints=("Four steps: scores of every query against every key; the future masked; each row turned into weights that sum to 1; "
            "the values mixed with these weights.",
-           "scores = q @ k.transpose(-2, -1) / math.sqrt(D) has shape (..., T, T): row = query, column = key. Cross out the columns to the "
+           "scores = q @ k.transpose(-2, -1) / math.sqrt(D) has shape (..., T, T): row = query, column = key. Mask the columns to the "
            "right of the diagonal *before* the softmax.",
            "torch.ones(T, T, dtype=torch.bool).triu(1) is True where a key lies in the future; masked_fill puts float('-inf') there. "
            "Weights and mixture are left to you."))
@@ -131,11 +131,11 @@ def _(fn):
 cached = exercise(
     "08.2", title="Attention with a memory: the KV cache", function="attend_next", points=2, kind="implement",
     difficulty=2, importance=3, minutes=15, reference="checks:attend_next",
-    hints=("The new positions' keys and values join the old ones, in the order of the text. The queries are new ones only: old positions have "
-           "had their answer.",
+    hints=("The new positions' keys and values join the old ones, in the order of the text. The queries are new ones only: old positions need no new "
+           "output.",
            "k = torch.cat([past_k, k], dim=2). A new position sees all old ones; among the new ones it sees itself and those before.",
-           "With P old and S new positions the scores have shape (B, H, S, P + S). Query s stands at place P + s: compare torch.arange(P + S), "
-           "a row of columns, with the places of the queries, as a column."))
+           "With P old and S new positions the scores have shape (B, H, S, P + S). Query s is at position P + s: compare torch.arange(P + S), "
+           "a row of columns, with the positions of the queries, as a column."))
 
 
 def attend_next(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, past_k: torch.Tensor,
@@ -210,7 +210,7 @@ def _(fn):
     close(mixed, causal_attention(*TEXT)[:, :, 4:], likely=[
         (_masked(_split(4), False), "No mask: the first new position sees the ones after it. All old ones may be seen, of the new ones only earlier "
          "ones."),
-        (_masked(_split(4), True), "The mask forgets the past: query s stands at place P + s. Shift the diagonal by P, triu(1 + P).")])
+        (_masked(_split(4), True), "The mask forgets the past: query s is at position P + s. Shift the diagonal by P, triu(1 + P).")])
 
 
 @cached.case("token by token gives the same as all at once")
@@ -233,7 +233,7 @@ def _(fn):
         return (*new_ones, *(rng.normal(texts, heads, past, width, scale=1.5) for _ in range(2)))
 
     agrees(fn, attend_next, draw, names=("what is mixed", "the keys", "the values"),
-           otherwise="Query s stands at place P + s and sees all places up to there.")
+           otherwise="Query s is at position P + s and sees all positions up to there.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 08.3
@@ -241,8 +241,8 @@ def _(fn):
 shifted = exercise(
     "08.3", title="Find the silent bug: whose log-probability is it?", function="token_logprobs", points=2, kind="bug",
     difficulty=2, importance=3, minutes=10, reference="course_lib.lm.generate:token_logprobs",
-    hints=("After reading tokens 0 to t, the model speaks about token t + 1. Which logits, then, belong to tokens[:, 1]?",
-           "The logits at the last place speak about a token that is not there; about the first token nothing was said.",
+    hints=("After reading tokens 0 to t, the logits are about token t + 1. Which logits, then, belong to tokens[:, 1]?",
+           "The logits at the last position are about a token that is not there; the first token was not predicted.",
            "One of the two loses its first column, the other its last. Which loses which?"))
 
 
@@ -250,15 +250,15 @@ def _gathered(logits, tokens):
     return logits.log_softmax(-1).gather(-1, tokens[..., None]).squeeze(-1)
 
 
-SAME_PLACE = ("Each token was asked of the logits at its *own* place. Those were computed after reading it: they speak about the next token. "
-              "Nothing crashes, and the number says how well the model repeats itself.")
+OWN_POSITION = ("Each token was looked up in the logits at its *own* position. Those were computed after reading it: they are about the next token. "
+                "Nothing crashes, and the number is the log-probability of a repetition.")
 LOGITS, TOKENS = 3 * _normal(2, 5, 6, seed=11), torch.tensor([[0, 3, 1, 4, 2], [5, 5, 0, 2, 1]])
 LOGPROBS = _gathered(LOGITS, TOKENS)
 
 
 def _mistakes(logits, tokens):
     own, ahead = _gathered(logits, tokens), _gathered(logits[:, 1:], tokens[:, :-1])
-    return apart(token_logprobs(logits, tokens), [(own, SAME_PLACE), (own[:, 1:], SAME_PLACE), (own[:, :-1], SAME_PLACE),
+    return apart(token_logprobs(logits, tokens), [(own, OWN_POSITION), (own[:, 1:], OWN_POSITION), (own[:, :-1], OWN_POSITION),
             (ahead, "Shifted the wrong way round: the logits *before* a token speak about it."),
             (logits[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1), "These are logits. A log-probability needs log_softmax over the vocabulary."),
             (_gathered(logits[:, :-1], tokens[:, 1:]).exp(), "These are probabilities; their logarithms are wanted."),
@@ -284,7 +284,7 @@ def _(fn):
 @shifted.case("two texts of five tokens")
 def _(fn):
     close(fn(LOGITS, TOKENS), token_logprobs(LOGITS, TOKENS), likely=_mistakes(LOGITS, TOKENS),
-          otherwise="The logits at place t, over the whole vocabulary, are about tokens[:, t + 1].")
+          otherwise="The logits at position t, over the whole vocabulary, are about tokens[:, t + 1].")
 
 
 @shifted.case("any texts, and the gradient")
@@ -294,7 +294,7 @@ def _(fn):
         return rng.normal(texts, places, words, scale=2), rng.wholes(0, words - 1, texts, places)
 
     agrees(fn, token_logprobs, draw, likely=[
-        (lambda logits, tokens: _gathered(logits, tokens)[:, 1:], SAME_PLACE), (lambda logits, tokens: _gathered(logits, tokens)[:, :-1], SAME_PLACE),
+        (lambda logits, tokens: _gathered(logits, tokens)[:, 1:], OWN_POSITION), (lambda logits, tokens: _gathered(logits, tokens)[:, :-1], OWN_POSITION),
         (lambda logits, tokens: _gathered(logits[:, 1:], tokens[:, :-1]), "Shifted the wrong way round: the logits *before* a token speak about it.")])
     differentiable(fn, draw, token_logprobs, wrt=["logits"])
 
@@ -392,21 +392,21 @@ bits = exercise(
            "Two sums, over all texts: of the negative log-likelihood, and of len(text) + 1. Nats become bits by dividing by math.log(2)."))
 
 
-def bits_per_char(surprises: Sequence[torch.Tensor], texts: Sequence[str]) -> float:
+def bits_per_char(nlls: Sequence[torch.Tensor], texts: Sequence[str]) -> float:
     """Mean negative log-likelihood of a character in bits, each text's end counted as one character."""
-    nats = sum(surprise.sum().item() for surprise in surprises)
+    nats = sum(nll.sum().item() for nll in nlls)
     return nats / sum(len(text) + 1 for text in texts) / math.log(2)
 
 
 TWO_TEXTS = ["abc", "a much longer one é"]
-SURPRISES = [torch.tensor([2.0, 1.0, 3.0, 1.0]), torch.tensor([4.0, 3.0, 2.5, 0.5, 1.0])]
+NLLS = [torch.tensor([2.0, 1.0, 3.0, 1.0]), torch.tensor([4.0, 3.0, 2.5, 0.5, 1.0])]
 
 
 BIT = math.log(2)                           # nats
 
 
-def _in_units(surprises, texts, *, end=1, unit=BIT):
-    return sum(s.sum().item() for s in surprises) / sum(len(t) + end for t in texts) / unit
+def _in_units(nlls, texts, *, end=1, unit=BIT):
+    return sum(s.sum().item() for s in nlls) / sum(len(t) + end for t in texts) / unit
 
 
 @bits.case("a coin for each character: one bit")
@@ -414,7 +414,7 @@ def _(fn):
     close(fn([torch.full((4,), math.log(2))], ["abc"]), 1.0, likely=[
         (math.log(2), "These are nats. One bit is log(2) nats: divide by it."),
         (math.log(2) ** 2, "One bit is log(2) nats: divide the nats by log(2), do not multiply."),
-        (4 / 3, "The end of the text was paid for and not counted: it is one more character."),
+        (4 / 3, "The NLL of the end is in the sum, but the end is not counted: it is one more character."),
         (4.0, "This is the sum. Divide by the number of characters."),
         (4 * math.log(2), "This is the sum, in nats. Divide by the number of characters, and by log(2).")])
 
@@ -423,21 +423,21 @@ def _(fn):
 def _(fn):
     close(fn([torch.tensor([3.0, 2.0])], ["a whole word"]), 5 / 13 / math.log(2), likely=[
         (2.5 / math.log(2), "This is per *token*. Models with different tokenizers can be compared only per character."),
-        (5 / 12 / math.log(2), "The end of the text was paid for and not counted: it is one more character."),
+        (5 / 12 / math.log(2), "The NLL of the end is in the sum, but the end is not counted: it is one more character."),
         (5 / 13, "These are nats. One bit is log(2) nats.")])
 
 
 @bits.case("several texts: one division at the end")
 def _(fn):
-    each = [_in_units([s], [t]) for s, t in zip(SURPRISES, TWO_TEXTS, strict=True)]
-    tokens = sum(map(len, SURPRISES))
-    close(fn(SURPRISES, TWO_TEXTS), _in_units(SURPRISES, TWO_TEXTS), likely=[
+    each = [_in_units([s], [t]) for s, t in zip(NLLS, TWO_TEXTS, strict=True)]
+    tokens = sum(map(len, NLLS))
+    close(fn(NLLS, TWO_TEXTS), _in_units(NLLS, TWO_TEXTS), likely=[
         (sum(each) / 2, "This is the mean of the texts' own means, in which a short text weighs as much as a long one. Divide once, at the end."),
-        (sum(s.sum().item() for s in SURPRISES) / tokens / math.log(2), "This is per *token*."),
-        (_in_units(SURPRISES, TWO_TEXTS, end=0), "The ends were paid for and not counted: each is one more character."),
-        (sum(s.sum().item() for s in SURPRISES) / (sum(len(t.encode()) + 1 for t in TWO_TEXTS)) / math.log(2),
+        (sum(s.sum().item() for s in NLLS) / tokens / math.log(2), "This is per *token*."),
+        (_in_units(NLLS, TWO_TEXTS, end=0), "The NLLs of the ends are in the sum, but the ends are not counted: each is one more character."),
+        (sum(s.sum().item() for s in NLLS) / (sum(len(t.encode()) + 1 for t in TWO_TEXTS)) / math.log(2),
          "You counted bytes: é is one character and two bytes."),
-        (_in_units(SURPRISES, TWO_TEXTS, unit=1.0), "These are nats. One bit is log(2) nats.")],
+        (_in_units(NLLS, TWO_TEXTS, unit=1.0), "These are nats. One bit is log(2) nats.")],
         otherwise="The negative log-likelihood of all texts, divided by all their characters, ends included, divided by log(2).")
 
 
@@ -463,7 +463,7 @@ sizes = exercise(
 
 
 def parameter_count(vocab_size: int, context: int, layers: int, width: int) -> int:
-    """Numbers that training sets in a GPT of this shape."""
+    """Parameters of a GPT of this shape."""
     block = 12 * width * width + 13 * width
     return (vocab_size + context) * width + layers * block + 2 * width
 
@@ -824,7 +824,7 @@ def _(fn):
     right = F.cross_entropy(logits.reshape(-1, V), targets.reshape(-1))
     twice = F.cross_entropy(logits[:, :-1].reshape(-1, V), targets[:, 1:].reshape(-1))
     close(fn.method(model, "loss", inputs, targets), right, rtol=1e-3, call="model.loss(inputs, targets)", likely=apart(right, [
-        (F.cross_entropy(logits.reshape(-1, V), inputs.reshape(-1)), "The targets are the inputs themselves: the model would learn to copy. `targets` is already one place further."),
+        (F.cross_entropy(logits.reshape(-1, V), inputs.reshape(-1)), "The targets are the inputs themselves: the model would learn to copy. `targets` is already one position further."),
         (twice, "Shifted twice: targets[:, t] follows inputs[:, t] already."),
         (F.cross_entropy(logits.softmax(-1).reshape(-1, V), targets.reshape(-1)), "Softmax was taken before the cross-entropy, which takes it itself: give it logits."),
         (F.cross_entropy(logits[:, -1], targets[:, -1]), "Only the last token of each text was counted. Every position is an exercise."),
@@ -874,10 +874,10 @@ def _(fn):
             for what in got:
                 shape_is(what, (rows, 6), mistake="`settings.rows` texts; of L tokens the first L - 1 are inputs and the last L - 1 are targets.")
             inputs, targets = got
-            close(targets, inputs + 1, likely=[(inputs, "Targets are the inputs themselves. They are the same rows one place further."),
+            close(targets, inputs + 1, likely=[(inputs, "Targets are the inputs themselves. They are the same rows one position further."),
                                                (inputs - 1, "Shifted the wrong way: targets[:, t] is what comes *after* inputs[:, t].")],
                   call="targets of rows 0, 1, 2, ...", otherwise="targets[:, t] is the token that follows inputs[:, t] in the same text.")
-            close(inputs[:, 0] % 10, torch.zeros(rows, dtype=torch.long), call="place of the first input in its text",
+            close(inputs[:, 0] % 10, torch.zeros(rows, dtype=torch.long), call="position of the first input in its text",
                   otherwise="The rows begin with the text: inputs are its first L - 1 tokens.")
             seen += (inputs[:, 0] // 10).tolist()
         if set(seen) != set(range(5)) or seen[:5] * 12 == seen:

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 08 exercises: a tiny GPT
 #
-# **Goals.** Write causal attention, and the memory that makes writing fast; find the bug that shifts every log-probability by one; draw
-# tokens with temperature and top-k; measure models in bits per character; know where the parameters are; build a GPT and its training loop.
+# **Goals.** Write causal attention, and the KV cache that makes generation fast; find the bug that shifts every log-probability by one;
+# sample with temperature and top-k; measure models in bits per character; count parameters; build a GPT and its training loop.
 #
 # **Time.** {{time}}
 # **Builds on** lesson 08; do each exercise when the
@@ -23,17 +23,17 @@ torch.set_num_threads(1)
 # %% [markdown]
 # {{exercise 08.1}}
 #
-# Every position has a *query* (what it looks for), a *key* (what it is found by) and a *value* (what it tells). Position $t$ compares
+# Every position has a *query* (what it looks for), a *key* (what it offers) and a *value* (what it passes on). Position $t$ compares
 # its query with the keys of all positions up to and including its own, turns the scores into weights that sum to 1, and takes
-# the so weighted mean of their values:
+# the weighted mean of their values:
 #
 # $$\text{softmax}\!\Big(\frac{QK^\top}{\sqrt{D}}\Big)V, \qquad \text{where no position sees a later one.}$$
 #
-# The shapes are `(B, H, T, D)`: texts, heads, positions, width of a head. Use the last two dimensions and the rest comes by itself.
+# The shapes are `(B, H, T, D)`: texts, heads, positions, width of a head. Work on the last two dimensions; the first two are batched.
 
 # %% tags=["exercise:08.1"]
 def causal_attention(q, k, v):
-    """What each position makes of itself and its past, (B, H, T, D).
+    """The weighted mean of the values of each position and its past, (B, H, T, D).
 
     q, k, v: (B, H, T, D), with the same T for all three. (Exercise 08.2 has fewer queries.)
     """
@@ -49,19 +49,19 @@ def causal_attention(q, k, v):
 check("08.1", causal_attention)
 
 # %% [markdown] tags=["solution-only"]
-# **Why before the softmax?** $e^{-\infty}$ is 0, so a crossed-out key gets no weight and the others share it all. Crossed out afterwards,
-# the weights of the early positions would sum to less than 1. **Why the root?** A dot product of two random vectors of width $D$ has
-# a spread of $\sqrt{D}$; without the division wide heads would look at one single key from the start.
+# **Why before the softmax?** $e^{-\infty}$ is 0, so a masked key gets no weight and the others share all of it. Masked afterwards, the
+# weights of the early positions would sum to less than 1. **Why the root?** The dot product of two random vectors of width $D$ has
+# standard deviation $\sqrt{D}$; without the division the softmax of wide heads would put nearly all weight on one key from the start.
 
 # %% [markdown]
 # {{exercise 08.2}}
 #
-# A model that writes works on one new token at a time. The keys and values of the earlier positions have not changed since the last
+# In generation the model processes one new token at a time. The keys and values of the earlier positions have not changed since the last
 # step, so it keeps them: the *KV cache*. Write the step. It gets queries, keys and values of `S` new positions (mostly one) and the
-# keys and values of the `P` positions before (`P` may be 0); it returns what the new positions mix, and **all** keys and values for
-# next time.
+# keys and values of the `P` positions before (`P` may be 0); it returns the attention output of the new positions, and **all** keys and
+# values for the next step.
 #
-# The queries are the last positions of the text: query `s` stands at place `P + s` and sees the places up to there. `causal_attention`
+# The queries are the last positions of the text: query `s` is at position `P + s` and sees the positions up to there. `causal_attention`
 # of 08.1 was for as many queries as keys; write its four lines again, with the mask that belongs here.
 
 # %% tags=["exercise:08.2"]
@@ -83,33 +83,33 @@ def attend_next(q, k, v, past_k, past_v):
 check("08.2", attend_next)
 
 # %% [markdown] tags=["solution-only"]
-# **Note.** Queries are never kept: an old position's question has been answered. And with one new position the mask does nothing, for
-# the newest position may see everything. It matters for the prompt, which is read in one go.
+# **Note.** Queries are not kept: an old position needs no new output. And with one new position the mask does nothing, for the newest
+# position may see everything. It matters for the prompt, which is processed in one step (the **prefill**).
 
 # %% [markdown]
 # {{exercise 08.3}}
 #
 # Reinforcement learning for language models is built on one number per token: the log-probability that the model gave it. The
 # function below computes it. It runs, the shape is right, the values are all negative, training with it changes the model; and it is
-# **wrong**. Find out why and mend it.
+# **wrong**. Find out why and correct it.
 
 # %% tags=["exercise:08.3"]
 def token_logprobs(logits, tokens):
     """Log-probability of each token given those before it, (B, T - 1); none for the first.
 
-    tokens: (B, T). logits: (B, T, V), what the model said after reading each of the tokens.
+    tokens: (B, T). logits: (B, T, V), the model's output after reading each of the tokens.
     """
     logprobs = torch.log_softmax(logits, dim=-1)                           # (B, T, V)
     # BEGIN SOLUTION
-    said = logprobs[:, :-1].gather(-1, tokens[:, 1:, None])                # (B, T - 1, 1)
+    of_next = logprobs[:, :-1].gather(-1, tokens[:, 1:, None])             # (B, T - 1, 1)
     # INSTEAD
-    # said = logprobs.gather(-1, tokens[:, :, None])[:, 1:]      # about the first: nothing said
+    # of_next = logprobs.gather(-1, tokens[:, :, None])[:, 1:]    # the first has no prediction
     # END SOLUTION
-    return said.squeeze(-1)
+    return of_next.squeeze(-1)
 
 # %% [markdown]
-# A model with four words that says "next comes the following number, for sure" reads 0, 1, 2, 3. It was right each time, so all its
-# log-probabilities should be 0.
+# A model with four words predicts "next comes the following number" with certainty, and reads 0, 1, 2, 3. It was right each time, so all
+# its log-probabilities should be 0.
 
 # %%
 sure = torch.full((1, 4, 4), -20.0)
@@ -121,15 +121,15 @@ print(token_logprobs(sure, torch.tensor([[0, 1, 2, 3]])))
 check("08.3", token_logprobs)
 
 # %% [markdown] tags=["solution-only"]
-# **The bug.** Each token was looked up in the logits of its *own* place, which were computed after reading it. They are about the next
-# token. So the function measures how much the model likes to say the same letter twice. Nothing crashes. In lesson 11 the ratio of new to
+# **The bug.** Each token was looked up in the logits of its *own* position, which were computed after reading it. They are about the next
+# token. So the function returns the log-probability that the same letter comes twice. Nothing crashes. In lesson 11 the ratio of new to
 # old probabilities would still be 1 at the start, the loss would still move, and the policy would learn nonsense.
 
 # %% [markdown]
 # {{exercise 08.4}}
 #
-# From logits to the probabilities from which the next token is drawn. Two knobs: the *temperature* divides the logits; *top-k* leaves
-# only the `k` best tokens of each row. Temperature 0 means: the best token, for sure.
+# From logits to the probabilities from which the next token is sampled. Two settings: the *temperature* divides the logits; *top-k* leaves
+# only the `k` best tokens of each row. Temperature 0 means greedy decoding: the best token has probability 1.
 
 # %% tags=["exercise:08.4"]
 def next_token_probs(logits, temperature=1.0, top_k=None):
@@ -150,16 +150,16 @@ check("08.4", next_token_probs)
 # %% [markdown]
 # {{exercise 08.5}}
 #
-# One model reads characters, another one pieces of words. Their losses per token cannot be compared: a piece is harder to guess than a
-# character and there are fewer of them. Per *character* of the text they can. You get, for each text, the surprise at each of its
-# tokens in nats; the last one is the surprise at the text's end, which counts as one character more. Return bits per character over all
+# One model reads characters, another one pieces of words. Their losses per token cannot be compared: a piece is harder to predict than a
+# character and there are fewer of them. Per *character* of the text they can. You get, for each text, the negative log-likelihood of each
+# of its tokens in nats; the last one is that of the end token, which counts as one character more. Return bits per character over all
 # texts together. (One bit is $\log 2$ nats.)
 
 # %% tags=["exercise:08.5"]
-def bits_per_char(surprises, texts):
-    """A number. surprises: list of (tokens,) tensors, in nats. texts: list of str."""
+def bits_per_char(nlls, texts):
+    """A number. nlls: list of (tokens,) tensors, negative log-likelihoods in nats. texts: list of str."""
     # BEGIN SOLUTION
-    nats = sum(surprise.sum().item() for surprise in surprises)
+    nats = sum(nll.sum().item() for nll in nlls)
     characters = sum(len(text) + 1 for text in texts)
     return nats / characters / math.log(2)
     # END SOLUTION
@@ -170,7 +170,7 @@ check("08.5", bits_per_char)
 # %% [markdown]
 # {{exercise 08.6}}
 #
-# How many numbers does training set in a GPT with `vocab_size` tokens, `context` positions, `layers` blocks and a stream of `width`
+# How many parameters has a GPT with `vocab_size` tokens, `context` positions, `layers` blocks and a residual stream of `width`
 # numbers? Work it out from the model as the lesson prints it. **Predict first:** which part holds most of the character model's
 # parameters, and which part most of GPT-2's?
 
@@ -199,7 +199,7 @@ check("08.6", parameter_count)
 # training loop, and it must reach a stated loss on texts that it has not seen. Plan one to two hours. `check` calls the parts one by one, so
 # that a failure says where. It begins by making a `Pretraining`, so write all three `__init__` before you check.
 #
-# **The texts.** A tiny language, made so that we know how well it can be guessed: *anna gave hugo a red ball and hugo thanked anna.* Five
+# **The texts.** A tiny language, made so that we know how well it can be predicted: *anna gave hugo a red ball and hugo thanked anna.* Five
 # words of each text are free. The two names at the end can be known, by looking back.
 
 # %%
@@ -416,14 +416,14 @@ except NotImplementedError:
     print("Here your model will write, once it is built.")
 
 # %% [markdown] tags=["solution-only"]
-# **What to compare.** A model that cannot look back ends near 1.21 nats: it knows the form of the sentences and draws the last two names at
+# **What to compare.** A model that cannot look back ends near 1.21 nats: it knows the form of the sentences and samples the last two names at
 # random. With std 0.02, GPT-2's for a width of 768, this narrow one stays there for hundreds of steps; its queries and keys are so small that
 # attention begins as a plain mean.
 
 # %% [markdown]
 # ## What you learned
 #
-# Attention is a weighted mean over the past; the mask goes in before the softmax; old keys and values can be kept; the logits at a place
+# Attention is a weighted mean over the past; the mask goes in before the softmax; old keys and values can be kept; the logits at a position
 # are about the *next* token; temperature works on logits; only bits per character compare different tokenizers.
 #
 # **What failed here, on purpose:** log-probabilities of the wrong token, in the right shape.

@@ -37,12 +37,12 @@ def row_by_row(rewards, logprobs, reference_logprobs, mask, beta):
     return earned
 
 
-@wrong("11.1", says="Every choice was paid the whole reward")
+@wrong("11.1", says="Every choice got the whole reward")
 def pays_everywhere(rewards, logprobs, reference_logprobs, mask, beta):
     return _earn(rewards, logprobs, reference_logprobs, mask, beta, mask)
 
 
-@wrong("11.1", says="You paid in the last *column*")
+@wrong("11.1", says="The reward stands in the last *column*")
 def pays_the_last_column(rewards, logprobs, reference_logprobs, mask, beta):
     earned = -beta * (logprobs - reference_logprobs) * mask
     earned[:, -1] += rewards
@@ -54,17 +54,17 @@ def rewards_distance(rewards, logprobs, reference_logprobs, mask, beta):
     return _earn(rewards, logprobs, reference_logprobs, mask, -beta, _last(mask))
 
 
-@wrong("11.1", says="Prompt and padding were charged too")
+@wrong("11.1", says="Prompt and padding have a penalty too")
 def forgets_the_mask(rewards, logprobs, reference_logprobs, mask, beta):
     return rewards[:, None] * _last(mask) - beta * (logprobs - reference_logprobs)
 
 
-@wrong("11.1", says="The last choice is not charged")
+@wrong("11.1", says="The last choice has no KL penalty of its own")
 def replaces_the_last(rewards, logprobs, reference_logprobs, mask, beta):
     return torch.where(_last(mask), rewards[:, None], -beta * (logprobs - reference_logprobs) * mask)
 
 
-@wrong("11.1", says="charge each for its own")
+@wrong("11.1", says="give each token its own")
 def charges_at_the_end(rewards, logprobs, reference_logprobs, mask, beta):
     distance = ((logprobs - reference_logprobs) * mask).sum(1)
     return (rewards - beta * distance)[:, None] * _last(mask)
@@ -349,12 +349,12 @@ def from_pairs():
     return dict([("D", PADDING), ("C", TWO), ("B", LARGE), ("A", SMALL)])
 
 
-@wrong("11.7", says="What should have held it back?")
+@wrong("11.7", says="What should have bounded the KL?")
 def large_and_small_swapped():
     return {"A": LARGE, "B": SMALL, "C": TWO, "D": PADDING}
 
 
-@wrong("11.7", says="What makes moving dear?")
+@wrong("11.7", says="every change is penalized")
 def b_is_two_policies():
     return {"A": SMALL, "B": TWO, "C": TWO, "D": PADDING}
 
@@ -611,12 +611,12 @@ class value_head_not_trained(_PPO):
         return self.model.gpt.parameters()
 
 
-@wrong("11.8", says="of its *own* place")
+@wrong("11.8", says="of its *own* position")
 class logits_not_shifted(_PPO):
     policy = _with(_Policy, logprobs=lambda self, hidden, tokens: self.gpt.logits(hidden).log_softmax(-1).gather(-1, tokens[..., None])[:, 1:, 0])
 
 
-@wrong("11.8", says="One place late")
+@wrong("11.8", says="One position late")
 class value_after_the_choice(_PPO):
     policy = _with(_Policy, values=lambda self, hidden: self.value_head(hidden[:, 1:])[..., 0])
 
@@ -730,7 +730,7 @@ def _earning(change):
     return _with(_Rollouts, earned=lambda self, rewards, ratio, mask, beta: change(rewards[:, None], ratio, mask, beta))
 
 
-@wrong("11.8", says="must *cost*")
+@wrong("11.8", says="gets a *negative* term")
 class distance_rewarded(_PPO):
     writer = _earning(lambda rewards, ratio, mask, beta: rewards * _last(mask) + beta * ratio)
 

@@ -17,11 +17,11 @@ from course_lib.rl.objectives import clipped_policy_loss, k1, k2, k3, value_loss
 
 # ---------------------------------------------------------------------------------------------------------------- 11.1
 
-earn = exercise(
-    "11.1", title="What each token earns", function="token_rewards", points=3, kind="implement",
+per_token = exercise(
+    "11.1", title="The reward of each token", function="token_rewards", points=3, kind="implement",
     difficulty=2, importance=3, minutes=20, reference="course_lib.lm.kl:token_rewards",
-    hints=("Two payments. The price of distance is charged for every choice; the text's reward comes once, with the last choice.",
-           "The last choice of a row is where mask is True and the next column is False, or where the row stops. The price is "
+    hints=("Two terms. The KL penalty comes at every choice; the text's reward comes once, at the last choice.",
+           "The last choice of a row is where mask is True and the next column is False, or where the row stops. The penalty is "
            "beta * (logprobs - reference_logprobs), and it is subtracted.",
            "next_mask = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1) says where another choice follows; last = mask & "
            "~next_mask has one True a row. rewards[:, None] * last puts the rewards there."))
@@ -32,63 +32,63 @@ LOGPROBS = torch.tensor([[-1.0, -2.0, -0.5, -1.5, -9.0], [-0.2, -1.0, -3.0, -0.7
 REFERENCE = torch.tensor([[-1.5, -2.5, -0.4, -3.0, -1.0], [-0.9, -1.0, -2.0, -1.7, -0.6], [-1.0, -1.3, -2.0, -1.0, -3.0]])
 
 
-def _earned(beta, pay="last", sign=-1.0, masked=True):
-    """What the choices earn, in the right way or in a wrong one."""
+def _expected(beta, at="last", sign=-1.0, masked=True):
+    """The rewards of the choices, in the right way or in a wrong one."""
     last = kl.reward_at_last_token(torch.ones(3), MASK)
-    where = {"last": last, "all": MASK.float(), "column": torch.eye(5)[4].expand(3, 5), "none": last * 0}[pay]
-    earned = REWARDS[:, None] * where + sign * beta * (LOGPROBS - REFERENCE)
-    return earned * MASK if masked else earned
+    where = {"last": last, "all": MASK.float(), "column": torch.eye(5)[4].expand(3, 5), "none": last * 0}[at]
+    rewards = REWARDS[:, None] * where + sign * beta * (LOGPROBS - REFERENCE)
+    return rewards * MASK if masked else rewards
 
 
-def _earn(fn, beta):
+def _called(fn, beta):
     return fn(REWARDS, LOGPROBS, REFERENCE, MASK, beta)
 
 
-@earn.case("beta 0: the reward at the last choice, nothing before")
+@per_token.case("beta 0: the reward at the last choice, nothing before")
 def _(fn):
-    got = _earn(fn, 0.0)
+    got = _called(fn, 0.0)
     shape_is(got, (3, 5), mistake="One number for each choice is wanted, in the shape of the mask.")
-    evenly = _earned(0.0, "all") / MASK.sum(1, keepdim=True)
-    close(got, _earned(0.0), likely=[
-        (_earned(0.0, "all"), "Every choice was paid the whole reward. A text is judged once: pay at the last choice alone."),
-        (evenly, "The reward was spread over the choices. It is paid at once, at the last one; finding out who earned it is GAE's work."),
-        (_earned(0.0, "column"), "You paid in the last *column*. A short text ended earlier: its last choice is the last True of its row."),
-        (_earned(0.0, "column", masked=False), "You paid in the last *column*, padding or not. A short text ended earlier: pay at "
+    evenly = _expected(0.0, "all") / MASK.sum(1, keepdim=True)
+    close(got, _expected(0.0), likely=[
+        (_expected(0.0, "all"), "Every choice got the whole reward. A text is scored once: the reward belongs to the last choice alone."),
+        (evenly, "The reward was divided among the choices. It comes once, at the last one; credit assignment is GAE's task."),
+        (_expected(0.0, "column"), "The reward stands in the last *column*. A short text ended earlier: its last choice is the last True of its row."),
+        (_expected(0.0, "column", masked=False), "The reward stands in the last *column*, padding or not. A short text ended earlier: it belongs to "
          "the last True of its row."),
-        (_earned(0.0, "none"), "The reward is lost: it belongs to the last choice of each row."),
-        (torch.roll(_earned(0.0, "last"), 1, 1), "One column too late: the last choice is where mask is True, not the column behind.")],
+        (_expected(0.0, "none"), "The reward is lost: it belongs to the last choice of each row."),
+        (torch.roll(_expected(0.0, "last"), 1, 1), "One column too late: the last choice is where mask is True, not the column behind.")],
         otherwise="The reward belongs to the last True of each row of the mask, and to nothing else.")
 
 
-@earn.case("every choice pays for its distance")
+@per_token.case("every choice has its KL penalty")
 def _(fn):
-    close(_earn(fn, 0.5), _earned(0.5), likely=[
-        (_earned(0.5, sign=1.0), "Distance was rewarded: likelier than under the reference must *cost*. Turn the sign."),
-        (_earned(0.0), "beta did nothing: every choice is charged beta times its log-ratio."),
-        (_earned(1.0), "The distance was charged without beta, the price of a nat."),
-        (_earned(0.5, masked=False), "Prompt and padding were charged too. They are no choices of the policy: multiply by the mask."),
-        (torch.where(kl.reward_at_last_token(torch.ones(3), MASK) > 0, _earned(0.0), _earned(0.5)),
-         "The last choice is not charged. It was a choice like the others: it gets the reward *and* the KL penalty."),
-        (_earned(0.0) - kl.reward_at_last_token(0.5 * ((LOGPROBS - REFERENCE) * MASK).sum(1), MASK),
-         "The whole distance was charged at the end. Then no token knows which of them was the strange one: charge each for its own.")],
-        otherwise="Each choice is charged beta * (logprobs - reference_logprobs), and the last one gets the reward as well.")
+    close(_called(fn, 0.5), _expected(0.5), likely=[
+        (_expected(0.5, sign=1.0), "The KL was rewarded: a token that is likelier than under the reference gets a *negative* term. Turn the sign."),
+        (_expected(0.0), "beta did nothing: every choice has the penalty beta times its log-ratio."),
+        (_expected(1.0), "The penalty was taken without beta, the KL coefficient."),
+        (_expected(0.5, masked=False), "Prompt and padding have a penalty too. They are no choices of the policy: multiply by the mask."),
+        (torch.where(kl.reward_at_last_token(torch.ones(3), MASK) > 0, _expected(0.0), _expected(0.5)),
+         "The last choice has no KL penalty of its own. It was a choice like the others: it gets the reward *and* the KL penalty."),
+        (_expected(0.0) - kl.reward_at_last_token(0.5 * ((LOGPROBS - REFERENCE) * MASK).sum(1), MASK),
+         "The whole KL penalty came at the end. Then GAE cannot know which token caused it: give each token its own.")],
+        otherwise="Each choice has the penalty beta * (logprobs - reference_logprobs), and the last one gets the reward as well.")
 
 
-@earn.case("a row's sum is its reward less beta times its log-ratio")
+@per_token.case("a row's sum is its reward less beta times its log-ratio")
 def _(fn):
-    got = torch.as_tensor(_earn(fn, 0.2)).sum(1)
+    got = torch.as_tensor(_called(fn, 0.2)).sum(1)
     close(got, REWARDS - 0.2 * ((LOGPROBS - REFERENCE) * MASK).sum(1), call="token_rewards(..., beta=0.2).sum(dim=1)",
-          otherwise="Something is paid twice, or outside the mask.")
+          otherwise="Something is counted twice, or outside the mask.")
 
 
-@earn.case("any texts, wherever their choices begin and end")
+@per_token.case("any texts, wherever their choices begin and end")
 def _(fn):
     def draw(rng):
         rows, columns = rng.length(), rng.length()
         return (rng.normal(rows, scale=3), rng.logprobs(rows, columns), rng.logprobs(rows, columns), rng.mask(rows, columns),
                 rng.one_of((0.0, 0.1, 0.5, 2.0)))
 
-    def uncharged(rewards, logprobs, reference_logprobs, mask, beta):
+    def unpenalized(rewards, logprobs, reference_logprobs, mask, beta):
         last = kl.reward_at_last_token(torch.ones_like(rewards), mask) > 0
         return torch.where(last, rewards[:, None], kl.token_rewards(0 * rewards, logprobs, reference_logprobs, mask, beta))
 
@@ -97,9 +97,9 @@ def _(fn):
         return rewards[:, None] * where + kl.token_rewards(0 * rewards, logprobs, reference_logprobs, mask, beta)
 
     agrees(fn, kl.token_rewards, draw, likely=[
-        (uncharged, "The last choice is not charged. It was a choice like the others: it gets the reward *and* the KL penalty."),
+        (unpenalized, "The last choice has no KL penalty of its own. It was a choice like the others: it gets the reward *and* the KL penalty."),
         (first, "The reward went to the *first* choice of each row; it belongs to the last.")],
-        otherwise="The last True of each row gets the reward; every True is charged; nothing else.")
+        otherwise="The last True of each row gets the reward; every True has its penalty; nothing else.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 11.2
@@ -240,7 +240,7 @@ def _(fn):
         otherwise="With lam = 0 each choice has its own TD error: reward + next value - value, the next value 0 at the last choice.")
 
 
-@advantage.case("blame runs back along the row, through choices only")
+@advantage.case("credit is passed back along the row, through choices only")
 def _(fn):
     close(_advantages(fn, 1.0, 0.95), _walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95), likely=[
         (_walk(GAE_REWARDS, GAE_VALUES, MASK, 1.0, 0.95, cut_trace=False), "TD errors of the padding leak back into the text: cut the "
@@ -514,10 +514,10 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 11.7
 
 diagnose = exercise(
-    "11.7", title="Four sick runs", function="diagnosis", points=2, kind="predict",
+    "11.7", title="Four faulty runs", function="diagnosis", points=2, kind="predict",
     difficulty=2, importance=2, minutes=10, reference="checks:diagnosis",
-    hints=("Ask of each run first: did the policy move at all? How far? And does what it is paid for still mean anything?",
-           "Far away with a fine proxy is one illness; not moving is another; ratios that are not 1 before the first step a third.",
+    hints=("Ask of each run first: did the policy move at all? How far? And does its reward still mean what was meant?",
+           "A large KL with a high proxy is one fault; no change at all is another; ratios that are not 1 before the first step are a third.",
            "Of C: what can differ between two log-probabilities of one token, when the weights do not? Of D: what does a short text have "
            "more of when its batch is wide?"))
 
@@ -525,20 +525,20 @@ RUNS = ("A: proxy 3.9 and rising, gold falling, KL 60 nats, distinct-2 0.2",
         "B: reward flat, KL 0.1 nats after 60 updates, ratios all near 1",
         "C: with learning rate 0 the ratios scatter around 1, and old and new policy are 0.3 nats apart",
         "D: short texts become likelier whenever they share a batch with a very long one")
-ILLNESSES = ("beta too small", "beta too large", "log-probabilities of two policies", "padding is counted")
+CAUSES = ("beta too small", "beta too large", "log-probabilities of two policies", "padding is counted")
 
 
 def diagnosis() -> dict[str, str]:
     """What is wrong with each run."""
-    return dict(zip((run[0] for run in RUNS), ILLNESSES, strict=True))
+    return dict(zip((run[0] for run in RUNS), CAUSES, strict=True))
 
 
 def _said(fn, key):
     got = fn()
     if not isinstance(got, dict) or key not in got:
         raise Fail("diagnosis()", "a dict with the keys 'A', 'B', 'C' and 'D'", repr(got)[:80], f"The key {key!r} is missing.")
-    if got[key] not in ILLNESSES:
-        raise Fail(f"diagnosis()[{key!r}]", "one of " + ", ".join(map(repr, ILLNESSES)), repr(got[key])[:80],
+    if got[key] not in CAUSES:
+        raise Fail(f"diagnosis()[{key!r}]", "one of " + ", ".join(map(repr, CAUSES)), repr(got[key])[:80],
                    "Choose one of the four causes, letter by letter.")
     return got[key]
 
@@ -546,21 +546,21 @@ def _said(fn, key):
 @diagnose.case("run A")
 def _(fn):
     if (got := _said(fn, "A")) != "beta too small":
-        raise Fail("diagnosis()['A']", "another cause", repr(got), "It does what it is paid for, better and better, 60 nats from home, and "
-                   "repeats itself. What should have held it back?")
+        raise Fail("diagnosis()['A']", "another cause", repr(got), "Its reward rises on, 60 nats from the reference, and the texts "
+                   "repeat themselves. What should have bounded the KL?")
 
 
 @diagnose.case("run B")
 def _(fn):
     if (got := _said(fn, "B")) != "beta too large":
-        raise Fail("diagnosis()['B']", "another cause", repr(got), "Sixty updates and it stands where it began, with ratios near 1: no "
-                   "step is wrong, every step is dear. What makes moving dear?")
+        raise Fail("diagnosis()['B']", "another cause", repr(got), "After sixty updates the policy is where it began, with ratios near 1: no "
+                   "step is wrong, but every change is penalized. By what?")
 
 
 @diagnose.case("run C")
 def _(fn):
     if (got := _said(fn, "C")) != "log-probabilities of two policies":
-        raise Fail("diagnosis()['C']", "another cause", repr(got), "Nothing moves, so new and old policy are the same and every ratio should be "
+        raise Fail("diagnosis()['C']", "another cause", repr(got), "Nothing changes, so new and old policy are the same and every ratio should be "
                    "1. If not, the two numbers are not about the same thing.")
 
 
@@ -578,7 +578,7 @@ build = exercise(
     difficulty=3, importance=1, minutes=90, reference="checks:TokenPPO",
     hints=("Write all three __init__ first, then forward, sample, collect, loss, update: that is the order of the cases. After each one run the "
            "check; it goes on to the next part.",
-           "sample is one loop over max_new_tokens: the model reads all tokens so far, its last place gives the next token, `going` says which rows have not "
+           "sample is one loop over max_new_tokens: the model reads all tokens so far, its last position gives the next token, `going` says which rows have not "
            "ended; the mask gets `going` as it was *before* this token. In collect nothing needs a gradient: torch.no_grad().",
            "Both epochs and minibatches use the batch as it was collected: its logprobs stay the old ones. "
            "for rows in torch.randperm(batch_size, generator=...).split(minibatch_size) gives the rows; {key: value[rows] for ...} a part of the batch. "
@@ -616,7 +616,7 @@ def _of_tokens(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
 
 
 class Rollouts:
-    """Lets the policy write, and works out what each choice was worth."""
+    """Samples from the policy, and computes rewards and advantages of each choice."""
 
     def __init__(self, model: ActorCritic, reference: GPT, reward: Any, settings: Any, generator: torch.Generator) -> None:
         self.model, self.reference, self.reward, self.settings, self.generator = model, reference, reward, settings, generator
@@ -773,15 +773,15 @@ def _(fn):
     close(got[0], right, call="logprobs of model(tokens)", likely=apart(right, [
         (own[:, 1:], SHIFTED), (own[:, :-1], SHIFTED), (right.exp(), "These are probabilities; their logarithms are wanted."),
         (logits[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1), "These are logits. A log-probability needs log_softmax over the vocabulary.")]),
-          otherwise="Column t is the log-probability of tokens[:, t + 1], from the logits at place t.")
+          otherwise="Column t is the log-probability of tokens[:, t + 1], from the logits at position t.")
     close(got[1], values[:, :-1], call="values of model(tokens)", likely=[
-        (values[:, 1:], "One place late: the value in column t is the estimate *before* the choice of tokens[:, t + 1], from the stream at place t.")],
-          otherwise="Column t is value_head(gpt.hidden(tokens)) at place t.")
+        (values[:, 1:], "One position late: the value in column t is the estimate *before* the choice of tokens[:, t + 1], from the stream at position t.")],
+          otherwise="Column t is value_head(gpt.hidden(tokens)) at position t.")
     if not (got[0].requires_grad and got[1].requires_grad):
         raise Fail("model(tokens)", "tensors with a gradient", "without", "The loss goes back through both: no torch.no_grad() and no detach here.")
 
 
-SHIFTED = "Each token was looked up in the logits of its *own* place. Those at place t are about tokens[:, t + 1]."
+SHIFTED = "Each token was looked up in the logits of its *own* position. Those at position t are about tokens[:, t + 1]."
 
 
 @build.case("sample: the prompt stays, nothing follows the end, the mask is what the policy chose")
@@ -825,7 +825,7 @@ def _(fn):
             raise Fail(f"how often each token follows {start[0].tolist()}, in {many} samples", describe(first), describe(share), "Always the same token: that is no sample. torch.multinomial draws.")
         close(share, first, rtol=0, atol=0.07, call=f"how often each token follows {start[0].tolist()}, in {many} samples", likely=apart(first, [
             (of_reference, "Drawn from the reference. The policy writes.")], rtol=0, atol=0.07),
-              otherwise="Draw from the softmax of the policy's logits at the last place, at temperature 1.")
+              otherwise="Sample from the softmax of the policy's logits at the last position, at temperature 1.")
         after = tokens[tokens[:, P] == favourite, P + 1]
         close(torch.bincount(after, minlength=6) / len(after), second, rtol=0, atol=0.12, call=f"how often each token follows {start[0].tolist()} and {favourite}",
               otherwise="The second token depends on the first one: the model reads what it has written.")
@@ -863,23 +863,23 @@ def _(fn):
                   otherwise=f"`{key}` of the sampled tokens, as the model gives them when it reads the whole text again, times the mask.")
 
 
-@build.case("collect: what each token is worth")
+@build.case("collect: rewards, advantages and returns of each token")
 def _(fn):
     for changed in ({}, {"beta": 0.8, "lam": 0.5, "gamma": 0.9}):
         made, settings = _made(fn, **changed)
         got = _collected(fn, made, STARTS.repeat(4, 1))
         mask, rewards, values = got["mask"], got["rewards"], got["values"]
 
-        def paid(beta, got=got, mask=mask, rewards=rewards):
+        def with_penalty(beta, got=got, mask=mask, rewards=rewards):
             return kl.token_rewards(rewards, got["logprobs"], got["reference_logprobs"], mask, beta)
 
-        right, last = paid(settings.beta), kl.last_choice(mask)
+        right, last = with_penalty(settings.beta), kl.last_choice(mask)
         ratio = got["logprobs"] - got["reference_logprobs"]
         column = torch.zeros_like(right)
         column[:, -1] = rewards
         close(got["token_rewards"], right, call='collect(prompts)["token_rewards"]', likely=_told(got["token_rewards"], right, [
-            (paid(-settings.beta), "The KL has the wrong sign: being likelier than under the reference must *cost*."),
-            (paid(0.0), "The KL penalty is missing."), (paid(1.0), "The KL penalty is taken without beta."),
+            (with_penalty(-settings.beta), "The KL has the wrong sign: a token that is likelier than under the reference gets a *negative* term."),
+            (with_penalty(0.0), "The KL penalty is missing."), (with_penalty(1.0), "The KL penalty is taken without beta."),
             (column - settings.beta * ratio, "The reward stands in the last *column*. A text that ended earlier has its last choice there: the last True of its row."),
             (rewards[:, None] * mask - settings.beta * ratio, "Every choice got the whole reward. A text is rewarded once, at its last choice."),
             (rewards[:, None] - settings.beta * ratio, "Every column got the whole reward, the prompt too. A text is rewarded once, at its last choice."),

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Lesson 11 exercises: PPO for language models
 #
-# **Goals.** Write the four functions by which PPO for text differs from PPO for games: what a token earns, how far a policy is
-# from its reference, the advantage under a mask, the loss under a mask. Find two bugs that nothing complains about, and tell four sick
-# runs apart. Build the whole of PPO on tokens.
+# **Goals.** Write the four functions by which PPO for text differs from PPO for games: the reward of each token, estimates of the KL
+# divergence, the advantage under a mask, the loss under a mask. Find two silent bugs, and tell four faulty runs apart. Build the whole
+# of PPO on tokens.
 #
 # **Time.** {{time}}
 # **Builds on** lesson 11, and on your answers
@@ -22,35 +22,35 @@ torch.set_num_threads(1)
 # %% [markdown]
 # {{exercise 11.1}}
 #
-# A text is judged once, when it is finished. A choice is charged at once, for being likelier than the reference (the SFT model)
-# would have it. So the last choice of each row earns the text's reward, and *every* choice, the last one included, pays
-# $\beta\,(\log\pi(a|s) - \log\pi_\text{ref}(a|s))$. What is no choice earns nothing.
+# The reward model scores a text once, when it is finished: the last choice of each row gets the text's reward. The KL penalty comes at
+# *every* choice, the last one included: $-\beta\,(\log\pi(a|s) - \log\pi_\text{ref}(a|s))$, where the reference is the SFT model.
+# Tokens that the policy did not choose have the reward 0.
 
 # %% tags=["exercise:11.1"]
 def token_rewards(rewards, logprobs, reference_logprobs, mask, beta):
-    """What each choice earns, (B, L - 1).
+    """The reward of each choice, (B, L - 1).
 
     rewards: (B,) of whole texts. logprobs, reference_logprobs: (B, L - 1). mask: the same, bool.
     """
     # BEGIN SOLUTION
     next_mask = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
     last = mask & ~next_mask                              # (B, L - 1): one True a row
-    distance = logprobs - reference_logprobs
-    return (rewards[:, None] * last - beta * distance) * mask
+    log_ratio = logprobs - reference_logprobs
+    return (rewards[:, None] * last - beta * log_ratio) * mask
     # END SOLUTION
 
 # %% tags=["check:11.1"]
 check("11.1", token_rewards)
 
 # %% [markdown] tags=["solution-only"]
-# **Why charge each token for itself?** The sum of a row is the same if all of it is charged at the end. But then GAE must find out
-# by itself which token was the strange one; here it is told.
+# **Why a penalty for each token?** The sum of a row is the same if the whole penalty comes at the end. But then GAE must find out which
+# token moved away from the reference. Here each token has its own penalty, and that credit assignment is exact.
 
 # %% [markdown]
 # {{exercise 11.2}}
 #
-# A KL divergence is a mean over everything the policy might have written. We have what it *did* write. With
-# $d = \log\pi(a|s) - \log\pi_\text{ref}(a|s)$ for a token that the policy drew, Schulman (2020) gives three estimates:
+# A KL divergence is an expectation over everything the policy might have written. We have samples. With
+# $d = \log\pi(a|s) - \log\pi_\text{ref}(a|s)$ for a token that the policy sampled, Schulman (2020) gives three estimators:
 #
 # $$k_1 = d \qquad k_2 = \tfrac12 d^2 \qquad k_3 = d + \Big(\frac{\pi_\text{ref}(a|s)}{\pi(a|s)} - 1\Big)$$
 #
@@ -68,16 +68,16 @@ def kl_estimates(logprobs, reference_logprobs):
 check("11.2", kl_estimates)
 
 # %% [markdown] tags=["solution-only"]
-# **Why k3 is right on average.** Under the policy the mean of $\pi_\text{ref}/\pi$ is
-# $\sum_a \pi(a)\,\pi_\text{ref}(a)/\pi(a) = \sum_a \pi_\text{ref}(a) = 1$. So the correction has mean zero, and since
+# **Why k3 is unbiased.** Under the policy the mean of $\pi_\text{ref}/\pi$ is
+# $\sum_a \pi(a)\,\pi_\text{ref}(a)/\pi(a) = \sum_a \pi_\text{ref}(a) = 1$. So the correction (a **control variate**) has mean zero, and since
 # $e^{-d} \ge 1 - d$ the sum is never negative.
 
 # %% [markdown]
 # {{exercise 11.3}}
 #
-# Lesson 02's GAE, along each row. The value network says something about *every* column, also about the prompt and the padding,
-# and what it says there means nothing. After the last choice nothing follows: no value, no surprise. Write the walk anew, from the last
-# column to the first, or call your `gae` of lesson 02: `from course_lib import mine` and `gae = mine("02.1")` in a cell of its own give it to
+# Lesson 02's GAE, along each row. The value network returns an estimate for *every* column, also in the prompt and the padding, where it
+# means nothing. After the last choice nothing follows: no value and no TD error. Write the backward loop anew, from the last column to
+# the first, or call your `gae` of lesson 02: `from course_lib import mine` and `gae = mine("02.1")` in a cell of its own give it to
 # you, and it takes `(rewards, values, dones, last_value, gamma, lam)` with time first, `(T, B)`.
 
 # %% tags=["exercise:11.3"]
@@ -98,13 +98,14 @@ def token_gae(rewards, values, mask, gamma, lam):
 check("11.3", token_gae)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** Behind the end `values` is 0 by the mask and `next_advantage` is 0 by the mask, so the walk enters each text from behind
-# as if the row had stopped there. `course_lib/lm/ppo.py` does it with lesson 02's `gae` and says `dones` at the last choice.
+# **Why it works.** Behind the end the mask makes `values` and `next_advantage` 0, so at the last choice the loop starts as if the row had
+# stopped there. `course_lib/lm/ppo.py` does it with lesson 02's `gae`, with `dones` set at the last choice.
 
 # %% [markdown]
 # {{exercise 11.4}}
 #
-# Your clipped loss of 02.2, with one argument more. The mean is over choices, each weighing the same, in a long text or a short one.
+# Your clipped loss of 02.2, with a mask. The mean is over all choices of the batch, each with the same weight, in a long text or a short
+# one.
 
 # %% tags=["exercise:11.4"]
 def masked_policy_loss(logprobs, old_logprobs, advantages, clip, mask):
@@ -121,8 +122,8 @@ check("11.4", masked_policy_loss)
 # %% [markdown]
 # {{exercise 11.5}}
 #
-# PPO brings advantages to mean 0 and spread 1 before it learns from them. This function does so, and training runs. But the same
-# texts get other advantages when their batch is filled up to a greater width. One idea is at fault, in two lines.
+# PPO **whitens** advantages (mean 0, standard deviation 1) before it uses them. This function does so, and training runs. But the same
+# texts get other advantages when their batch is padded to a greater width. One idea is wrong, in two lines.
 
 # %% tags=["exercise:11.5"]
 def whiten(advantages, mask):
@@ -146,30 +147,30 @@ for width in (3, 4, 5):                                    # the same texts, mor
 check("11.5", whiten)
 
 # %% [markdown] tags=["solution-only"]
-# **What was wrong.** The zeros of the padding went into mean and spread, and pull the mean toward 0. In the batch above it comes out too
-# small, so every choice looks *better* than it was; where the advantages are negative on average, every choice looks worse. What pushes
-# all choices the same way teaches nothing and adds noise (lesson 02, section 2.2), and how hard it pushes depends on the padding.
+# **What was wrong.** The zeros of the padding went into mean and standard deviation, and pull the mean toward 0. In the batch above it comes
+# out too small, so every choice looks *better* than it was; where the advantages are negative on average, every choice looks worse. A
+# constant added to all advantages changes no expected gradient and adds variance (lesson 02, section 2.2), and here it depends on the padding.
 
 # %% [markdown]
 # {{exercise 11.6}}
 #
-# Somebody lets the policy write at temperature 0.7, because the texts are nicer, and notes the log-probabilities of what was drawn.
-# Then PPO computes its first ratios, and most of them lie outside the clip already. Nobody changed the policy in between. One line is
-# wrong.
+# Somebody samples from the policy at temperature 0.7, because the texts read better, and stores the log-probabilities of the samples.
+# Then PPO computes its first ratios, and most of them lie outside the clip range already. The policy did not change in between. One line
+# is wrong.
 
 # %% tags=["exercise:11.6"]
 def first_ratios(logits, old_logits, tokens, temperature):
-    """New over old probability of each token that was drawn at `temperature`, (B, T).
+    """New over old probability of each token that was sampled at `temperature`, (B, T).
 
     logits, old_logits: (B, T, V) of the policy now and when it wrote. tokens: (B, T).
     """
-    def chosen(some):
+    def of_tokens(some):
         return torch.log_softmax(some, dim=-1).gather(-1, tokens[..., None]).squeeze(-1)
 
     # BEGIN SOLUTION
-    logprobs, old_logprobs = chosen(logits / temperature), chosen(old_logits / temperature)
+    logprobs, old_logprobs = of_tokens(logits / temperature), of_tokens(old_logits / temperature)
     # INSTEAD
-    # logprobs, old_logprobs = chosen(logits), chosen(old_logits / temperature)
+    # logprobs, old_logprobs = of_tokens(logits), of_tokens(old_logits / temperature)
     # END SOLUTION
     return torch.exp(logprobs - old_logprobs)
 
@@ -184,20 +185,20 @@ ratios = first_ratios(logits, logits, drawn, 0.7)          # nothing has moved
 check("11.6", first_ratios)
 
 # %% [markdown] tags=["solution-only"]
-# **What was wrong.** Two policies were compared that are not the same: the one that draws at 0.7 and the one at 1. The course
-# avoids the question: completions for learning are always drawn at temperature 1. (Top-k makes the same trouble: what may be drawn is then
-# another policy than the one whose log-probabilities are noted.)
+# **What was wrong.** Two different policies were compared: the one at temperature 0.7 and the one at 1. The course avoids the problem:
+# completions for training are always sampled at temperature 1. (Top-k causes the same error: tokens are then sampled from another policy
+# than the one whose log-probabilities are stored.)
 
 # %% [markdown]
 # {{exercise 11.7}}
 #
-# Four runs are sick, each of something else. Which cause has which signs? Commit yourself before you look at the lesson's last
-# figures again.
+# Four runs have faults, each another one. Which cause has which signs? Write your answer down before you look at the lesson's last figures
+# again.
 #
-# - **A**: the proxy stands at 3.9 and rises, gold falls, 60 nats of KL, distinct-2 is 0.2;
+# - **A**: the proxy is at 3.9 and rises, gold falls, the KL is 60 nats, distinct-2 is 0.2;
 # - **B**: the reward is flat, the KL is 0.1 nats after 60 updates, all ratios are near 1;
-# - **C**: with the learning rate set to 0, nothing should move; yet in every update the ratios scatter around 1 and the KL from the old
-#   to the new policy is 0.3 nats;
+# - **C**: with the learning rate set to 0 the policy cannot change; yet in every update the ratios scatter around 1 and the KL between old
+#   and new policy is 0.3 nats;
 # - **D**: short texts become likelier whenever they share a batch with a very long one; in batches of texts of one length they do not.
 #
 # The causes: `"beta too small"`, `"beta too large"`, `"log-probabilities of two policies"`, `"padding is counted"`.
@@ -227,8 +228,8 @@ check("11.7", diagnosis)
 # says where. It begins by making a `TokenPPO`, so write all three `__init__` before you check.
 #
 # **The task.** Nine tokens: 0 ends a text, 1 to 8 are the letters a to h. A prompt is the end token and one letter; the policy writes up to eight
-# tokens more. Each letter that comes later in the alphabet than the one before it is worth 1, each earlier one −1. The reference is a small GPT
-# that was never trained: it draws letters about evenly.
+# tokens more. Each letter that comes later in the alphabet than the one before it adds 1 to the reward, each earlier one −1. The reference is a small GPT
+# that was never trained: it samples letters about evenly.
 
 # %%
 import copy
@@ -263,7 +264,7 @@ class PPOSettings:
     minibatch_size: int = 64        # completions of one gradient step
     epochs: int = 4                 # times that each batch is learned from
     learning_rate: float = 3e-3     # Adam's, of policy and value head
-    beta: float = 0.3               # KL coefficient: reward that a nat costs
+    beta: float = 0.3               # KL coefficient: reward per nat
     gamma: float = 1.0              # discount
     lam: float = 0.95               # GAE's lambda
     clip: float = 0.2               # of the ratio: 1 - clip to 1 + clip
@@ -284,10 +285,10 @@ class PPOSettings:
 #
 # **`ActorCritic(gpt)`** has `gpt` and `value_head` (`nn.Linear`, C → 1, weights and bias 0 at first).
 # - `forward(tokens)`: `(logprobs, values)`, both `(B, L - 1)`: the log-probability of `tokens[:, t + 1]`, and the value estimate before that
-#   choice, from the stream at place `t`.
+#   choice, from the stream at position `t`.
 #
 # **`Rollouts(model, reference, reward, settings, generator)`** keeps its five arguments under these names. No gradient leaves it.
-# - `sample(prompts)`: `(tokens, mask)`, `(B, P + N)` and `(B, P + N - 1)`. Tokens are drawn at temperature 1 from `model.gpt`. After an end token
+# - `sample(prompts)`: `(tokens, mask)`, `(B, P + N)` and `(B, P + N - 1)`. Tokens are sampled at temperature 1 from `model.gpt`. After an end token
 #   all tokens are 0. `mask` (bool) is True where the policy chose: not in the prompt, not behind the end, but at the end token itself.
 # - `collect(prompts)`: a dict with `tokens`, `mask`; `logprobs`, `reference_logprobs`, `values`; `rewards` `(B,)`, which is `reward(tokens)`;
 #   `token_rewards`; `advantages`, from GAE; `returns`, which are advantages plus values. In the end `advantages` are standardized over the mask
@@ -331,7 +332,7 @@ class ActorCritic(nn.Module):
 
 # %% tags=["exercise:11.8"]
 class Rollouts:
-    """Lets the policy write, and works out what each choice was worth."""
+    """Samples from the policy, and computes rewards and advantages of each choice."""
 
     def __init__(self, model, reference, reward, settings, generator):
         # BEGIN SOLUTION
@@ -426,17 +427,17 @@ except NotImplementedError:
     print("Here your policy will write, once it is built.")
 
 # %% [markdown] tags=["solution-only"]
-# **What it has to find out.** From *h* no letter is a step up. The best is to give one point away, go down to *a*, and climb from there; GAE carries
-# that climb's reward back to the step down. A penalty makes long climbs too costly, for each forced letter costs about 2 nats.
+# **What it has to find out.** From *h* no letter is a step up. The best is to lose one point, go down to *a*, and climb from there; GAE assigns
+# credit for that climb to the step down. The KL penalty makes long climbs too costly, for each certain letter costs about 2 nats.
 
 # %% [markdown]
 # ## What you learned
 #
-# PPO on text is lesson 02's PPO with a mask. The functions are the same, and the mistakes are about *where*: which column is paid, which
-# one ends the episode, which ones may be counted.
+# PPO on text is lesson 02's PPO with a mask. The functions are the same, and the mistakes are about *where*: which column gets the reward,
+# which one ends the episode, which ones are counted.
 #
 # **What failed here, on purpose:** whitening over padding and ratios between two temperatures. Both train, and both only make
-# everything a little worse, which is the worst kind of bug.
+# everything a little worse: silent bugs.
 #
 # **Further reading.** J. Schulman (2020), *Approximating KL divergence*; S. Huang et al. (2024), *The N+ implementation details of
 # RLHF with PPO*. Back to [lesson 11](../notebooks/11_ppo_for_language_models.ipynb).
