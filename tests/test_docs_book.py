@@ -1,10 +1,13 @@
 """The course as a book: pages from notebooks, docstrings as reStructuredText, faults of built pages."""
 
 import copy
+import json
+import re
 import subprocess
 import sys
 
 import pytest
+from axe import axe_core
 from docutils.core import publish_doctree
 
 from course_lib.course_map import MAP
@@ -98,9 +101,41 @@ def test_a_style_sheet_that_fetches_and_a_site_without_pages_are_faults(tmp_path
     assert "a.css: fetches //fonts.example.org/x.woff2" in book_check.faults(tmp_path)[0]
 
 
-@pytest.mark.slow
-def test_the_whole_book_is_built_without_a_fault_and_stays_small():
-    done = subprocess.run([sys.executable, "tools/book.py"], cwd=root(), capture_output=True, text=True, timeout=900)
+@pytest.fixture(scope="module")
+def site():
+    """The built book."""
+    done = subprocess.run([sys.executable, "tools/book.py"], cwd=root(), capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
-    site = root() / "build/book/html"
+    return root() / "build/book/html"
+
+
+@pytest.mark.slow
+def test_the_whole_book_is_built_without_a_fault_and_stays_small(site):
     assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 60e6
+
+
+PAGES = ("index.html", "gallery.html",
+         "notebooks/03_bradley_terry.html", "solutions/03_bradley_terry.html", "api/rl.html")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_are_whole_without_a_network_and_axe_finds_no_violation(site, browser_context, tmp_path, theme):
+    source, found = axe_core(tmp_path), {}
+    for name in PAGES:
+        page, asked = browser_context.new_page(), []
+        page.route(re.compile("^https?:"), lambda route, asked=asked: (asked.append(route.request.url), route.abort()))
+        page.emulate_media(color_scheme=theme)
+        page.goto((site / name).as_uri())
+        if name.startswith("notebooks"):
+            page.locator("mjx-container").first.wait_for()
+        if name.startswith("solutions"):
+            solution = page.get_by_text("Bradley", exact=False).first
+            assert solution.is_visible() and page.locator("details:not([open])").count() >= 4
+        page.evaluate(source)
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found |= {f"{name}: {one['id']}": [node["html"][:120] for node in one["nodes"]][:3]
+                  for one in result["violations"]}
+        assert asked == [], f"{name} asks other hosts for {asked}"
+        page.close()
+    assert found == {}, json.dumps(found, indent=1)
