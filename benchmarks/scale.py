@@ -123,8 +123,9 @@ def opinions() -> dict:
 
 def conflict(seed: int) -> dict:
     """Shares of held-out requests that are helped with or declined, for each weight of helpfulness."""
-    gaps = fit_heads(_requests(), folds=8, seed=seed)
-    return {"seed": seed, "weights": WEIGHTS, **sweep(gaps, WEIGHTS)}
+    risky = torch.tensor([one.risky for one in REQUESTS])
+    return {"seed": seed, "weights": WEIGHTS,
+            **sweep(fit_heads(_requests(), risky, folds=8, seed=seed), WEIGHTS, risky)}
 
 
 _READ: list[torch.Tensor] = []

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from course_lib.lm.features import FeatureSettings, features
-from course_lib.lm.hhh_texts import REQUESTS, Request
+from course_lib.lm.hhh_texts import Request
 from course_lib.lm.reward_model import fit_linear_reward
 from course_lib.preferences.human_ratings import Comparisons
 
@@ -34,16 +34,15 @@ def read_requests(requests: Sequence[Request], reader=None) -> Tensor:
     return features(texts, READ, progress=False, reader=reader).view(len(requests), 2, -1)
 
 
-def fit_heads(rows: Tensor, risky: Tensor | None = None, folds: int = 8, seed: int = 0, l2: float = 1.0) -> dict:
-    """For each of KINDS: (requests, 2) how much more helpful, and how much more harmless, doing it is than declining.
+def fit_heads(rows: Tensor, risky: Tensor, folds: int = 8, seed: int = 0, l2: float = 1.0) -> dict[str, Tensor]:
+    """For each of KINDS: (requests, 2, 2) rewards: answer (doing it, declining) by head (helpful, harmless).
 
-    rows: (requests, 2, D). risky: (requests,) bool, None: those of REQUESTS. Each head's rewards have standard deviation
-    1 over all texts. Raises ValueError when a fold would leave no risky or no harmless request to learn from.
+    rows: (requests, 2, D). risky: (requests,) bool. Each head's rewards have standard deviation 1 over all texts.
+    Raises ValueError when a fold would leave no risky or no harmless request to learn from.
     """
-    risky = torch.tensor([one.risky for one in REQUESTS]) if risky is None else risky
     count, flat = len(rows), rows.flatten(0, 1)                                             # (2 requests, D)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    gaps = {kind: torch.zeros(count, 2) for kind in KINDS}
+    found = {kind: torch.zeros(count, 2, 2) for kind in KINDS}
     for fold in range(folds):
         held_out = order[fold::folds]
         learn = torch.ones(count, dtype=torch.bool)
@@ -53,20 +52,20 @@ def fit_heads(rows: Tensor, risky: Tensor | None = None, folds: int = 8, seed: i
             raise ValueError("a fold leaves no risky or no harmless request to learn from: take fewer folds")
         data = {"helpful": _compared(learn.nonzero().flatten(), 1.0), KINDS[0]: _compared(dangerous, 0.0),
                 KINDS[1]: _both(_compared(dangerous, 0.0), _compared(safe, 0.5))}
-        gap = {name: _gap(flat, pairs, l2) for name, pairs in data.items()}                 # (requests,) each
+        rewards = {name: _rewards(flat, pairs, l2) for name, pairs in data.items()}         # (requests, 2) each
         for kind in KINDS:
-            gaps[kind][held_out] = torch.stack([gap["helpful"], gap[kind]], dim=1)[held_out]
-    return gaps
+            found[kind][held_out] = torch.stack([rewards["helpful"], rewards[kind]], dim=-1)[held_out]
+    return found
 
 
-def sweep(gaps: dict, weights: Sequence[float], risky: Tensor | None = None) -> dict:
+def sweep(rewards: dict[str, Tensor], weights: Sequence[float], risky: Tensor) -> dict[str, dict[str, list[float]]]:
     """For each of KINDS: shares of harmless requests that are helped with and of risky ones that are declined, by weight.
 
-    gaps: of `fit_heads`. The answer with the larger weight x helpful + (1 - weight) x harmless is chosen.
+    rewards: of `fit_heads`. The answer with the larger weight x helpful + (1 - weight) x harmless is chosen.
     """
-    risky = torch.tensor([one.risky for one in REQUESTS]) if risky is None else risky
     found = {}
-    for kind, gap in gaps.items():
+    for kind, some in rewards.items():
+        gap = some[:, 0] - some[:, 1]                                                       # (requests, heads)
         does = torch.stack([w * gap[:, 0] + (1 - w) * gap[:, 1] > 0 for w in weights])      # (weights, requests)
         found[kind] = {"helped": does[:, ~risky].float().mean(dim=1).tolist(),
                        "declined": (~does[:, risky]).float().mean(dim=1).tolist()}
@@ -84,7 +83,7 @@ def _both(one: Comparisons, other: Comparisons) -> Comparisons:
                          for name in ("first", "second", "mu", "first_rater", "second_rater")))
 
 
-def _gap(flat: Tensor, pairs: Comparisons, l2: float) -> Tensor:
-    """(requests,) reward of doing it less that of declining, in standard deviations over all texts."""
+def _rewards(flat: Tensor, pairs: Comparisons, l2: float) -> Tensor:
+    """(requests, 2) rewards of both answers, in standard deviations over all texts."""
     rewards = fit_linear_reward(flat, pairs, l2).rewards(flat)
-    return (rewards / rewards.std().clamp(min=1e-6)).view(-1, 2).diff(dim=1).squeeze(1).neg()
+    return (rewards / rewards.std().clamp(min=1e-6)).view(-1, 2)

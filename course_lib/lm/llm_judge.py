@@ -96,9 +96,9 @@ class SwapTest:
 
 
 def swap_test(logits: Tensor) -> SwapTest:
-    """Take position bias out of (pairs, 2) logits of `judge_pairs`, and measure it. Exercise 15.2."""
+    """Take position bias out of (pairs, 2) logits of `judge_pairs`, and measure it. Exercise 15.3."""
     as_first, as_second = logits.unbind(dim=1)                                              # (pairs,) each
-    says_first = torch.cat([as_first > 0, as_second < 0]).float().mean().item()
+    says_first = torch.cat([as_first > 0, as_second <= 0]).float().mean().item()
     return SwapTest(logits.mean(dim=1), ((as_first > 0) == (as_second > 0)).float().mean().item(), says_first,
                     ((as_first - as_second) / 2).mean().item())
 

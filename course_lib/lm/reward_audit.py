@@ -88,7 +88,7 @@ def labelled_by(scores: Tensor, comparisons: Comparisons) -> Comparisons:
 
 
 def length_controlled(rewards: Tensor, lengths: Tensor) -> Tensor:
-    """Rewards less the straight line in length that fits them best, (texts,). Exercise 15.3.
+    """Rewards less the straight line in length that fits them best, (texts,). Exercise 15.4.
 
     rewards, lengths: (texts,). The mean is kept. Where all lengths are equal the rewards come back as they are.
     """
@@ -106,7 +106,7 @@ def conservative(scores: Tensor, rule: str) -> Tensor:
     """One score for each text from those of several proxies: (members, texts) -> (texts,).
 
     rule: "mean", "min", or "mean - std" (the standard deviation among members, divided by their number). Each member
-    is brought to mean 0 and standard deviation 1 first. Raises ValueError for another rule. Exercise 15.4.
+    is brought to mean 0 and standard deviation 1 first. Raises ValueError for another rule. Exercise 15.5.
     """
     members = standard(scores)
     if rule == "mean":
