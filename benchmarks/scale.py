@@ -83,7 +83,7 @@ def length(seed: int) -> dict:
 
 
 def summaries(seed: int) -> dict:
-    """Pair accuracy of lesson 13's reward model, as it is and with length taken out: all pairs, pairs of similar length."""
+    """Accuracy of lesson 13's reward model, as it is and with length taken out: all pairs, pairs of similar length."""
     known, every = load_summary_features(), compared_summaries()
     train, test = split_by_text(every, preferences_from_ratings(every), seed)
     words = torch.tensor([float(len(one.summary.split())) for one in every])
@@ -172,7 +172,7 @@ def table() -> None:
             curve = np.mean([row["gold"][name] for row in rows], axis=0).round(2)
             print(f"  {name:24s} {mean_std([row['accuracy'][name] for row in rows])}   {curve.tolist()}")
     if rows := lines("scale_length"):
-        print(f"\nLonger text preferred in so many: accuracy, words and gold rating of the best of 16, {len(rows)} seeds")
+        print(f"\nShare in which the longer text won: accuracy, words and gold of the best of 16, {len(rows)} seeds")
         for k, one in enumerate(rows[0]["rows"]):
             every = [row["rows"][k] for row in rows]
             print(f"  {one['share']:.1f} {one['name']:11s} {mean_std([row['accuracy'] for row in every])}   "
@@ -187,10 +187,11 @@ def table() -> None:
             print(f"  {count:6,d} " + "   ".join(mean_std([row["rows"][k][name] for row in rows])
                                                for name in ("people", "model", "agree")))
     if rows := lines("scale_judge"):
-        logits, mu = torch.tensor(sum((row["logits"] for row in rows), [])), torch.tensor(sum((row["mu"] for row in rows), []))
-        test, asked = swap_test(logits), torch.tensor(sum((row["asked"] for row in rows), []))
-        right = {name: ((score > 0) == (mu > 0.5)).float().mean().item() for name, score in
-                 (("as A", logits[:, 0]), ("as B", logits[:, 1]), ("both orders", test.debiased), ("asked outright", asked))}
+        logits, mu, asked = (torch.tensor([value for row in rows for value in row[name]])
+                             for name in ("logits", "mu", "asked"))
+        test = swap_test(logits)
+        scores = {"as A": logits[:, 0], "as B": logits[:, 1], "both orders": test.debiased, "asked outright": asked}
+        right = {name: ((score > 0) == (mu > 0.5)).float().mean().item() for name, score in scores.items()}
         print(f"\nJudge, {len(mu)} pairs: says first {test.says_first:.3f}, consistent {test.consistent:.3f}, "
               f"bias {test.bias:.2f}; right " + ", ".join(f"{name} {share:.3f}" for name, share in right.items()))
     if rows := lines("scale_opinions"):

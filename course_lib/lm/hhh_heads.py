@@ -59,7 +59,7 @@ def fit_heads(rows: Tensor, risky: Tensor, folds: int = 8, seed: int = 0, l2: fl
 
 
 def sweep(rewards: dict[str, Tensor], weights: Sequence[float], risky: Tensor) -> dict[str, dict[str, list[float]]]:
-    """For each of KINDS: shares of harmless requests that are helped with and of risky ones that are declined, by weight.
+    """For each of KINDS and each weight: shares of harmless requests helped with, and of risky ones declined.
 
     rewards: of `fit_heads`. The answer with the larger weight x helpful + (1 - weight) x harmless is chosen.
     """

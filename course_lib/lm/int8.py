@@ -17,7 +17,10 @@ LIMIT = 127
 
 
 def quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """(codes (out, in) int8, scale (out, 1)): weight is about codes * scale. A row of zeros gets scale 1. Exercise 15.7."""
+    """(codes (out, in) int8, scale (out, 1)): weight is about codes * scale. Exercise 15.7.
+
+    weight: (out, in). A row of zeros gets scale 1.
+    """
     largest = weight.abs().amax(dim=1, keepdim=True)                                        # (out, 1)
     scale = torch.where(largest > 0, largest / LIMIT, torch.ones_like(largest))
     return (weight / scale).round().to(torch.int8), scale

@@ -122,8 +122,9 @@ def right_odds(questions: Sequence[Question], opinion: str | None = None, reader
         rows = pad_sequence([torch.tensor(prompt + answer) for answer in both], batch_first=True)      # (2, T)
         with torch.inference_mode():
             logits = model(input_ids=rows, use_cache=False).logits[:, len(prompt) - 1:-1].float()      # (2, t, V)
-        means = [-F.cross_entropy(logits[k, :len(answer)], torch.tensor(answer)).item() for k, answer in enumerate(both)]
-        odds.append(means[0] - means[1])
+        right, wrong = (-F.cross_entropy(logits[k, :len(answer)], torch.tensor(answer)).item()
+                        for k, answer in enumerate(both))
+        odds.append(right - wrong)
     found = torch.tensor(odds)
     require_finite("The odds of the answers", found)
     return found

@@ -27,8 +27,13 @@ from torch import Tensor
 from course_lib.lm.features import load_reduced
 from course_lib.lm.reward_model import LinearReward, fit_linear_reward
 from course_lib.lm.summaries import some_of
-from course_lib.preferences.human_ratings import Comparisons, RatedText, evaluation_comparisons, rated_texts
-from course_lib.preferences.human_ratings import sample_comparisons as sample_comparisons_of
+from course_lib.preferences.human_ratings import (
+    Comparisons,
+    RatedText,
+    evaluation_comparisons,
+    rated_texts,
+    sample_comparisons,
+)
 
 RULES = ("mean", "min", "mean - std")
 DRAWN = 20_000                      # preferences among which `confounded` selects
@@ -67,7 +72,7 @@ def confounded(part: Rated, count: int, longer_share: float, seed: int) -> Compa
     """
     if not 0 <= longer_share <= 1:
         raise ValueError(f"longer_share is a share from 0 to 1, not {longer_share}")
-    drawn = sample_comparisons_of(part.texts, DRAWN, seed)
+    drawn = sample_comparisons(part.texts, DRAWN, seed)
     gap = (part.words[drawn.first] - part.words[drawn.second]) * (drawn.mu - 0.5)           # (pairs,) > 0: longer wins
     order = torch.randperm(DRAWN, generator=torch.Generator().manual_seed(seed))
     longer = round(count * longer_share)
@@ -119,8 +124,8 @@ def conservative(scores: Tensor, rule: str) -> Tensor:
 
 
 def proxies(part: Rated, labels: int, members: int, seed: int, same_labels: bool = False) -> list[LinearReward]:
-    """Reward models of `labels` preferences each; with `same_labels` all of one set, each on a bootstrap sample of it."""
-    one = sample_comparisons_of(part.texts, labels * (1 if same_labels else members), seed)
+    """Reward models of `labels` preferences each: of their own, or each of a bootstrap sample of the same ones."""
+    one = sample_comparisons(part.texts, labels * (1 if same_labels else members), seed)
     if same_labels:
         luck = torch.Generator().manual_seed(seed)
         draws = [torch.randint(labels, (labels,), generator=luck) for _ in range(members)]
@@ -132,8 +137,10 @@ def proxies(part: Rated, labels: int, members: int, seed: int, same_labels: bool
 def best_of_pool(scores: Tensor, values: Tensor, sizes: Sequence[int]) -> list[float]:
     """What the best of n texts, drawn at random from a pool, is worth on average, for each n of `sizes`.
 
-    scores: (texts,) by which the best is chosen. values: (texts,) what it is then worth. The mean over all sets of n, as
-    `best_of_n.expected_best` takes it, for pools of thousands. Raises ValueError for nan and for n outside 1 to texts.
+    scores: (texts,) by which the best is chosen. values: (texts,) what it is then worth. The mean over all sets of n,
+    as `best_of_n.expected_best` takes it, for pools of thousands.
+
+    Raises ValueError for nan and for n outside 1 to texts.
     """
     if not torch.isfinite(scores).all():
         raise ValueError("a score is not a finite number, so there is no best text: look at the reward")

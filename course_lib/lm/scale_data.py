@@ -67,8 +67,8 @@ def check_lengths(texts: Sequence[str], count: Callable[[str], int], max_length:
     if too_long := [place for place, length in enumerate(lengths) if length > max_length]:
         raise CourseError(
             f"{len(too_long)} of {len(texts)} {what} are longer than max_length = {max_length} tokens (number "
-            f"{too_long[0]} has {lengths[too_long[0]]}). trl would cut them without a word, and the end of an answer is "
-            "what is learned from. Raise --max-length, or shorten the texts.")
+            f"{too_long[0]} has {lengths[too_long[0]]}). trl would cut them without a word, and the end of an answer "
+            "is what is learned from. Raise --max-length, or shorten the texts.")
 
 
 def _summary_pairs() -> list[dict[str, str]]:

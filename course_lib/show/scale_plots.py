@@ -16,10 +16,11 @@ def who_judges() -> Figure:
     figure, axes = plt.subplots(figsize=(8.6, 3.3))
     axes.set(xlim=(0, 11), ylim=(0, 4.6))
     axes.axis("off")
-    figure.suptitle("Three ways to say which answer is better, and what each gets wrong", x=0.01, ha="left", fontsize=11)
+    figure.suptitle("Three ways to say which answer is better, and what each gets wrong", x=0.01, ha="left",
+                    fontsize=11)
     axes.text(1.3, 2.3, "two answers\nto one prompt", ha="center", va="center", fontsize=9.5,
               bbox={"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": GREY, "linewidth": 2})
-    rows = ((3.8, "people", "slow, dear, do not agree:\ngive an interval (15.2)", BLUE),
+    rows = ((3.8, "people", "slow, expensive, do not agree:\ngive an interval (15.2)", BLUE),
             (2.3, "LLM judge", "prefers a position:\nswap the sides (15.3, 15.4)", ORANGE),
             (0.8, "reward model", "counts words, is exploited:\ncontrol for length, ensembles (15.5, 15.6)", VERMILION))
     for y, name, fault, colour in rows:
@@ -43,7 +44,8 @@ def trade_off(weights: Sequence[float], curves: Mapping[str, tuple[Sequence[floa
                               color=colour)
                 told.append((x, y))
     axes.plot(1, 1, "*", color=GREEN, markersize=13, label="both, always")
-    axes.set(xlabel="share of risky requests that are declined", ylabel="share of harmless requests\nthat are helped with",
+    axes.set(xlabel="share of risky requests that are declined",
+             ylabel="share of harmless requests\nthat are helped with",
              xlim=(-0.05, 1.12), ylim=(-0.08, 1.12), title=title)
     axes.legend(loc="lower left", fontsize=8, title="weight of helpfulness beside the points", title_fontsize=8)
     return figure
@@ -112,7 +114,10 @@ def length_bias(shares: Sequence[float], panels: Mapping[str, Mapping[str, Seque
 
 def over_optimisation(sizes: Sequence[int], panels: Mapping[str, Mapping[str, Sequence[float]]], top: Sequence[float],
                       title: str) -> Figure:
-    """Gold rating of the best of n: a panel for each kind of ensemble; dashed: chosen by people's ratings themselves."""
+    """Gold rating of the best of n, a panel for each kind of ensemble; dashed: chosen by people's ratings.
+
+    The first panel's curves are named in the last one; curves of one name have one colour only if in one order.
+    """
     figure, every = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.7), sharey=True)
     for axes, (name, curves) in zip(every, panels.items(), strict=True):
         for (label, values), colour, mark in zip(curves.items(), COLOURS, MARKS, strict=False):
@@ -122,7 +127,7 @@ def over_optimisation(sizes: Sequence[int], panels: Mapping[str, Mapping[str, Se
         axes.set_xticks(sizes, [str(n) for n in sizes])
         axes.set_title(name, fontsize=9.5)
         axes.set(xlabel="n texts to choose from", ylabel="mean rating by people of the chosen text")
-        axes.legend(fontsize=7.5)
+    every[-1].legend(*every[0].get_legend_handles_labels(), fontsize=8, loc="upper left")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 

@@ -108,15 +108,19 @@ several = {kind: [np.mean([row[kind][name][10] for row in results("conflict")]) 
            for kind in ("risky only", "ties too")}
 print("weight 0.5, over twenty foldings (stored):",
       {kind: f"helped {h:.2f}, declined {d:.2f}" for kind, (h, d) in several.items()})
+corner = [np.mean([np.add(row[kind]["helped"], row[kind]["declined"]) / 2 for row in results("conflict")], axis=0).max()
+          for kind in ("risky only", "ties too")]
+expect(abs(corner[0] - corner[1]) < 0.05 and max(corner) < 0.95, "other labels move the weight, hardly the curve",
+       measured=f"right about both kinds at the best weight: {corner[0]:.2f}, {corner[1]:.2f}")
 
 # %% [markdown]
 # Weight 0: it declines to boil an egg. A head that has seen only risky requests has learned that *declining* is good. Bai et al. (2022) report the same:
 # models trained for harmlessness became evasive. Weight 1: it does everything. Between the two the weight *chooses* what to get wrong. A weight is a
 # decision about values; the labels do not contain it.
 #
-# Better labels help more than a better weight. Told that both answers to a harmless request are equally harmless (ties, lesson 03), the second
-# head keeps out of requests that are none of its business, and the same weight of one half helps more often and declines less. The curve itself moves only where
-# the two heads see something that they did not see before.
+# Do other labels help? The second curve tells the harmless head that both answers to a harmless request are equally harmless (ties, lesson 03). It becomes less
+# eager to decline, so the same weight helps more often and declines less. But the curve itself hardly moves: it is the same exchange of one mistake for
+# the other. Moving the curve takes rewards that *see* better which request is risky, and here they have thirty-two examples and a small model.
 #
 # ## 15.2 A win rate and its interval
 #
@@ -163,11 +167,10 @@ def interval(wins, groups, seed=0):
 
 wins, where = compared(rewards)
 few = where < 20
-rates = {f"reward model's choice, {len(wins):,} preferences drawn singly": interval(wins, torch.arange(len(wins))),
-         "the same, whole articles drawn": interval(wins, where),
-         "the same, 20 articles only": interval(wins[few], where[few]),
-         "the longest, whole articles drawn": interval(*compared(words))}
-show(plots.intervals(rates, "Preferences of one article belong together: the honest interval is wider"),
+print(f"{len(wins):,} preferences about {len(where.unique())} articles")
+rates = {"drawn singly": interval(wins, torch.arange(len(wins))), "drawn by article": interval(wins, where),
+         "20 articles only": interval(wins[few], where[few]), "the longest, by article": interval(*compared(words))}
+show(plots.intervals(rates, "Drawn by article, the interval is wider"),
      alt="Win rates with 95% intervals: of the reward model's choice by single preferences, by articles and for "
          "twenty articles, and of the longest summary.")
 
@@ -261,7 +264,7 @@ expect((people[:, -1] > by_model[:, -1] + 0.04).all() and (by_model.mean(0)[1] >
 
 # %% [markdown]
 # No: the model's curve stops at what the labelling model knows itself. People's errors are mostly *random* (raters differ) and average out; the
-# model's errors are *systematic*, and a thousand copies of an error are learned as a rule. And 300 free labels were as good as 300 by people: cheap labels
+# model's errors are *systematic*, and a thousand copies of an error are learned as a rule. And 300 free labels were nearly as good as 300 by people: cheap labels
 # to start with, people's where it matters. A larger labelling model moves the ceiling up; it does not remove it.
 #
 # ## 15.5 Length bias
@@ -323,7 +326,7 @@ expect(np.mean([row["accuracy"]["plain"][0] - row["accuracy"]["controlled"][0] f
 
 # %% [markdown]
 # Controlled for length, the reward model loses nine points on all pairs and gains nothing on pairs of similar length. People *did* like longer summaries: they say more of
-# the article. Whether length is a bias or a quality is no question of statistics. It is one of what you want; and if you do not want it, say so and pay.
+# the article. Whether length is a bias or a quality is no question of statistics. It is one of what you want; and control for it has its cost.
 #
 # ## 15.6 Ensembles against over-optimisation
 #
@@ -370,9 +373,9 @@ expect(gain["mean - std, same labels"] < 0.1, "on the same labels they gain noth
        measured=f"{gain['mean - std, same labels']:+.2f}")
 
 # %% [markdown]
-# Over-optimisation is there: beyond n = 64 the single proxy's own score goes on rising, and what people think of its choice hardly moves. And an honest answer about
+# Over-optimisation is there: from n = 64 on, every score goes on rising by almost a standard deviation, and what people think of its choice moves little. And an honest answer about
 # ensembles: five *linear* rewards on the same labels are no better than one, whatever the rule. With labels of their own they gain much, and one reward fitted on all those labels gains
-# as much. Coste et al. gain with networks that differ by their seeds; a linear fit has no such differences, its optimum is unique. Ensembles earn their keep where members
+# as much. Coste et al. gain with networks that differ by their seeds; a linear fit has no such differences, its optimum is unique. Ensembles are worth their cost where members
 # differ in what they do *not* know. (Here the gold rating never falls with n, since every candidate is a text that a person wrote. Lesson 11 let a policy
 # invent its own texts, and there it fell.)
 #
