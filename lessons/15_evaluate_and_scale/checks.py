@@ -21,7 +21,7 @@ def _telling(slips, *given, right):
 
 mixing = exercise(
     "15.1", title="One weight, two rewards", function="best_by_weight", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=10, reference="checks:best_by_weight",
+    difficulty=2, importance=2, minutes=10, reference="checks:best_by_weight",
     hints=("First bring both rewards to one scale: divide each by its own std, over all its numbers.",
            "weights[:, None, None] has shape (W, 1, 1) and broadcasts against (requests, n).",
            "Mix, then argmax over the last dimension: (W, requests, n) -> (W, requests)."))
@@ -266,7 +266,7 @@ def _(fn):
 
 careful = exercise(
     "15.5", title="A careful ensemble", function="conservative_best", points=2, kind="implement",
-    difficulty=2, importance=3, minutes=15, reference="checks:conservative_best",
+    difficulty=2, importance=2, minutes=15, reference="checks:conservative_best",
     hints=("flatten(1) puts all samples of a member side by side: (members, prompts * n).",
            "Standardize along dim=1 with keepdim=True; then mean and std over dim=0.",
            "std(dim=0, correction=0) divides by the number of members. view back to (prompts, n), argmax over dim 1."))

@@ -269,10 +269,10 @@ expect((people[:, -1] > by_model[:, -1] + 0.04).all() and (by_model.mean(0)[1] >
 #
 # ## 15.5 Length bias
 #
-# Lesson 13 found that length alone predicts most of what its reward model does. Where does such a bias come from, and can it be treated? An experiment with real
+# Lesson 13 found that length alone predicts most of what its reward model does. Where does such a length bias come from, and can it be treated? An experiment with real
 # ratings: from people's preferences between short texts we *select* training pairs so that in 50% to 90% of them the longer text won. Every single
 # label is a real one; only the choice is ours. The reward then chooses the best of 16 among held-out texts, and the mean of twenty people's
-# ratings says how good that is. This **gold reward** is measured, not fitted.
+# ratings says how good that is. This gold reward is measured, not fitted.
 #
 # **Do [exercise 15.4](../exercises/15_evaluate_and_scale.ipynb)**: take out of the rewards what a straight line in length explains.
 
@@ -330,7 +330,7 @@ expect(np.mean([row["accuracy"]["plain"][0] - row["accuracy"]["controlled"][0] f
 #
 # ## 15.6 Ensembles against over-optimisation
 #
-# A reward model is right on average and wrong in places, and best-of-n *looks for* those places. **Over-optimisation** (lesson 11): the proxy rises, the gold
+# A reward model is right on average and wrong in places, and best-of-n *looks for* those places. Over-optimisation (lesson 11): the proxy rises, the gold
 # reward does not follow. Five proxies are seldom wrong in the same place. So choose by their mean, by their minimum, or by mean minus standard
 # deviation (Coste et al. 2023). **Do [exercise 15.5](../exercises/15_evaluate_and_scale.ipynb).**
 
@@ -470,7 +470,7 @@ print(example, ScaleConfig("dpo", "my-model", root() / "runs"), sep="\n")
 # ## 15.9 A frozen model in eight bits
 #
 # DPO holds a frozen reference; PPO holds a frozen reward model beside it. Nothing is learned in them, so they can be kept in eight bits: each row of
-# weights is divided by its largest absolute value and rounded to −127 ... 127 (**absmax quantisation**). **Do [exercise 15.7](../exercises/15_evaluate_and_scale.ipynb)**,
+# weights is divided by its largest absolute value and rounded to −127 ... 127 (absmax **quantisation**). **Do [exercise 15.7](../exercises/15_evaluate_and_scale.ipynb)**,
 # and put it into the 135M model:
 
 # %%
