@@ -15,7 +15,7 @@ from course_lib import check, hint
 # %% [markdown]
 # {{exercise 15.1}}
 #
-# Two reward models score the answers to each request: how helpful, and how harmless. Their scales have nothing to do with each other, so each is first
+# Two reward models score the answers to each request: how helpful, and how harmless. Each has a scale of its own, so each is first
 # divided by its standard deviation over *all* answers to all requests. Then a weight $w$ mixes them: $w \cdot \text{helpful} + (1 - w) \cdot \text{harmless}$.
 
 # %% tags=["exercise:15.1"]

@@ -205,7 +205,7 @@ print(logits)
 
 # %% [markdown]
 # Column 0 has the first text as A, column 1 as B; positive: the judge prefers the *first text*. The sign changes with the order. It answers A, whatever stands
-# there: **position bias**. **Do [exercise 15.3](../exercises/15_evaluate_and_scale.ipynb)**, which takes the bias out and measures it. Then on real
+# there: position bias. **Do [exercise 15.3](../exercises/15_evaluate_and_scale.ipynb)**, which takes the bias out and measures it. Then on real
 # preferences between rated texts (lesson 10), stored by `benchmarks/scale.py judge`:
 
 # %%
