@@ -7,6 +7,7 @@
     python benchmarks/scale.py judge --blocks 0-7               # the 135M model compares pairs, both orders; 25 a block
     python benchmarks/scale.py conflict --seeds 1000-1019       # helpful against harmless, a weight swept
     python benchmarks/scale.py int8                             # the frozen model in eight bits
+    python benchmarks/scale.py processes                        # DPO in one and in two processes, a tiny random model
     python benchmarks/scale.py                                  # the tables
 
 Results go to benchmarks/results/scale_<job>.jsonl, a line for each seed, block or model; what has a line is skipped, so
@@ -14,11 +15,16 @@ a stopped run goes on. Settings were chosen on seeds 0 to 19. Texts of others ar
 """
 
 import argparse
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from record import append, circumstances, lines
+from safetensors.torch import load_file
 
 from course_lib.lm.hhh_heads import fit_heads, read_requests, sweep
 from course_lib.lm.hhh_texts import QUESTIONS, REQUESTS
@@ -38,6 +44,7 @@ from course_lib.lm.reward_audit import (
     test_comparisons,
 )
 from course_lib.lm.reward_model import fit_linear_reward
+from course_lib.lm.scale_training import save_tiny_model
 from course_lib.lm.summaries import preferences_from_ratings, some_of, split_by_text
 from course_lib.lm.summary_reward import compared_summaries, fit_summary_reward, length_matched, load_summary_features
 from course_lib.preferences.evaluation import pair_accuracy
@@ -159,6 +166,26 @@ def int8() -> dict:
     return {"model": "135m", **found, "mean_error": gap.mean().item(), "largest_error": gap.max().item()}
 
 
+def processes() -> dict:
+    """How far the weights of two processes are from those of one after the same steps, and from where both began."""
+    steps, batch, weights = 10, 4, {}
+    with tempfile.TemporaryDirectory() as folder:
+        save_tiny_model(Path(folder) / "start" / "final")
+        for count in (1, 2):
+            launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+            what = ["-m", "course_lib.lm.scale_training", "dpo", "--model", f"{folder}/start/final", "--data", "requests",
+                    "--output", f"{folder}/{count}", "--max-steps", str(steps), "--batch-size", str(batch),
+                    "--learning-rate", "1e-3"]
+            subprocess.run([sys.executable, *launch, *what], check=True, capture_output=True)
+        for name in ("start", "1", "2"):
+            weights[name] = load_file(f"{folder}/{name}/final/model.safetensors")
+
+    def largest(one: str, other: str) -> float:
+        return max((weights[one][key] - weights[other][key]).abs().max().item() for key in weights["1"])
+
+    return {"steps": steps, "batch": batch, "moved": largest("1", "start"), "apart": largest("1", "2")}
+
+
 def mean_std(values: list[float]) -> str:
     """`.650 ± .008`."""
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.3f}"
@@ -203,6 +230,9 @@ def table() -> None:
             print(f"  {WEIGHTS[k]:.1f}  " + "   ".join(
                 " ".join(f"{np.mean([row[kind][name][k] for row in rows]):.2f}" for name in ("helped", "declined"))
                 for kind in ("risky only", "ties too")))
+    for row in lines("scale_processes"):
+        print(f"\nDPO, {row['steps']} steps of {row['batch']} pairs: weights move by up to {row['moved']:.1e}; two "
+              f"processes end within {row['apart']:.1e} of one")
     for row in lines("scale_int8"):
         print("\nint8: " + ", ".join(f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, float)))
 
@@ -216,10 +246,13 @@ def numbers(text: str) -> range:
 SEEDED = {"ensembles": ensembles, "length": length, "summaries": summaries, "labels": labels, "conflict": conflict}
 
 
+SINGLE = {"opinions": opinions, "int8": int8, "processes": processes}
+
+
 def main() -> None:
     """Run one job, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("job", nargs="?", choices=(*SEEDED, "judge", "opinions", "int8"))
+    parser.add_argument("job", nargs="?", choices=(*SEEDED, "judge", *SINGLE))
     parser.add_argument("--seeds", default="1000-1019")
     parser.add_argument("--blocks", default="0-7", help="judge: blocks of 25 pairs")
     arguments = parser.parse_args()
@@ -234,7 +267,7 @@ def main() -> None:
             if not any(line["block"] == block for line in lines(name)):
                 append(name, judge(block) | circumstances())
     elif arguments.job and not lines(name):
-        append(name, {"opinions": opinions, "int8": int8}[arguments.job]() | circumstances())
+        append(name, SINGLE[arguments.job]() | circumstances())
     table()
 
 

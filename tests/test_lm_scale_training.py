@@ -14,7 +14,7 @@ import torch
 from course_lib.errors import CourseError
 from course_lib.lm import scale_data, scale_training
 from course_lib.lm.scale_data import check_lengths, check_pairs, load_pairs, load_prompts
-from course_lib.lm.scale_training import ScaleConfig, missing, parse, run
+from course_lib.lm.scale_training import ScaleConfig, missing, parse, run, save_tiny_model
 
 PAIR = {"prompt": "a", "chosen": " b", "rejected": " c"}
 
@@ -22,17 +22,8 @@ PAIR = {"prompt": "a", "chosen": " b", "rejected": " c"}
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     """A tiny random Llama with a tokenizer of bytes, as `save_pretrained` writes them."""
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    from course_lib.lm.tokenizers import BPETokenizer
-
     folder = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    LlamaForCausalLM(LlamaConfig(vocab_size=262, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
-                                 num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=256,
-                                 bos_token_id=0, eos_token_id=0, pad_token_id=0)).save_pretrained(folder)
-    PreTrainedTokenizerFast(tokenizer_object=BPETokenizer.train(["the cat sat on the mat"] * 4, 262).engine,
-                            eos_token="<|endoftext|>", pad_token="<|endoftext|>").save_pretrained(folder)
+    save_tiny_model(folder)
     return folder
 
 

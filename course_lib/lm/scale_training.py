@@ -115,6 +115,21 @@ def missing(config: ScaleConfig) -> list[str]:
     return found
 
 
+def save_tiny_model(folder: Path, seed: int = 0) -> None:
+    """Write a tiny random Llama with a tokenizer of bytes: to see that a command runs before a GPU is paid for."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from course_lib.lm.tokenizers import BPETokenizer
+
+    torch.manual_seed(seed)
+    LlamaForCausalLM(LlamaConfig(vocab_size=262, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+                                 num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=1024,
+                                 bos_token_id=0, eos_token_id=0, pad_token_id=0)).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=BPETokenizer.train(["the cat sat on the mat"] * 4, 262).engine,
+                            eos_token="<|endoftext|>", pad_token="<|endoftext|>").save_pretrained(folder)
+
+
 def run(config: ScaleConfig) -> dict:
     """Train one stage, going on from the last checkpoint in `output`; returns {"steps", "loss", "resumed_from"}.
 

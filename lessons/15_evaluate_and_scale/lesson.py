@@ -449,10 +449,14 @@ from course_lib.lm.scale_training import ScaleConfig, missing_packages
 print("missing packages:", ", ".join(missing_packages()) or "none")
 example = load_pairs("requests")[1]
 print(example, ScaleConfig("dpo", "my-model", root() / "runs"), sep="\n")
+one = results("processes")[0]
+print(f"stored: DPO, {one['steps']} steps of {one['batch']} pairs; weights moved by up to {one['moved']:.0e}, and two processes ended "
+      f"within {one['apart']:.0e} of one")
+expect(one["apart"] < 1e-3 * one["moved"], "two processes end with the weights of one")
 
 # %% [markdown]
-# The course's tests start two processes on a tiny random model, and two processes with two pairs each end with the weights of one process with four
-# (`tests/test_lm_scale_training.py`). The column on the right is a starting point; it has not been run for this course.
+# That was a tiny random model (`save_tiny_model`), with two pairs for each of two processes against four for one; a test repeats it
+# (`tests/test_lm_scale_training.py`). Try your own command on such a model before you pay for GPUs. The column on the right is a starting point; it has not been run for this course.
 #
 # | | two processes here | eight GPUs | changes? |
 # |---|---|---|---|
