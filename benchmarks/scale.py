@@ -174,8 +174,8 @@ def processes() -> dict:
         for count in (1, 2):
             launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
             what = ["-m", "course_lib.lm.scale_training", "dpo", "--model", f"{folder}/start/final",
-                    "--data", "requests", "--output", f"{folder}/{count}", "--max-steps", str(steps), "--batch-size", str(batch),
-                    "--learning-rate", "1e-3"]
+                    "--data", "requests", "--output", f"{folder}/{count}", "--max-steps", str(steps),
+                    "--batch-size", str(batch), "--learning-rate", "1e-3"]
             subprocess.run([sys.executable, *launch, *what], check=True, capture_output=True)
         for name in ("start", "1", "2"):
             weights[name] = load_file(f"{folder}/{name}/final/model.safetensors")

@@ -90,7 +90,7 @@ class SwapTest:
     """What the two orders tell of a judge."""
 
     debiased: Tensor                # (pairs,) logit of preferring the first text, mean over both orders
-    consistent: float               # share of pairs with the same verdict in both orders
+    consistent: float               # share of pairs with the same preference in both orders
     says_first: float               # share of all readings in which the text that stands first wins; 0.5 without bias
     bias: float                     # logits by which standing first helps, mean
 

@@ -70,7 +70,7 @@ def both_orders(logits: Sequence[tuple[float, float]], title: str) -> Figure:
     values = np.asarray(logits)                                                             # (pairs, 2)
     edge = 1.15 * np.abs(values).max()
     axes.fill_between([0, edge], 0, edge, color=GREEN, alpha=0.12)
-    axes.fill_between([-edge, 0], -edge, 0, color=GREEN, alpha=0.12, label="the same verdict in both orders")
+    axes.fill_between([-edge, 0], -edge, 0, color=GREEN, alpha=0.12, label="the same preference in both orders")
     axes.plot([-edge, edge], [-edge, edge], color=GREY, linestyle="--", linewidth=1, label="no position bias")
     axes.plot(values[:, 0], values[:, 1], "o", color=VERMILION, markersize=4, alpha=0.6, label="a pair")
     axes.set(xlabel="logit for the first text, shown as A", ylabel="logit for the first text, shown as B",
@@ -116,9 +116,9 @@ def over_optimisation(sizes: Sequence[int], panels: Mapping[str, Mapping[str, Se
                       title: str) -> Figure:
     """Gold rating of the best of n, a panel for each kind of ensemble; dashed: chosen by people's ratings.
 
-    The first panel's curves are named in the last one; curves of one name have one colour only if in one order.
+    The first panel's curves are named beside them; the other panels' must come in the same order.
     """
-    figure, every = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.7), sharey=True)
+    figure, every = plt.subplots(1, len(panels), figsize=(3.7 * len(panels) + 2, 3.7), sharey=True)
     for axes, (name, curves) in zip(every, panels.items(), strict=True):
         for (label, values), colour, mark in zip(curves.items(), COLOURS, MARKS, strict=False):
             axes.plot(sizes, values, mark + "-", color=colour, markersize=5, label=label)
@@ -127,7 +127,7 @@ def over_optimisation(sizes: Sequence[int], panels: Mapping[str, Mapping[str, Se
         axes.set_xticks(sizes, [str(n) for n in sizes])
         axes.set_title(name, fontsize=9.5)
         axes.set(xlabel="n texts to choose from", ylabel="mean rating by people of the chosen text")
-    every[-1].legend(*every[0].get_legend_handles_labels(), fontsize=8, loc="upper left")
+    figure.legend(*every[0].get_legend_handles_labels(), fontsize=8, loc="outside right center")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 

@@ -156,7 +156,7 @@ def share_for_the_first_text(logits):
     return probability, consistent, (logits > 0).float().mean().item()
 
 
-@wrong("15.3", says="whose verdict turns round")
+@wrong("15.3", says="whose preference turns round")
 def inconsistent(logits):
     probability, consistent, first = by_signs(logits)
     return probability, 1 - consistent, first
@@ -403,7 +403,7 @@ def still_floats(weight):
 
 
 DETACHED = "the answer → the answer, detached"
-excused("15.3", DETACHED, because="the verdicts of a frozen judge: nothing trains through them")
+excused("15.3", DETACHED, because="what a frozen judge says: nothing trains through them")
 excused("15.4", "lengths - lengths.mean() → lengths.mean() - lengths", because="it comes twice: the two signs cancel")
 excused("15.6", DETACHED, because="gradients of parameters: nothing trains through them")
 excused("15.7", DETACHED, because="the weights are frozen")

@@ -135,14 +135,14 @@ swapping = exercise(
     "15.3", title="The judge, asked twice", function="swap_test", points=2, kind="implement",
     difficulty=2, importance=3, minutes=15, reference="checks:swap_test",
     hints=("Both columns are about the same text, the first one of the pair. Only its place differs.",
-           "verdicts = logits > 0. Consistent: both columns of a row agree.",
-           "The text that stood first is the first text in column 0 and the second text in column 1, so count verdicts[:, 0] and ~verdicts[:, 1]."))
+           "preferred = logits > 0. Consistent: both columns of a row agree.",
+           "The text that stood first is the first text in column 0 and the second text in column 1, so count preferred[:, 0] and ~preferred[:, 1]."))
 
 
 def _swap(logits, probability=None, consistent=None, first=None):
-    verdicts = logits > 0
-    same = (verdicts[:, 0] == verdicts[:, 1]).double().mean().item() if consistent is None else consistent(logits)
-    stood = torch.stack([verdicts[:, 0], ~verdicts[:, 1]]) if first is None else first(logits)
+    preferred = logits > 0
+    same = (preferred[:, 0] == preferred[:, 1]).double().mean().item() if consistent is None else consistent(logits)
+    stood = torch.stack([preferred[:, 0], ~preferred[:, 1]]) if first is None else first(logits)
     return torch.sigmoid(logits.mean(dim=1)) if probability is None else probability(logits), same, stood.double().mean().item()
 
 
@@ -159,11 +159,11 @@ SWAPS = [
      "Take the mean of the logits first, then the sigmoid: the position adds to the logit."),
     (lambda x: _swap(x, probability=lambda x: torch.sigmoid(x.sum(dim=1))), "The mean of both logits, not their sum."),
     (lambda x: _swap(x, probability=lambda x: x.mean(dim=1)), "That is a logit; the sigmoid of it is the probability."),
-    (lambda x: _swap(x, first=lambda x: x > 0), "In column 1 the first text stands second: there a verdict for the text that stood first is one for the "
+    (lambda x: _swap(x, first=lambda x: x > 0), "In column 1 the first text stands second: there a preference for the text that stood first is one for the "
      "second text."),
-    (lambda x: _swap(x, consistent=lambda x: 1 - _swap(x)[1]), "This is the share of pairs whose verdict turns round: wanted are those where it stays."),
+    (lambda x: _swap(x, consistent=lambda x: 1 - _swap(x)[1]), "This is the share of pairs whose preference turns round: wanted are those where it stays."),
     (lambda x: _swap(x, first=lambda x: torch.stack([x[:, 0] > 0, x[:, 1] < 0])),
-     "A logit of exactly 0 is a verdict for the second text, which stands first in column 1."),
+     "A logit of exactly 0 is a preference for the second text, which stands first in column 1."),
 ]
 PARTS = ("probability", "consistent", "says_first")
 

@@ -78,14 +78,14 @@ def swap_test(logits):
     """(probability, consistent, says_first): a (pairs,) tensor and two floats.
 
     logits: (pairs, 2), how much the judge prefers the *first text* of each pair: in column 0 it stood first, in column 1 second. A
-    logit above 0 is a verdict for the first text, any other one for the second text.
+    logit above 0 is a preference for the first text, any other one for the second text.
     probability: that the first text is preferred, from the mean of both logits. consistent: share of pairs with the same
-    verdict in both orders. says_first: share of all 2 * pairs verdicts that are for the text that stood first.
+    preference in both orders. says_first: share of all 2 * pairs preferences that are for the text that stood first.
     """
     # BEGIN SOLUTION
-    verdicts = logits > 0                                                   # (pairs, 2) for the first text
-    consistent = (verdicts[:, 0] == verdicts[:, 1]).float().mean().item()
-    stood_first = torch.stack([verdicts[:, 0], ~verdicts[:, 1]])            # (2, pairs) for the text that stood first
+    preferred = logits > 0                                                  # (pairs, 2) for the first text
+    consistent = (preferred[:, 0] == preferred[:, 1]).float().mean().item()
+    stood_first = torch.stack([preferred[:, 0], ~preferred[:, 1]])          # (2, pairs) for the text that stood first
     return torch.sigmoid(logits.mean(dim=1)), consistent, stood_first.float().mean().item()
     # END SOLUTION
 
@@ -93,7 +93,7 @@ def swap_test(logits):
 check("15.3", swap_test)
 
 # %% [markdown] tags=["solution-only"]
-# In column 1 the first text stands *second*, so a verdict for the text that stood first is a verdict for the second text: the `~`. Averaging logits and not
+# In column 1 the first text stands *second*, so a preference for the text that stood first is a preference for the second text: the `~`. Averaging logits and not
 # probabilities: position adds to the logit, and near 0 and 1 probabilities hardly move.
 
 # %% [markdown]
@@ -110,10 +110,10 @@ def length_controlled(rewards, lengths):
     """
     # BEGIN SOLUTION
     centred = lengths - lengths.mean()                                      # (texts,)
-    spread = centred.square().sum()
-    if spread == 0:
+    squares = centred.square().sum()
+    if squares == 0:
         return rewards
-    slope = (centred * rewards).sum() / spread
+    slope = (centred * rewards).sum() / squares
     return rewards - slope * centred
     # END SOLUTION
 

@@ -215,7 +215,7 @@ logits = torch.tensor([pair for line in lines for pair in line["logits"]])
 mu = torch.tensor([value for line in lines for value in line["mu"]])
 outright = torch.tensor([value for line in lines for value in line["asked"]])
 probability, consistent, says_first = swap_test(logits)
-show(plots.both_orders(logits.tolist(), "Nearly every verdict turns round when the two texts change places"),
+show(plots.both_orders(logits.tolist(), "Nearly every preference turns round when the two texts change places"),
      alt="The judge's logit for the first text shown as A against the one shown as B: nearly all points lie where "
          "the two orders contradict each other.")
 
@@ -225,7 +225,7 @@ def right(score):
     return ((score > 0) == (mu > 0.5)).float().mean().item()
 
 
-print(f"{len(mu)} preferences: the text shown first wins {says_first:.0%}, same verdict in both orders {consistent:.0%}")
+print(f"{len(mu)} preferences: the text shown first wins {says_first:.0%}, same preference in both orders {consistent:.0%}")
 print(f"right: one order {right(logits[:, 0]):.2f}, both orders {right(probability - 0.5):.2f}, asked outright {right(outright):.2f}")
 
 # %%
