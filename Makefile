@@ -6,12 +6,13 @@ TORCH_INDEX ?=
 ARGS ?=
 BOOTSTRAP = $(PYTHON) tools/bootstrap.py $(if $(TORCH_INDEX),--torch-index='$(subst ','\'',$(TORCH_INDEX))')
 
-.PHONY: help lab setup test test-all build book
+.PHONY: help lab lab-scale setup test test-all build book
 
 help:
 	@echo "make lab         set up if needed, then open JupyterLab on your copies of the lessons"
 	@echo "                 make lab ARGS=\"--no-browser --port 8899\" passes options on"
 	@echo "                 make lab TORCH_INDEX=URL takes torch from another index (the small CPU build on Linux)"
+	@echo "make lab-scale   the same, with the packages of lesson 15's last part (trl, peft, datasets)"
 	@echo "make setup       set up only"
 	@echo "make test        set up if needed, then the whole suite: under 25 minutes"
 	@echo "make test-all    the suite, the slow proofs, and every claim on other processors: under 75 minutes"
@@ -19,6 +20,10 @@ help:
 	@echo "make build       for authors: lessons/ into notebooks/, exercises/ and solutions/"
 
 lab: setup
+	@.venv/bin/course lab $(ARGS)
+
+lab-scale:
+	@$(BOOTSTRAP) --scale
 	@.venv/bin/course lab $(ARGS)
 
 setup:

@@ -52,7 +52,7 @@ def bootstrap(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "UNFINISHED", str(tmp_path / ".venv" / "unfinished"))
     monkeypatch.setattr(module, "LOG", str(tmp_path / ".venv" / "log"))
     monkeypatch.setattr(module, "LOCK", str(tmp_path / ".lock"))
-    for name in ("requirements.lock", "requirements-test.lock"):
+    for name in ("requirements.lock", "requirements-test.lock", "requirements-scale.lock"):
         shutil.copy(root() / name, tmp_path)
     return module
 
@@ -140,6 +140,14 @@ def test_torch_comes_from_its_own_index_when_one_is_named(bootstrap, monkeypatch
     assert torch[:4] == ("install", "--no-deps", "--index-url", "URL") and torch[4].startswith("torch==")
     assert [Path(word).name for word in rest] == ["install", "--requirement", "requirements.lock",
                                                   "--requirement", "requirements-test.lock"]
+
+
+def test_the_packages_of_lesson_15_are_asked_for_by_name(bootstrap):
+    plain, scale = (bootstrap.parse(words) for words in ([], ["--scale"]))
+    assert bootstrap.locks_of(scale) == ["requirements.lock", "requirements-scale.lock"]
+    assert any(pin.startswith("trl==") for pin in bootstrap.pinned(scale) - bootstrap.pinned(plain))
+    shutil.copy(root() / "pyproject.toml", bootstrap.ROOT)
+    assert bootstrap.fingerprint(scale).items() > bootstrap.fingerprint(plain).items()      # `make lab` is ready then
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make here")

@@ -39,19 +39,22 @@ def needs(name: str) -> list[Requirement]:
 
 
 CORE, TEST = pins("requirements.lock"), pins("requirements-test.lock")
+SCALE = pins("requirements-scale.lock")
 
 
 @pytest.mark.parametrize(("asked", "locked"), [
     (PROJECT["project"]["dependencies"], CORE),
     (PROJECT["build-system"]["requires"], CORE),
     (PROJECT["project"]["optional-dependencies"]["test"], {**CORE, **TEST}),
-], ids=["dependencies", "build", "test"])
+    (PROJECT["project"]["optional-dependencies"]["scale"], {**CORE, **SCALE}),
+], ids=["dependencies", "build", "test", "scale"])
 def test_every_dependency_is_locked_at_a_version_that_fits(asked, locked):
     for requirement in map(Requirement, asked):
         assert locked[canonicalize_name(requirement.name)] in requirement.specifier
 
 
-@pytest.mark.parametrize("locked", [CORE, {**CORE, **TEST}], ids=["core", "core and test"])
+@pytest.mark.parametrize("locked", [CORE, {**CORE, **TEST}, {**CORE, **SCALE}],
+                         ids=["core", "core and test", "core and scale"])
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 def test_what_a_locked_package_needs_is_locked_too(locked, system, python):
@@ -64,7 +67,11 @@ def test_what_a_locked_package_needs_is_locked_too(locked, system, python):
 
 
 def test_no_package_is_in_both_locks():
-    assert not CORE.keys() & TEST.keys()
+    assert not CORE.keys() & TEST.keys() and not CORE.keys() & SCALE.keys()
+
+
+def test_the_scale_part_is_tested_with_the_versions_that_learners_get():
+    assert SCALE.items() <= TEST.items()
 
 
 @pytest.mark.parametrize("python", ["3.11.0", "3.12.0", "3.13.0"])

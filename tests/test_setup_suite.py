@@ -111,6 +111,7 @@ def make(*words: str) -> str:
 @pytest.mark.parametrize(("words", "expected"), [
     (["lab", "ARGS=--no-browser --port 8899"], ["tools/bootstrap.py", ".venv/bin/course lab --no-browser --port 8899"]),
     (["lab", "TORCH_INDEX=URL"], ['tools/bootstrap.py --torch-index=\'URL\'', ".venv/bin/course lab"]),
+    (["lab-scale"], ["tools/bootstrap.py --scale", ".venv/bin/course lab"]),
     (["test"], ["tools/bootstrap.py --test", ".venv/bin/python tools/run_tests.py"]),
     (["test-all"], ["tools/bootstrap.py --test", ".venv/bin/python tools/run_tests.py --all"]),
     (["setup"], ["tools/bootstrap.py"]),

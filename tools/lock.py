@@ -2,6 +2,7 @@
 
 requirements.lock       every package that `dependencies` in pyproject.toml needs, with its exact version
 requirements-test.lock  what the extra `test` needs beyond that
+requirements-scale.lock what the extra `scale` needs beyond the first; all of it is in the second, too
 environment.yml         the first list once more, for conda
 
 The lists are closures over the installed packages' own requirements, so a package that happens to be installed and is
@@ -40,7 +41,7 @@ dependencies:
 
 
 def main() -> int:
-    """Write the three files, or compare them with `--check`; 1 when one differs."""
+    """Write the files, or compare them with `--check`; 1 when one differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail on a difference")
     check = parser.parse_args().check
@@ -57,10 +58,13 @@ def files() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     core = closure([*project["project"]["dependencies"], *project["build-system"]["requires"]])
     test = closure(project["project"]["optional-dependencies"]["test"])
-    extra = {name: version for name, version in test.items() if name not in core}
+    scale = closure(project["project"]["optional-dependencies"]["scale"])
+    extra, more = ({name: version for name, version in some.items() if name not in core} for some in (test, scale))
     return {
         "requirements.lock": HEADER.format(what="The course and all that it needs.") + lines(core),
         "requirements-test.lock": HEADER.format(what="What the tests need beyond requirements.lock.") + lines(extra),
+        "requirements-scale.lock": HEADER.format(what="What lesson 15's scale part needs beyond requirements.lock.")
+                                   + lines(more),
         "environment.yml": CONDA + lines(core, indent="      - "),
     }
 

@@ -514,6 +514,6 @@ expect(own > peoples, "DPO wins more often when the pairs are the model's own te
 # (2024), *Theoretical guarantees on the best-of-n alignment policy*; N. Razin et al. (2024), *Unintentional unalignment: likelihood displacement in
 # direct preference optimization*; N. Lambert et al. (2024), *Tülu 3*; M. Chen et al. (2021), *Evaluating large language models trained on code*
 # (pass@k); Q. Yu et al. (2025), *DAPO*; Y. Yue et al. (2025), *Does reinforcement learning really incentivize reasoning capacity in LLMs beyond the
-# base model?* Next: lesson 15 (in preparation) evaluates and scales.
+# base model?* Next: [lesson 15](15_evaluate_and_scale.ipynb).
 #
 # All terms of the course are in the [glossary](glossary.ipynb).
