@@ -1,0 +1,141 @@
+"""A student's process as the grader sees it: it answers within its limits, or it is ended and says why."""
+
+import os
+import select
+import struct
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from course_lib.classroom import wire
+from course_lib.classroom.bridge import End, Gone
+from course_lib.classroom.graders_door import GradersDoor
+from course_lib.classroom.sandbox import Running, Sandbox
+from course_lib.errors import CourseError
+from course_lib.exercises.isolation import WAITING, TimeIsUp
+
+STARTS = 180.0          # seconds by the clock on the wall until a worker has loaded torch
+DEFINES = 20.0          # seconds of computing for the statements around an answer
+LOOKS = 0.05            # seconds between two looks at what a process takes
+
+
+class Line:
+    """The channel at the grader's end, with a time limit."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self.broken = ""
+        self.limit(STARTS)
+
+    def limit(self, seconds: float) -> None:
+        """From now on: so much computing, and `WAITING` times as much by the clock on the wall."""
+        self._seconds = seconds
+        self._computed, self._began = self._running.computed(), time.monotonic()
+
+    def send(self, frame: bytes) -> None:
+        """Send a whole frame, as fast as the other end takes it."""
+        view = memoryview(frame)
+        while view:
+            try:
+                view = view[os.write(self._running.writes, view):]
+            except BlockingIOError:
+                if not select.select([], [self._running.writes], [], LOOKS)[1]:
+                    self._look()
+            except OSError:
+                self._break("it ended by itself")
+
+    def receive(self) -> memoryview:
+        """The next frame.
+
+        Raises:
+            Gone: the process has ended, or wrote what is no frame.
+            TimeIsUp: it took too long.
+        """
+        size = struct.unpack("<Q", self._read(8))[0]
+        if size > wire.MOST:
+            self._break("it sent what is no answer")
+        return memoryview(self._read(size))
+
+    def _read(self, size: int) -> bytearray:
+        content = bytearray()
+        while len(content) < size:
+            if not select.select([self._running.reads], [], [], LOOKS)[0]:
+                self._look()
+                continue
+            some = os.read(self._running.reads, min(size - len(content), 1 << 20))
+            if not some:
+                self._break("it ended by itself")
+            content += some
+        return content
+
+    def _look(self) -> None:
+        if self._running.too_much():
+            self._break("it took too much memory")
+        waited = time.monotonic() - self._began
+        if waited > WAITING * self._seconds or self._running.computed() - self._computed > self._seconds:
+            self.broken = "time"
+            raise TimeIsUp
+
+    def _break(self, how: str) -> None:
+        self.broken = how
+        raise Gone(how)
+
+
+class Student:
+    """A notebook in a process of its own, until `stop`.
+
+    Attributes:
+        faults: cells that are no Python.
+        door: knows what the last error said.
+    """
+
+    def __init__(self, sandbox: Sandbox, cells: Sequence[str], stubs: Sequence[str], functions: dict[str, str],
+                 references: dict[str, str]) -> None:
+        self._running = sandbox.start()
+        self._line = Line(self._running)
+        self.door = GradersDoor()
+        self._end = End(self._line, self.door, leads=True)
+        try:
+            self._end.ask("hello")
+        except (Gone, TimeIsUp, wire.Refused) as error:
+            said = self._running.said()
+            self.stop()
+            raise CourseError(f"The process for student code did not start ({sandbox.name}): "
+                              f"{said.splitlines()[-1] if said else error or 'it took too long'}") from error
+        self._line.limit(DEFINES)
+        self.faults = self._end.ask("load", list(cells), list(stubs), functions, references)
+
+    @property
+    def broken(self) -> str:
+        """How the process was lost, `time` where it took too long; empty while it answers."""
+        return self._line.broken
+
+    def lose(self, how: str) -> None:
+        """Count it as lost."""
+        self._line.broken = self._line.broken or how
+
+    def define(self, exercise: str, passed: Sequence[str]) -> tuple[bool, list[str]]:
+        """Run what an answer needs. Returns whether the answer is there and can be called, and what went wrong.
+
+        Raises:
+            Gone, TimeIsUp: the process was lost on the way.
+        """
+        self._line.limit(DEFINES)
+        there, told = self._end.ask("define", exercise, list(passed))
+        return there is True, [str(line)[:400] for line in told][:20] if isinstance(told, list) else []
+
+    def begin(self, exercise: str, seconds: float) -> Callable[..., Any]:
+        """The answer, for one case of so many seconds.
+
+        Raises:
+            Gone, TimeIsUp: the process was lost on the way.
+        """
+        self._line.limit(seconds)
+        self._end.ask("begin")
+        self._end.forget()
+        self.door.last = {}
+        return self._end.ask("answer", exercise)
+
+    def stop(self) -> None:
+        """End the process and all that it started."""
+        self._running.stop()
