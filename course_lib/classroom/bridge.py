@@ -13,7 +13,7 @@ import random
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -34,6 +34,9 @@ class Channel(Protocol):
 
     def receive(self) -> memoryview:
         """The next frame, without its length."""
+
+    def lose(self, how: str) -> None:
+        """Send and receive no more: the other end speaks no longer as it should. May raise."""
 
 
 class Gone(Exception):
@@ -62,7 +65,7 @@ class Door(Protocol):
         """The exception of what the other end told."""
 
 
-class Remote:
+class Remote(gradients.Proxy):
     """An object of the other process. Attributes, calls, items and loops go there; it equals itself alone."""
 
     def __init__(self, end: "End", number: int) -> None:
@@ -122,6 +125,7 @@ class End:
         self._channel, self._door, self._leads = channel, door, leads
         self.first = 0 if leads else 1
         self.wire_bytes = 0
+        self._asked = 0
         self.watched = False                        # whether the other end wants to hear of steps of optimizers
         self._further: dict[str, Callable[..., Any]] = {}
         self.forget()
@@ -151,21 +155,27 @@ class End:
         return self._request(what, about)
 
     def _request(self, what: str, about: Any) -> Any:
-        sent = self._send({"do": what, "about": about, "grad": torch.is_grad_enabled(),
+        self._asked += 1
+        number = self._asked
+        sent = self._send({"do": what, "n": number, "about": about, "grad": torch.is_grad_enabled(),
                            "watch": gradients.somebody_watches()})
-        return self._until_answer(sent)
+        return self._until_answer(number, sent)
 
-    def _until_answer(self, asked: list[torch.Tensor]) -> Any:
+    def _until_answer(self, number: int, asked: list[torch.Tensor]) -> Any:
         while True:
             message, sent = self._receive(asked)
             if "do" in message:
                 self._answer(message, sent)
-            elif "value" in message:
-                return message["value"]
+            elif message.get("n") != number:
+                self._lost("an answer to what was not asked")
             elif isinstance(message.get("error"), dict):
                 raise self._door.as_error(message["error"])
             else:
-                raise wire.Refused("a message that is none")
+                return message.get("value")
+
+    def _lost(self, how: str) -> NoReturn:
+        self._channel.lose(how)
+        raise Gone(how)
 
     # ---------------------------------------------------------------------------------------------- answering
 
@@ -178,22 +188,25 @@ class End:
 
     def _answer(self, message: dict[str, Any], sent: list[torch.Tensor]) -> None:
         """Do what is asked, and send the value or what went wrong."""
-        what, about = message["do"], message.get("about")
-        if not isinstance(what, str) or not isinstance(about, tuple):
-            raise wire.Refused("a request that is none")
+        what, about, number = message["do"], message.get("about"), message.get("n")
+        if not isinstance(what, str) or not isinstance(about, tuple) or type(number) is not int:
+            self._lost("a request that is none")
         self.watched = message.get("watch") is True
         try:
             with torch.set_grad_enabled(message.get("grad") is not False):
                 value = self._done(what, about)
-        except (Gone, wire.Refused):
+        except Gone:
             raise
+        except wire.Refused as error:
+            self._lost(str(error))
         except BaseException as error:
-            self._send({"error": self._door.told(error)})
+            self._send({"n": number, "error": self._door.told(error)})
             return
         try:
-            self._send({"value": value}, sent)
+            self._send({"n": number, "value": value}, sent)
         except wire.Refused as error:
-            self._send({"error": {"type": "ValueError", "text": f"what came back cannot be handed over: {error}"}})
+            self._send({"n": number, "error": {
+                "type": "ValueError", "base": "ValueError", "text": f"what came back cannot be handed over: {error}"}})
 
     def _done(self, what: str, about: tuple[Any, ...]) -> Any:
         door = self._door
@@ -246,29 +259,38 @@ class End:
         return slopes
 
     def _receive(self, asked: list[torch.Tensor]) -> tuple[dict[str, Any], list[torch.Tensor]]:
-        """The next message, and its tensors with a gradient. `asked`: those of the question that it may answer."""
+        """The next message, and its tensors with a gradient. `asked`: those of the question that it may answer.
+
+        Raises:
+            Gone: it is no message; nothing more is received.
+        """
         frame = self._channel.receive()
         self.wire_bytes += len(frame)
+        try:
+            return self._message(frame, asked)
+        except (wire.Refused, TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, RecursionError,
+                RuntimeError) as error:
+            self._lost(str(error) if isinstance(error, wire.Refused) else f"a message that is none ({type(error).__name__})")
+
+    def _message(self, frame: memoryview, asked: list[torch.Tensor]) -> tuple[dict[str, Any], list[torch.Tensor]]:
         head, parts = wire.unpack(frame)
-        if not isinstance(head, dict) or not isinstance(head.get("body"), dict):
-            raise wire.Refused("a message that is none")
         slopes: list[torch.Tensor] = []
         reader = wire.Reader(parts, lambda tree, r: self._read_special(tree, r, slopes))
-        for kind, number in _pairs(head.get("freed")):
+        for kind, number in _pairs(head["freed"]):
             if kind == "graph":
                 self.graphs.drop(number)
             else:
                 self._drop(number)
-        self.mirrors.take(_pairs(head.get("sync")), reader)
-        raws = [reader.read(tree) for tree in _list(head.get("slopes"))]
-        if any(not isinstance(raw, torch.Tensor) or not raw.dtype.is_floating_point | raw.dtype.is_complex for raw in raws):
-            raise wire.Refused("a gradient of no tensor")
+        self.mirrors.take(_pairs(head["sync"]), reader)
+        raws = [reader.read(tree) for tree in head["slopes"]]
+        if any(not raw.dtype.is_floating_point | raw.dtype.is_complex for raw in raws):
+            raise wire.Refused("a gradient of no number")
         if "do" in head["body"]:
             slopes += [raw.requires_grad_() for raw in raws]
         elif raws:
-            slopes += gradients.across(self, head.get("graph"), raws, asked)
+            slopes += gradients.across(self, head["graph"], raws, asked)
         body = {key: reader.read(tree) for key, tree in head["body"].items()}
-        self._take_random(_pairs(head.get("random")), reader)
+        self._take_random(_pairs(head["random"]), reader)
         return body, slopes
 
     def _random_states(self, writer: wire.Writer) -> list[Any]:
@@ -442,13 +464,7 @@ def _equal(a: Any, b: Any) -> bool:
     return a == b if type(a) is type(b) else False
 
 
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise wire.Refused("a message without its lists")
-    return value
-
-
 def _pairs(value: Any) -> list[list[Any]]:
-    if any(not isinstance(pair, list) or len(pair) != 2 for pair in _list(value)):
+    if not isinstance(value, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in value):
         raise wire.Refused("a message without its pairs")
     return value

@@ -6,13 +6,13 @@ of its cases, as in a notebook, and no other exercise anything.
 """
 
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from course_lib.classroom import notebooks, wire
+from course_lib.classroom import notebooks
 from course_lib.classroom.bridge import Gone
-from course_lib.classroom.graders_door import CannotHandOver
 from course_lib.classroom.notebooks import Lesson, Submission, Unreadable
 from course_lib.classroom.sandbox import Sandbox
 from course_lib.classroom.student import Student
@@ -20,8 +20,11 @@ from course_lib.errors import CourseError
 from course_lib.exercises import report as r
 from course_lib.exercises.checking import run_case
 from course_lib.exercises.isolation import TimeIsUp
-from course_lib.exercises.registry import Exercise
+from course_lib.exercises.registry import Case, Exercise
 from course_lib.exercises.report import Outcome, Report
+
+
+GRADER = "the grader could not do its work"        # then the notebook is not at fault, and is tried again next time
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,6 @@ def grade(path: Path, student: str, sandbox: Sandbox, lesson: str = "") -> Grade
     Args:
         lesson: its number, where the teacher says so; else it is told from the notebook.
 
-    Raises:
-        CourseError: the sandbox does not work: nothing can be graded.
     """
     began = time.monotonic()
     digest = number = ""
@@ -74,8 +75,14 @@ def grade(path: Path, student: str, sandbox: Sandbox, lesson: str = "") -> Grade
             attempt.stop()
         return Graded(student, path, digest, number, reports=reports, notes=tuple(attempt.notes),
                       seconds=time.monotonic() - began)
-    except (Unreadable, CannotHandOver) as error:
-        return Graded(student, path, digest, number, str(error), seconds=time.monotonic() - began)
+    except Unreadable as error:
+        reason = str(error)
+    except CourseError as error:
+        reason = f"{GRADER}: {error}"
+    except Exception as error:              # a fault of the grader must not stop the other notebooks
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{GRADER}: {type(error).__name__} in {Path(place.filename).name}, line {place.lineno} ({error})"
+    return Graded(student, path, digest, number, reason, seconds=time.monotonic() - began)
 
 
 @dataclass
@@ -105,7 +112,7 @@ class _Attempt:
     def _outcomes(self, exercise: Exercise, passed: Sequence[str]) -> tuple[Outcome, ...]:
         try:
             fault = self._define(exercise, passed)
-        except (Gone, TimeIsUp, wire.Refused) as error:
+        except (Gone, TimeIsUp) as error:
             self.stop()
             how = "took too long" if isinstance(error, TimeIsUp) else f"ended its process ({error})"
             fault = Outcome("", r.STOPPED, mistake=f"What stands around `{exercise.function}` in the notebook {how}: a loop "
@@ -145,16 +152,19 @@ class _Attempt:
             if note not in self.notes:
                 self.notes.append(note)
 
-    def _case(self, exercise: Exercise, case: object) -> Outcome:
+    def _case(self, exercise: Exercise, case: Case) -> Outcome:
         """Run one case, in this process, on the answer in the other."""
         process = self.process
         assert process is not None
         try:
-            answer = process.begin(exercise.id, case.seconds)
-        except (Gone, TimeIsUp, wire.Refused) as error:
+            patient = replace(case, seconds=2 * case.seconds + 5)       # the way to the other process and back takes time
+            answer = process.begin(exercise.id, patient.seconds)
+        except (Gone, TimeIsUp) as error:
             process.lose(str(error) or "time")
             return Outcome(case.name, r.STOPPED, mistake=_lost(process.broken))
-        outcome = run_case(exercise, case, answer)
+        outcome = run_case(exercise, patient, answer)
+        if process.door.unable is not None:
+            raise process.door.unable
         if outcome.status == r.STOPPED and not process.broken:
             process.lose("time")                            # this end was interrupted in the middle of a frame
         if process.broken:

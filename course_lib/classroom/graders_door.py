@@ -37,11 +37,13 @@ class GradersDoor:
 
     Attributes:
         last: what the student's process told of the last error: kind, text, line.
+        unable: set when an exercise handed over what there is no adapter for.
     """
 
     def __init__(self) -> None:
         self._errors: list[BaseException] = []
         self.last: dict[str, Any] = {}
+        self.unable: CannotHandOver | None = None
 
     def write(self, end: End, value: Any, writer: wire.Writer) -> Any:
         """A copy, or a handle of what an exercise may hand out.
@@ -61,8 +63,9 @@ class GradersDoor:
             return ["copy", kind.__module__, kind.__qualname__, writer.write(_state(value))]
         if isinstance(value, gymnasium.Space | Steps) or callable(value):
             return end.handle(value)
-        raise CannotHandOver(f"an exercise hands over a value of type {kind.__module__}.{kind.__qualname__}, which the "
-                             "grader has no adapter for (course_lib/classroom/doors.py)")
+        self.unable = CannotHandOver(f"an exercise hands over a value of type {kind.__module__}.{kind.__qualname__}, which "
+                                     "the grader has no adapter for (course_lib/classroom/graders_door.py)")
+        raise self.unable
 
     def read(self, tree: list[Any], reader: wire.Reader) -> Any:
         """Generators of the student."""
@@ -113,7 +116,7 @@ def _state(value: Any) -> Any:
         return tuple(value)
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return dict(vars(value)) if hasattr(value, "__dict__") else {}
+    return dict(vars(value)) if type(value).__dictoffset__ else {}         # a sealed reward answers no question
 
 
 def _of_lesson(kind: type) -> bool:

@@ -17,6 +17,10 @@ from course_lib.classroom import wire
 KEPT = 20_000               # graphs that one end keeps for the other
 
 
+class Proxy:
+    """An object of the other process (`bridge.Remote`)."""
+
+
 class Graphs:
     """Results of this end that have a gradient, and what it flows back to."""
 
@@ -117,6 +121,8 @@ def report_steps(end: Any) -> None:
 
 def tell_watchers(optimizer: Any, groups: list[dict[str, Any]], slopes: list[list[torch.Tensor | None]]) -> None:
     """Pass on to this process's watchers that an optimizer of the other process is about to take a step."""
+    if not isinstance(optimizer, Proxy):
+        raise wire.Refused("a step of no optimizer")
     for group, some in zip(groups, slopes, strict=True):
         for parameter, slope in zip(group["params"], some, strict=True):
             if slope is not None and (not isinstance(slope, torch.Tensor) or slope.shape != parameter.shape):

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -210,34 +211,28 @@ class Running:
         assert process.stdin is not None and process.stdout is not None
         self.writes, self.reads = process.stdin.fileno(), process.stdout.fileno()
         os.set_blocking(self.writes, False)
+        self._known: list[psutil.Process] = []
+        self._looked = -1.0
 
     def ended(self) -> bool:
         """Whether its first process has ended."""
         return self._process.poll() is not None
 
-    def computed(self) -> float:
-        """Seconds that its processes have computed; 0 where that cannot be read."""
-        if not self._sandbox.counts:
-            return 0.0
-        total = 0.0
-        for process in self._processes():
-            with suppress(psutil.Error):
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-        return total
+    @property
+    def most_memory(self) -> int:
+        """Bytes that its processes may hold together."""
+        return self._sandbox.limits.memory
 
-    def memory(self) -> int:
-        """Bytes that its processes hold for themselves."""
-        total = 0
-        for process in self._processes():
+    def taken(self) -> tuple[float, int]:
+        """(seconds that its processes have computed, bytes that they hold for themselves); 0 where nobody can tell."""
+        seconds, held = 0.0, 0
+        for process in self._processes() if self._sandbox.counts else ():
             with suppress(psutil.Error):
-                info = process.memory_info()
-                total += info.rss - getattr(info, "shared", 0)
-        return total
-
-    def too_much(self) -> bool:
-        """Whether it holds more memory than it may."""
-        return self._sandbox.counts and self.memory() > self._sandbox.limits.memory
+                with process.oneshot():
+                    times, info = process.cpu_times(), process.memory_info()
+                seconds += times.user + times.system + times.children_user + times.children_system
+                held += info.rss - getattr(info, "shared", 0)
+        return seconds, held
 
     def said(self) -> str:
         """The end of what it wrote before student code came: why it did not start."""
@@ -258,11 +253,13 @@ class Running:
             self._folder.cleanup()
 
     def _processes(self) -> list[psutil.Process]:
-        try:
-            first = psutil.Process(self._process.pid)
-            return [first, *first.children(recursive=True)]
-        except psutil.Error:
-            return []
+        """The first process and all below it; looked up anew twice a second."""
+        if time.monotonic() > self._looked + 0.5:
+            self._looked = time.monotonic()
+            with suppress(psutil.Error):
+                first = psutil.Process(self._process.pid)
+                self._known = [first, *first.children(recursive=True)]
+        return self._known
 
 
 def find(name: str = "", *, image: str = "", trusted: bool = False, limits: Limits | None = None) -> Sandbox:

@@ -19,6 +19,10 @@ DEFINES = 20.0          # seconds of computing for the statements around an answ
 LOOKS = 0.05            # seconds between two looks at what a process takes
 
 
+class DidNotStart(CourseError):
+    """The process for student code did not start; the text says why."""
+
+
 class Line:
     """The channel at the grader's end, with a time limit."""
 
@@ -30,10 +34,16 @@ class Line:
     def limit(self, seconds: float) -> None:
         """From now on: so much computing, and `WAITING` times as much by the clock on the wall."""
         self._seconds = seconds
-        self._computed, self._began = self._running.computed(), time.monotonic()
+        self._computed, self._began = self._running.taken()[0], time.monotonic()
 
     def send(self, frame: bytes) -> None:
-        """Send a whole frame, as fast as the other end takes it."""
+        """Send a whole frame, as fast as the other end takes it.
+
+        Raises:
+            Gone, TimeIsUp: as `receive`.
+        """
+        if self.broken:
+            raise Gone(self.broken)
         view = memoryview(frame)
         while view:
             try:
@@ -68,16 +78,20 @@ class Line:
             content += some
         return content
 
+    def lose(self, how: str) -> None:
+        """Count the process as lost; it is asked no more."""
+        self.broken = self.broken or how
+
     def _look(self) -> None:
-        if self._running.too_much():
+        computed, memory = self._running.taken()
+        if memory > self._running.most_memory:
             self._break("it took too much memory")
-        waited = time.monotonic() - self._began
-        if waited > WAITING * self._seconds or self._running.computed() - self._computed > self._seconds:
-            self.broken = "time"
+        if time.monotonic() - self._began > WAITING * self._seconds or computed - self._computed > self._seconds:
+            self.lose("time")
             raise TimeIsUp
 
     def _break(self, how: str) -> None:
-        self.broken = how
+        self.lose(how)
         raise Gone(how)
 
 
@@ -97,10 +111,10 @@ class Student:
         self._end = End(self._line, self.door, leads=True)
         try:
             self._end.ask("hello")
-        except (Gone, TimeIsUp, wire.Refused) as error:
+        except (Gone, TimeIsUp) as error:
             said = self._running.said()
             self.stop()
-            raise CourseError(f"The process for student code did not start ({sandbox.name}): "
+            raise DidNotStart(f"The process for student code did not start ({sandbox.name}): "
                               f"{said.splitlines()[-1] if said else error or 'it took too long'}") from error
         self._line.limit(DEFINES)
         self.faults = self._end.ask("load", list(cells), list(stubs), functions, references)
@@ -112,7 +126,7 @@ class Student:
 
     def lose(self, how: str) -> None:
         """Count it as lost."""
-        self._line.broken = self._line.broken or how
+        self._line.lose(how)
 
     def define(self, exercise: str, passed: Sequence[str]) -> tuple[bool, list[str]]:
         """Run what an answer needs. Returns whether the answer is there and can be called, and what went wrong.
