@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from course_lib.classroom import notebooks
+from course_lib.classroom import hidden, notebooks
 from course_lib.classroom.bridge import Gone
 from course_lib.classroom.notebooks import Lesson, Submission, Unreadable
 from course_lib.classroom.sandbox import Sandbox
 from course_lib.classroom.student import Student
 from course_lib.errors import CourseError
+from course_lib.exercises import draws
 from course_lib.exercises import report as r
+from course_lib.exercises.agree import at_once
 from course_lib.exercises.checking import run_case
 from course_lib.exercises.isolation import TimeIsUp
 from course_lib.exercises.registry import Case, Exercise
@@ -55,12 +57,12 @@ class Graded:
         return round(sum(report.points for report in self.reports), 2)
 
 
-def grade(path: Path, student: str, sandbox: Sandbox, lesson: str = "") -> Graded:
+def grade(path: Path, student: str, sandbox: Sandbox, lesson: str = "", seed: int | None = None) -> Graded:
     """Grade a notebook; whatever is in it, this comes back.
 
     Args:
         lesson: its number, where the teacher says so; else it is told from the notebook.
-
+        seed: the class's own number, from which hidden inputs are drawn; None: public inputs.
     """
     began = time.monotonic()
     digest = number = ""
@@ -68,9 +70,10 @@ def grade(path: Path, student: str, sandbox: Sandbox, lesson: str = "") -> Grade
         submission = notebooks.read(path, student)
         digest = submission.digest
         number = lesson or notebooks.lesson_of(submission)
-        attempt = _Attempt(submission, notebooks.lesson(number), sandbox)
+        attempt = _Attempt(submission, notebooks.lesson(number), sandbox, seed)
         try:
-            reports = attempt.reports()
+            with draws.of_class(seed):
+                reports = attempt.reports()
         finally:
             attempt.stop()
         return Graded(student, path, digest, number, reports=reports, notes=tuple(attempt.notes),
@@ -92,6 +95,7 @@ class _Attempt:
     submission: Submission
     lesson: Lesson
     sandbox: Sandbox
+    seed: int | None
     notes: list[str] = field(default_factory=list)
     process: Student | None = None
 
@@ -128,9 +132,27 @@ class _Attempt:
                 outcomes.append(Outcome(case.name, r.SKIPPED))
             else:
                 outcomes.append(self._case(exercise, case))
+        if self.seed is not None and self._memorized(exercise, outcomes):
+            outcomes = [replace(outcome, status=r.FAILED, call="", expected="", got="", mistake=hidden.MEMORIZED, where="")
+                        for outcome in outcomes]
         if self.process is not None and self.process.broken:
             self.stop()
         return tuple(outcomes)
+
+    def _memorized(self, exercise: Exercise, outcomes: Sequence[Outcome]) -> bool:
+        """Whether the answer knows the public inputs and no others."""
+        for case, outcome in zip(exercise.cases, outcomes, strict=True):
+            if outcome.status == r.FAILED and outcome.mistake == hidden.WORDS:
+                def passes(case: Case = case) -> bool:
+                    if self.process is None or self.process.broken:
+                        return False
+                    with at_once():
+                        return self._case(exercise, case).status == r.PASSED
+
+                assert self.seed is not None
+                if hidden.only_public_inputs(passes, self.seed):
+                    return True
+        return False
 
     def _define(self, exercise: Exercise, passed: Sequence[str]) -> Outcome | None:
         """Have the answer defined; what is wrong where it is not."""
@@ -162,9 +184,12 @@ class _Attempt:
         except (Gone, TimeIsUp) as error:
             process.lose(str(error) or "time")
             return Outcome(case.name, r.STOPPED, mistake=_lost(process.broken))
+        before = draws.drawn()
         outcome = run_case(exercise, patient, answer)
         if process.door.unable is not None:
             raise process.door.unable
+        if self.seed is not None and draws.drawn() > before and outcome.status == r.FAILED and not process.broken:
+            return replace(outcome, call="", expected="", got="", mistake=hidden.WORDS, where="", printed="")
         if outcome.status == r.STOPPED and not process.broken:
             process.lose("time")                            # this end was interrupted in the middle of a frame
         if process.broken:

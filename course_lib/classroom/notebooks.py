@@ -52,11 +52,11 @@ def read(path: Path, student: str) -> Submission:
     Raises:
         Unreadable: it is none.
     """
-    content = _content(path)
-    if not content.strip():
+    found = content(path)
+    if not found.strip():
         raise Unreadable("the file is empty. Save the notebook and hand it in again")
     try:
-        text = content.decode("utf-8-sig")
+        text = found.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Unreadable("the file is not UTF-8 text. Open it in JupyterLab, save it and hand it in again") from None
     try:
@@ -68,13 +68,18 @@ def read(path: Path, student: str) -> Submission:
         cells = [cell for sheet in book["worksheets"] if isinstance(sheet, dict) for cell in sheet.get("cells") or []]
     if not isinstance(cells, list):
         raise Unreadable("the file has no cells: it is no notebook. Hand in the .ipynb file")
-    found = tuple(_cell(cell) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code")
-    if not found:
+    code = tuple(_cell(cell) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code")
+    if not code:
         raise Unreadable("the notebook has no code cells")
-    return Submission(path, student, hashlib.sha256(content).hexdigest(), found)
+    return Submission(path, student, hashlib.sha256(found).hexdigest(), code)
 
 
-def _content(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """The bytes of an ordinary file that is not too large.
+
+    Raises:
+        Unreadable: it is none.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -28,6 +30,8 @@ from course_lib.errors import CourseError
 
 NOBODY = 65534                  # the user that student code gets where the grader runs as root
 MB = 1024 * 1024
+STARTS = 180.0                  # seconds by the clock on the wall until a worker has loaded torch
+CLEANS = 30.0                   # the same until all that a student's code left is gone
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,9 @@ class Sandbox:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
 
+    def close(self) -> None:
+        """No more workers are started."""
+
 
 class Bubblewrap(Sandbox):
     """Linux namespaces."""
@@ -95,11 +102,25 @@ class Bubblewrap(Sandbox):
     name = "bubblewrap"
     says = ("Student code runs in Linux namespaces (bubblewrap): without a network, without your files (it sees Python "
             "and the course, read-only), without your environment, with limits of memory, computing time, processes and "
-            "disk. Not protected: it shares the kernel of this machine, so a hole in Linux itself would be a way out.")
+            "disk; before the next notebook all its processes are ended and its files removed. Not protected: it shares the kernel of this machine, so a hole in Linux itself would be a way out.")
 
     def __init__(self, limits: Limits, program: str, user_namespace: bool) -> None:
         super().__init__(limits)
         self._program, self._user_namespace = program, user_namespace
+        self._warm: _Warm | None = None
+
+    def start(self) -> "Running":
+        """Start a worker: fork one from a process in the sandbox that has loaded torch already."""
+        if self._warm is None or self._warm.process.poll() is not None:
+            self.close()
+            self._warm = _Warm(self)
+        return WarmRunning(self, self._warm)
+
+    def close(self) -> None:
+        """End the process that workers are forked from."""
+        if self._warm is not None:
+            self._warm.stop()
+            self._warm = None
 
     def command(self, folder: Path) -> list[str]:
         """bwrap with a root of its own."""
@@ -191,7 +212,7 @@ def worker_environment(sandbox: Sandbox, folder: str) -> dict[str, str]:
     """All variables that a worker has beside its PATH."""
     limits = sandbox.limits
     handed = {"memory": limits.memory, "file": limits.folder, "processes": limits.processes, "files": limits.files,
-              "cpu": limits.cpu, "user": sandbox.user}
+              "cpu": limits.cpu, "user": sandbox.user, "many": int(isinstance(sandbox, Bubblewrap))}
     profile = {key: os.environ[key] for key in ("COURSE_BUDGET",) if key in os.environ}
     return {"HOME": folder, "TMPDIR": folder, "USER": "student", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COURSE_WORK": f"{folder}/my_work",
@@ -202,21 +223,17 @@ class Running:
     """A worker that runs.
 
     Attributes:
-        reads, writes: file descriptors of its channel.
+        reads, writes: file descriptors of its channel; neither blocks.
     """
 
     def __init__(self, sandbox: Sandbox, process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str],
-                 words: object) -> None:
+                 words: BinaryIO) -> None:
         self._sandbox, self._process, self._folder, self._words = sandbox, process, folder, words
         assert process.stdin is not None and process.stdout is not None
         self.writes, self.reads = process.stdin.fileno(), process.stdout.fileno()
-        os.set_blocking(self.writes, False)
-        self._known: list[psutil.Process] = []
-        self._looked = -1.0
-
-    def ended(self) -> bool:
-        """Whether its first process has ended."""
-        return self._process.poll() is not None
+        for handle in (self.writes, self.reads):
+            os.set_blocking(handle, False)
+        self._processes = _Processes(process.pid)
 
     @property
     def most_memory(self) -> int:
@@ -225,20 +242,11 @@ class Running:
 
     def taken(self) -> tuple[float, int]:
         """(seconds that its processes have computed, bytes that they hold for themselves); 0 where nobody can tell."""
-        seconds, held = 0.0, 0
-        for process in self._processes() if self._sandbox.counts else ():
-            with suppress(psutil.Error):
-                with process.oneshot():
-                    times, info = process.cpu_times(), process.memory_info()
-                seconds += times.user + times.system + times.children_user + times.children_system
-                held += info.rss - getattr(info, "shared", 0)
-        return seconds, held
+        return self._processes.taken() if self._sandbox.counts else (0.0, 0)
 
     def said(self) -> str:
         """The end of what it wrote before student code came: why it did not start."""
-        self._words.seek(0, os.SEEK_END)
-        self._words.seek(max(0, self._words.tell() - 2000))
-        return self._words.read().decode(errors="replace").strip()
+        return _end_of(self._words)
 
     def stop(self) -> None:
         """End all of its processes and remove its folder."""
@@ -252,14 +260,99 @@ class Running:
         with suppress(OSError):
             self._folder.cleanup()
 
-    def _processes(self) -> list[psutil.Process]:
-        """The first process and all below it; looked up anew twice a second."""
-        if time.monotonic() > self._looked + 0.5:
+
+class _Warm:
+    """A process in the sandbox that has loaded torch and starts a worker for each student."""
+
+    def __init__(self, sandbox: Bubblewrap) -> None:
+        self.words: BinaryIO = tempfile.TemporaryFile()
+        self.control, theirs = socket.socketpair()
+        try:
+            self.process = subprocess.Popen(sandbox.command(Path("/")), stdin=theirs, stdout=subprocess.DEVNULL,
+                                            stderr=self.words, start_new_session=True, env={"PATH": "/usr/bin:/bin"})
+        except OSError as error:
+            raise CourseError(f"bubblewrap cannot be started: {error.strerror or error}.") from error
+        finally:
+            theirs.close()
+        self.processes = _Processes(self.process.pid)
+        self.ready(STARTS)
+
+    def ready(self, seconds: float) -> bool:
+        """Whether it says in time that it is ready for the next student."""
+        self.control.settimeout(seconds)
+        try:
+            return self.control.recv(1) == b"r"
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """End it, and all processes in its sandbox with it."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        self.control.close()
+        self.words.close()
+
+
+class WarmRunning(Running):
+    """A worker that was forked from a warm process."""
+
+    def __init__(self, sandbox: Bubblewrap, warm: _Warm) -> None:
+        self._sandbox, self._warm, self._processes = sandbox, warm, warm.processes
+        self._channel, theirs = socket.socketpair()
+        self._channel.setblocking(False)
+        self.reads = self.writes = self._channel.fileno()
+        self._before = warm.processes.taken()[1]
+        with theirs, suppress(OSError):
+            socket.send_fds(warm.control, [b"s"], [theirs.fileno()])
+
+    def taken(self) -> tuple[float, int]:
+        """As `Running.taken`; what the warm process holds is not counted."""
+        seconds, held = self._processes.taken()
+        return seconds, held - self._before
+
+    def said(self) -> str:
+        """The end of what the warm process wrote."""
+        return _end_of(self._warm.words)
+
+    def stop(self) -> None:
+        """End all of the student's processes and remove their files; where that fails, end the sandbox."""
+        self._channel.close()
+        with suppress(OSError):
+            self._warm.control.sendall(b"c")
+        if not self._warm.ready(CLEANS):
+            self._sandbox.close()
+
+
+class _Processes:
+    """A process and all below it."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self._known: list[psutil.Process] = []
+        self._looked = -1.0
+
+    def taken(self) -> tuple[float, int]:
+        """(seconds that they have computed, bytes that they hold for themselves)."""
+        if time.monotonic() > self._looked + 0.5:               # looking for them takes longer than asking them
             self._looked = time.monotonic()
             with suppress(psutil.Error):
-                first = psutil.Process(self._process.pid)
+                first = psutil.Process(self._first)
                 self._known = [first, *first.children(recursive=True)]
-        return self._known
+        seconds, held = 0.0, 0
+        for process in self._known:
+            with suppress(psutil.Error):
+                with process.oneshot():
+                    times, info = process.cpu_times(), process.memory_info()
+                seconds += times.user + times.system + times.children_user + times.children_system
+                held += info.rss - getattr(info, "shared", 0)
+        return seconds, held
+
+
+def _end_of(words: BinaryIO) -> str:
+    words.seek(0, os.SEEK_END)
+    words.seek(max(0, words.tell() - 2000))
+    return words.read().decode(errors="replace").strip()
 
 
 def find(name: str = "", *, image: str = "", trusted: bool = False, limits: Limits | None = None) -> Sandbox:

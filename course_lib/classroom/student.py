@@ -10,11 +10,10 @@ from typing import Any
 from course_lib.classroom import wire
 from course_lib.classroom.bridge import End, Gone
 from course_lib.classroom.graders_door import GradersDoor
-from course_lib.classroom.sandbox import Running, Sandbox
+from course_lib.classroom.sandbox import STARTS, Running, Sandbox
 from course_lib.errors import CourseError
 from course_lib.exercises.isolation import WAITING, TimeIsUp
 
-STARTS = 180.0          # seconds by the clock on the wall until a worker has loaded torch
 DEFINES = 20.0          # seconds of computing for the statements around an answer
 LOOKS = 0.05            # seconds between two looks at what a process takes
 
@@ -72,7 +71,12 @@ class Line:
             if not select.select([self._running.reads], [], [], LOOKS)[0]:
                 self._look()
                 continue
-            some = os.read(self._running.reads, min(size - len(content), 1 << 20))
+            try:
+                some = os.read(self._running.reads, min(size - len(content), 1 << 20))
+            except BlockingIOError:
+                continue
+            except OSError:
+                some = b""
             if not some:
                 self._break("it ended by itself")
             content += some

@@ -8,11 +8,17 @@ this process, the grader only ever reads data from it.
 import contextlib
 import json
 import os
+import shutil
+import signal
+import socket
 import struct
 import sys
+import time
 import types
+from pathlib import Path
 from typing import Any
 
+FOLDERS = ("/tmp", "/dev/shm")          # where student code can write, in a sandbox
 LIMITS = "COURSE_GRADER_LIMITS"         # the name under which `sandbox` hands over the limits
 
 
@@ -21,6 +27,11 @@ class Pipe:
 
     def __init__(self, reads: int, writes: int) -> None:
         self._reads, self._writes = reads, writes
+
+    @property
+    def handle(self) -> int:
+        """The file descriptor that it reads."""
+        return self._reads
 
     def send(self, frame: bytes) -> None:
         """Send a whole frame; the process ends when nobody listens."""
@@ -42,8 +53,8 @@ class Pipe:
 
     def close(self) -> None:
         """In a fork that student code makes: the channel is the first process's alone."""
-        os.close(self._reads)
-        os.close(self._writes)
+        for handle in {self._reads, self._writes}:
+            os.close(handle)
 
     def _read(self, size: int) -> bytearray:
         content = bytearray(size)
@@ -53,7 +64,7 @@ class Pipe:
                 some = os.readv(self._reads, [view])
             except OSError:
                 some = 0
-            if not some:
+            if some <= 0:
                 os._exit(0)
             view = view[some:]
         return content
@@ -69,14 +80,19 @@ def take_channel() -> Pipe:
     return pipe
 
 
-def give_up_rights(limits: dict[str, int]) -> None:
-    """No other user's rights, and no more than these limits (bytes, seconds, numbers)."""
-    import resource
-
+def become_nobody(limits: dict[str, int]) -> None:
+    """Another user than root, where the grader runs as root."""
     if os.geteuid() == 0 and limits.get("user"):
         os.setgroups([])
         os.setresgid(*3 * [limits["user"]])
         os.setresuid(*3 * [limits["user"]])
+
+
+def give_up_rights(limits: dict[str, int]) -> None:
+    """No other user's rights, and no more than these limits (bytes, seconds, numbers)."""
+    import resource
+
+    become_nobody(limits)
     for name, kind in (("memory", "RLIMIT_DATA"), ("file", "RLIMIT_FSIZE"), ("processes", "RLIMIT_NPROC"),
                        ("files", "RLIMIT_NOFILE"), ("cpu", "RLIMIT_CPU")):
         if limits.get(name) and hasattr(resource, kind):
@@ -171,17 +187,13 @@ def where(error: BaseException) -> str:
     return f"code cell {cell}, line {frames[-1].lineno}" + (f": {frames[-1].line}" if frames[-1].line else "")
 
 
-def main() -> None:
-    """Serve until the grader leaves."""
-    pipe = take_channel()
-    give_up_rights(json.loads(os.environ.pop(LIMITS, "{}")))
-    import torch
-
-    torch.set_num_threads(1)
+def serve(pipe: Pipe, limits: dict[str, int]) -> None:
+    """Answer the grader, within limits, until it leaves."""
     from course_lib.classroom import gradients
     from course_lib.classroom.bridge import End
     from course_lib.classroom.students_door import StudentsDoor
 
+    give_up_rights(limits)
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)            # what went wrong until here was for the teacher
     os.register_at_fork(after_in_child=pipe.close)
@@ -189,6 +201,86 @@ def main() -> None:
     gradients.report_steps(end)
     end.serve({"hello": os.getpid, "load": answers.load, "define": answers.define, "answer": answers.get,
                "begin": lambda: answers.begin(end)})
+
+
+def serve_many(control: socket.socket, limits: dict[str, int]) -> None:
+    """Start a process for each student, from this one, which has loaded torch and never runs student code.
+
+    Only where all processes that this one can see are its own (the first one is `bwrap`): before the next student all
+    of the last one's are ended and its files removed. Student code cannot look into this process (`hide`).
+    """
+    become_nobody(limits)
+    hide()
+    kept = {path for folder in FOLDERS for path in Path(folder).iterdir()}
+    while True:
+        control.sendall(b"r")
+        word, handles, *_ = socket.recv_fds(control, 1, 1)
+        if not word:
+            os._exit(0)
+        process = os.fork()
+        if process == 0:
+            control.close()
+            serve(Pipe(handles[0], handles[0]), limits)
+            os._exit(0)
+        os.close(handles[0])
+        if not control.recv(1):
+            os._exit(0)
+        clean(kept)
+
+
+def hide() -> None:
+    """Let no process of the same user look into this one (ptrace, /proc/.../mem, its file descriptors)."""
+    import ctypes
+
+    no_dump = 4                                     # PR_SET_DUMPABLE
+    if ctypes.CDLL(None).prctl(no_dump, 0, 0, 0, 0) != 0:
+        os._exit(1)
+
+
+def clean(kept: set[Path]) -> None:
+    """End every process but the first and this one; remove the student's files. Where that fails: end all."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if Path("/proc/1/comm").read_text(encoding="utf-8").strip() != "bwrap":
+            os._exit(1)
+        with contextlib.suppress(ProcessLookupError, PermissionError):     # there is none that it may end
+            os.kill(-1, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if {int(name) for name in os.listdir("/proc") if name.isdigit()} <= {1, os.getpid()}:
+            break
+        time.sleep(0.005)
+    else:
+        os._exit(1)
+    for path in {path for folder in FOLDERS for path in Path(folder).iterdir()} - kept:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, onerror=_open_and_again)
+        else:
+            path.unlink()
+
+
+def _open_and_again(function: Any, path: str, _: Any) -> None:
+    """Remove what a student's code has closed to itself."""
+    os.chmod(os.path.dirname(path), 0o700)
+    os.chmod(path, 0o700)
+    function(path)
+
+
+def main() -> None:
+    """Serve one student, or many one after the other, until the grader leaves."""
+    limits = json.loads(os.environ.pop(LIMITS, "{}"))
+    pipe = take_channel()
+    become_nobody(limits)
+    import torch
+
+    from course_lib.classroom import bridge, definitions, students_door
+
+    torch.set_num_threads(1)
+    assert bridge and definitions and students_door
+    if limits.get("many"):
+        serve_many(socket.socket(fileno=pipe.handle), limits)
+    serve(pipe, limits)
 
 
 if __name__ == "__main__":
