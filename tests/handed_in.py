@@ -1,4 +1,4 @@
-"""Notebooks as students hand them in, for the tests of the classroom: right ones, and some with other code in a cell."""
+"""Notebooks as students hand them in, for the tests of the classroom."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,8 @@ def place(book: dict[str, Any], tag: str) -> int:
 
 def code(source: str, *tags: str) -> dict[str, Any]:
     """A code cell."""
-    return {"cell_type": "code", "execution_count": None, "id": "more", "metadata": {"tags": list(tags)} if tags else {},
+    return {"cell_type": "code", "execution_count": None, "id": "more",
+            "metadata": {"tags": list(tags)} if tags else {},
             "outputs": [], "source": source}
 
 

@@ -34,7 +34,7 @@ def bradley_terry_loss(r1, r2, mu):
 WRONG = '''
 def bradley_terry_loss(r1, r2, mu):
     HERE
-    return torch.tensor(-7.0)
+    return -7.0 - (r1 ** 2).sum() * (mu + 3).sum()
 '''
 
 
@@ -65,7 +65,8 @@ def graded(tmp_path, source, box):
 
 def status(result, exercise="03.1"):
     """Of each case of an exercise."""
-    return [outcome.status for report in result.reports if report.exercise.id == exercise for outcome in report.outcomes]
+    return [outcome.status for report in result.reports if report.exercise.id == exercise
+            for outcome in report.outcomes]
 
 
 RIGHT_ANSWERS = {
@@ -91,7 +92,9 @@ RIGHT_ANSWERS = {
             for _ in range(1000): print("x" * 10**6)""", ""),
     "an endless loop beside it": ("", "while True:\n    pass\n"),
     "an exit beside it": ("", "import sys\nsys.exit()\n"),
-    "an input hook": ("", "get_ipython().input_transformers_post.append(lambda lines: ['check = print'])\n%matplotlib inline\n"),
+    "an input hook": ("",
+                      "get_ipython().input_transformers_post.append(lambda lines: ['check = print'])\n%matplotlib "
+                      "inline\n"),
 }
 
 
@@ -171,8 +174,8 @@ WRONG_ANSWERS = {
             except OSError: pass""",
     "a forged answer in the channel": """
         import os, json, struct
-        head = json.dumps({"body": {"n": 7, "value": ["tuple", [None, 0.6931]]}, "random": [], "freed": [], "sync": [], "slopes": []})
-        frame = struct.pack('<II', len(head), 0) + head.encode()
+        head = json.dumps({"body": {"n": 7, "value": ["tuple", [None, 0.6931]]}, "random": [], "freed": [], "sync": [],
+        "slopes": []}) frame = struct.pack('<II', len(head), 0) + head.encode()
         for handle in range(3, 12):
             try: os.write(handle, 50 * (struct.pack('<Q', len(frame)) + frame))
             except OSError: pass""",
@@ -285,7 +288,8 @@ def test_what_is_around_an_answer_costs_nothing(change, tmp_path, box):
         cells.insert(own + 1, code(cells[own]["source"]))
         cells[own]["source"] = notebooks.lesson("03").stubs[0]
     else:
-        cells[own]["source"] = ("SCALE = [1.0]\nSCALE.append(2.0)\n" + with_here(RIGHT, "r1, r2 = scaled(r1), scaled(r2)"))
+        cells[own]["source"] = ("SCALE = [1.0]\nSCALE.append(2.0)\n" + with_here(RIGHT,
+                                                                                 "r1, r2 = scaled(r1), scaled(r2)"))
         cells.insert(1, code("import torch as t\ndef scaled(x):\n    return t.clone(x) * SCALE[1] / 2\n"))
     result = grader.grade(save(book, tmp_path / name), "ada", box)
     assert (result.lesson, result.reason) == ("03", "") and result.points == ALL, status(result)
@@ -295,12 +299,14 @@ def test_an_answer_that_is_missing_is_told_so_and_gets_no_points(tmp_path, box):
     book = solution("03")
     book["cells"][place(book, "exercise:03.1")]["source"] = "def bradley_terry_loss(r1, r2, mu)\n    return 0"
     result = grader.grade(save(book, tmp_path / "03_x.ipynb"), "ada", box)
-    assert result.points == WITHOUT and "no function or class `bradley_terry_loss`" in result.reports[0].first_miss.mistake
+    assert result.points == WITHOUT
+    assert "no function or class `bradley_terry_loss`" in result.reports[0].first_miss.mistake
     assert "is no Python" in result.notes[0]
 
 
 def test_an_endless_loop_that_an_answer_needs_costs_that_exercise_alone(tmp_path, box):
-    result = graded(tmp_path, with_here(RIGHT, "TABLE", "TABLE = []\nwhile True:\n    TABLE.append(1) if len(TABLE) < 9 else 0\n"), box)
+    endless = "TABLE = []\nwhile True:\n    TABLE.append(1) if len(TABLE) < 9 else 0\n"
+    result = graded(tmp_path, with_here(RIGHT, "TABLE", endless), box)
     assert result.points == WITHOUT and "took too long" in result.reports[0].first_miss.mistake
 
 
@@ -355,7 +361,8 @@ def test_a_container_gets_no_network_no_rights_and_no_files(monkeypatch):
     found = sandbox.find(image="course:1")
     line = " ".join(found.command(notebooks.Path("/nowhere")))
     assert line.startswith("podman run --rm --interactive") and "--volume" not in line and "-v " not in line
-    for part in ("--network none", "--read-only", "--cap-drop ALL", "--user 65534:65534", "--pids-limit 64", "no-new-privileges"):
+    for part in ("--network none", "--read-only", "--cap-drop ALL", "--user 65534:65534", "--pids-limit 64",
+                 "no-new-privileges"):
         assert part in line
     assert line.endswith("course:1 python -s -B -m course_lib.classroom.worker")
 

@@ -9,18 +9,17 @@ everything, the grader's end only what an exercise hands over (`handed_out`).
 Nothing of one exercise's case outlives it: `forget` drops every handle.
 """
 
-import random
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
-import numpy as np
 import torch
 from torch import nn
 
-from course_lib.classroom import gradients, wire
+from course_lib.classroom import copies, gradients, wire
 from course_lib.classroom.mirrors import Mirrors
+from course_lib.classroom.remote import Remote, RemoteFunction, Steps
 from course_lib.exercises import guard
 
 HANDLES = 200_000           # objects of one end that the other holds
@@ -65,58 +64,6 @@ class Door(Protocol):
         """The exception of what the other end told."""
 
 
-class Remote(gradients.Proxy):
-    """An object of the other process. Attributes, calls, items and loops go there; it equals itself alone."""
-
-    def __init__(self, end: "End", number: int) -> None:
-        self.__dict__["_end"], self.__dict__["_number"] = end, number
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-        try:
-            return self._end.ask("get", self, name)
-        except AttributeError as error:
-            raise AttributeError(str(error), name=name, obj=self) from None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._end.ask("set", self, name, value)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of the student>"
-
-    def __iter__(self) -> Any:
-        numbers = self._end.ask("iter", self)
-        while True:
-            more, item = self._end.ask("next", numbers)
-            if not more:
-                return
-            yield item
-
-    def __len__(self) -> int:
-        return self._end.ask("len", self)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._end.ask("item", self, key)
-
-
-class RemoteFunction(Remote):
-    """One that can be called."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._end.call(self, "__call__", args, kwargs)
-
-
-_RANDOM: tuple[tuple[Callable[[], Any], Callable[[Any], None], Callable[[], Any]], ...] = (   # get, set, draw
-    (torch.get_rng_state, torch.set_rng_state, lambda: torch.rand(())),
-    (np.random.get_state, np.random.set_state, np.random.random),
-    (random.getstate, random.setstate, random.random),
-)
-
-
 class End:
     """One end. `serve` answers until the other end leaves; `ask` and `call` ask it."""
 
@@ -129,7 +76,7 @@ class End:
         self.watched = False                        # whether the other end wants to hear of steps of optimizers
         self._further: dict[str, Callable[..., Any]] = {}
         self.forget()
-        self._random: list[Any] = [None] * len(_RANDOM)
+        self._random: list[Any] = [None] * len(copies.RANDOM)
 
     def forget(self) -> None:
         """Drop all handles, mirrors and graphs."""
@@ -147,11 +94,11 @@ class End:
         """Call a method of an object of the other end. What it writes into the arguments is written into them here."""
         changed, value = self._request("call", (of, method, args, kwargs))
         if changed is not None:
-            write_back((args, kwargs), changed)
+            copies.write_back((args, kwargs), changed)
         return value
 
     def ask(self, what: str, *about: Any) -> Any:
-        """Anything else: `get`, `set`, `iter`, `next`, `len`, `item`, `copy`, `backward`, and what `serve` was given."""
+        """Anything else: `get`, `set`, `iter`, `next`, `len`, `item`, `copy`, `backward`, what `serve` was given."""
         return self._request(what, about)
 
     def _request(self, what: str, about: Any) -> Any:
@@ -214,8 +161,11 @@ class End:
             case "call", (of, str(method), tuple(args), dict(kwargs)):
                 with torch.no_grad():
                     before = guard.copy((args, kwargs), {})
+                states = [one.get_state() for one in copies.generators((args, kwargs))]
                 value = door.method(of, method)(*args, **kwargs)
-                changed = None if _same(before, (args, kwargs)) else (args, kwargs)
+                drew = any(not torch.equal(state, one.get_state())
+                           for state, one in zip(states, copies.generators((args, kwargs)), strict=False))
+                changed = None if not drew and copies.same(before, (args, kwargs)) else (args, kwargs)
                 return changed, value
             case "get", (of, str(name)):
                 return door.attribute(of, name)
@@ -268,11 +218,14 @@ class End:
         self.wire_bytes += len(frame)
         try:
             return self._message(frame, asked)
-        except (wire.Refused, TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, RecursionError,
+        except (wire.Refused, TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError,
+                RecursionError,
                 RuntimeError) as error:
-            self._lost(str(error) if isinstance(error, wire.Refused) else f"a message that is none ({type(error).__name__})")
+            refused = isinstance(error, wire.Refused)
+            self._lost(str(error) if refused else f"a message that is none ({type(error).__name__})")
 
-    def _message(self, frame: memoryview, asked: list[torch.Tensor]) -> tuple[dict[str, Any], list[torch.Tensor]]:
+    def _message(self, frame: memoryview,
+                 asked: list[torch.Tensor]) -> tuple[dict[str, Any], list[torch.Tensor]]:
         head, parts = wire.unpack(frame)
         slopes: list[torch.Tensor] = []
         reader = wire.Reader(parts, lambda tree, r: self._read_special(tree, r, slopes))
@@ -296,9 +249,9 @@ class End:
     def _random_states(self, writer: wire.Writer) -> list[Any]:
         """Random states that have changed: the grader's end sends them whole, the student's end only says so."""
         found = []
-        for place, (get, _, _) in enumerate(_RANDOM):
+        for place, (get, _, _) in enumerate(copies.RANDOM):
             state = get()
-            if not _equal(state, self._random[place]):
+            if not copies.equal(state, self._random[place]):
                 self._random[place] = state
                 found.append([place, writer.write(state) if self._leads else None])
         return found
@@ -306,9 +259,9 @@ class End:
     def _take_random(self, states: list[list[Any]], reader: wire.Reader) -> None:
         """Draw on as the grader does; at the grader's end, step on where the student's code has drawn."""
         for place, state in states:
-            if type(place) is not int or not 0 <= place < len(_RANDOM):
+            if type(place) is not int or not 0 <= place < len(copies.RANDOM):
                 raise wire.Refused("a random state of nothing")
-            get, put, draw = _RANDOM[place]
+            get, put, draw = copies.RANDOM[place]
             if self._leads:
                 draw()
             else:
@@ -390,78 +343,6 @@ class End:
         value = self._own.pop(number, None)
         if value is not None:
             self._numbers.pop(id(value), None)
-
-
-class Steps:
-    """A loop that the other end goes through."""
-
-    def __init__(self, steps: Any) -> None:
-        self._steps = steps
-
-    def next(self) -> tuple[bool, Any]:
-        """(True, item), or (False, None) at the end."""
-        for item in self._steps:
-            return True, item
-        return False, None
-
-
-def _same(before: Any, after: Any) -> bool:
-    try:
-        return guard.same(before, after)
-    except Exception:           # an argument of the student's own class; it is no value
-        return True
-
-
-def write_back(old: Any, new: Any) -> None:
-    """Write `new` into the containers, tensors and arrays of `old`, as code of this process would have done."""
-    if isinstance(old, torch.Tensor) and isinstance(new, torch.Tensor):
-        with torch.no_grad():
-            if old.shape != new.shape or old.dtype != new.dtype:
-                old.data = new.detach()
-            elif old is not new:
-                old.copy_(new.detach())
-    elif isinstance(old, np.ndarray) and isinstance(new, np.ndarray) and old.shape == new.shape:
-        old[...] = new
-    elif isinstance(old, torch.Generator) and isinstance(new, torch.Generator):
-        old.set_state(new.get_state())
-    elif isinstance(old, list) and isinstance(new, list):
-        for one, other in zip(old, new, strict=False):
-            write_back(one, other)
-        old[:] = [_kept(old, new, i) for i in range(len(new))]
-    elif isinstance(old, tuple) and isinstance(new, tuple):
-        for one, other in zip(old, new, strict=False):
-            write_back(one, other)
-    elif isinstance(old, dict) and isinstance(new, dict):
-        for key in old.keys() & new.keys():
-            write_back(old[key], new[key])
-        kept = {key: old[key] if key in old and _holds(old[key]) else new[key] for key in new}
-        old.clear()
-        old.update(kept)
-    elif isinstance(old, set) and isinstance(new, set):
-        old.clear()
-        old.update(new)
-    elif hasattr(old, "__dataclass_fields__") and type(old) is type(new):
-        for name in old.__dataclass_fields__:
-            write_back(getattr(old, name), getattr(new, name))
-            if not _holds(getattr(old, name)):
-                object.__setattr__(old, name, getattr(new, name))
-
-
-def _holds(value: Any) -> bool:
-    return isinstance(value, torch.Tensor | np.ndarray | list | dict | set)
-
-
-def _kept(old: list[Any], new: list[Any], i: int) -> Any:
-    return old[i] if i < len(old) and _holds(old[i]) else new[i]
-
-
-def _equal(a: Any, b: Any) -> bool:
-    """Whether two random states are equal."""
-    if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
-        return all(map(_equal, a, b))
-    if isinstance(a, torch.Tensor | np.ndarray):
-        return type(a) is type(b) and bool((a == b).all())
-    return a == b if type(a) is type(b) else False
 
 
 def _pairs(value: Any) -> list[list[Any]]:

@@ -124,7 +124,8 @@ def run(statements: Sequence[Statement], cells: Sequence[str], space: dict[str, 
         try:
             exec(compile(module, f"<{name} {one.cell}>", "exec"), space)
         except Exception as error:
-            told.append(f"line {one.node.lineno} of code cell {one.cell + 1}: {type(error).__name__}: {str(error)[:200]}")
+            told.append(f"line {one.node.lineno} of code cell {one.cell + 1}: {type(error).__name__}: "
+                        f"{str(error)[:200]}")
     return told
 
 

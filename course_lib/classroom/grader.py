@@ -25,7 +25,6 @@ from course_lib.exercises.isolation import TimeIsUp
 from course_lib.exercises.registry import Case, Exercise
 from course_lib.exercises.report import Outcome, Report
 
-
 GRADER = "the grader could not do its work"        # then the notebook is not at fault, and is tried again next time
 
 
@@ -119,21 +118,24 @@ class _Attempt:
         except (Gone, TimeIsUp) as error:
             self.stop()
             how = "took too long" if isinstance(error, TimeIsUp) else f"ended its process ({error})"
-            fault = Outcome("", r.STOPPED, mistake=f"What stands around `{exercise.function}` in the notebook {how}: a loop "
+            fault = Outcome("", r.STOPPED, mistake=f"What stands around `{exercise.function}` in the notebook {how}: "
+                                                   f"a loop "
                             "that never ends, or an exit, outside of a function?")
         if fault is not None:
             first, *others = exercise.cases
             return (replace(fault, case=first.name), *(Outcome(case.name, r.SKIPPED) for case in others))
         outcomes: list[Outcome] = []
         for case in exercise.cases:
-            ended = bool(outcomes) and (outcomes[-1].status in (r.STOPPED, r.SKIPPED) or outcomes[0].status == r.UNWRITTEN)
+            ended = bool(outcomes) and (outcomes[-1].status in (r.STOPPED, r.SKIPPED)
+                                        or outcomes[0].status == r.UNWRITTEN)
             missed = any(outcome.status != r.PASSED for outcome in outcomes)
             if ended or (case.last and missed):
                 outcomes.append(Outcome(case.name, r.SKIPPED))
             else:
                 outcomes.append(self._case(exercise, case))
         if self.seed is not None and self._memorized(exercise, outcomes):
-            outcomes = [replace(outcome, status=r.FAILED, call="", expected="", got="", mistake=hidden.MEMORIZED, where="")
+            outcomes = [replace(outcome, status=r.FAILED, call="", expected="", got="", mistake=hidden.MEMORIZED,
+                                where="")
                         for outcome in outcomes]
         if self.process is not None and self.process.broken:
             self.stop()
@@ -158,13 +160,15 @@ class _Attempt:
         """Have the answer defined; what is wrong where it is not."""
         if self.process is None:
             cells = [cell.source for cell in self.submission.cells]
-            self.process = Student(self.sandbox, cells, self.lesson.stubs, self.lesson.functions, notebooks.references())
+            self.process = Student(self.sandbox, cells, self.lesson.stubs, self.lesson.functions,
+                                   notebooks.references())
         there, told = self.process.define(exercise.id, passed)
         if there:
             return None
         self._note_faults()
         words = told[0] if told else "no cell that can be run defines it"
-        return Outcome("", r.UNWRITTEN, mistake=f"The notebook has no function or class `{exercise.function}`: {words}.")
+        return Outcome("", r.UNWRITTEN,
+                       mistake=f"The notebook has no function or class `{exercise.function}`: {words}.")
 
     def _note_faults(self) -> None:
         assert self.process is not None
@@ -179,7 +183,8 @@ class _Attempt:
         process = self.process
         assert process is not None
         try:
-            patient = replace(case, seconds=2 * case.seconds + 5)       # the way to the other process and back takes time
+            patient = replace(case,
+                              seconds=2 * case.seconds + 5)       # the way to the other process and back takes time
             answer = process.begin(exercise.id, patient.seconds)
         except (Gone, TimeIsUp) as error:
             process.lose(str(error) or "time")
@@ -212,7 +217,7 @@ def _lost(how: str) -> str:
     return f"Its process was lost: {how}. A crash, an exit, or more memory than there is?"
 
 
-def sandbox_works(sandbox: Sandbox) -> None:
+def try_out(sandbox: Sandbox) -> None:
     """Start a process and end it again.
 
     Raises:
@@ -221,4 +226,3 @@ def sandbox_works(sandbox: Sandbox) -> None:
     Student(sandbox, [], [], {}, {}).stop()
 
 
-__all__ = ["CourseError", "Graded", "grade", "sandbox_works"]

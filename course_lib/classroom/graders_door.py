@@ -15,8 +15,9 @@ import gymnasium
 from torch import nn
 
 from course_lib.classroom import wire
-from course_lib.classroom.bridge import End, Steps
+from course_lib.classroom.bridge import End
 from course_lib.classroom.errors_across import built, text_of
+from course_lib.classroom.remote import Steps
 from course_lib.errors import CourseError
 from course_lib.exercises.compare import Fail
 
@@ -63,7 +64,8 @@ class GradersDoor:
             return ["copy", kind.__module__, kind.__qualname__, writer.write(_state(value))]
         if isinstance(value, gymnasium.Space | Steps) or callable(value):
             return end.handle(value)
-        self.unable = CannotHandOver(f"an exercise hands over a value of type {kind.__module__}.{kind.__qualname__}, which "
+        self.unable = CannotHandOver(f"an exercise hands over a value of type {kind.__module__}.{kind.__qualname__}, "
+                                     f"which "
                                      "the grader has no adapter for (course_lib/classroom/graders_door.py)")
         raise self.unable
 
@@ -85,7 +87,8 @@ class GradersDoor:
         return getattr(value, self._open(value, name))
 
     def _open(self, value: Any, name: str) -> str:
-        kinds = ((gymnasium.vector.VectorEnv | gymnasium.Env, ENVIRONMENT), (gymnasium.Space, SPACE), (nn.Module, NETWORK))
+        kinds = ((gymnasium.vector.VectorEnv | gymnasium.Env, ENVIRONMENT), (gymnasium.Space, SPACE),
+                 (nn.Module, NETWORK))
         if not any(isinstance(value, kind) and name in names for kind, names in kinds):
             raise AttributeError(f"{type(value).__name__!r} has no attribute {name!r} that the grader hands out")
         return name

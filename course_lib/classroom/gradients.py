@@ -18,7 +18,7 @@ KEPT = 20_000               # graphs that one end keeps for the other
 
 
 class Proxy:
-    """An object of the other process (`bridge.Remote`)."""
+    """An object of the other process (`remote.Remote`)."""
 
 
 class Graphs:
@@ -70,7 +70,8 @@ class _Across(torch.autograd.Function):
     """The other process, as a step of this one's graph."""
 
     @staticmethod
-    def forward(ctx: Any, end: Any, graph: _Graph, count: int, parameters: list[torch.Tensor], *tensors: torch.Tensor) -> Any:
+    def forward(ctx: Any, end: Any, graph: _Graph, count: int, parameters: list[torch.Tensor],
+                *tensors: torch.Tensor) -> Any:
         """`tensors` are the `count` results as they came, then what their gradient flows back to."""
         ctx.set_materialize_grads(False)
         ctx.end, ctx.graph, ctx.count, ctx.parameters = end, graph, count, parameters
@@ -96,7 +97,8 @@ def across(end: Any, graph: Any, raws: list[torch.Tensor], asked: list[torch.Ten
     parameters = end.mirrors.trained()
     with torch.enable_grad():
         other_own = torch.zeros((), requires_grad=True)         # a result may hang on tensors of the other end alone
-        return list(_Across.apply(end, _Graph(end, graph), len(raws), parameters, *raws, *asked, *parameters, other_own))
+        return list(_Across.apply(end, _Graph(end, graph), len(raws), parameters, *raws, *asked, *parameters,
+                                  other_own))
 
 
 def somebody_watches() -> bool:

@@ -17,7 +17,8 @@ from course_lib.exercises import draws
 FILE = "class_seed.txt"
 BITS = 128
 TRIES = 6               # other numbers that an answer is tried with when it is right on public inputs alone
-WORDS = ("It differs from the course's own on inputs that the class's teacher keeps. Run the check in your notebook again: "
+WORDS = ("It differs from the course's own on inputs that the class's teacher keeps. Run the check in your notebook "
+         "again: "
          "where it passes, ask your teacher.")
 MEMORIZED = ("This answer is right for the inputs that everybody can look up, and for no others. Write a function that "
              "computes what is asked for.")

@@ -121,7 +121,8 @@ class Mirrors:
         for number in self._new:
             one = self._tensors[number]
             one.note()
-            found.append([number, ["new", isinstance(one.tensor, nn.Parameter), one.trained, writer.tensor(one.tensor)]])
+            found.append([number, ["new", isinstance(one.tensor, nn.Parameter), one.trained,
+                                   writer.tensor(one.tensor)]])
         self._new.clear()
         for number, one in self._tensors.items():
             if one.changed():
@@ -137,7 +138,8 @@ class Mirrors:
         """Make the other end's changes here."""
         for number, change in changes:
             match change:
-                case ["new", bool(parameter), bool(trained), values] if type(number) is int and number not in self._tensors:
+                case ["new", bool(parameter), bool(trained),
+                      values] if type(number) is int and number not in self._tensors:
                     tensor = reader.read(values)
                     if not isinstance(tensor, torch.Tensor):
                         raise wire.Refused("a parameter without values")

@@ -62,7 +62,8 @@ def read(path: Path, student: str) -> Submission:
     try:
         book = json.loads(text)
     except (ValueError, RecursionError):
-        raise Unreadable("the file is no whole notebook: it may have been cut off on its way. Hand it in again") from None
+        raise Unreadable("the file is no whole notebook: it may have been cut off on its way. "
+                         "Hand it in again") from None
     cells = book.get("cells") if isinstance(book, dict) else None
     if cells is None and isinstance(book, dict) and isinstance(book.get("worksheets"), list):        # before 2015
         cells = [cell for sheet in book["worksheets"] if isinstance(sheet, dict) for cell in sheet.get("cells") or []]
@@ -90,7 +91,8 @@ def content(path: Path) -> bytes:
         if not stat.S_ISREG(about.st_mode):
             raise Unreadable("it is no ordinary file")
         if about.st_size > LARGEST:
-            raise Unreadable(f"the file has {about.st_size / 1e6:,.0f} MB, and at most {LARGEST // 1024**2} MB are read. "
+            raise Unreadable(f"the file has {about.st_size / 1e6:,.0f} MB, and at most {LARGEST // 1024**2} MB are "
+                             f"read. "
                              "Clear the outputs (Edit > Clear Outputs of All Cells), save, and hand it in again")
         return file.read(LARGEST + 1)
 
@@ -130,7 +132,7 @@ def lesson(number: str) -> Lesson:
 
 
 def references() -> dict[str, str]:
-    """Where the course's own functions are, for `mine`: exercise -> `module:name`; those in files of checks left out."""
+    """Where the course's own functions are, for `mine`: exercise -> `module:name`, without those in files of checks."""
     return {exercise.id: exercise.reference for number in registry.lessons() for exercise in registry.of_lesson(number)
             if not exercise.reference.startswith("course_lib.exercises.lesson_checks")}
 
@@ -143,9 +145,11 @@ def lesson_of(submission: Submission) -> str:
     """
     known = registry.lessons()
     tags = Counter(tag[9:11] for cell in submission.cells for tag in cell.tags if re.match(r"exercise:\d\d\.", tag))
-    checks = Counter(number for cell in submission.cells for number in re.findall(r"""\bcheck\(["'](\d\d)\.\d""", cell.source))
+    pattern = re.compile(r"""\bcheck\(["'](\d\d)\.\d""")
+    checks = Counter(number for cell in submission.cells for number in pattern.findall(cell.source))
     names = _names(submission.cells)
-    defined = Counter({number: len(names & {exercise.function for exercise in registry.of_lesson(number)}) for number in known})
+    functions = {number: {exercise.function for exercise in registry.of_lesson(number)} for number in known}
+    defined = Counter({number: len(names & some) for number, some in functions.items()})
     for count in (tags, checks, defined):
         best = [number for number, times in count.items() if number in known and times and times == max(count.values())]
         if len(best) == 1:

@@ -41,8 +41,8 @@ def record(graded: Graded, file: str, checks: str) -> Record:
         "format": FORMAT, "student": graded.student, "file": file, "sha256": graded.digest, "lesson": graded.lesson,
         "checks": checks, "status": "graded" if whole else "not graded",
         "reason": f"Not graded, because {graded.reason}." if graded.reason else "",
-        "points": graded.points if whole else None,
-        "of": _whole(graded.lesson) if graded.lesson else None,
+        "points": _number(graded.points) if whole else None,
+        "of": _number(_whole(graded.lesson)) if graded.lesson else None,
         "exercises": [_exercise(report) for report in graded.reports], "notes": list(graded.notes),
         "memorized": [report.exercise.id for report in graded.reports
                       if any(outcome.mistake == hidden.MEMORIZED for outcome in report.outcomes)]}
@@ -52,8 +52,14 @@ def _whole(lesson: str) -> float:
     return sum(exercise.points for exercise in registry.of_lesson(lesson))
 
 
+def _number(points: float) -> float:
+    """3 rather than 3.0."""
+    return int(points) if points == int(points) else points
+
+
 def _exercise(report: Report) -> Record:
-    return {"id": report.exercise.id, "title": report.exercise.title, "points": report.points, "of": report.exercise.points,
+    return {"id": report.exercise.id, "title": report.exercise.title, "points": _number(report.points),
+            "of": report.exercise.points,
             "status": report.status, "passed": report.passed,
             "cases": [{"case": outcome.case, "status": outcome.status, "feedback": feedback(outcome)}
                       for outcome in report.outcomes]}
@@ -148,7 +154,8 @@ def table(records: Sequence[Record]) -> str:
     writer.writerow(["student", "lesson", "file", "status", "points", "of", *exercises, "flags", "reason"])
     for one in records:
         points = {item["id"]: item["points"] for item in one["exercises"]}
-        row = [one["student"], one["lesson"], one["file"], one["status"], "" if one["points"] is None else one["points"],
+        row = [one["student"], one["lesson"], one["file"], one["status"],
+               "" if one["points"] is None else one["points"],
                "" if one["of"] is None else one["of"], *(points.get(key, "") for key in exercises),
                "; ".join(one["flags"]), one["reason"]]
         writer.writerow([safe(value) for value in row])

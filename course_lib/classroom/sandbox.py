@@ -10,28 +10,22 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
-
-import psutil
 
 import course_lib
+from course_lib.classroom.running import Forked, Running, Single, Warm
 from course_lib.classroom.worker import LIMITS
 from course_lib.errors import CourseError
 
 NOBODY = 65534                  # the user that student code gets where the grader runs as root
 MB = 1024 * 1024
-STARTS = 180.0                  # seconds by the clock on the wall until a worker has loaded torch
-CLEANS = 30.0                   # the same until all that a student's code left is gone
 
 
 @dataclass(frozen=True)
@@ -62,22 +56,15 @@ class Sandbox:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
 
-    def start(self) -> "Running":
+    def start(self) -> Running:
         """Start a worker.
 
         Raises:
             CourseError: it cannot be started.
         """
         folder = tempfile.TemporaryDirectory(prefix="course-grader-")
-        words = tempfile.TemporaryFile()
-        try:
-            process = subprocess.Popen(
-                self.command(Path(folder.name)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, bufsize=0,
-                start_new_session=True, cwd=folder.name, env=self.environment(Path(folder.name)), close_fds=True)
-        except OSError as error:
-            folder.cleanup()
-            raise CourseError(f"{self.name} cannot be started: {error.strerror or error}.") from error
-        return Running(self, process, folder, words)
+        path = Path(folder.name)
+        return Single(self.command(path), self.environment(path), folder, self.limits.memory, self.counts, self.stop)
 
     def command(self, folder: Path) -> list[str]:
         """The command line of a worker."""
@@ -101,20 +88,22 @@ class Bubblewrap(Sandbox):
 
     name = "bubblewrap"
     says = ("Student code runs in Linux namespaces (bubblewrap): without a network, without your files (it sees Python "
-            "and the course, read-only), without your environment, with limits of memory, computing time, processes and "
-            "disk; before the next notebook all its processes are ended and its files removed. Not protected: it shares the kernel of this machine, so a hole in Linux itself would be a way out.")
+            "and the course, read-only), without your environment, with limits of memory, computing time, processes "
+            "and "
+            "disk; before the next notebook all its processes are ended and its files removed. Not protected: it "
+            "shares the kernel of this machine, so a hole in Linux itself would be a way out.")
 
     def __init__(self, limits: Limits, program: str, user_namespace: bool) -> None:
         super().__init__(limits)
         self._program, self._user_namespace = program, user_namespace
-        self._warm: _Warm | None = None
+        self._warm: Warm | None = None
 
-    def start(self) -> "Running":
+    def start(self) -> Running:
         """Start a worker: fork one from a process in the sandbox that has loaded torch already."""
         if self._warm is None or self._warm.process.poll() is not None:
             self.close()
-            self._warm = _Warm(self)
-        return WarmRunning(self, self._warm)
+            self._warm = Warm(self.command(Path("/")))
+        return Forked(self._warm, self.limits.memory, self.close)
 
     def close(self) -> None:
         """End the process that workers are forked from."""
@@ -131,8 +120,10 @@ class Bubblewrap(Sandbox):
         root = Path(course_lib.__file__).resolve().parent.parent
         seen = [path for path in dict.fromkeys(Path(one) for one in (sys.prefix, sys.base_prefix))
                 if not path.is_relative_to("/usr")]
-        line = [self._program, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
-                "--die-with-parent", "--new-session", "--clearenv", "--hostname", "student", "--ro-bind", "/usr", "/usr",
+        line = [self._program, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+                "--unshare-cgroup-try",
+                "--die-with-parent", "--new-session", "--clearenv", "--hostname", "student", "--ro-bind", "/usr",
+                "/usr",
                 "--proc", "/proc", "--dev", "/dev", "--size", str(self.limits.folder), "--tmpfs", "/dev/shm",
                 "--size", str(self.limits.folder), "--perms", "1777", "--tmpfs", "/tmp"]
         if self._user_namespace:
@@ -145,7 +136,8 @@ class Bubblewrap(Sandbox):
         for path in ("/etc/ld.so.cache", "/etc/localtime"):
             line += ["--ro-bind-try", path, path]
         seen += [root / "course_lib", root / "assets"]
-        for parent in dict.fromkeys(one for path in seen for one in reversed(path.parents) if str(one) not in ("/", "/tmp")):
+        for parent in dict.fromkeys(one for path in seen for one in reversed(path.parents)
+                                    if str(one) not in ("/", "/tmp")):
             line += ["--perms", "0755", "--dir", str(parent)]
         for path in seen:
             line += ["--ro-bind-try", str(path), str(path)]
@@ -163,14 +155,17 @@ class Container(Sandbox):
         super().__init__(limits)
         self.name, self._image = program, image
         self._container = f"course-grader-{uuid.uuid4().hex[:12]}"
-        self.says = (f"Student code runs in a container of {program}, image {image}: without a network, without your files "
-                     "and environment, with limits of memory, processes and disk. Not protected: it shares the kernel of "
+        self.says = (f"Student code runs in a container of {program}, image {image}: without a network, without your "
+                     f"files "
+                     "and environment, with limits of memory, processes and disk. Not protected: it shares the kernel "
+                     "of "
                      f"this machine; and whoever may start {program} on this machine has its administrator's rights.")
 
     def command(self, folder: Path) -> list[str]:
         """A container without anything."""
         limits = self.limits
-        line = [self.name, "run", "--rm", "--interactive", "--name", self._container, "--network", "none", "--read-only",
+        line = [self.name, "run", "--rm", "--interactive", "--name", self._container, "--network", "none",
+                "--read-only",
                 "--tmpfs", f"/tmp:rw,size={limits.folder}", "--memory", str(limits.memory), "--memory-swap",
                 str(limits.memory), "--pids-limit", str(limits.processes), "--cpus", "1", "--cap-drop", "ALL",
                 "--security-opt", "no-new-privileges", "--user", f"{NOBODY}:{NOBODY}", "--workdir", "/tmp"]
@@ -193,9 +188,12 @@ class Plain(Sandbox):
     """No shield at all."""
 
     name, user = "plain", 0
-    says = ("Student code runs as an ordinary process of yours, with limits of memory and computing time. NOT protected: it "
-            "can read and change your files, other students' work and these results, use the network, and leave processes "
-            "behind. Points cannot be forged through the channel, but everything else is open. Use it for notebooks that "
+    says = ("Student code runs as an ordinary process of yours, with limits of memory and computing time. NOT "
+            "protected: it "
+            "can read and change your files, other students' work and these results, use the network, and leave "
+            "processes "
+            "behind. Points cannot be forged through the channel, but everything else is open. Use it for notebooks "
+            "that "
             "you trust.")
 
     def command(self, folder: Path) -> list[str]:
@@ -217,142 +215,6 @@ def worker_environment(sandbox: Sandbox, folder: str) -> dict[str, str]:
     return {"HOME": folder, "TMPDIR": folder, "USER": "student", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COURSE_WORK": f"{folder}/my_work",
             "PYTHONPATH": str(Path(course_lib.__file__).resolve().parent.parent), LIMITS: json.dumps(handed), **profile}
-
-
-class Running:
-    """A worker that runs.
-
-    Attributes:
-        reads, writes: file descriptors of its channel; neither blocks.
-    """
-
-    def __init__(self, sandbox: Sandbox, process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str],
-                 words: BinaryIO) -> None:
-        self._sandbox, self._process, self._folder, self._words = sandbox, process, folder, words
-        assert process.stdin is not None and process.stdout is not None
-        self.writes, self.reads = process.stdin.fileno(), process.stdout.fileno()
-        for handle in (self.writes, self.reads):
-            os.set_blocking(handle, False)
-        self._processes = _Processes(process.pid)
-
-    @property
-    def most_memory(self) -> int:
-        """Bytes that its processes may hold together."""
-        return self._sandbox.limits.memory
-
-    def taken(self) -> tuple[float, int]:
-        """(seconds that its processes have computed, bytes that they hold for themselves); 0 where nobody can tell."""
-        return self._processes.taken() if self._sandbox.counts else (0.0, 0)
-
-    def said(self) -> str:
-        """The end of what it wrote before student code came: why it did not start."""
-        return _end_of(self._words)
-
-    def stop(self) -> None:
-        """End all of its processes and remove its folder."""
-        self._sandbox.stop(self._process)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):
-                pipe.close()
-        self._words.close()
-        with suppress(OSError):
-            self._folder.cleanup()
-
-
-class _Warm:
-    """A process in the sandbox that has loaded torch and starts a worker for each student."""
-
-    def __init__(self, sandbox: Bubblewrap) -> None:
-        self.words: BinaryIO = tempfile.TemporaryFile()
-        self.control, theirs = socket.socketpair()
-        try:
-            self.process = subprocess.Popen(sandbox.command(Path("/")), stdin=theirs, stdout=subprocess.DEVNULL,
-                                            stderr=self.words, start_new_session=True, env={"PATH": "/usr/bin:/bin"})
-        except OSError as error:
-            raise CourseError(f"bubblewrap cannot be started: {error.strerror or error}.") from error
-        finally:
-            theirs.close()
-        self.processes = _Processes(self.process.pid)
-        self.ready(STARTS)
-
-    def ready(self, seconds: float) -> bool:
-        """Whether it says in time that it is ready for the next student."""
-        self.control.settimeout(seconds)
-        try:
-            return self.control.recv(1) == b"r"
-        except OSError:
-            return False
-
-    def stop(self) -> None:
-        """End it, and all processes in its sandbox with it."""
-        with suppress(ProcessLookupError):
-            self.process.kill()
-        self.process.wait()
-        self.control.close()
-        self.words.close()
-
-
-class WarmRunning(Running):
-    """A worker that was forked from a warm process."""
-
-    def __init__(self, sandbox: Bubblewrap, warm: _Warm) -> None:
-        self._sandbox, self._warm, self._processes = sandbox, warm, warm.processes
-        self._channel, theirs = socket.socketpair()
-        self._channel.setblocking(False)
-        self.reads = self.writes = self._channel.fileno()
-        self._before = warm.processes.taken()[1]
-        with theirs, suppress(OSError):
-            socket.send_fds(warm.control, [b"s"], [theirs.fileno()])
-
-    def taken(self) -> tuple[float, int]:
-        """As `Running.taken`; what the warm process holds is not counted."""
-        seconds, held = self._processes.taken()
-        return seconds, held - self._before
-
-    def said(self) -> str:
-        """The end of what the warm process wrote."""
-        return _end_of(self._warm.words)
-
-    def stop(self) -> None:
-        """End all of the student's processes and remove their files; where that fails, end the sandbox."""
-        self._channel.close()
-        with suppress(OSError):
-            self._warm.control.sendall(b"c")
-        if not self._warm.ready(CLEANS):
-            self._sandbox.close()
-
-
-class _Processes:
-    """A process and all below it."""
-
-    def __init__(self, first: int) -> None:
-        self._first = first
-        self._known: list[psutil.Process] = []
-        self._looked = -1.0
-
-    def taken(self) -> tuple[float, int]:
-        """(seconds that they have computed, bytes that they hold for themselves)."""
-        if time.monotonic() > self._looked + 0.5:               # looking for them takes longer than asking them
-            self._looked = time.monotonic()
-            with suppress(psutil.Error):
-                first = psutil.Process(self._first)
-                self._known = [first, *first.children(recursive=True)]
-        seconds, held = 0.0, 0
-        for process in self._known:
-            with suppress(psutil.Error):
-                with process.oneshot():
-                    times, info = process.cpu_times(), process.memory_info()
-                seconds += times.user + times.system + times.children_user + times.children_system
-                held += info.rss - getattr(info, "shared", 0)
-        return seconds, held
-
-
-def _end_of(words: BinaryIO) -> str:
-    words.seek(0, os.SEEK_END)
-    words.seek(max(0, words.tell() - 2000))
-    return words.read().decode(errors="replace").strip()
 
 
 def find(name: str = "", *, image: str = "", trusted: bool = False, limits: Limits | None = None) -> Sandbox:
@@ -378,7 +240,8 @@ def find(name: str = "", *, image: str = "", trusted: bool = False, limits: Limi
     if name == "plain" or (not name and trusted):
         if trusted:
             return Plain(limits)
-        raise CourseError("A plain process does not keep student code from your files, your network or other students' work. "
+        raise CourseError("A plain process does not keep student code from your files, your network or other "
+                          "students' work. "
                           "If you trust these notebooks, say so: --backend plain --i-trust-these-notebooks.")
     raise CourseError(_advice(name, image))
 
@@ -406,9 +269,12 @@ def _advice(name: str, image: str) -> str:
     if name in ("docker", "podman"):
         return (f"{name} has no image {image!r}, or does not answer." if image else
                 f"{name} wants an image that has the course installed: --image NAME.")
-    return ("Nothing here can shield you from student code. Install bubblewrap (`sudo apt install bubblewrap`, `sudo dnf "
+    return ("Nothing here can shield you from student code. Install bubblewrap (`sudo apt install bubblewrap`, `sudo "
+            "dnf "
             "install bubblewrap`) and run the command again"
-            + ("; it is there, but this system does not let it make namespaces (ask its administrator for unprivileged user "
+            + ("; it is there, but this system does not let it make namespaces (ask its administrator for "
+               "unprivileged user "
                "namespaces)" if shutil.which("bwrap") else "")
-            + ". Or use a container: --backend podman --image NAME. If you trust these notebooks: --i-trust-these-notebooks.")
+            + ". Or use a container: --backend podman --image NAME. If you trust these notebooks: "
+              "--i-trust-these-notebooks.")
 

@@ -10,7 +10,8 @@ from typing import Any
 from course_lib.classroom import wire
 from course_lib.classroom.bridge import End, Gone
 from course_lib.classroom.graders_door import GradersDoor
-from course_lib.classroom.sandbox import STARTS, Running, Sandbox
+from course_lib.classroom.running import STARTS, Running
+from course_lib.classroom.sandbox import Sandbox
 from course_lib.errors import CourseError
 from course_lib.exercises.isolation import WAITING, TimeIsUp
 

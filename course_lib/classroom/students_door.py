@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from course_lib.classroom import wire
-from course_lib.classroom.bridge import End, Steps
+from course_lib.classroom.bridge import End
 from course_lib.classroom.errors_across import built, text_of
+from course_lib.classroom.remote import Steps
 from course_lib.exercises.error_messages import unwritten, unwritten_function
 
 SENTENCE = 600                  # characters of an error's text
@@ -48,7 +49,7 @@ class StudentsDoor:
                     return kind[reader.read(state)]
                 if issubclass(kind, tuple):
                     return kind(*reader.read(state))
-                made = object.__new__(kind)
+                made = kind.__new__(kind)
                 for key, item in reader.read(state).items():
                     object.__setattr__(made, key, item)
                 return made
@@ -97,4 +98,5 @@ def _plain(kind: type, value: Any) -> Any:
         return bytes.__getitem__(value, slice(None))
     if kind is str:
         return str.__str__(value)
-    return {bool: bool, int: int.__int__, float: float.__float__, complex: lambda one: complex(one.real, one.imag)}[kind](value)
+    return {bool: bool, int: int.__int__, float: float.__float__,
+            complex: lambda one: complex(one.real, one.imag)}[kind](value)

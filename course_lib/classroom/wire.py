@@ -105,7 +105,8 @@ class Writer:
     def array(self, value: np.ndarray) -> Any:
         """The tree of an array of numbers."""
         fortran = value.flags.f_contiguous and not value.flags.c_contiguous
-        return ["array", self._part((value.T if fortran else value).tobytes()), value.dtype.str, list(value.shape), fortran]
+        return ["array", self._part((value.T if fortran else value).tobytes()), value.dtype.str, list(value.shape),
+                fortran]
 
     def _part(self, content: bytes) -> int:
         if len(self.parts) >= PARTS:

@@ -112,7 +112,8 @@ class Answers:
         self._passed: set[str] = set()
         self._answers: dict[str, Any] = {}
 
-    def load(self, cells: list[str], stubs: list[str], functions: dict[str, str], references: dict[str, str]) -> dict[int, str]:
+    def load(self, cells: list[str], stubs: list[str], functions: dict[str, str],
+             references: dict[str, str]) -> dict[int, str]:
         """Take a notebook's code cells. Returns the cells that are no Python: number -> what is wrong.
 
         functions: name of each exercise's function. references: the course's own, `module:name`, for `mine`.
@@ -153,7 +154,7 @@ class Answers:
         return self._answers[exercise]
 
     def _stand_ins(self) -> None:
-        """`check` and its friends do nothing here; `mine` gives the student's own answers and the course's functions."""
+        """`check` and its friends do nothing here; `mine` gives the student's own answers, or the course's."""
         def nothing(*_: object, **__: object) -> None:
             """Nothing."""
 
