@@ -129,11 +129,11 @@ WRONG_ANSWERS = {
     "a tensor that lies when compared": """
         class Liar(torch.Tensor):
             __torch_function__ = classmethod(lambda *a, **k: torch.tensor(True))
-        return torch.tensor(-7.0).as_subclass(Liar)""",
+        return (-7.0 - (r1 ** 2).sum() * (mu + 3).sum()).as_subclass(Liar)""",
     "a number that lies when compared": """
         class Liar(float):
             __eq__ = __sub__ = __rsub__ = lambda self, other: 0.0
-        return Liar(-7.0)""",
+        return Liar(-7.0 - (r1 ** 2).sum() * (mu + 3).sum())""",
     "a pickle": """
         class Payload:
             def __reduce__(self): return (exec, ("raise SystemExit",))

@@ -7,7 +7,7 @@ import json
 import pytest
 from handed_in import code, save, solution
 
-from course_lib.classroom import commands, gradebooks, grader, hidden, notebooks, results, setup
+from course_lib.classroom import gradebooks, grader, grading, hidden, notebooks, results, setup
 from course_lib.classroom.grader import Graded
 from course_lib.errors import CourseError
 from course_lib.exercises import draws, registry
@@ -68,7 +68,7 @@ def test_a_name_of_a_file_is_no_formula():
 
 
 @pytest.fixture
-def grading(tmp_path, monkeypatch):
+def three(tmp_path, monkeypatch):
     """Three notebooks in a folder, and a grader that only counts."""
     asked = []
 
@@ -84,8 +84,8 @@ def grading(tmp_path, monkeypatch):
     return asked, notebooks.find([tmp_path / "in"]), results.Results(tmp_path / "out")
 
 
-def test_a_run_that_stopped_goes_on_and_a_second_run_changes_nothing(grading, monkeypatch, capsys):
-    asked, found, out = grading
+def test_a_run_that_stopped_goes_on_and_a_second_run_changes_nothing(three, monkeypatch, capsys):
+    asked, found, out = three
     save_one = results.Results.save
 
     def crashes(self, one):
@@ -95,27 +95,27 @@ def test_a_run_that_stopped_goes_on_and_a_second_run_changes_nothing(grading, mo
 
     monkeypatch.setattr(results.Results, "save", crashes)
     with pytest.raises(KeyboardInterrupt):
-        commands.grade_all(found, out, None)
+        grading.grade_all(found, out, None)
     monkeypatch.setattr(results.Results, "save", save_one)
     asked.clear()
-    commands.grade_all(found, out, None)
+    grading.grade_all(found, out, None)
     assert asked == ["bob", "cleo"]                     # what was not graded is tried again
     first = [(out.folder / name).read_bytes() for name in (results.JSON, results.CSV)]
-    commands.grade_all(found, out, None)
-    commands.grade_all(found, out, None, again=True)
+    grading.grade_all(found, out, None)
+    grading.grade_all(found, out, None, again=True)
     assert [(out.folder / name).read_bytes() for name in (results.JSON, results.CSV)] == first
     assert "2 graded, 1 not graded" in capsys.readouterr().err
 
 
-def test_another_notebook_another_number_or_other_checks_are_graded_anew(grading, monkeypatch):
-    asked, found, out = grading
-    commands.grade_all(found, out, None)
+def test_another_notebook_another_number_or_other_checks_are_graded_anew(three, monkeypatch):
+    asked, found, out = three
+    grading.grade_all(found, out, None)
     for change, wanted in ((lambda: save(solution("00"), found[0][1]), ["ada", "bob"]),
                            (lambda: monkeypatch.setattr(results, "fingerprint", lambda *_: "new"),
                             ["ada", "bob", "cleo"])):
         asked.clear()
         change()
-        commands.grade_all(found, out, None)
+        grading.grade_all(found, out, None)
         assert asked == wanted
     assert results.fingerprint.__name__ == "<lambda>"
 

@@ -106,10 +106,12 @@ class Warm:
 
     def stop(self) -> None:
         """End it, and all processes in its sandbox with it."""
-        with suppress(ProcessLookupError):
+        self.control.close()                    # it ends by itself, so that its computing time is counted
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.wait()
-        self.control.close()
+            self.process.wait()
         self.words.close()
 
 

@@ -47,7 +47,8 @@ class Draw:
     def __init__(self, seed: int, size: int) -> None:
         global _drawn
         _drawn += 1
-        self._rng = np.random.default_rng(seed if _class_seed is None else (seed, 1 + _class_seed))   # (seed, 0) is seed
+        seeds = seed if _class_seed is None else (seed, 1 + _class_seed)        # (seed, 0) would be seed alone
+        self._rng = np.random.default_rng(seeds)
         self.size = size
 
     def length(self, least: int = 1, most: int | None = None) -> int:
