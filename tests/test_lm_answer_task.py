@@ -5,6 +5,7 @@ for each method; those that speak of environments (a sealed reward, a boundary, 
 tiny Llama stands in for the 135M model.
 """
 
+import math
 from collections import deque
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ from course_lib.lm.answer_task import (
     write_answers,
 )
 from course_lib.lm.answers import AnswerSegment, questions_and_answers, same_prompt, texts_of, whole_sentences
+from course_lib.lm.blind_evaluation import written
 from course_lib.lm.chat_policy import ChatPolicy
 from course_lib.lm.prompts import HELD_OUT_PROMPTS, TRAINING_PROMPTS
 from course_lib.preferences.loop import PreferenceLoop
@@ -280,12 +282,49 @@ def test_functions_of_ppo_are_refused_by_name():
         task().trainer(config(), fitted(), deque(), np.random.default_rng(0), boundary=None)
 
 
-def test_a_prolonged_run_falls_to_the_same_end_later():
+def test_dpo_begins_each_round_at_the_first_model_and_at_the_full_learning_rate():
     trainer = AnswerTrainer(task(), config(), fitted(), deque(), np.random.default_rng(0))
+    trainer.prolong(3)
+    assert trainer.run.config.updates == 7
+    for until in (2, 4, 7):
+        rates, losses = zip(*[(point.learning_rate, point.loss) for point in trainer.train(until)], strict=True)
+        assert losses[0] == pytest.approx(math.log(2), abs=1e-5) and losses[-1] < losses[0]
+        count = len(rates)
+        assert rates == pytest.approx([1e-2 * (1 - 0.9 * k / count) for k in range(count)])
+
+
+def test_dpo_stays_near_the_first_model_and_stopping_meanwhile_loses_nothing(monkeypatch):
+    def trainer(max_kl):
+        settings = config(labels=(5,), updates=(12,), max_kl=max_kl)
+        return AnswerTrainer(task(), settings, fitted(), deque(), np.random.default_rng(0))
+
+    free, near = trainer(1e9), trainer(0.5)
+    list(free.train(12))
+    asked = (PROMPTS * 32)[:32]
+    far = written(free.network, asked, 8, 0).kl.mean()
+    list(near.train(12))
+    assert far > 1 and 0 < written(near.network, asked, 8, 0).kl.mean() <= 0.5
+
+    stopped = trainer(0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr("course_lib.lm.answer_task.written", lambda *words: exec("raise KeyboardInterrupt"))
+        with pytest.raises(KeyboardInterrupt):
+            list(stopped.train(12))
+    assert list(stopped.train(12)) == []
+    for name, value in stopped.network.state_dict().items():
+        assert torch.equal(value, near.network.state_dict()[name])
+    with pytest.raises(ValueError, match="max_kl"):
+        config(max_kl=0)
+    with pytest.raises(ValueError, match="kl_answers"):
+        config(kl_answers=0)
+
+
+def test_a_prolonged_run_of_another_method_falls_to_the_same_end_later():
+    trainer = AnswerTrainer(task(), config("rejection"), fitted(), deque(), np.random.default_rng(0))
     trainer.prolong(6)
     assert trainer.run.config.updates == 10
-    history = list(trainer.train(10))
-    rates = [point.learning_rate for point in history]
+    trainer.collect(5)
+    rates = [point.learning_rate for point in trainer.train(10)]
     assert rates[0] == max(rates) == 1e-2 and rates[-1] == pytest.approx(1e-2 * (1 - 0.9 * 0.9))
 
 

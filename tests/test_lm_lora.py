@@ -137,6 +137,22 @@ def test_it_wraps_the_courses_gpt_by_the_end_of_a_name():
     assert not torch.equal(gpt(TOKENS % 12), before)
 
 
+def test_turned_down_lies_between_the_two_models():
+    model = tiny_llama()
+    before = logits(model)
+    lora = with_random_b(add_lora(model, NAMES, rank=3))
+    trained, weights = logits(model), {name: layer.B @ layer.A for name, layer in lora.layers.items()}
+    lora.turn_down(0.5)
+    for name, layer in lora.layers.items():
+        torch.testing.assert_close(layer.B @ layer.A, 0.5 * weights[name])
+    assert 0 < (logits(model) - before).norm() < (trained - before).norm()
+    lora.turn_down(0.0)
+    assert torch.equal(logits(model), before)
+    lora.merge()
+    with pytest.raises(CourseError, match="unmerge"):
+        lora.turn_down(0.5)
+
+
 def test_kept_and_loaded_into_a_fresh_model(tmp_path):
     model, again = tiny_llama(), tiny_llama()
     lora, fresh = with_random_b(add_lora(model, NAMES)), add_lora(again, NAMES, seed=9)

@@ -8,7 +8,7 @@ import pytest
 from course_lib.show import palette, schematics
 
 
-@pytest.fixture(params=["feedback_loop", "agent_environment", "from_comparisons"])
+@pytest.fixture(params=["feedback_loop", "agent_environment", "ppo_update", "from_comparisons", "preference_loop"])
 def drawn(request):
     """A schematic in the course's style, drawn; closed afterwards."""
     with plt.rc_context():
@@ -37,3 +37,12 @@ def test_the_loop_names_the_lessons_of_the_course():
     said = " ".join(text.get_text() for text in figure.axes[0].texts)
     plt.close(figure)
     assert all(f"{number:02d}" in said for number in range(13))
+
+
+def test_ppo_and_the_preference_loop_name_their_parts():
+    for draw, parts in ((schematics.ppo_update, ("rollout", "advantages", "ratio", "critic", "entropy", "epochs")),
+                        (schematics.preference_loop, ("collect", "label", "fit", "train", "evaluator"))):
+        figure = draw()
+        said = " ".join(text.get_text() for text in figure.axes[0].texts)
+        plt.close(figure)
+        assert [part for part in parts if part not in said] == []

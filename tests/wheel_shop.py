@@ -1,9 +1,14 @@
-"""Assets of our own for tests: a checkout whose two assets come from one tiny wheel, which the real pip finds."""
+"""Assets of our own for tests: a checkout whose two assets come from one tiny wheel, which the real pip finds.
+
+`use_sdist` puts a source distribution in the wheel's place; its set-up leaves a file `ran` beside the index.
+"""
 
 import hashlib
 import json
 import os
+import tarfile
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,7 @@ import pytest
 from course_lib.assets import fetch
 
 WHEEL = "tiny_ratings-1.0-py3-none-any.whl"
+SDIST = "tiny_ratings-1.0.tar.gz"
 FILES = {"tiny_ratings/data/ratings.txt": b"1\t0.5\tgood\n2\t-1.0\tbad\n",
          "tiny_ratings/data/words.txt": b"good\nbad\n"}
 
@@ -52,3 +58,28 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(fetch, "_verified", set())
     return tmp_path
+
+
+def write_sdist(folder: Path, files: dict[str, bytes]) -> Path:
+    """A source distribution that pip accepts, with these files."""
+    setup = (f"import pathlib, setuptools\npathlib.Path({str(folder.parent / 'ran')!r}).touch()\n"
+             "setuptools.setup(name='tiny-ratings', version='1.0', packages=[])\n")
+    info = b"Metadata-Version: 2.1\nName: tiny-ratings\nVersion: 1.0\n"
+    with tarfile.open(folder / SDIST, "w:gz") as archive:
+        for name, content in {**files, "setup.py": setup.encode(), "PKG-INFO": info}.items():
+            entry = tarfile.TarInfo(f"tiny_ratings-1.0/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, BytesIO(content))
+    return folder / SDIST
+
+
+def use_sdist(shop: Path, prefix: str = "tiny_ratings-1.0/") -> None:
+    """From here on the assets of the shop come from a source distribution. prefix: of its members in the manifest."""
+    (shop / "index" / WHEEL).unlink()
+    content = write_sdist(shop / "index", FILES).read_bytes()
+    file = shop / "checkout" / "assets" / "manifest.json"
+    rows = json.loads(file.read_text())["assets"]
+    for row in rows:
+        row |= {"archive": SDIST, "archive_sha256": hashlib.sha256(content).hexdigest(), "archive_bytes": len(content)}
+        row["members"] = [{**member, "archive_path": prefix + member["archive_path"]} for member in row["members"]]
+    file.write_text(json.dumps({"assets": rows}))

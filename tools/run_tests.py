@@ -28,6 +28,7 @@ COURSE = (sys.executable, "-m", "course_lib.cli")
 PYTEST = (sys.executable, "-m", "pytest", "--color=auto", "-p", "no:cacheprovider",
           "--durations=8", "--durations-min=5")
 IN_ORDER = ("-p", "no:randomly")
+TWO = ("-n", "2", "--dist", "worksteal")        # two processes; one that has nothing left takes over of the other's
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class Stage:
 STAGES = (
     Stage("lint", "ruff over everything, and the layers of course_lib", (sys.executable, "tools/lint.py"), 10),
     Stage("build", "the notebooks are what lessons/ says", (*COURSE, "build", "--check"), 30),
-    Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 85),
-    Stage("units", "unit tests", (*PYTEST, "-n", "2", "-m", "not slow and not browser", "tests",
-                                  "--ignore=tests/notebooks"), 330),
+    Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 260),
+    Stage("units", "unit tests", (*PYTEST, *TWO, "-m", "not slow and not browser", "tests",
+                                  "--ignore=tests/notebooks"), 250),
     Stage("notebooks", "notebooks and solutions in the CI budget", 
-          (*PYTEST, *IN_ORDER, "-n", "2", "-m", "not slow", "tests/notebooks"), 600),
+          (*PYTEST, *IN_ORDER, *TWO, "-m", "not slow", "tests/notebooks"), 505),
     Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, *IN_ORDER, "-m", "browser and not slow", "tests"), 200),
-    Stage("slow", "the slow proofs", (*PYTEST, *IN_ORDER, "-n", "2", "-m", "slow", "tests"), 2300, slow=True),
+    Stage("slow", "the slow proofs", (*PYTEST, *IN_ORDER, *TWO, "-m", "slow", "tests"), 2300, slow=True),
     Stage("processors", "every claim of the notebooks on other processors",
           (sys.executable, "tools/claims.py", "--solutions", "--settings", "default", "rounding-1"), 700, slow=True),
 )

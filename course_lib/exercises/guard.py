@@ -55,7 +55,7 @@ class Guard:
         Raises:
             As `__call__`; AttributeError where the class has no such method.
         """
-        return self._call(getattr(made, name), f"{self._name}.{name}", args, kwargs)
+        return self._call(getattr(made, name), f"{type(made).__name__}.{name}", args, kwargs)
 
     def _call(self, fn: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
         self._last = (name, args, kwargs)

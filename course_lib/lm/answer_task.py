@@ -17,13 +17,18 @@ Departures:
 - an answer that `max_new_tokens` cut off is shown, labelled and learned up to its last whole sentence;
 - two answers to each prompt and one comparison, where Ouyang et al. ranked four to nine;
 - the reward model is linear on the frozen model's hidden states, and is fitted to all labels again in each round;
-- DPO goes on with the labels of all rounds, of answers that earlier policies gave, against the first model; how sure
-  a labeler was weighs in the reward model's fit and not in DPO.
+- DPO learns in each round from the labels of all rounds, of answers that earlier policies gave, and begins anew at the
+  first model: in two runs of development a policy that went on from round to round went twice as far and won less. How
+  sure a labeler was weighs in the reward model's fit and not in DPO;
+- what DPO has learned in a round is turned down until the policy is within `max_kl` of the first model: beta says what
+  distance costs and not how far a run goes.
 """
 
+from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,6 +41,7 @@ from course_lib.labels.records import Item
 from course_lib.labels.store import PreferenceStore
 from course_lib.lm.answer_ensemble import AnswerRewardConfig, AnswerRewardEnsemble
 from course_lib.lm.answers import AnswerSegment, questions_and_answers, same_prompt, whole_sentences
+from course_lib.lm.blind_evaluation import written
 from course_lib.lm.chat_policy import ChatPolicy, answer_logprobs, load_chat_policy, sample_answers
 from course_lib.lm.dpo import DPO, DPOConfig
 from course_lib.lm.prompts import TRAINING_PROMPTS
@@ -51,6 +57,7 @@ TrainingConfig = DPOConfig | RLOOConfig | RejectionSamplingConfig
 
 TRIES = 4                           # times that a prompt is answered again where its answers were equal or empty
 AT_ONCE = 32                        # answers that are written at once
+STEP_DOWN = 0.95                    # of the adapter's strength at most, while the policy is too far away
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,11 @@ class AnswerConfig(RoundsConfig):
     """One run of `AnswerTask`. Which settings of training are given says which method trains."""
 
     labels: tuple[int, ...] = (32, 32, 32)          # pairs asked about in each round
-    updates: tuple[int, ...] = (12, 12, 12)         # gradient steps of DPO after each round; updates of the others
+    updates: tuple[int, ...] = (8, 16, 32)          # gradient steps of DPO after each round; updates of the others
     save_every: int = 4                             # updates between two saves while training
     max_new_tokens: int = 48                        # an answer is cut off there; the prompts ask for a sentence or two
+    max_kl: float = 8.0                             # nats an answer from the first model, for DPO
+    kl_answers: int = 32                            # that this is measured on
     reward: object = field(default_factory=AnswerRewardConfig)
     training: TrainingConfig = field(default_factory=DPOConfig)     # its updates, tokens and seed are replaced
 
@@ -69,19 +78,23 @@ class AnswerConfig(RoundsConfig):
         if type(self.training) not in (DPOConfig, RLOOConfig, RejectionSamplingConfig):
             raise ValueError(f"training is a DPOConfig, an RLOOConfig or a RejectionSamplingConfig, not "
                              f"{type(self.training).__name__}")
+        if not self.max_kl > 0:
+            raise ValueError(f"max_kl is a distance in nats an answer and must be above 0, not {self.max_kl}")
+        if self.kl_answers < 1:
+            raise ValueError(f"the KL divergence is measured on 1 answer or more, not on kl_answers={self.kl_answers}")
 
 
 TRAINING: dict[str, TrainingConfig] = {
-    "dpo": DPOConfig(batch_size=8, learning_rate=1.7e-3, beta=0.2),
+    "dpo": DPOConfig(batch_size=8, learning_rate=2.5e-3, beta=0.1),
     "rloo": RLOOConfig(batch_size=32, samples_per_prompt=4, minibatch_size=16, epochs=1, learning_rate=1e-3, beta=0.1),
     "rejection": RejectionSamplingConfig(batch_size=32, samples_per_prompt=4, minibatch_size=8, epochs=2,
                                          learning_rate=5e-4),
 }
-UPDATES = {"dpo": (12, 12, 12), "rloo": (4, 4, 4), "rejection": (4, 4, 4)}
+UPDATES = {"dpo": (8, 16, 32), "rloo": (4, 4, 4), "rejection": (4, 4, 4)}
 
 
 def answer_config(method: str = "dpo", labels: tuple[int, ...] = (32, 32, 32), updates: tuple[int, ...] | None = None,
-                  seed: int = 0, max_new_tokens: int = 48, **settings: object) -> AnswerConfig:
+                  seed: int = 0, max_new_tokens: int = 48, kl_answers: int = 32, **settings: object) -> AnswerConfig:
     """Settings of a run by "dpo", "rloo" or "rejection"; benchmarks/own_preferences.py measures them.
 
     updates: of each round; None: the method's own, for three rounds. settings: of the method's training, in place of
@@ -90,7 +103,7 @@ def answer_config(method: str = "dpo", labels: tuple[int, ...] = (32, 32, 32), u
     if method not in TRAINING:
         raise ValueError(f"{method!r} is no method of training; take one of {', '.join(TRAINING)}")
     return AnswerConfig(labels=labels, updates=updates or UPDATES[method], seed=seed, max_new_tokens=max_new_tokens,
-                        training=replace(TRAINING[method], **settings))
+                        kl_answers=kl_answers, training=replace(TRAINING[method], **settings))
 
 
 def fresh_policy(seed: int) -> ChatPolicy:
@@ -158,18 +171,21 @@ class AnswerTask(PreferenceTask):
 class AnswerTrainer:
     """The adapter's side of a run: answers prompts, and learns by DPO, RLOO or rejection sampling.
 
-    One run of the method over all rounds, so that the optimizer and the learning rate go on from round to round.
+    RLOO and rejection sampling go on from round to round, with one learning rate that falls to the end of the last;
+    DPO begins each round with an adapter that has learned nothing, and learns from all labels so far.
     """
 
     def __init__(self, task: AnswerTask, config: AnswerConfig, reward_model: AnswerRewardEnsemble,
                  pool: deque[Segment], rng: np.random.Generator):
         self.task, self.config, self.reward_model, self.pool, self.rng = task, config, reward_model, pool, rng
         self.network = reward_model.policy
-        self.planned = sum(config.updates)          # updates in all rounds
+        self.rounds = list(config.updates)          # updates of each round
+        self.untrained = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.acted = 0                              # `save` writes everything, so there is nothing to do again
         own = {"updates": self.planned, "seed": config.seed, "max_new_tokens": config.max_new_tokens}
         known = {setting.name for setting in fields(config.training)}
         self.run = self._run(replace(config.training, **{name: own[name] for name in own.keys() & known}))
+        self._schedule()
 
     def _run(self, training: TrainingConfig) -> TrainingRun:
         policy, reference = self.network, self.network.reference
@@ -178,6 +194,11 @@ class AnswerTrainer:
         method = RLOO if isinstance(training, RLOOConfig) else RejectionSampling
         return method(policy, reference, policy.prompts(self.task.prompts), self.reward_model.rewards,
                       policy.tokenizer, training, sample=sample_answers, logprobs=answer_logprobs)
+
+    @property
+    def planned(self) -> int:
+        """Updates in all rounds."""
+        return sum(self.rounds)
 
     @property
     def updates(self) -> int:
@@ -216,23 +237,47 @@ class AnswerTrainer:
         self.pool.extend(AnswerSegment.of(prompt, answer) for prompt, answers in found.items() for answer in answers)
 
     def prolong(self, updates: int) -> None:
-        """Plan for `updates` more. The learning rate is from then on that of a run planned so from the start."""
-        self.planned += updates
-        run = self.run
-        run.config = replace(run.config, updates=self.planned)
+        """Plan a round of `updates` more. The learning rate is from then on that of a run planned so from the start."""
+        self.rounds.append(updates)
+        self.run.config = replace(self.run.config, updates=self.planned)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """The learning rate from here on: over all rounds, for DPO over the round that the next update belongs to."""
+        run, begun, planned = self.run, 0, self.planned
+        if isinstance(run, DPO):
+            ends = [0, *accumulate(self.rounds)]
+            number = min(bisect_right(ends, run.updates), len(self.rounds))
+            begun, planned = ends[number - 1], self.rounds[number - 1]
         run.scheduler = LambdaLR(run.optimizer, warmup_then_linear(
-            self.planned, run.config.warmup_share, final=run.config.final_learning_rate),
-            last_epoch=run.scheduler.last_epoch - 1)
+            planned, run.config.warmup_share, final=run.config.final_learning_rate),
+            last_epoch=run.updates - begun - 1)
         run.parts["scheduler"] = run.scheduler
 
+    def _begin_anew(self) -> None:
+        self.network.load_state_dict(self.untrained)
+        self.run.optimizer.state.clear()
+        self._schedule()
+
     def train(self, until: int) -> Iterator:
-        """Updates until there were `until` in all; DPO learns from all labels so far."""
+        """Updates until there were `until` in all; DPO learns from all labels so far, from the first model on."""
         if isinstance(self.run, DPO):
+            if self.updates < until and self.updates in accumulate(self.rounds, initial=0):
+                self._begin_anew()
             first, second, mu = self.reward_model.labelled
             questions, answers = questions_and_answers([*first, *second])
             self.run.take(self.network.pairs(questions[:len(mu)], answers[:len(mu)], answers[len(mu):], mu,
                                              max_new_tokens=self.network.model.config.max_position_embeddings))
-        return self.run.train(until)
+        yield from self.run.train(until)
+        if isinstance(self.run, DPO):
+            self._stay_near()
+
+    def _stay_near(self) -> None:
+        """Turn the adapter down until the policy's answers to some prompts are within `max_kl` of the first model."""
+        config = self.config
+        asked = (self.task.prompts * config.kl_answers)[:config.kl_answers]
+        while (kl := written(self.network, asked, config.max_new_tokens, config.seed).kl.mean().item()) > config.max_kl:
+            self.network.lora.turn_down(min(STEP_DOWN, (config.max_kl / kl) ** 0.5))    # it grows about as the square
 
     def save(self, path: Path) -> None:
         """Write the adapter, the optimizer, the learning rate, the random state and the curve."""
@@ -242,6 +287,7 @@ class AnswerTrainer:
         """Go on from what `save` wrote. Raises CheckpointError when it is damaged or of other settings."""
         if path is not None:
             self.run.load(path)
+            self._schedule()
 
 
 def write_answers(policy: ChatPolicy, prompts: list[str], max_new_tokens: int,

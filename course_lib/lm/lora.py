@@ -95,6 +95,18 @@ class LoRA:
                 layer.base.weight.copy_(layer.unmerged)
                 layer.unmerged = None
 
+    @torch.no_grad()
+    def turn_down(self, factor: float) -> None:
+        """Shrink every update to `factor` of itself: between 1, the trained model, and 0, the one from before.
+
+        In between, a model is nearer to the one from before and has kept most of what it learned (Wortsman et al. 2022,
+        for fine-tuned models). Raises CourseError for an adapter that is merged.
+        """
+        for layer in self.layers.values():
+            if layer.unmerged is not None:
+                raise CourseError("This adapter is merged into the model's weights: call unmerge() first.")
+            layer.B.mul_(factor)
+
     def state_dict(self) -> dict[str, Tensor]:
         """A and B of each layer, and nothing of the model. The tensors are the adapter's own, as torch's are."""
         return {f"{name}.{part}": getattr(layer, part).detach() for name, layer in self.layers.items() for part in "AB"}

@@ -4,6 +4,7 @@ Lesson 03: tables of wins, S-curves, learning curves, calibration. Lesson 04: wh
 goes, curves and seeds.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -163,7 +164,7 @@ def reward_maps(models: Mapping[str, StateReward], seen: Mapping[str, torch.Tens
         ax.grid(False)
     panels[0, 0].set_ylabel(y_name)
     bar = figure.colorbar(image, ax=panels[0].tolist(), ticks=[low, high], shrink=0.9)
-    bar.ax.set_yticklabels(["disliked", "liked"])
+    bar.ax.set_yticklabels(["low", "high"])
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -204,11 +205,16 @@ def return_curve(points: Mapping[int, float], rounds: Sequence[int], title: str)
 def seeds_of_jobs(jobs: Mapping[str, Sequence[Mapping]], title: str) -> Figure:
     """Every seed of several ways to run: its distance from the centre against its true return, a panel for each.
 
-    jobs: name -> lines of benchmarks/cartpole_from_preferences.py.
+    jobs: name -> lines of benchmarks/cartpole_from_preferences.py. At most four panels stand in a row.
     """
-    figure, panels = plt.subplots(1, len(jobs), figsize=(2.6 * len(jobs), 2.7), sharex=True, sharey=True, squeeze=False)
+    columns = min(len(jobs), 4)
+    lines = math.ceil(len(jobs) / columns)
+    figure, panels = plt.subplots(lines, columns, figsize=(max(6.4, 2.6 * columns), 2.7 * lines),
+                                  sharex=True, sharey=True, squeeze=False)
+    for ax in panels.flat[len(jobs):]:
+        ax.remove()
     farthest = max(row["mean_distance"] for rows in jobs.values() for row in rows)
-    for ax, (name, rows) in zip(panels[0], jobs.items(), strict=True):
+    for ax, (name, rows) in zip(panels.flat, jobs.items(), strict=False):
         good = [row["true_return"] >= 490 and row["mean_distance"] < 0.5 for row in rows]
         for reached, colour, marker in ((True, GREEN, "o"), (False, VERMILION, "x")):
             points = [(row["mean_distance"], row["true_return"]) for row, is_good in zip(rows, good, strict=True)
@@ -219,6 +225,8 @@ def seeds_of_jobs(jobs: Mapping[str, Sequence[Mapping]], title: str) -> Figure:
         ax.set(title=f"{name}: {sum(good)} of {len(rows)}", xlabel="mean distance (m)", ylim=(0, 530),
                xlim=(0, 1.08 * max(0.6, farthest)))
         ax.title.set_fontsize(9)
-    panels[0, 0].set_ylabel("true return")
+        ax.tick_params(labelbottom=True)
+    for ax in panels[:, 0]:
+        ax.set_ylabel("true return")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure

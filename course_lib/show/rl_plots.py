@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from course_lib.show.palette import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILION
 
@@ -101,7 +102,7 @@ def heights(flights: Mapping[str, Sequence[np.ndarray]], top: float, title: str)
 def value_and_return(values: np.ndarray, returns: np.ndarray, title: str) -> Figure:
     """The critic's value estimate before each step of an episode, and what then came; both (T,)."""
     figure, axes = plt.subplots(figsize=(7.0, 3.0))
-    axes.plot(returns, color=GREY, linestyle="--", label="return from there on, as it came")
+    axes.plot(returns, color=GREY, linestyle="--", label="reward-to-go, as it came")
     axes.plot(values, color=BLUE, label="the critic's value estimate")
     axes.set(xlabel="step of the episode", ylabel="discounted return", title=title, ylim=(0, None))
     axes.legend()
@@ -109,7 +110,7 @@ def value_and_return(values: np.ndarray, returns: np.ndarray, title: str) -> Fig
 
 
 def advantages_of_an_episode(advantages: np.ndarray, ends: Mapping[str, np.ndarray], title: str) -> Figure:
-    """Advantages (T,) step by step, over those for the two ends of the slider."""
+    """Advantages (T,) step by step, over those for λ = 0 and λ = 1."""
     figure, axes = plt.subplots(figsize=(7.0, 3.0))
     for (name, values), style in zip(ends.items(), (":", "--"), strict=True):
         axes.plot(values, style, color=GREY, linewidth=1.2, label=name)
@@ -121,7 +122,7 @@ def advantages_of_an_episode(advantages: np.ndarray, ends: Mapping[str, np.ndarr
 
 
 def noise_bars(noise: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """Size of a gradient's noise for each way to weigh actions: a bar for the mean, a dot for each agent."""
+    """Size of a gradient's noise for each weight of the actions: a bar for the mean, a dot for each agent."""
     figure, axes = plt.subplots(figsize=(7.0, 2.8))
     names = list(noise)
     axes.barh(names, [np.mean(values) for values in noise.values()], color=BLUE, alpha=0.55)
@@ -134,17 +135,24 @@ def noise_bars(noise: Mapping[str, Sequence[float]], title: str) -> Figure:
 
 
 def lambda_trade(lams: Sequence[float], noise: np.ndarray, direction: np.ndarray, one: np.ndarray,
-                 title: str) -> Figure:
-    """Noise, direction of the mean, direction of one batch, each (agents, lambdas), against lambda."""
-    figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.2))
-    x = range(len(lams))
-    names = ("noise of the gradient", "cosine of the mean with the true gradient", "cosine of ONE batch with it")
+                 title: str, gamma: float = 0.99) -> Figure:
+    """Noise, direction of the mean, direction of one batch, each (agents, lambdas), against lambda.
+
+    Equal steps in lambda do unequal things, so the axis is that of the horizon 1 / (1 - gamma * lambda), on a log
+    scale: how many steps ahead TD errors count.
+    """
+    figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.4))
+    horizons = 1 / (1 - gamma * np.asarray(lams))
+    names = ("noise of the gradient", "cosine of the mean\nwith the reference",
+             "cosine of ONE batch\nwith the reference")
     colours = (BLUE, VERMILION, GREEN)
     for panel, values, name, colour in zip(panels, (noise, direction, one), names, colours, strict=True):
-        panel.plot(x, values.T, color=colour, alpha=0.35, linewidth=1)
-        panel.plot(x, values.mean(axis=0), "o-", color=colour, linewidth=2.2)
-        panel.set_xticks(x, [f"{lam:g}" for lam in lams])
-        panel.set_xlabel("λ")
+        panel.plot(horizons, values.T, color=colour, alpha=0.35, linewidth=1)
+        panel.plot(horizons, values.mean(axis=0), "o-", color=colour, linewidth=2.2)
+        panel.set_xscale("log")
+        panel.set_xticks(horizons, [f"{lam:g}" for lam in lams])
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.set_xlabel("λ (placed by 1 / (1 − γλ), log scale)", fontsize=8)
         panel.set_title(name, fontsize=9)
     panels[0].set_ylim(0, None)
     for panel in panels[1:]:
@@ -165,21 +173,21 @@ def clipped_objective(clip: float) -> Figure:
         panel.plot(ratio, gain, "--", color=GREY, linewidth=1.2, label="ratio × advantage")
         panel.plot(ratio, np.minimum(gain, clipped), color=colour, linewidth=2.4, label="PPO's objective")
         panel.plot(1, advantage, "o", color="black")
-        panel.set(xlabel="ratio, new probability / old", ylim=(-2.1, 2.1))
+        panel.set(xlabel="ratio ρ, new probability / old", ylim=(-2.1, 2.1))
         panel.legend(loc="lower right" if advantage > 0 else "upper right", fontsize=8)
-    panels[0].set(ylabel="objective (to be raised)", title=f"Good action (+1): flat above {1 + clip:.2f}")
+    panels[0].set(ylabel="objective (to be maximized)", title=f"Good action (+1): flat above {1 + clip:.2f}")
     panels[1].set_title(f"Bad action (−1): flat below {1 - clip:.2f}")
     return figure
 
 
 def by_epoch(curves: Mapping[str, np.ndarray], ylabel: str, title: str) -> Figure:
-    """A quantity after each epoch on one rollout: name -> (runs, epochs)."""
+    """A positive quantity after each epoch on one rollout, on a log scale: name -> (runs, epochs)."""
     figure, axes = plt.subplots(figsize=(7.0, 3.0))
     for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
         epochs = np.arange(1, values.shape[1] + 1)
         axes.plot(epochs, values.T, color=colour, alpha=0.35, linewidth=1)
         axes.plot(epochs, values.mean(axis=0), color=colour, linewidth=2.2, label=name)
-    axes.set(xlabel="epochs on the same rollout", ylabel=ylabel, title=title, ylim=(0, None))
+    axes.set(xlabel="epochs on the same rollout", ylabel=ylabel, title=title, yscale="log")
     axes.legend()
     return figure
 
@@ -197,6 +205,7 @@ def learning_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: 
         axes.plot(steps, returns.mean(axis=0), linestyle=style, color=colour, label=name)
     if goal is not None:
         axes.axhline(goal, color=GREY, linestyle="--", linewidth=1)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(lambda steps, _: f"{steps:,.0f}")
     axes.set(xlabel="agent steps", ylabel="return of an episode", title=title)
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))

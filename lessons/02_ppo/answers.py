@@ -12,7 +12,7 @@ from course_lib.rl.networks import ActorCritic
 
 
 @right("02.1")
-def as_a_sum_of_surprises(rewards, values, dones, last_value, gamma, lam):
+def as_a_sum_of_td_errors(rewards, values, dones, last_value, gamma, lam):
     T = len(rewards)
     next_values = torch.cat([values[1:], last_value.reshape(values[:1].shape)])
     alive = (~dones).to(values.dtype)
@@ -29,22 +29,22 @@ def as_a_sum_of_surprises(rewards, values, dones, last_value, gamma, lam):
 @right("02.1")
 def from_lambda_returns(rewards, values, dones, last_value, gamma, lam):
     """The target is a mixture of the critic's next value estimate and the next target."""
-    target, guess, targets = last_value, last_value, []
+    target, estimate, targets = last_value, last_value, []
     for t in range(len(rewards) - 1, -1, -1):
         alive = 1 - dones[t].float()
-        target = rewards[t] + gamma * alive * ((1 - lam) * guess + lam * target)
-        guess = values[t]
+        target = rewards[t] + gamma * alive * ((1 - lam) * estimate + lam * target)
+        estimate = values[t]
         targets.insert(0, target)
     return torch.stack(targets) - values
 
 
-def _walk(rewards, values, dones, last_value, gamma, lam, cut_guess=True, cut_trace=True, shift=0):
+def _walk(rewards, values, dones, last_value, gamma, lam, cut_value=True, cut_trace=True, shift=0):
     nonterminal = 1.0 - dones.float()
     if shift:
         nonterminal = torch.roll(nonterminal, -shift, 0)
         nonterminal[-1 if shift > 0 else 0] = 1.0
     next_values = torch.cat([values[1:], last_value[None]])
-    deltas = rewards + gamma * (nonterminal if cut_guess else 1.0) * next_values - values
+    deltas = rewards + gamma * (nonterminal if cut_value else 1.0) * next_values - values
     next_advantage, advantages = torch.zeros_like(last_value), torch.zeros_like(deltas)
     for t in reversed(range(len(rewards))):
         advantages[t] = deltas[t] + gamma * lam * (nonterminal[t] if cut_trace else 1.0) * next_advantage
@@ -54,7 +54,7 @@ def _walk(rewards, values, dones, last_value, gamma, lam, cut_guess=True, cut_tr
 
 @wrong("02.1", says="`dones` changed nothing")
 def ignores_dones(rewards, values, dones, last_value, gamma, lam):
-    return _walk(rewards, values, dones, last_value, gamma, lam, cut_guess=False, cut_trace=False)
+    return _walk(rewards, values, dones, last_value, gamma, lam, cut_value=False, cut_trace=False)
 
 
 @wrong("02.1", says="the later advantage leaks")
@@ -62,9 +62,9 @@ def leaky_trace(rewards, values, dones, last_value, gamma, lam):
     return _walk(rewards, values, dones, last_value, gamma, lam, cut_trace=False)
 
 
-@wrong("02.1", says="but the critic's guess is not")
-def leaky_guess(rewards, values, dones, last_value, gamma, lam):
-    return _walk(rewards, values, dones, last_value, gamma, lam, cut_guess=False)
+@wrong("02.1", says="but the critic's value estimate is not")
+def leaky_value(rewards, values, dones, last_value, gamma, lam):
+    return _walk(rewards, values, dones, last_value, gamma, lam, cut_value=False)
 
 
 @wrong("02.1", says="You looked at dones[t + 1]")
@@ -88,8 +88,8 @@ def returns_targets(rewards, values, dones, last_value, gamma, lam):
     return ahead + values if len(rewards) > 1 else ahead
 
 
-@wrong("02.1", says="Subtract what the critic expected")
-def forgets_the_guess(rewards, values, dones, last_value, gamma, lam):
+@wrong("02.1", says="Subtract the value estimate before")
+def forgets_the_value(rewards, values, dones, last_value, gamma, lam):
     return _walk(rewards, values, dones, last_value, gamma, lam) + values
 
 
@@ -128,7 +128,7 @@ def ignores_lam(rewards, values, dones, last_value, gamma, lam):
 
 
 @wrong("02.1", says="discounted by gamma alone")
-def fades_the_guess(rewards, values, dones, last_value, gamma, lam):
+def discounts_the_value_by_lam(rewards, values, dones, last_value, gamma, lam):
     next_values = torch.cat([values[1:], last_value[None]])
     return rewards + gamma * lam * next_values * (1 - dones.float()) - values
 
@@ -355,7 +355,7 @@ def with_probabilities(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     return new_logits
 
 
-@wrong("02.5", says="so the clip never bites")
+@wrong("02.5", says="so the clip never takes effect")
 def old_logprobs_anew(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     return _improve(logits, actions, advantages, steps, lr, clip, old_anew=True)
 
@@ -370,7 +370,7 @@ def old_over_new(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     return _improve(logits, actions, advantages, steps, lr, clip, upside_down=True)
 
 
-@wrong("02.5", says="so the clip never bites")
+@wrong("02.5", says="so the clip never takes effect")
 def clip_switched_off(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     """Steps of plain policy gradient, which is what a ratio of 1 amounts to."""
     logits = logits.clone()
@@ -391,13 +391,13 @@ def by_multiplying(rewards, terminated, truncated, final_values, gamma):
 
 @right("02.6")
 def by_indexing(rewards, terminated, truncated, final_values, gamma):
-    paid = rewards.clone()
+    added = rewards.clone()
     where = truncated.logical_and(terminated.logical_not())
-    paid[where] += gamma * final_values[where]
-    return paid
+    added[where] += gamma * final_values[where]
+    return added
 
 
-@wrong("02.6", says="The guess was added at every step")
+@wrong("02.6", says="The value estimate was added at every step")
 def at_every_step(rewards, terminated, truncated, final_values, gamma):
     return rewards + gamma * final_values
 
@@ -407,7 +407,7 @@ def never(rewards, terminated, truncated, final_values, gamma):
     return rewards
 
 
-@wrong("02.6", says="gamma of itself")
+@wrong("02.6", says="The final value lies one step ahead")
 def undiscounted(rewards, terminated, truncated, final_values, gamma):
     return torch.where(truncated & ~terminated, rewards + final_values, rewards)
 
@@ -417,13 +417,13 @@ def in_place_of_the_reward(rewards, terminated, truncated, final_values, gamma):
     return torch.where(truncated & ~terminated, gamma * final_values, rewards)
 
 
-@wrong("02.6", says="A fall was paid")
+@wrong("02.6", says="A fall was treated")
 def at_every_end(rewards, terminated, truncated, final_values, gamma):
     return torch.where(truncated | terminated, rewards + gamma * final_values, rewards)
 
 
-@wrong("02.6", says="The fall outweighs the clock")
-def whenever_the_clock_rings(rewards, terminated, truncated, final_values, gamma):
+@wrong("02.6", says="Terminated outweighs truncated")
+def whenever_truncated(rewards, terminated, truncated, final_values, gamma):
     return torch.where(truncated, rewards + gamma * final_values, rewards)
 
 # ---------------------------------------------------------------------------------------------------------------- 02.7

@@ -25,23 +25,23 @@ from course_lib.training.schedules import warmup_then_linear
 # ---------------------------------------------------------------------------------------------------------------- 02.1
 
 estimate = exercise(
-    "02.1", title="Generalised advantage estimation", function="gae", points=3, kind="implement",
+    "02.1", title="Generalized advantage estimation", function="gae", points=3, kind="implement",
     difficulty=3, importance=3, minutes=25, reference="course_lib.rl.objectives:gae",
-    hints=("Start with the TD error of each step: what came, plus what the critic expects next, minus what it expected before.",
+    hints=("Start with the TD error of each step: the reward, plus the discounted value estimate after the step, minus the one before.",
            "Walk backwards: advantage[t] = delta[t] + gamma * lam * advantage[t + 1]. At an end, both the critic's next "
            "value and the later advantage belong to another episode.",
            "nonterminal = 1.0 - dones.float() stands in two places: before the next value in delta[t], and before the later "
            "advantage. next_values is torch.cat([values[1:], last_value[None]]). Start the walk with an advantage of 0."))
 
 
-def _gae(rewards, values, dones, last_value, gamma, lam, *, cut_guess=True, cut_trace=True, next_from=1, end_shift=0):
+def _gae(rewards, values, dones, last_value, gamma, lam, *, cut_value=True, cut_trace=True, next_from=1, end_shift=0):
     """GAE by plain numbers, in the right way or in a wrong one: for the expected values and the likely mistakes."""
     T = len(rewards)
     next_values = [*values[1:], last_value] if next_from else list(values)
     advantages, next_advantage = [0.0] * T, 0.0
     for t in reversed(range(T)):
         end = dones[t + end_shift] if 0 <= t + end_shift < T else False
-        delta = rewards[t] + gamma * (0.0 if end and cut_guess else next_values[t]) - values[t]
+        delta = rewards[t] + gamma * (0.0 if end and cut_value else next_values[t]) - values[t]
         advantages[t] = delta + (0.0 if end and cut_trace else gamma * lam * next_advantage)
         next_advantage = advantages[t]
     return torch.tensor(advantages)
@@ -61,11 +61,11 @@ def _(fn):
     got = _call(fn, [1.0], [2.0], [False], 3.0, 0.9, 0.95)
     shape_is(got, (1,), mistake="One advantage for each step is wanted, in the shape of the rewards.")
     close(got, torch.tensor([1.7]), likely=[
-        (torch.tensor([-1.0]), "last_value is missing: it is the critic's guess after the last step, discounted once."),
-        (torch.tensor([2.0]), "The critic's next guess lies one step ahead: it is worth gamma of itself."),
-        (torch.tensor([3.7]), "Subtract what the critic expected before the step: an advantage is a TD error."),
-        (torch.tensor([0.8]), "You looked at values[t] where the guess after the step is wanted."),
-        (torch.tensor([1.0 + 0.9 * 0.95 * 3 - 2]), "lam fades the later TD errors; the critic's next value estimate is discounted by gamma alone.")])
+        (torch.tensor([-1.0]), "last_value is missing: it is the value estimate after the last step, discounted once."),
+        (torch.tensor([2.0]), "The next value estimate lies one step ahead: it is discounted by gamma."),
+        (torch.tensor([3.7]), "Subtract the value estimate before the step: an advantage is a TD error."),
+        (torch.tensor([0.8]), "You used values[t] where the value estimate after the step is wanted."),
+        (torch.tensor([1.0 + 0.9 * 0.95 * 3 - 2]), "lam is for the later TD errors; the next value estimate is discounted by gamma alone.")])
 
 
 @estimate.case("lambda 0: each step's TD error alone")
@@ -73,28 +73,28 @@ def _(fn):
     close(_call(fn, REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0), _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0), likely=[
         (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 1.0), "lam does nothing here: with lam = 0 no later TD error counts."),
         (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0, next_from=0),
-         "You subtracted a guess from itself: the guess *after* step t is values[t + 1], and last_value after the last."),
+         "You subtracted a value estimate from itself: the one *after* step t is values[t + 1], and last_value after the last."),
         (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0) + torch.tensor(VALUES), NO_TARGETS)])
 
 
-@estimate.case("lambda 1: the return that came, minus the guess")
+@estimate.case("lambda 1: the return minus the value estimate")
 def _(fn):
     close(_call(fn, REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 1.0), _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 1.0), likely=[
-        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0), "Only the next TD error counts here: add the later ones, faded by gamma * lam a step."),
-        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 1.0, 1.0), "gamma is missing: a reward one step later is worth gamma of itself."),
+        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0), "Only the next TD error counts here: add the later ones, discounted by gamma * lam a step."),
+        (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 1.0, 1.0), "gamma is missing: a reward one step later is discounted by gamma."),
         (_gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 1.0) + torch.tensor(VALUES), NO_TARGETS)])
 
 
-@estimate.case("in between: later TD errors fade by gamma * lambda")
+@estimate.case("in between: later TD errors are discounted by gamma * lambda")
 def _(fn):
     right = _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.8)
     deltas = _gae(REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.0)
     by_lam = torch.stack([sum(0.8**k * deltas[t + k] for k in range(4 - t)) for t in range(4)])
     forwards = torch.stack([sum(0.72**k * deltas[t - k] for k in range(t + 1)) for t in range(4)])
     close(_call(fn, REWARDS, VALUES, NO_ENDS, 0.4, 0.9, 0.8), right, likely=[
-        (by_lam, "Later TD errors lie in the future: they fade by gamma * lam a step, not by lam alone."),
-        (forwards, "You carried TD errors forwards in time. An action can only be praised for what came after it: walk backwards."),
-        (deltas, "lam = 0.8 changed nothing: add the later TD errors, faded by gamma * lam a step.")])
+        (by_lam, "Later TD errors lie in the future: they are discounted by gamma * lam a step, not by lam alone."),
+        (forwards, "You carried TD errors forwards in time. An action gets credit only for what came after it: walk backwards."),
+        (deltas, "lam = 0.8 changed nothing: add the later TD errors, discounted by gamma * lam a step.")])
 
 
 ENDS = [False, True, False, False]
@@ -108,7 +108,7 @@ def _(fn):
          "value nor its TD errors may count for the steps before."),
         (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, cut_trace=False), "The critic's value stops at the end, but the later advantage leaks "
          "through: the next episode's TD errors still count for this one. Cut both."),
-        (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, cut_guess=False), "The trace is cut, but the critic's guess is not: values[t + 1] "
+        (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, cut_value=False), "The trace is cut, but the critic's value estimate is not: values[t + 1] "
          "belongs to the next episode. Cut both."),
         (_gae(REWARDS, VALUES, ENDS, 0.4, 0.9, 0.8, end_shift=1), "Off by one: dones[t] says that the episode ended *after* step t. "
          "You looked at dones[t + 1]."),
@@ -121,7 +121,7 @@ def _(fn):
 def _(fn):
     ends = [False, False, False, True]
     close(_call(fn, REWARDS, VALUES, ends, 50.0, 0.9, 0.8), _gae(REWARDS, VALUES, ends, 50.0, 0.9, 0.8), likely=[
-        (_gae(REWARDS, VALUES, NO_ENDS, 50.0, 0.9, 0.8), "The last step ended its episode: last_value, here 50, is the guess for another one.")])
+        (_gae(REWARDS, VALUES, NO_ENDS, 50.0, 0.9, 0.8), "The last step ended its episode: last_value, here 50, belongs to another one.")])
 
 
 @estimate.case("several environments side by side: (T, N)")
@@ -176,7 +176,7 @@ clipped = exercise(
     difficulty=2, importance=3, minutes=15, reference="course_lib.rl.objectives:clipped_policy_loss",
     hints=("The ratio of two probabilities is the exponential of the difference of their logarithms.",
            "Two candidates for each action: ratio * advantage, and the same with the ratio held inside 1 - clip and 1 + clip. "
-           "PPO believes the worse of the two.",
+           "PPO takes the smaller of the two.",
            "ratio = (logprobs - old_logprobs).exp(); ratio.clamp(1 - clip, 1 + clip) holds it inside; torch.min of two tensors "
            "takes the smaller entry by entry. Mean and sign are left to you."))
 
@@ -195,7 +195,7 @@ def _(fn):
     got = _loss(fn, [1.0, 1.0], [2.0, 1.0])
     shape_is(got, (), mistake="One number for all actions is wanted: take the mean.")
     close(got, torch.tensor(-1.5), likely=[
-        (1.5, "A loss is minimised, and good actions should become likelier: a minus is missing."),
+        (1.5, "A loss is minimized, and good actions should become likelier: a minus is missing."),
         (-3.0, "This is the sum. Take the mean, so that the loss does not grow with the batch."),
         (0.0, "The ratio came out as 0 for a policy that has not moved; it is 1: exp of the difference of the log-probabilities.")])
 
@@ -207,10 +207,10 @@ def _(fn):
         (-math.log(1.1), "This is the difference of the log-probabilities; the ratio is its exponential."),
         (-(1 - math.log(1.1) / 1.5), "You divided the log-probabilities by each other. The ratio is that of the *probabilities*: the "
          "exponential of the difference of their logarithms."),
-        (1.1, "A loss is minimised, and good actions should become likelier: a minus is missing.")])
+        (1.1, "A loss is minimized, and good actions should become likelier: a minus is missing.")])
 
 
-@clipped.case("a good action that became much likelier earns no more")
+@clipped.case("a good action that became much likelier: no further gain")
 def _(fn):
     close(_loss(fn, [1.5], [1.0]), torch.tensor(-1.2), likely=[
         (-1.5, "Nothing was clipped: for a good action the objective stops growing at 1 + clip."),
@@ -218,7 +218,7 @@ def _(fn):
         (-0.2, "Hold the ratio between 1 - clip and 1 + clip, not between -clip and clip.")])
 
 
-@clipped.case("a bad action that became likelier costs all of it")
+@clipped.case("a bad action that became likelier: the full loss")
 def _(fn):
     close(_loss(fn, [1.5], [-1.0]), torch.tensor(1.5), likely=[
         (1.2, "The clip hides a mistake here: a bad action became likelier, and the loss must say so in full. Take the smaller of "
@@ -226,7 +226,7 @@ def _(fn):
         (-1.5, "The sign of the advantage is lost.")])
 
 
-@clipped.case("a bad action that became rarer earns no more")
+@clipped.case("a bad action that became rarer: no further gain")
 def _(fn):
     close(_loss(fn, [0.5], [-1.0]), torch.tensor(0.8), likely=[
         (0.5, "For a bad action the objective is flat below 1 - clip: the smaller of -0.5 and -0.8 is -0.8. Was the larger taken?")])
@@ -312,8 +312,8 @@ def _predicted(fn, key):
 @predict.case("a good action that is likelier already")
 def _(fn):
     if (got := _predicted(fn, FOUR[0])) != "nothing":
-        raise Fail(f"prediction()[{FOUR[0]!r}]", "another word", repr(got), "At 1.5 the objective of a good action is flat: it stopped "
-                   "paying at 1.2. What is the slope of a flat line?")
+        raise Fail(f"prediction()[{FOUR[0]!r}]", "another word", repr(got), "At 1.5 the objective of a good action is flat: the gain "
+                   "ends at 1.2. What is the slope of a flat line?")
 
 
 @predict.case("a bad action that became likelier")
@@ -340,7 +340,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 02.4
 
 ends = exercise(
-    "02.4", title="Find the silent bug: who is to blame for the fall?", function="gae_at_once", points=2, kind="bug",
+    "02.4", title="Find the silent bug: credit across the end of an episode", function="gae_at_once", points=2, kind="bug",
     difficulty=3, importance=2, minutes=15, reference="checks:gae_at_once",
     hints=("Within one episode all is well. Take two short episodes whose advantages you can work out, and compare.",
            "Print `episode` for dones = [False, True, False]. Which episode does step 1, the one that fell, belong to?",
@@ -385,8 +385,8 @@ UNTOUCHED = "This case was right before: another line was changed. Only the numb
 
 def _compare_at_once(fn, arguments, gamma, lam):
     close(fn(*arguments, gamma, lam), gae_at_once(*arguments, gamma, lam), likely=[
-        (_leaky(*arguments, gamma, lam, _counted), "The step that ends an episode is counted to the next one: the steps before it never "
-         "hear of the fall, and it hears of a stranger's future. Which steps does dones[t] close?"),
+        (_leaky(*arguments, gamma, lam, _counted), "The step that ends an episode is counted to the next one: the TD error of the fall "
+         "never reaches the steps before it, and it gets those of the next episode. Which step does dones[t] close?"),
         (_leaky(*arguments, gamma, lam, torch.zeros_like), ONE_EPISODE)],
         otherwise="Within one episode it is right; look at the steps around an end.")
 
@@ -431,10 +431,10 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 02.5
 
 stale = exercise(
-    "02.5", title="Find the silent bug: a clip that never bites", function="improve", points=2, kind="bug",
+    "02.5", title="Find the silent bug: a clip that never takes effect", function="improve", points=2, kind="bug",
     difficulty=2, importance=3, minutes=15, reference="checks:improve",
     hints=("One step is right; after fifty steps the policy has gone far beyond what the clip allows. Print `ratio` in each round.",
-           "The ratio is 1 in every round. Which policy's log-probabilities stand below the fraction line, and when were they taken?",
+           "The ratio is 1 in every round. Which policy's log-probabilities are in its denominator, and when were they computed?",
            "The old log-probabilities belong to the policy that *took* the actions, and that one does not change in the loop."))
 
 
@@ -460,7 +460,7 @@ def _unclipped(logits, actions, advantages, steps, lr=0.5, clip=0.2):
 
 THREE = torch.tensor([0.2, 0.0, -0.3])
 NEVER_MOVED = ("Nothing moved. If the old log-probabilities carry a gradient, it cancels the new one's: they are numbers from the past, "
-               "take them before the loop and `.detach()` them.")
+               "compute them before the loop and `.detach()` them.")
 
 
 @stale.case("one step: the policy gradient", given=True)
@@ -468,7 +468,7 @@ def _(fn):
     actions, advantages = torch.tensor([0, 1, 2, 0]), torch.tensor([1.0, -1.0, 0.5, 2.0])
     right = improve(THREE, actions, advantages, 1)
     close(fn(THREE, actions, advantages, 1), right, likely=[
-        (THREE, NEVER_MOVED), (2 * THREE - right, "The step went downhill in the advantage: good actions became rarer. Which way round is the ratio?")])
+        (THREE, NEVER_MOVED), (2 * THREE - right, "The step went the wrong way: good actions became rarer. Which way round is the ratio?")])
 
 
 @stale.case("fifty steps on one good action: the clip stops them")
@@ -479,7 +479,7 @@ def _(fn):
     times = (torch.softmax(torch.as_tensor(new), -1)[1] / old).item()
     close(new, improve(THREE, actions, advantages, 50), call="improve([0.2, 0, -0.3], actions=[1], advantages=[1], steps=50)", likely=[
         (_unclipped(THREE, actions, advantages, 50), f"The action became {times:.1f} times as likely; with clip 0.2 it should stay where its "
-         "first step past 1.2 brought it, at 1.36 times. The ratio is 1 in every round, so the clip never bites: when are old_logprobs taken?"),
+         "first step past 1.2 brought it, at 1.36 times. The ratio is 1 in every round, so the clip never takes effect: when are old_logprobs computed?"),
         (THREE, NEVER_MOVED)])
 
 
@@ -489,7 +489,7 @@ def _(fn):
     close(fn(THREE, actions, advantages, 50), improve(THREE, actions, advantages, 50),
           call="improve([0.2, 0, -0.3], actions=[0], advantages=[-1], steps=50)", likely=[
         (_unclipped(THREE, actions, advantages, 50), "The action all but vanished; with clip 0.2 it should stay where its first step below 0.8 of its old "
-         "probability brought it. The ratio is 1 in every round: when are old_logprobs taken?"), (THREE, NEVER_MOVED)])
+         "probability brought it. The ratio is 1 in every round: when are old_logprobs computed?"), (THREE, NEVER_MOVED)])
 
 
 @stale.case("a batch of both")
@@ -497,7 +497,7 @@ def _(fn):
     rng = torch.Generator().manual_seed(1)
     actions, advantages = torch.randint(3, (40,), generator=rng), torch.randn(40, generator=rng)
     close(fn(THREE, actions, advantages, 30), improve(THREE, actions, advantages, 30), likely=[
-        (_unclipped(THREE, actions, advantages, 30), "The ratio is 1 in every round, so the clip never bites: when are old_logprobs taken?"),
+        (_unclipped(THREE, actions, advantages, 30), "The ratio is 1 in every round, so the clip never takes effect: when are old_logprobs computed?"),
         (THREE, NEVER_MOVED)])
 
 
@@ -508,72 +508,72 @@ def _(fn):
         return (rng.normal(actions), rng.wholes(0, actions - 1, count), rng.normal(count), rng.whole(1, 12), rng.number(0.1, 1.5),
                 rng.one_of((0.1, 0.2, 0.4)))
 
-    agrees(fn, improve, draw, rtol=1e-3, atol=1e-4, likely=[(_unclipped, "The ratio is 1 in every round, so the clip never bites: when are "
-                                                                         "old_logprobs taken?")])
+    agrees(fn, improve, draw, rtol=1e-3, atol=1e-4, likely=[(_unclipped, "The ratio is 1 in every round, so the clip never takes effect: when are "
+                                                                         "old_logprobs computed?")])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 02.6
 
 clock = exercise(
-    "02.6", title="The clock is not a fall", function="bootstrap_truncated", points=2, kind="implement",
+    "02.6", title="Truncated is not terminated", function="bootstrap_truncated", points=2, kind="implement",
     difficulty=2, importance=2, minutes=15, reference="checks:bootstrap_truncated",
-    hints=("After a fall nothing follows. After the clock stopped an episode, what would have followed, had it gone on?",
-           "The critic has a guess for the situation in which the clock stopped: final_values. It lies one step ahead.",
-           "Only where truncated is true and terminated is not: there the discounted guess is added to the reward of the step."))
+    hints=("After a fall nothing follows. After a truncated episode, what would have followed, had it continued?",
+           "The critic estimates the value of the final state: final_values. It lies one step ahead.",
+           "Only where truncated is true and terminated is not: there the discounted estimate is added to the reward of the step."))
 
 
 def bootstrap_truncated(rewards: torch.Tensor, terminated: torch.Tensor, truncated: torch.Tensor,
                                  final_values: torch.Tensor, gamma: float) -> torch.Tensor:
-    """Rewards in which an episode that was cut off by the clock is paid the critic's guess of the rest. All (T, N)."""
+    """Rewards with the discounted final value added where an episode was truncated and not terminated. All (T, N)."""
     return torch.where(truncated & ~terminated, rewards + gamma * final_values, rewards)
 
 
-PAID = torch.tensor([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
-GUESSES = torch.tensor([[30.0, 31.0], [32.0, 33.0], [34.0, 35.0]])
+REWARD_ONES = torch.tensor([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
+FINAL_VALUES = torch.tensor([[30.0, 31.0], [32.0, 33.0], [34.0, 35.0]])
 
 
-def _pay(fn, terminated, truncated):
-    return fn(PAID, torch.tensor(terminated), torch.tensor(truncated), GUESSES, 0.9)
+def _bootstrapped(fn, terminated, truncated):
+    return fn(REWARD_ONES, torch.tensor(terminated), torch.tensor(truncated), FINAL_VALUES, 0.9)
 
 
 @clock.case("nothing ended: nothing is added")
 def _(fn):
     never = [[False, False]] * 3
-    close(_pay(fn, never, never), PAID, likely=[
-        (PAID + 0.9 * GUESSES, "The guess was added at every step. Only where the clock stopped an episode is something missing.")])
+    close(_bootstrapped(fn, never, never), REWARD_ONES, likely=[
+        (REWARD_ONES + 0.9 * FINAL_VALUES, "The value estimate was added at every step. Only where an episode was truncated is something missing.")])
 
 
-@clock.case("the clock stopped one episode")
+@clock.case("one episode was truncated")
 def _(fn):
     never, cut = [[False, False]] * 3, [[False, False], [True, False], [False, False]]
-    expected = PAID.clone()
+    expected = REWARD_ONES.clone()
     expected[1, 0] += 0.9 * 32
-    undiscounted = PAID.clone()
+    undiscounted = REWARD_ONES.clone()
     undiscounted[1, 0] += 32
-    instead = PAID.clone()
+    instead = REWARD_ONES.clone()
     instead[1, 0] = 0.9 * 32
-    close(_pay(fn, never, cut), expected, likely=[
-        (PAID, "Nothing was added: this episode was going well when the clock stopped it, and the critic would learn that this is worth nothing."),
-        (undiscounted, "The rest lies one step ahead: it is worth gamma of itself."),
+    close(_bootstrapped(fn, never, cut), expected, likely=[
+        (REWARD_ONES, "Nothing was added: this episode was going well when it was truncated, and the critic would learn that the value of its last state is 0."),
+        (undiscounted, "The final value lies one step ahead: it is discounted by gamma."),
         (instead, "The reward of the step itself is lost: add to it.")])
 
 
 @clock.case("a fall: nothing follows")
 def _(fn):
     fell, never = [[False, True], [False, False], [False, False]], [[False, False]] * 3
-    paid = PAID.clone()
-    paid[0, 1] += 0.9 * 31
-    close(_pay(fn, fell, never), PAID, likely=[
-        (paid, "A fall was paid as if it had gone on. Where the *world* ended the episode, nothing follows.")])
+    wrong = REWARD_ONES.clone()
+    wrong[0, 1] += 0.9 * 31
+    close(_bootstrapped(fn, fell, never), REWARD_ONES, likely=[
+        (wrong, "A fall was treated as if the episode had continued. Where it *terminated*, nothing follows.")])
 
 
-@clock.case("a fall in the very step in which the clock rang")
+@clock.case("terminated and truncated in the same step")
 def _(fn):
     both = [[False, False], [False, False], [True, False]]
-    paid = PAID.clone()
-    paid[2, 0] += 0.9 * 34
-    close(_pay(fn, both, both), PAID, likely=[
-        (paid, "Both flags are true: it fell, so nothing follows. The fall outweighs the clock.")])
+    wrong = REWARD_ONES.clone()
+    wrong[2, 0] += 0.9 * 34
+    close(_bootstrapped(fn, both, both), REWARD_ONES, likely=[
+        (wrong, "Both flags are true: it fell, so nothing follows. Terminated outweighs truncated.")])
 
 
 @clock.case("any rewards, any flags, any gamma")
@@ -585,9 +585,9 @@ def _(fn):
 
     agrees(fn, bootstrap_truncated, draw, likely=[
         (lambda rewards, terminated, truncated, final, gamma: torch.where(truncated, rewards + gamma * final, rewards),
-         "Where both flags are true it fell, so nothing follows. The fall outweighs the clock."),
+         "Where both flags are true it fell, so nothing follows. Terminated outweighs truncated."),
         (lambda rewards, terminated, truncated, final, gamma: torch.where(truncated | terminated, rewards + gamma * final, rewards),
-         "A fall was paid as if it had gone on. Where the *world* ended the episode, nothing follows.")])
+         "A fall was treated as if the episode had continued. Where it *terminated*, nothing follows.")])
 
 # ---------------------------------------------------------------------------------------------------------------- 02.7
 

@@ -2,13 +2,13 @@
 # # Lesson 02 exercises: PPO
 #
 # **Goals.** Write the two functions that PPO is made of, the advantage and the clipped objective, and watch them train the agents
-# of the lesson; know what the clip does to a gradient; find two bugs of the kind that every implementation of PPO has had once.
+# of the lesson; know what the clip does to a gradient; find two bugs that implementations of PPO often have.
 #
 # **Time.** {{time}}
 # **Builds on** lesson 02; do each exercise when
 # the [lesson](../notebooks/02_ppo.ipynb) sends you here.
 #
-# Run a cell with Shift+Enter. Each `check` shows what was called, what was expected and what came. After two misses it offers a
+# Run a cell with Shift+Enter. Each `check` shows what was called, what was expected and what it got. After two misses it offers a
 # hint; `hint("02.1")` asks for one. When a check passes, your function is saved, and the lesson trains with it.
 
 # %%
@@ -22,18 +22,18 @@ torch.set_num_threads(1)
 # %% [markdown]
 # {{exercise 02.1}}
 #
-# The critic guessed `values[t]` before step $t$. The step paid `rewards[t]`, and in the new situation the critic guesses
-# `values[t + 1]`. The *surprise* of the step is
+# Before step $t$ the critic's value estimate is `values[t]`. The step gives the reward `rewards[t]`; the estimate for the next state is
+# `values[t + 1]`. The **TD error** of the step is
 #
 # $$\delta_t = r_t + \gamma V_{t+1} - V_t,$$
 #
-# and the advantage adds the later surprises, each step ahead fading by $\gamma\lambda$:
+# and the **advantage** adds the later TD errors, discounted by $\gamma\lambda$ a step:
 #
 # $$A_t = \delta_t + \gamma\lambda\,\delta_{t+1} + (\gamma\lambda)^2\,\delta_{t+2} + \dots$$
 #
-# A rollout is a stretch of time and may hold several episodes. `dones[t]` is true where an episode ended *after* step $t$: what
-# comes then belongs to another episode and must not count, neither its value nor its surprises. After the last step of the
-# rollout the critic guesses `last_value`. Make it work for one environment, `(T,)`, and for several side by side, `(T, N)`.
+# A rollout may hold several episodes. `dones[t]` is true where an episode ended *after* step $t$: what
+# comes then belongs to another episode and must not count, neither its value nor its TD errors. `last_value` is the value estimate after
+# the last step of the rollout. Make it work for one environment, `(T,)`, and for several side by side, `(T, N)`.
 
 # %% tags=["exercise:02.1"]
 def gae(rewards, values, dones, last_value, gamma, lam):
@@ -57,23 +57,23 @@ def gae(rewards, values, dones, last_value, gamma, lam):
 check("02.1", gae)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** The sum for step $t$ is its own surprise plus $\gamma\lambda$ times the whole sum for step $t+1$, so one walk
-# backwards is enough. `nonterminal` stands in *two* places: it takes away the critic's guess about the next episode, and it cuts the
-# trace, through which the next episode's surprises would leak back.
+# **Why it works.** The sum for step $t$ is its own TD error plus $\gamma\lambda$ times the whole sum for step $t+1$, so one pass
+# backwards is enough. `nonterminal` stands in *two* places: it removes the value estimate of the next episode, and it cuts the
+# trace, through which the next episode's TD errors would leak back.
 
 # %% [markdown]
 # {{exercise 02.2}}
 #
-# PPO learns from each rollout several times. Meanwhile the policy moves, and the rollout was made by an older one. The *ratio*
-# says how far: $\rho = \pi_\text{new}(a|s) / \pi_\text{old}(a|s)$. For each action, PPO takes the **smaller** of two gains,
+# PPO learns from each rollout several times. Meanwhile the policy changes, and the rollout was made by an older one. The **ratio**
+# says how far: $\rho = \pi_\text{new}(a|s) / \pi_\text{old}(a|s)$. For each action, PPO takes the **smaller** of two objectives,
 #
 # $$\min\big(\rho A,\ \text{clip}(\rho,\,1-\epsilon,\,1+\epsilon)\,A\big),$$
 #
-# and raises the mean of it. You are given logarithms of probabilities, and a *loss* is wanted, something to make small.
+# and maximizes the mean. You get log-probabilities; return a *loss*, which is minimized.
 
 # %% tags=["exercise:02.2"]
 def clipped_policy_loss(logprobs, old_logprobs, advantages, clip):
-    """A number to minimise. logprobs, old_logprobs, advantages: (B,); clip: epsilon."""
+    """A number to minimize. logprobs, old_logprobs, advantages: (B,); clip: epsilon."""
     # BEGIN SOLUTION
     ratio = (logprobs - old_logprobs).exp()
     clipped_ratio = ratio.clamp(1 - clip, 1 + clip)
@@ -84,8 +84,8 @@ def clipped_policy_loss(logprobs, old_logprobs, advantages, clip):
 check("02.2", clipped_policy_loss)
 
 # %% [markdown] tags=["solution-only"]
-# **Why the smaller one?** It makes the objective a pessimist: where the clip would make things look better than they are (a bad
-# action that became likelier), the unclipped, worse number counts. The same function, unchanged, trains Pong in lesson 06 and a
+# **Why the smaller one?** It makes the objective a *lower bound* of the unclipped one (Schulman et al. 2017, section 3): where the clip would make
+# things look better than they are (a bad action that became likelier), the unclipped, worse number counts. The same function, unchanged, trains Pong in lesson 06 and a
 # language model in lesson 11.
 
 # %% [markdown]
@@ -93,11 +93,11 @@ check("02.2", clipped_policy_loss)
 #
 # The clip range is 0.2. The ratio of some action has reached 1.5 or 0.5; its advantage is +1 or −1. What will one more gradient
 # step on the clipped loss of *this action alone* do to its probability? Answer with `"likelier"`, `"rarer"` or `"nothing"`.
-# Commit yourself before you run anything.
+# Decide before you run anything.
 
 # %% tags=["exercise:02.3"]
 def prediction():
-    """What one gradient step makes of the action."""
+    """What one gradient step does to the action's probability."""
     # BEGIN SOLUTION
     return {
         "ratio 1.5, advantage +1": "nothing",
@@ -129,14 +129,14 @@ for ratio in (1.5, 0.5):
         print(f"ratio {ratio}, advantage {advantage:+.0f}: slope {slope.item():+.1f}")
 
 # %% [markdown]
-# The clip is one-sided each time. It takes away the *reward* for going further in the wanted direction; it never takes away the way
+# The clip is one-sided each time. It takes away the *gain* of going further in the wanted direction; it never takes away the way
 # back.
 #
 # {{exercise 02.4}}
 #
-# Somebody disliked the loop in 02.1 and wrote GAE as one matrix product: row $t$ of `weights` says how much each step's surprise
+# Somebody wrote GAE without a loop, as one matrix product: row $t$ of `weights` says how much each step's TD error
 # counts for step $t$. For a single episode it is right. In a rollout with several episodes the numbers near the falls are wrong,
-# and no error message says so. One line is at fault. Find it and mend it.
+# and no error message says so. One line is wrong. Find it and fix it.
 
 # %% tags=["exercise:02.4"]
 def gae_at_once(rewards, values, dones, last_value, gamma, lam):
@@ -145,7 +145,7 @@ def gae_at_once(rewards, values, dones, last_value, gamma, lam):
     next_values = torch.cat((values[1:], last_value[None]))
     deltas = rewards + gamma * (1 - ended) * next_values - values
     t = torch.arange(len(rewards))
-    ahead = t[None, :] - t[:, None]                       # (T, T): column lies so far ahead of row
+    ahead = t[None, :] - t[:, None]                       # (T, T): how many steps column lies after row
     # BEGIN SOLUTION
     episode = ended.cumsum(0) - ended                     # ends *before* each step
     # INSTEAD
@@ -163,10 +163,10 @@ gae_at_once(torch.ones(5), torch.tensor([3.0, 2.0, 4.0, 3.0, 2.0]), dones, torch
 check("02.4", gae_at_once)
 
 # %% [markdown] tags=["solution-only"]
-# **What was wrong.** `dones[t]` is true *after* step $t$, so the step of the fall still belongs to its episode. The faulty line
-# counts it to the next one: the steps before the fall never hear of it, and the fall itself is credited with a stranger's future.
-# How silent is such a bug? The cell below trains three agents with each version. Not a word of complaint, but without the message of
-# the fall the agents learn next to nothing:
+# **What was wrong.** `dones[t]` is true *after* step $t$, so the step of the fall still belongs to its episode. The wrong line
+# counts it to the next one: the TD error of the fall never reaches the steps before it, and the fall itself gets the TD errors of the next
+# episode. How silent is such a bug? The cell below trains three agents with each version. There is no error message, but the agents with the
+# bug learn next to nothing:
 
 # %% tags=["solution-only"]
 from dataclasses import replace
@@ -177,13 +177,13 @@ from course_lib.rl.settings import CARTPOLE
 
 
 def with_the_bug(rewards, values, dones, last_value, gamma, lam):
-    advantages = gae_at_once(rewards, values, dones, last_value, gamma, 0.0)     # surprises
+    advantages = gae_at_once(rewards, values, dones, last_value, gamma, 0.0)     # TD errors
     for before in reversed(range(len(dones) - 1)):
         if not dones[before + 1]:                         # cut one step too early
             advantages[before] += gamma * lam * advantages[before + 1]
     return advantages
 
-for name, function in (("mended", gae_at_once), ("with the bug", with_the_bug)):
+for name, function in (("fixed", gae_at_once), ("with the bug", with_the_bug)):
     def each_environment(r, v, d, last, gamma, lam, function=function):
         columns = [function(r[:, n], v[:, n], d[:, n], last[n], gamma, lam) for n in range(len(last))]
         return torch.stack(columns, dim=1)
@@ -197,9 +197,9 @@ for name, function in (("mended", gae_at_once), ("with the bug", with_the_bug)):
 # %% [markdown]
 # {{exercise 02.5}}
 #
-# A policy with three actions and nothing but three logits. `improve` takes several gradient steps on one batch, with the clipped
+# A policy with three actions, whose only parameters are three logits. `improve` takes several gradient steps on one batch, with the clipped
 # objective of 02.2 written out. It runs; good actions become likelier; the first step is exactly right. But look at what fifty steps
-# on a single good action do. (A step of this size can jump past the border at 1.2; beyond it the objective is flat, so the action
+# on a single good action do. (A step of this size can jump past 1.2; beyond it the objective is flat, so the action
 # should stay where its first step past 1.2 has brought it, at 1.36 times its old probability.)
 
 # %% tags=["exercise:02.5"]
@@ -233,36 +233,36 @@ torch.softmax(after, -1) / torch.softmax(before, -1)       # action 1 should sto
 check("02.5", improve)
 
 # %% [markdown] tags=["solution-only"]
-# **What was wrong.** The old log-probabilities were taken anew in every round, after the policy had moved. New over new is 1 for ever:
-# nothing is ever clipped, and PPO quietly becomes a policy gradient that reuses stale data without a brake. The `.detach()`
+# **What was wrong.** The old log-probabilities were computed again in every step, after the policy had changed. So the ratio is always 1,
+# nothing is ever clipped, and PPO silently becomes a policy gradient on old data. The `.detach()`
 # matters too: without it, in the loop, the two gradients cancel and nothing is learned at all.
 
 # %% [markdown]
 # {{exercise 02.6}}
 #
-# CartPole stops an episode after 500 steps. The pole was standing well; the *clock* ended it (`truncated`). If the critic takes
-# this for an end like a fall (`terminated`), it learns that balancing at step 499 is worth next to nothing, though a twin situation
-# at step 100 is worth a lot, and it cannot see the clock. The cure: where the clock ended an episode, pay what would have followed,
-# as the critic guesses it in the final situation.
+# CartPole cuts an episode off after 500 steps: it is **truncated**, not **terminated** as after a fall. If the critic treats both alike, it
+# learns that the value of a balanced pole at step 499 is next to nothing, though the same state at step 100 has a high value; and it cannot
+# see the step number. The remedy is to **bootstrap**: where an episode was truncated, add the discounted value estimate of its final state
+# to the last reward.
 
 # %% tags=["exercise:02.6"]
 def bootstrap_truncated(rewards, terminated, truncated, final_values, gamma):
-    """Rewards with the rest added where only the clock ended an episode; all (T, N).
+    """Rewards with the discounted final value added where an episode was truncated only; all (T, N).
 
-    final_values[t]: the critic's guess for the situation after step t; it means something only
+    final_values[t]: the value estimate of the state after step t; it means something only
     where an episode ended after step t. terminated, truncated: bool, both may be true.
     """
     # BEGIN SOLUTION
-    only_the_clock = truncated & ~terminated
-    return torch.where(only_the_clock, rewards + gamma * final_values, rewards)
+    truncated_only = truncated & ~terminated
+    return torch.where(truncated_only, rewards + gamma * final_values, rewards)
     # END SOLUTION
 
 # %% tags=["check:02.6"]
 check("02.6", bootstrap_truncated)
 
 # %% [markdown] tags=["solution-only"]
-# **Why it works.** With this reward the step's surprise becomes $r + \gamma V(s_\text{final}) - V_t$, just as if the episode had gone
-# on, and `dones` still keeps the next episode out. `course_lib/rl/ppo.py` does the same in three lines of `advantages`.
+# **Why it works.** With this reward the step's TD error becomes $r + \gamma V(s_\text{final}) - V_t$, just as if the episode had
+# continued, and `dones` still keeps the next episode out. `course_lib/rl/ppo.py` does the same in three lines of `advantages`.
 
 # %% [markdown]
 # {{exercise 02.7}}
@@ -270,7 +270,7 @@ check("02.6", bootstrap_truncated)
 # **Something whole to build; optional, one to two hours.** You wrote the formulas of PPO; the loop around them was always given. Now write
 # all of it: from the first step in the environments to an agent that balances. About 60 lines. Run the check after each method: it goes
 # through the parts in the order of this page, and says which one is wrong. When all of them are right it trains your agent, ten seconds or
-# so, and wants a mean return of 475.
+# so, and asks for a mean return of 475.
 #
 # ```
 # train     rollout → update → rollout → update → ...                            until total_steps
@@ -448,15 +448,15 @@ except NotImplementedError:
     print("PPOAgent is not written yet; when it is, this cell shows a film of it.")
 
 # %% [markdown] tags=["solution-only"]
-# **Where it goes wrong.** Most programs that learn badly here have one of three faults: observation and action of different steps in one row;
-# old log-probabilities that move; a final value taken from the next episode's first observation. None of them raises an error, and two of
-# the three still reach 100 or 200.
+# **Where it goes wrong.** Three typical silent bugs: observation and action of different steps in one row;
+# old log-probabilities that are computed again; a final value taken from the next episode's first observation. None of them raises an error.
 
 # %% [markdown]
 # ## What you learned
 #
-# GAE is a walk backwards over surprises that must stop at two places where an episode ends. The clipped objective is a pessimist that
-# stops paying, and never blocks the way back. The old log-probabilities belong to the policy that acted, and are taken once.
+# GAE is a sum of TD errors, computed backwards; the end of an episode must cut both the next value and the trace. The clipped objective is a
+# lower bound: no further gain beyond the clip, and always a way back. The old log-probabilities belong to the policy that acted, and are
+# computed once. A truncated episode bootstraps.
 #
 # **What failed here, on purpose:** two programs that run without complaint. Both bugs show in a case small enough to work out by
 # hand, and hardly anywhere else.

@@ -61,7 +61,7 @@ def the_second_dimension(rewards, mask=None):
     return rewards.sum(1 if rewards.ndim > 1 else 0) if mask is None else torch.where(mask > 0, rewards, 0).sum(1)
 
 
-@wrong("04.1", says="Turned round")
+@wrong("04.1", says="Inverted")
 def mask_the_wrong_way_round(rewards, mask=None):
     return rewards.sum(-1) if mask is None else rewards.masked_fill(mask == 1, 0).sum(-1)
 
@@ -251,7 +251,7 @@ def with_masked_scatter(obs, last_obs, final_obs, ended):
     return following.masked_scatter(ended[..., None].expand_as(following), final_obs)
 
 
-@wrong("04.5", says="paid as if it had led to a perfect start")
+@wrong("04.5", says="rewarded as if it had led to a perfect start")
 def next_row_everywhere(obs, last_obs, final_obs, ended):
     return torch.cat([obs[1:], last_obs[None]])
 
@@ -332,7 +332,7 @@ def from_the_centre(obs, place):
     return _mark(obs, place, centre=True)
 
 
-@wrong("04.6", says="*lower* mark")
+@wrong("04.6", says="*lower* score")
 def costs_as_marks(obs, place):
     return _mark(obs, place, sign=1)
 
@@ -342,7 +342,7 @@ def leaning_left_is_free(obs, place):
     return _mark(obs, place, angle=lambda a: a)
 
 
-@wrong("04.6", says="cost nothing extra")
+@wrong("04.6", says="got no extra penalty")
 def falls_are_free(obs, place):
     return _mark(obs, place, falls=False)
 
@@ -357,12 +357,12 @@ def mean_of_steps(obs, place):
     return _mark(obs, place, mean=True)
 
 
-@wrong("04.6", says="lean of the pole costs too")
+@wrong("04.6", says="lean of the pole is penalized too")
 def only_the_place(obs, place):
     return _mark(obs, place, angle=lambda a: 0.0)
 
 
-@wrong("04.6", says="costs 10 more, not 20")
+@wrong("04.6", says="has a penalty of 10 more, not 20")
 def two_falls_cost_twice(obs, place):
     down, left = obs[:, 2].abs() > 0.20943951, obs[:, 0].abs() > 2.4
     return float(-((obs[:, 0] - place).abs() + obs[:, 2].abs() / 0.20943951 + 10.0 * down + 10.0 * left).sum())

@@ -21,7 +21,7 @@ from course_lib.rl.rollout import Rollout
 # ---------------------------------------------------------------------------------------------------------------- 04.1
 
 clip = exercise(
-    "04.1", title="What a clip is worth", function="segment_return", points=1, kind="implement",
+    "04.1", title="The return of a segment", function="segment_return", points=1, kind="implement",
     difficulty=1, importance=3, minutes=5, reference="course_lib.preferences.bradley_terry:segment_return",
     hints=("Without a mask it is one line: a sum. Over which dimension?",
            "rewards.sum(dim=-1) adds the steps of each clip. With a mask, steps with a 0 must count nothing, whatever stands "
@@ -34,11 +34,11 @@ def _(fn):
     got = fn(torch.tensor([[1.0, 2.0, 4.0], [0.5, -0.5, 3.0]]))
     shape_is(got, (2,), mistake="One number for each clip is wanted: add up the steps, which are the last dimension.")
     close(got, torch.tensor([7.0, 3.0]), likely=[
-        ([7 / 3, 1.0], "This is the mean. The sum is wanted: with the mean a long clip could not be worth more than a short one."),
+        ([7 / 3, 1.0], "This is the mean. The sum is wanted: with the mean a long clip could not score higher than a short one."),
         ([1.0, 0.5], "Only the first step was counted."), ([4.0, 3.0], "Only the last step was counted.")])
 
 
-@clip.case("one clip, and a whole ensemble's opinion of two clips")
+@clip.case("one clip, and two clips under a whole ensemble")
 def _(fn):
     close(fn(torch.tensor([1.0, 1.0, 0.5])), torch.tensor(2.5), otherwise="Add up along the last dimension, `dim=-1`, however "
           "many dimensions stand before it.")
@@ -54,7 +54,7 @@ def _(fn):
     close(fn(rewards, mask), torch.tensor([3.0, 4.0]), likely=[
         ([21.0, 4.0], "The padding was counted: the mask was not used."),
         ([1.5, 1.0], "This is the mean over the steps that count. The sum is wanted."),
-        ([18.0, 0.0], "Turned round: 1 says that the step counts, 0 that it is padding.")])
+        ([18.0, 0.0], "Inverted: 1 says that the step counts, 0 that it is padding.")])
 
 
 @clip.case("what stands in the padding does not matter, not even nan")
@@ -98,8 +98,8 @@ standardized = exercise(
     "04.2", title="From scores to rewards", function="standardize_rewards", points=2, kind="implement",
     difficulty=1, importance=3, minutes=10, reference="course_lib.preferences.reward_model:standardize_rewards",
     hints=("Which scores should say where 0 is and how large 1 is: those of this rollout, or those of the labelled clips?",
-           "The mean of *all* labelled scores is the new 0, and their standard deviation becomes `std`. `raw` is only moved "
-           "and stretched by them.",
+           "The mean of *all* labelled scores is the new 0, and their standard deviation becomes `std`. `raw` is only shifted "
+           "and scaled by them.",
            "Subtract labelled.mean(), divide by the deviation of `labelled`, held at 0.001 or more with max(...), and multiply last."))
 
 RAW = torch.tensor([[1.0, 3.0], [5.0, 7.0]])                                # mean 4
@@ -189,7 +189,7 @@ def _positions(fn, first, second, count):
 def _(fn):
     first, second = torch.tensor([[2.0, 1.0], [2.2, -1.0]]), torch.zeros(2, 2)
     close(_positions(fn, first, second, 1), torch.tensor([1]), likely=[
-        ([0], "This is the pair they agree about most: take the largest spread, not the smallest.")])
+        ([0], "This is the pair they agree about most: take the largest standard deviation, not the smallest.")])
 
 
 @disputed.case("both sure of the winner, by different margins: no dispute")
@@ -198,14 +198,14 @@ def _(fn):
     close(_positions(fn, first, second, 1), torch.tensor([1]), likely=[
         ([0], "Here the members differ in how much better the first is, 5 or 15, but both are sure that it wins: a label would "
               "teach them little. Compare probabilities, sigmoid(first - second), not differences."),
-        ([2], "Here both members are undecided, and agree in that. Uncertain is not disputed: measure how the members differ.")])
+        ([2], "Here both members say about 0.5, and agree in that. Uncertain is not disputed: measure how the members differ.")])
 
 
 @disputed.case("the second score counts")
 def _(fn):
     first, second = torch.tensor([[3.0, 1.0], [-3.0, 1.0]]), torch.tensor([[3.0, 0.0], [-3.0, 2.0]])
     close(_positions(fn, first, second, 1), torch.tensor([1]), likely=[
-        ([0], "A member's verdict on a pair is first - second: on this one both members say 0, whatever they think of each clip.")])
+        ([0], "A member's prediction for a pair depends on first - second: on this one both members say 0, whatever they think of each clip.")])
 
 
 @disputed.case("several, the most disputed first")
@@ -235,18 +235,18 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 04.4
 
 predict = exercise(
-    "04.4", title="What an end is worth", function="prediction", points=1, kind="predict",
+    "04.4", title="How the end of an episode counts", function="prediction", points=1, kind="predict",
     difficulty=2, importance=3, minutes=5, reference="checks:prediction",
-    hints=("Add up what an episode of 20 steps and one of 200 steps bring, in each of the four worlds.",
-           "Where the end counts, nothing is paid after it. Is nothing more or less than what a step brings?",
-           "Where ends are hidden, pay goes on for ever whatever the agent does: can it earn more by anything?"))
+    hints=("Add up what an episode of 20 steps and one of 200 steps bring, in each of the four cases.",
+           "Where the end counts, no reward comes after it. Is 0 more or less than the reward of a step?",
+           "Where ends are hidden, the same reward goes on for ever whatever the agent does: can any action bring more?"))
 
 WORDS = ("balances longer", "falls sooner", "no reason to change")
 WORLDS = ("+1 a step, the end counts", "-1 a step, the end counts", "+1 a step, ends hidden", "-1 a step, ends hidden")
 
 
 def prediction() -> dict[str, str]:
-    """What PPO makes of CartPole when every step brings the same."""
+    """What PPO learns in CartPole when every step has the same reward."""
     return dict(zip(WORLDS, ("balances longer", "falls sooner", "no reason to change", "no reason to change"), strict=True))
 
 
@@ -264,48 +264,48 @@ def _predicted(fn, key):
 def _(fn):
     if (got := _predicted(fn, WORLDS[0])) != "balances longer":
         raise Fail(f"prediction()[{WORLDS[0]!r}]", "another answer", repr(got),
-                   "A longer episode holds more steps of +1, and after its end nothing is paid. What does the agent prefer?")
+                   "A longer episode holds more steps of +1, and after its end there is no reward. Which return is higher?")
 
 
 @predict.case("-1 a step, the end counts")
 def _(fn):
     if (got := _predicted(fn, WORLDS[1])) != "falls sooner":
         raise Fail(f"prediction()[{WORLDS[1]!r}]", "another answer", repr(got),
-                   "Every step costs, and after the end nothing is paid. Nothing is more than -1: the end is the best that can "
+                   "Every step has a negative reward, and after the end there is none. 0 is more than -1: the end is the best that can "
                    "happen.")
 
 
-@predict.case("the same pay for ever")
+@predict.case("the same reward for ever")
 def _(fn):
     for key in WORLDS[2:]:
         if (got := _predicted(fn, key)) != "no reason to change":
             raise Fail(f"prediction()[{key!r}]", "another answer", repr(got),
-                       "The agent is paid the same for every step and, as far as it learns, the steps never end. Whatever it does "
+                       "The agent gets the same reward at every step and, as far as it learns, the steps never end. Whatever it does "
                        "brings the same.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 04.5
 
 bug = exercise(
-    "04.5", title="Find the silent bug: the falls that nobody was paid for", function="states_led_to", points=2, kind="bug",
+    "04.5", title="Find the silent bug: falls that are never penalized", function="states_led_to", points=2, kind="bug",
     difficulty=2, importance=3, minutes=10, reference="checks:states_led_to",
     hints=("For most steps the answer is simply the next row. Look at a step after which an episode ended.",
            "When an episode ends, the environment starts a new one within the same step. Whose state stands in the next row?",
-           "`following[ended] = ...` fills the places where an episode ended, in the order in which `ended` is True, step by step. What "
+           "`next_states[ended] = ...` fills the places where an episode ended, in the order in which `ended` is True, step by step. What "
            "belongs there?"))
 
 SWAPPED_IN = ("After an end the next row holds the first state of a *new* episode, upright and in the centre. So the action that made "
-              "the pole fall is paid as if it had led to a perfect start. Put the true last states, final_obs, in their places.")
+              "the pole fall is rewarded as if it had led to a perfect start. Put the true last states, final_obs, in their places.")
 STOPPED_SHORT = ("At the end of an episode stands the state *before* its last step: the pole leans, but it has not fallen. No fall is ever "
-                 "seen or paid for. The state that the last step led to is in final_obs.")
+                 "seen or penalized. The state that the last step led to is in final_obs.")
 
 
 def states_led_to(obs: Tensor, last_obs: Tensor, final_obs: Tensor, ended: Tensor) -> Tensor:
     """The state that each action led to, (T, N, D). obs: (T, N, D) before each step; last_obs: (N, D) after the last;
     final_obs: (E, D) true last states of the episodes that ended; ended: (T, N) bool."""
-    following = torch.cat([obs[1:], last_obs[None]])
-    following[ended] = final_obs
-    return following
+    next_states = torch.cat([obs[1:], last_obs[None]])
+    next_states[ended] = final_obs
+    return next_states
 
 
 def _rollout(steps, envs, ends):
@@ -325,7 +325,7 @@ def _(fn):
     got = fn(obs, last, final, ended)
     shape_is(got, (4, 2, 2), mistake="One state for each step is wanted: the row after the last step is last_obs.")
     close(got, states_led_to(obs, last, final, ended), likely=[
-        (obs, "These are the states *before* the steps: an action would be paid for what it found, not for what it did."),
+        (obs, "These are the states *before* the steps: an action would be rewarded for what it found, not for what it did."),
         (torch.cat([obs[1:], obs[-1:]]), "The last step led to last_obs.")])
 
 
@@ -365,28 +365,28 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 04.6
 
 taste = exercise(
-    "04.6", title="A taste of your own", function="mark_place", points=1, kind="implement",
+    "04.6", title="A preference of your own, as a score", function="mark_place", points=1, kind="implement",
     difficulty=1, importance=2, minutes=5, reference="course_lib.preferences.cartpole:mark_place",
-    hints=("A clip is (L, 4): position, velocity, angle, turning. Three things cost: distance from the place, tilt, falls.",
-           "Each step costs |position - place| + |angle| / 0.2094, and 10 more where the pole is down or the cart has left.",
-           "down = (|position| > 2.4) | (|angle| > 0.2094). The mark is minus the sum over all steps."))
+    hints=("A clip is (L, 4): position, velocity, angle, angular velocity. Three things are penalized: distance from the place, tilt, falls.",
+           "Each step has a penalty of |position - place| + |angle| / 0.2094, and 10 more where the pole is down or the cart has left.",
+           "down = (|position| > 2.4) | (|angle| > 0.2094). The score is minus the sum over all steps."))
 
 
 ANGLE = 0.209           # radians, just inside of the pole's limit of 0.2094
 
 
 def _twice(obs, place):
-    """The mark with 10 for each of the two falls."""
+    """The score with 10 for each of the two falls."""
     down, left = obs[:, 2].abs() > 0.20943951, obs[:, 0].abs() > 2.4
     return float(-((obs[:, 0] - place).abs() + obs[:, 2].abs() / 0.20943951 + 10.0 * down + 10.0 * left).sum())
 
 
-@taste.case("still at the place, upright: nothing is lost")
+@taste.case("still at the place, upright: no penalty")
 def _(fn):
     obs = torch.tensor([[-1.0, 0.3, 0.0, 0.1]]).repeat(5, 1)
     close(float(fn(obs, -1.0)), 0.0, likely=[
         (-5.0, "The distance counts from the place, not from the centre."),
-        (-10.0, "The place is at position - place = 0: is a sign turned round?")])
+        (-10.0, "The place is at position - place = 0: is a sign wrong?")])
 
 
 @taste.case("away from the place, and leaning")
@@ -396,20 +396,20 @@ def _(fn):
     obs[:, 2] = -0.1
     want = -4 * (1.2 + 0.1 / 0.20943951)
     close(float(fn(obs, -1.0)), want, likely=[
-        (-want, "A worse clip must get a *lower* mark: turn the sign round."),
+        (-want, "A worse clip must get a *lower* score: change the sign."),
         (want / 4, "This is the mean over the steps; the sum is wanted."),
-        (-4 * (1.2 - 0.1 / 0.20943951), "A lean to the left costs as much as one to the right: take the absolute value."),
+        (-4 * (1.2 - 0.1 / 0.20943951), "A lean to the left has the same penalty as one to the right: take the absolute value."),
         (-4 * (0.2 + 0.1 / 0.20943951), "The distance counts from the place, not from the centre."),
-        (-4 * 1.2, "The lean of the pole costs too.")])
+        (-4 * 1.2, "The lean of the pole is penalized too.")])
 
 
-@taste.case("a fall costs ten more for each fallen state")
+@taste.case("a penalty of ten more for each fallen state")
 def _(fn):
     obs = torch.zeros(3, 4)
     obs[:, 0] = -1.0
     obs[2, 2] = 0.25
     close(float(fn(obs, -1.0)), -0.25 / 0.20943951 - 10, likely=[
-        (-0.25 / 0.20943951, "The fall at the end of the clip cost nothing extra: 10 for each state with the pole down.")])
+        (-0.25 / 0.20943951, "The fall at the end of the clip got no extra penalty: 10 for each state with the pole down.")])
     obs[:, 2] = 0.0
     obs[2, 0] = -2.5
     close(float(fn(obs, -1.0)), -1.5 - 10, likely=[
@@ -426,7 +426,7 @@ def _(fn):
         return torch.stack([torch.where(off, 0.0, x), rng.normal(steps), angle, rng.normal(steps)], dim=1), rng.number(-2, 2)
 
     agrees(fn, cartpole.mark_place, draw, read=float, likely=[
-        (_twice, "A state in which the pole is down *and* the cart has left the track costs 10 more, not 20.")])
+        (_twice, "A state in which the pole is down *and* the cart has left the track has a penalty of 10 more, not 20.")])
 
 # ---------------------------------------------------------------------------------------------------------------- 04.7
 
@@ -664,7 +664,7 @@ def _(fn):
         right = _preference_loss(model, first, second, mu)
         close(got, right.item(), likely=[
             (_preference_loss(model, first, second, 1 - mu).item(), "The labels are inverted: mu is the probability that the *first* clip is better, sigmoid(return of first - return of second)."),
-            (_preference_loss(model, first, second, mu, total=torch.mean).item(), "A clip is worth the *sum* of its steps, not their mean (exercise 04.1)."),
+            (_preference_loss(model, first, second, mu, total=torch.mean).item(), "The score of a clip is the *sum* of its steps, not their mean (exercise 04.1)."),
             (6 * right.item(), "This is the sum over the pairs. Take the mean.")])
         if not isinstance(got, torch.Tensor) or not got.requires_grad:
             raise Fail(expected="a tensor through which gradients flow", got=got, mistake="No gradient flows through the loss to the reward model: `.item()`, `.detach()` or `torch.no_grad()` cut it.")

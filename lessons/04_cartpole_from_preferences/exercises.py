@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 04 exercises: CartPole from preferences
 #
-# **Goals.** Write the small parts that turn verdicts on clips into rewards for an agent; choose which pairs to ask about; see why the
-# end of an episode needs care; find a bug that no error message will ever tell you about; teach a behaviour of your own.
+# **Goals.** Write the small parts that turn preferences between clips into rewards for an agent; choose which pairs to label; see why the
+# end of an episode needs care; find a silent bug; score a behaviour of your own.
 #
 # **Time.** {{time}}
 # **Builds on** lessons 02 and 03; do
@@ -18,10 +18,11 @@ from course_lib.rl.cartpole import ANGLE_LIMIT, X_LIMIT
 # {{exercise 04.1}}
 #
 # In lesson 03 a text had one score. A clip has many steps, and the reward model gives each of them a number. Christiano et al.
-# (2017) take the *sum* for the worth of the clip: so the score of a step is a reward, the very thing that an agent can be paid.
+# (2017) add them up: the score of the clip is the *sum* over its steps, its **segment return**. So the score of a step is a reward, which an
+# agent can learn from.
 #
-# Clips of different lengths are padded to fit into one tensor. `mask` is 1 where a step counts and 0 where it is padding; what
-# stands in the padding is rubbish, perhaps even `nan`. A `nan` in a step that *counts* is a fault of the reward model: it must
+# Clips of different lengths are padded to fit into one tensor. `mask` is 1 where a step counts and 0 where it is padding; the values
+# in the padding mean nothing and may even be `nan`. A `nan` in a step that *counts* is an error of the reward model: it must
 # stay visible, so do not replace it.
 
 # %% tags=["exercise:04.1"]
@@ -41,20 +42,20 @@ check("04.1", segment_return)
 
 # %% [markdown] tags=["solution-only"]
 # **Why it works.** `torch.where` *chooses*; `rewards * mask` computes, and `0 * nan` is `nan`. A sum and not a mean: with the mean,
-# a long good clip would be worth no more than a short one, and the score of a step would depend on the length of its clip.
+# a long good clip would score no higher than a short one, and what a step adds would depend on the length of its clip.
 
 # %% [markdown]
 # {{exercise 04.2}}
 #
-# Comparisons fix no zero and no scale (lesson 03, section 3.4). An agent needs both: PPO's critic has to estimate sums of these
-# rewards, and a reward model that was fitted once more may suddenly give scores ten times as large. So the scores are
+# Comparisons fix no zero, and how large the scores become depends on the fit (lesson 03, section 3.4). PPO needs both fixed: its critic
+# estimates sums of these rewards, and a reward model that was fitted again may suddenly give scores ten times as large. So the scores are
 # **standardized**: shifted and scaled to mean 0 and a fixed standard deviation.
 #
 # Mean 0 over *which* states? We take all states of the **labelled clips**. After each fit the reward model scores them once, and their
 # mean and standard deviation hold until the next fit. (Christiano et al. 2017 take the states that the agent meets. Question for
 # afterwards: what happens then, once the agent balances so well that all its states are nearly alike?)
 #
-# If all labelled scores are nearly the same, their deviation is rounding: divide by at least 0.001.
+# If all labelled scores are nearly the same, their standard deviation is mere rounding error: divide by at least 0.001.
 
 # %% tags=["exercise:04.2"]
 def standardize_rewards(raw, labelled, std):
@@ -72,25 +73,24 @@ def standardize_rewards(raw, labelled, std):
 check("04.2", standardize_rewards)
 
 # %% [markdown] tags=["solution-only"]
-# **Why the labelled clips?** Standardized over its own rollout, an agent that improves would never notice: its best day would bring
-# the same mean as its worst. A slow average over rollouts has a second fault. Once the agent balances, its states are nearly alike,
-# their deviation shrinks, and dividing by it magnifies what is left, which is the noise of the reward model. The labelled clips contain
-# falls and good balancing alike, so their scale keeps its meaning. On CartPole, with these clips and with ends handled as in section
-# 4.8, every fresh seed of section 4.10's first panel reached the goal; an average over rollouts, with ends hidden, often missed it.
+# **Why the labelled clips?** Standardized over its own rollout, the mean reward of an agent that improves would never rise: a good rollout
+# would have the same mean as a bad one. A running average over rollouts has a second fault. Once the agent balances, its states are nearly
+# alike, their standard deviation shrinks, and dividing by it magnifies what is left, which is the noise of the reward model. The labelled clips
+# contain falls and good balancing alike, so their scale keeps its meaning.
 
 # %% [markdown]
 # {{exercise 04.3}}
 #
-# A person's time is the dearest thing in this lesson. Which pairs are worth asking about? Christiano et al. (2017, section 2.2.4) keep
-# several reward models and ask where they *disagree about the winner*. Each member gives a probability that the first clip is
-# preferred (lesson 03); the disagreement about a pair is the *standard deviation of these probabilities* over the members. Given what
-# each member thinks that the clips are worth, find the pairs with the most.
+# A person's time is scarce. Which pairs should be labelled? Christiano et al. (2017, section 2.2.4) keep an **ensemble** of
+# reward models and select the pairs on which its members *disagree*. Each member predicts a probability that the first clip is
+# preferred (lesson 03); the **disagreement** about a pair is the *standard deviation of these probabilities* over the members. (The paper takes
+# the variance, which gives the same order.) Given each member's segment returns, find the pairs with the largest.
 
 # %% tags=["exercise:04.3"]
 def most_disputed(first, second, count):
     """Positions of the `count` most disputed pairs, the most disputed first, (count,).
 
-    first, second: (members, pairs) what each member says that the two clips are worth.
+    first, second: (members, pairs) the segment returns of the two clips under each member.
     """
     # BEGIN SOLUTION
     p = torch.sigmoid(first - second)                       # (members, pairs)
@@ -101,18 +101,18 @@ def most_disputed(first, second, count):
 check("04.3", most_disputed)
 
 # %% [markdown] tags=["solution-only"]
-# **Why probabilities?** One member says "better by 5", another "better by 15": a large difference in *worth* and none in the verdict,
-# since both are sure. The sigmoid makes such pairs equal, and leaves those where one member says 0.8 and another 0.2. Does asking there
-# help? Section 4.9 measures it.
+# **Why probabilities?** One member says "better by 5", another "better by 15": a large difference in *return* and none in the predicted
+# preference, since both are sure. The sigmoid removes such differences, and leaves those where one member says 0.8 and another 0.2. Does
+# labelling them help? See section 4.9.
 
 # %% [markdown]
 # {{exercise 04.4}}
 #
-# Suppose the reward model says the same of every state: each step brings the reward +1, or -1. Normally an episode of CartPole ends
-# with the fall, and PPO adds nothing after it ("the end counts"). One can also hide the ends from its learning ("ends hidden"): the
-# environment still starts anew after a fall, but advantages and values run on as if it were one endless episode.
+# Suppose the reward model is constant: each step brings the reward +1, or -1. Normally an episode of CartPole ends
+# with the fall, and the return stops there ("the end counts"). One can also hide the ends from the learner ("ends hidden"): the
+# environment still restarts after a fall, but advantages and values continue as in one endless episode.
 #
-# What does PPO learn in the four worlds? Answer each with `"balances longer"`, `"falls sooner"` or `"no reason to change"`.
+# What does PPO learn in the four cases? Answer each with `"balances longer"`, `"falls sooner"` or `"no reason to change"`.
 
 # %% tags=["exercise:04.4"]
 def prediction():
@@ -137,29 +137,29 @@ def prediction():
 check("04.4", prediction)
 
 # %% [markdown]
-# Section 4.8 of the lesson runs all four. Go and see whether PPO agrees with you, and what is wrong with hidden ends.
+# Section 4.8 of the lesson runs all four. See there whether PPO agrees with you, and what is wrong with hidden ends.
 #
 # {{exercise 04.5}}
 #
-# An agent should be paid for what its action *led to*. This function finds those states in a rollout, and PPO is then paid
-# `reward_model(states_led_to(...))`. It runs, shapes fit, its author even thought of the ends of episodes, and the agent learns a little.
-# Then it stops: it does not seem to mind falling. One line is wrong. Find it and mend it.
+# An agent should be rewarded for what its action *led to*. This function finds those states in a rollout, and PPO's rewards are then
+# `reward_model(states_led_to(...))`. It runs, shapes fit, it even handles the ends of episodes, and the agent learns a little.
+# Then it stops: it does not avoid falling. One line is wrong. Find it and fix it.
 
 # %% tags=["exercise:04.5"]
 def states_led_to(obs, last_obs, final_obs, ended):
     """The state that each action led to, (T, N, D).
 
     obs: (T, N, D) what the agent saw before each step. last_obs: (N, D) what it sees next.
-    ended: (T, N) True where an episode ended with the step; the environment starts anew at once.
+    ended: (T, N) True where an episode ended with the step; the environment restarts at once.
     final_obs: (E, D) the true last states of those episodes, in the order of the steps.
     """
-    following = torch.cat([obs[1:], last_obs[None]])        # (T, N, D)
+    next_states = torch.cat([obs[1:], last_obs[None]])        # (T, N, D)
     # BEGIN SOLUTION
-    following[ended] = final_obs                            # the state that ended the episode
+    next_states[ended] = final_obs                            # the state that ended the episode
     # INSTEAD
-    # following[ended] = obs[ended]     # the next row is a new episode's: take the last one seen
+    # next_states[ended] = obs[ended]     # the next row is a new episode's: take the last one seen
     # END SOLUTION
-    return following
+    return next_states
 
 # %% [markdown]
 # One environment, three steps; the second one ends an episode, with the pole at 0.22 rad. What does the agent seem to have led to?
@@ -175,39 +175,39 @@ check("04.5", states_led_to)
 
 # %% [markdown] tags=["solution-only"]
 # **The bug.** The state *before* the last step stood in for the state after it: a leaning pole, but not a fallen one. No fallen state ever
-# reached the reward model, so the worst action of all cost nothing extra. Leaving the line out is worse still: then the first state of
-# the *next* episode, upright and in the centre, pays the fall like the best of actions. Nothing crashes and most rows are right; only
+# reached the reward model, so the worst action of all got no penalty. Leaving the line out is worse still: then the first state of
+# the *next* episode, upright and in the centre, rewards the fall like the best of actions. Nothing crashes and most rows are right; only
 # the falls are missing, one step in twenty at first.
 
 # %% [markdown]
 # {{exercise 04.6}}
 #
-# In section 4.11 you teach a behaviour that no reward describes. Your clicks can do it; a scripted labeller can do it while you
-# drink your tea. It needs your taste as a *mark* for a clip, more is better: someone who wants the cart at `place`, upright.
+# In section 4.11 you teach a behaviour of your own. Your clicks can do it, or a synthetic labeler in your place. The synthetic labeler needs
+# your preference as a *score* of a clip, higher is better: here that of someone who wants the cart at `place`, upright.
 #
-# Each state of the clip costs $|x - \text{place}| + |\text{angle}|/0.2094$ (metres, and shares of the pole's limit, `ANGLE_LIMIT`), and
+# Each state of the clip has a penalty of $|x - \text{place}| + |\text{angle}|/0.2094$ (metres, and shares of the pole's limit, `ANGLE_LIMIT`), and
 # 10 more where the pole is down or the cart has left the track (beyond `X_LIMIT`, 2.4 m): 10 once, also where both are true. The
-# mark is minus the sum over all states.
+# score is minus the sum over all states.
 
 # %% tags=["exercise:04.6"]
 def mark_place(obs, place):
-    """How good a clip looks to one who wants the cart at `place`, a number.
+    """Score of a clip for someone who wants the cart at `place`, a number.
 
-    obs: (L, 4) states: position (m), velocity, angle (radians), turning. place: metres.
+    obs: (L, 4) states: position (m), velocity, angle (radians), angular velocity. place: metres.
     """
     # BEGIN SOLUTION
     x, angle = obs[:, 0], obs[:, 2]                                   # (L,) each
     down = (x.abs() > X_LIMIT) | (angle.abs() > ANGLE_LIMIT)
-    cost = (x - place).abs() + angle.abs() / ANGLE_LIMIT + 10.0 * down
-    return -cost.sum().item()
+    penalty = (x - place).abs() + angle.abs() / ANGLE_LIMIT + 10.0 * down
+    return -penalty.sum().item()
     # END SOLUTION
 
 # %% tags=["check:04.6"]
 check("04.6", mark_place)
 
 # %% [markdown] tags=["solution-only"]
-# **Note.** This is a rule, so one could pay it to the agent directly. The loop never does: it sees verdicts on pairs only. For the taste
-# that you have no rule for, your own clicks take its place.
+# **Note.** This is a formula, so the agent could get it as reward directly. The loop never does that: it sees labels of pairs only. For a
+# preference without a formula, your own clicks take its place.
 
 # %% [markdown]
 # {{exercise 04.7}}
@@ -226,7 +226,7 @@ check("04.6", mark_place)
 #
 # **What you are given**
 #
-# - `envs`: N CartPoles under seal; who looks at their reward gets an error. `network`: the actor-critic that PPO trains.
+# - `envs`: N sealed CartPoles; reading their reward raises an error. `network`: the actor-critic that PPO trains.
 # - `reward_model`, a torch module: states (..., 4) → one score for each, (...). `labeler(first, second)` compares two clips (L, 4) and says 1.0
 #   (the first is better), 0.0, 0.5 (a tie), or `None`: skipped.
 # - `config`, a `LoopConfig`: `labels` and `updates`, one number a round; `clip_steps` (L); `absorbing_steps`; `seed`; `reward` with `fit_steps`,
@@ -390,7 +390,7 @@ def labeler(first, second):
 def film(network):
     steps = budget(full=300, ci=60)
     states = record(gym.make("CartPole-v1"), greedy(network), seed=3, max_steps=steps, frames=False).obs
-    return [render(state) for state in states[::3]]
+    return [render(state) for state in states[::-3][::-1]]
 
 agent = ScaledActorCritic(0)
 config = LoopConfig(labels=budget(full=(100, 100, 100), ci=(20,)), updates=budget(full=(5, 6, 9), ci=(1,)))
@@ -406,17 +406,16 @@ except NotImplementedError:
     print("PreferenceLearner is not written yet; when it is, this cell shows a film of its agent.")
 
 # %% [markdown] tags=["solution-only"]
-# **Where it goes wrong.** Labels that are turned round, or rewards of the states *before* the steps, bring an agent that falls as fast as it
-# can, or one that does not mind falling. Clips of the first round alone bring one that balances and rolls away (section 4.10). None of
-# them raises an error.
+# **Where it goes wrong.** Inverted labels, or rewards of the states *before* the steps, lead to an agent that falls as fast as it
+# can, or one that does not avoid falling. None of them raises an error.
 
 # %% [markdown]
 # ## What you learned
 #
-# A clip is worth the sum of its steps; rewards need a zero and a scale, which the labelled clips give; where to ask; that the zero
-# decides what the end of an episode is worth; how one missing line hides every fall.
+# The score of a clip is the sum of its steps; rewards need a zero and a scale, which the labelled clips give; which pairs to label; that a
+# constant in the rewards decides whether the end of an episode is good or bad; how one missing line hides every fall.
 #
-# **What failed here, on purpose:** an agent that was paid for its falls like for a fresh start.
+# **What failed here, on purpose:** an agent whose falls were never penalized.
 #
 # **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, sections 2.2.1 to 2.2.4. I. Kostrikov
 # et al. (2019), *Discriminator-actor-critic*, on reward bias and absorbing states.

@@ -1,14 +1,14 @@
 # %% [markdown]
 # # Lesson 04. CartPole from your own clicks
 #
-# **Goals.** Train an agent that never sees a reward: you look at pairs of clips and say which is better. Know each step of the loop; see
-# what the reward model believes, and where it is wrong; then teach a behaviour that no reward describes.
+# **Goals.** Train an agent without the environment's reward: you look at pairs of clips and say which is better. Know each step of the loop; see
+# what the reward model has learned, and where it is wrong; then teach a behaviour that no reward describes.
 #
 # **Time.** About 75 minutes to read, run and label, 45 minutes for the exercises; the essential part takes 90 minutes in all. The
 # cells use about one CPU-minute. **Builds on** lessons 02 and 03.
 #
-# You may close the lid at any moment. Tomorrow, run the cells again from the top: what is done is passed over, and everything goes on
-# where it stopped.
+# You can stop at any moment. Later, run the cells again from the top: what is done is skipped, and everything continues where it
+# stopped.
 
 # %%
 import gymnasium as gym
@@ -29,18 +29,25 @@ torch.set_num_threads(1)
 # %% [markdown]
 # ## 4.1 The loop
 #
-# In lesson 02 CartPole gave a reward of 1 for each step until the fall. Now there is none. There is a person who looks at clips, and
-# there are four steps that come round and round:
-#
+# In lesson 02 CartPole gave a reward of 1 for each step until the fall. Now nobody sees that reward. A person looks at clips instead, and four steps
+# are repeated:
+
+# %%
+from course_lib.show.schematics import preference_loop
+
+show(preference_loop(), alt="Six boxes in a ring. The agent acts in sealed environments; pairs of clips are collected; you label them; the reward "
+     "model is fitted to the labels; PPO trains the agent on its rewards. In the middle: only the evaluator sees the true reward.")
+
+# %% [markdown]
 # 1. **collect**: the agent acts; short clips are cut from what it did, and pairs of them are drawn;
 # 2. **label**: you say which clip of each pair is better;
 # 3. **fit**: the reward model learns from all your labels, with the loss of lesson 03;
 # 4. **train**: PPO trains the agent on the reward model's rewards. Then new clips are cut, of what it can do now.
 #
-# This is Christiano et al. (2017), *Deep reinforcement learning from human preferences*, in small. Our departures from the paper: the steps
-# take turns instead of running at once; PPO takes the place of A2C; pairs are drawn at random by default, not by disagreement; the
-# reward is a function of the state that an action led to; five small networks stand for the ensemble; labels are never
-# dropped; rewards are standardized over the labelled clips (exercise 04.2), and where the ensemble disagrees they are lower; and the end
+# This is Christiano et al. (2017), *Deep reinforcement learning from human preferences*, on a small scale. Our departures from the paper: the steps
+# take turns instead of running asynchronously; PPO takes the place of A2C and TRPO; pairs are drawn at random by default, not by disagreement; the
+# reward is a function of the next state alone; the ensemble has five networks instead of three; all labels are kept, not the last 3,000;
+# rewards are standardized over the labelled clips (exercise 04.2), and lower where the ensemble disagrees; and the end
 # of an episode is an absorbing state (section 4.8 shows why).
 #
 # **Do [exercise 04.2](../exercises/04_cartpole_from_preferences.ipynb) now or later**: the loop takes *your* function as soon as it has passed.
@@ -58,8 +65,8 @@ loop = PreferenceLoop(CartPoleTask(), store, folder, run="cartpole",
 loop
 
 # %% [markdown]
-# The environments inside the loop are **sealed**: in place of a reward they hand out an object that raises an error when anything looks at
-# it. Try:
+# The environments inside the loop are *sealed*: in place of a reward they return an object that raises an error when anything reads it.
+# Try:
 
 # %%
 from course_lib.preferences.hidden_reward import RewardIsHidden, hide_reward
@@ -74,10 +81,10 @@ except RewardIsHidden as error:
     print(error)
 
 # %% [markdown]
-# Only one function in this lesson plays in unsealed environments: `fresh_episodes`, the **evaluator**. It measures how good the agent
-# is by the true return, for you and for the figures. Nothing that learns ever asks it, nor is it used to decide when to stop.
+# Only one function in this lesson plays in unsealed environments: `fresh_episodes`, the **evaluator**. It measures the true return,
+# for you and for the figures. Nothing that learns uses it, and it does not decide when to stop.
 #
-# Here is the agent before it has learned anything.
+# Here is the agent before training.
 
 # %%
 from course_lib.preferences.cartpole import Watcher, fresh_episodes
@@ -85,18 +92,19 @@ from course_lib.rl.evaluate import greedy, record
 
 
 def film(network, steps=300, seed=3):
-    """One episode, every third state: at 17 frames a second it runs in real time."""
+    """One episode, every third state, the last one included: at 17 frames a second it runs in real time."""
     env = gym.make("CartPole-v1")
     episode = record(env, greedy(network), seed=seed, max_steps=steps, frames=False)
-    return [render(state, 200, 100) for state in episode.obs[::3]]
+    return [render(state, 200, 100) for state in episode.obs[::-3][::-1]]
 
 video(film(loop.agent(0)), fps=17, width=300,
-      alt="The untrained agent: the pole tips over within a second.")
+      alt="The untrained agent: the pole falls within a second, and turns vermilion.")
 
 # %% [markdown]
-# ## 4.2 Round 1: you are the reward
+# ## 4.2 Round 1: label
 #
-# Below are 20 pairs of clips, half a second of the cart's life each, shown at a quarter of the speed. Say which one **balances better**:
+# Below are 20 pairs of clips, each a **segment** of a trajectory, half a second long and shown at a quarter of the speed. Say which one **balances
+# better**:
 #
 # - a pole that stands upright beats one that leans;
 # - a cart near the centre (the dashed line) beats one near a post;
@@ -104,7 +112,7 @@ video(film(loop.agent(0)), fps=17, width=300,
 # - two clips that are nearly alike are *equal*; if you cannot tell at all, *skip*.
 #
 # Keys: **←** and **→** for a side, **e** equal, **s** skip, **u** undo, **space** pause. Twenty pairs take about two minutes. Some come back
-# later with the sides swapped, to see whether you agree with yourself.
+# later with the sides swapped, to measure how consistent your labels are.
 
 # %%
 from course_lib.preferences.cartpole import CartPoleLabeler
@@ -114,8 +122,8 @@ labeler = loop.labeler(CartPoleLabeler(), round=1)
 labeler
 
 # %% [markdown]
-# No time to click? The button of the synthetic labeler answers in your place, by the rules above. Its labels are marked `scripted`,
-# yours `human`, and the loop refuses to learn from a mixture unless you say `mixed=True`. If it has happened, the labeller's last page
+# No time to click? The button of the **synthetic labeler**, a program, answers in your place, by the rules above. Its labels are marked `scripted`,
+# yours `human`, and the loop refuses to learn from a mixture unless you say `mixed=True`. If it has happened, the last page of the widget
 # keeps yours alone with one click (or `labeler.keep_only("human")` does), and asks the other pairs again.
 
 # %%
@@ -123,11 +131,11 @@ loop.label(labeler.require(), round=1)
 loop
 
 # %% [markdown]
-# ## 4.3 Fit: from labels to a number for each state
+# ## 4.3 Fit: a reward for each state
 #
-# What the loop does in its next step fits in ten lines, and you have written most of them: your loss from lesson 03, your clip sum from
-# [**exercise 04.1**](../exercises/04_cartpole_from_preferences.ipynb). A small network gives each *state* a number; the
-# return of a clip is their sum; the labels say which sums must be larger.
+# The next step of the loop fits in ten lines, and you have written most of them: your loss from lesson 03, your segment return from
+# [**exercise 04.1**](../exercises/04_cartpole_from_preferences.ipynb). A small network gives each *state* a score; the
+# **return of a segment** (of a clip) is their sum; the labels say which return should be larger. This is equation 1 of Christiano et al. (2017).
 
 # %%
 from torch import nn
@@ -152,44 +160,45 @@ for _ in range(200):
     optimizer.step()
 
 # %% [markdown]
-# Twenty labels and some 370 weights: of course they can be learned by heart. The question is what the network says about states it
-# never saw. Ask it about a pole that leans more and more:
+# Twenty labels and some 370 weights: of course the network can memorize them. The question is what it predicts for states it
+# never saw. Take a pole that leans more and more:
 
 # %%
 lean = torch.zeros(5, 4)
 lean[:, 2] = torch.tensor([0.0, 3.0, 6.0, 9.0, 12.0]) * np.pi / 180
 with torch.no_grad():
-    worth = model(lean * SCALE).squeeze(-1)
+    scores = model(lean * SCALE).squeeze(-1)
 print("degrees  0      3      6      9      12")
-print("worth ", "".join(f"{w:7.2f}" for w in worth.tolist()))
+print("score ", "".join(f"{score:7.2f}" for score in scores.tolist()))
 right = ((r1 > r2) == (mu > 0.5))[mu != 0.5].float().mean().item()
-expect(right > 0.9, "the network explains nine in ten of the labels it was fitted to",
+expect(right > 0.9, "the network predicts nine in ten of the labels that it was fitted to",
        ci=right > 0.8, measured=right)
-expect(worth[0] > worth[-1], "and likes an upright pole more than one about to fall",
-       measured=(worth[0] - worth[-1]).item())
+expect(scores[0] > scores[-1], "an upright pole has a higher score than one about to fall",
+       measured=(scores[0] - scores[-1]).item())
 
 # %% [markdown]
-# The loop's reward model is five such networks, each fitted to its own draw of the labels, with the loss that expects slips (03.5).
+# The loop's reward model is an **ensemble** of five such networks, each fitted to its own bootstrap sample of the labels, with an assumed error
+# rate (exercise 03.5).
 
 # %%
 fit = loop.fit(round=1)
-print(f"loss after the fit: {fit.loss:.2f} nats (a coin would have {np.log(2):.2f})")
+print(f"loss after the fit: {fit.loss:.2f} nats (P = 0.5 for every pair would have {np.log(2):.2f})")
 loop
 
 # %% [markdown]
 # ## 4.4 Train: PPO on the learned reward
 #
-# The same PPO as in lesson 02; its rewards come from the reward model. The scores of a reward model have no zero and no scale of their
-# own, so your function from exercise 04.2 **standardizes** them, for each of the five networks: over all states of the labelled clips
+# The same PPO as in lesson 02; its rewards come from the reward model. Comparisons fix neither zero nor scale of the scores (lesson 03), so your
+# function from exercise 04.2 **standardizes** them, for each of the five networks: over all states of the labelled clips
 # they get mean 0 and standard deviation 0.15. This is done once after each fit and then stays fixed until the next fit.
 #
-# The agent's reward is the mean of the five **less their standard deviation** (Coste et al. 2024, who take off the variance). The five
-# disagree most where labels say least, for there each network continues in its own way. Without this penalty the agent may go where the
-# reward is made up (section 4.10 has runs without it).
+# The agent's reward is the mean of the five minus their standard deviation, an **uncertainty penalty** (Coste et al. 2024 subtract the
+# variance). The five disagree most where there are few labels, since each network extrapolates in its own way. The penalty keeps the agent
+# away from such states.
 #
-# Within a round the left curve can be read: near 0, the agent meets states as good as those of the labelled clips; above 0, better
-# ones. The last state of an episode counts 21 times (section 4.8), so falls pull the curve down. The evaluator looks on from outside
-# and writes the true return down, for a figure later.
+# How to read the left curve: near 0, the agent meets states as good as those of the labelled clips; above 0, better
+# ones. The last state of an episode counts 21 times (section 4.8), so falls pull the curve down. The evaluator records the true return beside
+# it, for a figure later.
 
 # %%
 watcher = Watcher(folder / "evaluator.json")
@@ -232,7 +241,7 @@ loop.fit(round=2)
 train(2)
 
 # %% [markdown]
-# Once more. The clips are harder to tell apart now: the agent is better.
+# Once more. The agent is better now, so the clips are harder to tell apart.
 
 # %%
 loop.collect(round=3)
@@ -248,9 +257,9 @@ train(3)
 loop
 
 # %% [markdown]
-# ## 4.6 What came of it
+# ## 4.6 Results
 #
-# The agents: before, and after each round of labels. The same start for all.
+# The agents before training and after each round of labels, from the same start.
 
 # %%
 names = {"before": 0} | {f"after round {number}": number for number in range(1, len(loop.agents))}
@@ -259,8 +268,8 @@ video(side_by_side(films, list(names)), fps=17, width=820, max_bytes=80_000,
       alt=f"CartPole played from the same start by several agents, side by side: {', '.join(names)}.")
 
 # %% [markdown]
-# Now the evaluator: 20 fresh episodes each, at most 500 steps, one point a step. And how far the cart is from the centre on average,
-# which the true reward does not ask for at all.
+# Now the evaluator: 20 fresh episodes each, at most 500 steps, a reward of 1 a step. And how far the cart is from the centre on average,
+# which is no part of the true reward.
 
 # %%
 fresh = {name: fresh_episodes(loop.agent(number)) for name, number in names.items()}
@@ -283,9 +292,8 @@ if not reached:
     print(not_there_yet(loop, goal, does))
 
 # %% [markdown]
-# In the stored run, labelled by the synthetic labeler, the agent balances for all 500 steps after round 1 already. After round 2 it stands
-# further from the centre, and the last labels bring it back. The true return cannot tell these agents apart: it never asked for the centre.
-# The labels did.
+# The true return cannot tell agents apart that all balance for 500 steps: the distance from the centre is no part of it. The labels are about
+# both. Compare the two columns round by round: a round of labels can repair what the last one left open.
 
 # %%
 show(plots.positions_over_time({name: episodes.states for name, episodes in fresh.items()},
@@ -321,12 +329,12 @@ if loop.source == "scripted":
            measured=f"{ties:.0%} ties")
 
 # %% [markdown]
-# With a coarser question ("how many falls?") most pairs would tie: two good clips show none. Comparing *as a person sees* makes labels
-# informative, and that is why 60 of them suffice here.
+# With a coarser question ("how many falls?") most pairs would be ties: two good clips show none. A question with fine distinctions makes labels
+# informative.
 #
 # **Where you and the synthetic labeler differ.** It answers the same pairs by its rule, and this cell shows the pairs on which you
-# preferred the other clip, or one of you said *equal*. It is not right and you wrong, or the other way round: look at the clips. Does its
-# rule leave out what you saw? Did you overlook something? The agent was taught by your answer.
+# preferred the other clip, or one of you said *equal*. Neither is right by definition: look at the clips. Does its
+# rule leave out what you saw? Did you overlook something? The agent learned from your label.
 
 # %%
 from course_lib.preferences.differences import differences
@@ -339,11 +347,9 @@ show_pairs(found.differing[:3])
 # %% [markdown]
 # ### Not there yet? Another round
 #
-# Labels that you gave stay as they are, and the same labels lead to the same agent. New ones can lead further, for they are about what the
-# agent does *now*. Set `extra_rounds` to 1 and run the next two cells: 20 pairs more, then 30 updates. When that round is done, 2 asks for
-# one more. The learning rate rises again for it, to what it would be there in a run planned so long from the start. An added round belongs
-# to the run from then on; section 4.6 and the next one draw it, too, when they are run again. (A run that the synthetic labeler began goes
-# on with it, unless you say `mixed=True` where its labels are taken.)
+# New labels are about what the agent does *now*, so they can lead further. Set `extra_rounds` to 1 and run the next two cells: 20 more pairs,
+# then 30 updates. When that round is done, 2 asks for one more. Section 4.6 and the next one show it when they are run again. (A run that the
+# synthetic labeler began continues with it, unless you say `mixed=True` where its labels are taken.)
 
 # %%
 from IPython.display import display
@@ -369,10 +375,10 @@ if extra_rounds:
     train(number)
 
 # %% [markdown]
-# ## 4.7 What does the reward model believe?
+# ## 4.7 What has the reward model learned?
 #
-# It is a function of the state, so it can be drawn: bright is liked. The cart and the pole are at rest; the white dots are the
-# states of the clips that had been labelled by then. Where there are no dots, the model makes things up.
+# It is a function of the state, so it can be drawn: bright is a high reward. The cart and the pole are at rest; the white dots are the
+# states of the clips that had been labelled by then. Where there are no dots, the model extrapolates.
 
 # %%
 done = range(1, len(loop.models) + 1)                         # the rounds that trained an agent
@@ -385,44 +391,44 @@ show(plots.reward_maps(models, labelled, "position", "angle", title),
          "white dots are the labelled states.")
 
 # %%
-def cost_of_distance(round):
-    """How much less a cart 1.5 m off the centre is liked, in standard deviations of the labelled states."""
+def drop_with_distance(round):
+    """How much lower the reward is 1.5 m away from the centre, in standard deviations of the labelled states."""
     states = torch.zeros(3, 4)
     states[1, 0], states[2, 0] = -1.5, 1.5
     centre, left, right = loop.reward_model(round).normalized_reward(states)
     return ((centre - (left + right) / 2) / loop.config.reward.std).item()
 
-costs = [cost_of_distance(round) for round in done]
+drops = [drop_with_distance(round) for round in done]
 reach = [states[:, 0].abs().max().item() for states in labelled.values()]
-for number, (cost, far) in enumerate(zip(costs, reach), start=1):
+for number, (drop, far) in enumerate(zip(drops, reach), start=1):
     print(f"round {number}: labelled states reach {far:.1f} m; "
-          f"being 1.5 m off costs {cost:+.1f} standard deviations")
+          f"1.5 m from the centre the reward is lower by {drop:.1f} standard deviations")
 if loop.source == "scripted":
-    expect(costs[-1] > 0.2, "in the end the model likes the centre more than a place far off",
-           measured=costs[-1])
-elif costs[-1] <= 0.2:
-    print("Your labels have not taught it that the centre is better: labels of carts far off would.")
+    expect(drops[-1] > 0.2, "in the end the centre has a higher reward than a place far from it",
+           measured=drops[-1])
+elif drops[-1] <= 0.2:
+    print("Your labels have not taught it that the centre is better: labels of carts far from it would.")
 
 # %% [markdown]
-# In the stored run, labelled by the synthetic labeler, the model knows the pole after round 1, and where the cart should be only later: the
-# clips of round 1 lie near the centre.
+# After round 1 the model has learned about the pole, but its labelled states lie near the centre: what it says about places far away is
+# extrapolation.
 #
-# The second view: angle against turning. A pole that leans to the right *and turns back to the left* is about to be upright. Does the model
-# like it?
+# The second view: angle against angular velocity. A pole that leans to the right *and turns back to the left* is about to be upright. Does it get a
+# high reward?
 
 # %%
 show(plots.reward_maps(models, labelled, "angle", "turning",
-                       "The learned reward in each round, over angle and turning speed"),
-     alt="Heat maps of the learned reward over pole angle and turning speed, a panel for each "
+                       "The learned reward in each round, over angle and angular velocity"),
+     alt="Heat maps of the learned reward over pole angle and angular velocity, a panel for each "
          "round; white dots are the labelled states.")
 
 # %% [markdown]
 # ## 4.8 Why the end of an episode needs care
 #
-# Scores from preferences have no zero point. Lesson 03 told you to remember this. **Do
-# [exercise 04.4](../exercises/04_cartpole_from_preferences.ipynb) now**, then let PPO answer. Every step brings the same reward, and the
-# end of an episode *counts*, so that nothing is added after it; or it is *hidden*: advantages and values run on across the restart, as
-# if it were one endless episode.
+# Scores from preferences are identifiable only up to a shift (lesson 03). **Do
+# [exercise 04.4](../exercises/04_cartpole_from_preferences.ipynb) now**, then let PPO answer. Every step brings the same reward. The
+# end of an episode either *counts*: the return stops there. Or it is *hidden*: advantages and values continue across the restart, as
+# in one endless episode.
 
 # %%
 from course_lib.preferences.cartpole import ScaledActorCritic
@@ -460,16 +466,16 @@ lengths = {(reward, ends.__name__): steps_an_episode(constant(reward), ends)
 for (reward, ends), length in lengths.items():
     print(f"{reward:+d} a step, the end {ends:7s}:     {length:5.0f} steps")
 expect(lengths[1, "counts"] > 2 * untrained and lengths[-1, "counts"] < 0.7 * untrained,
-       "where ends count, the zero alone decides whether the agent lives or falls",
+       "where ends count, the sign of a constant reward decides whether the agent balances or falls",
        measured={"+1": lengths[1, "counts"], "-1": lengths[-1, "counts"]})
 
 # %% [markdown]
-# Where the end counts, a reward model whose scores happen to lie below zero would teach the agent to fall as fast as it can. One whose
-# scores lie above zero would teach it to balance *without a single label about balancing*. In imitation learning this is known as
-# **reward bias** (Kostrikov et al. 2019). With hidden ends the zero has no effect any more; how long these agents balance is chance.
+# Where the end counts, a reward model whose scores happen to lie below zero teaches the agent to fall as fast as it can. One whose
+# scores lie above zero teaches it to balance *without a single label about balancing*. In imitation learning this is known as
+# **reward bias** (Kostrikov et al. 2019). With hidden ends the constant has no effect; how long these agents balance is chance.
 #
-# But hidden ends have a fault of their own. Take a reward that likes to run to the right, 1 for each metre a second, and dislikes a fall:
-# 2 less for a state in which the pole is down or the cart off the track.
+# But hidden ends have a fault of their own. Take a reward for running to the right, 1 for each metre a second, with a penalty of 2
+# for a state in which the pole is down or the cart off the track.
 #
 # > **Predict.** Ends are hidden. What will the agent do about falls?
 
@@ -491,27 +497,27 @@ expect(ride < untrained and absorbed > 3 * ride,
        measured={"hidden": ride, "absorbing": absorbed})
 
 # %% [markdown]
-# With ends hidden it pushes to the right until the pole is down, ten steps later, again and again. The fall costs 2 once, and in return
-# the agent is put back into the centre with its pole upright: a **free ride home**. The restart has become part of the world.
+# With ends hidden it pushes to the right until the pole is down, ten steps later, again and again. It gets the penalty of 2 once, and then
+# the restart puts it back into the centre with its pole upright. The restart has become a useful action.
 #
-# The cure is an **absorbing state** (Kostrikov et al. 2019). Treat the last state of an episode as if the agent stayed in it for ever:
+# The remedy is an **absorbing state** (Kostrikov et al. 2019). Treat the last state of an episode as if the agent stayed in it for ever:
 # its reward counts not once but $1 + \gamma + \gamma^2 + \dots = 1 / (1 - \gamma) = 100$ times, and nothing after the restart counts. Now
-# the same fall costs 100 times 2, and the agent learns to keep its pole up. A constant reward still gives no reason to do anything:
-# whether the agent lives or stays in its last state, it gets the same for ever, so there is no reward bias either.
+# the same fall counts 100 times, and the agent learns to keep its pole up. And there is no reward bias: under a constant reward the agent
+# gets the same for ever, whether it continues or stays in its last state.
 #
-# The loop does this with the learned reward, but for 20 steps more instead of for ever (`LoopConfig.absorbing_steps`): a fall then costs
-# 21 times its reward, which is enough to avoid it, and does not drown what the labels say about the rest. It does not need to know *why*
-# an episode ended; only that it ended, which anyone can see. The fall is bad only because *you* disliked clips that show it.
-# (Christiano et al. had variants of their environments that never end.)
+# The loop does this with the learned reward, but for 20 more steps instead of for ever (`LoopConfig.absorbing_steps`): the reward of the last
+# state counts 21 times, so that it does not outweigh everything else. The loop does not need to know *why*
+# an episode ended, only that it ended. A fall gets a low reward only because *your labels* say so.
+# (Christiano et al. changed their environments so that episodes do not end early.)
 #
-# For this, the state right after the fall must be seen and rewarded. **Do
+# For this, the reward model must score the state right after the fall. **Do
 # [exercise 04.5](../exercises/04_cartpole_from_preferences.ipynb)** to see how easily it is lost.
 #
 # ## 4.9 Which pairs to ask about?
 #
-# Random pairs are a start. Two other ideas: pairs that the five networks **dispute** (your
-# [**exercise 04.3**](../exercises/04_cartpole_from_preferences.ipynb)), and pairs in **contrast**, a clip with a fall beside one without.
-# From the clips at hand, let each choose 20, and count how many the synthetic labeler would call a tie:
+# Choosing what to have labelled is called **active learning**. The baseline is random pairs. Two other ideas: pairs with the largest
+# **disagreement** of the five networks (your [**exercise 04.3**](../exercises/04_cartpole_from_preferences.ipynb)), and pairs in *contrast*, a clip with a fall beside one
+# without. From the clips at hand, let each choose 20, and count how many the synthetic labeler would call a tie:
 
 # %%
 from course_lib.preferences.cartpole import falls
@@ -526,8 +532,8 @@ for name, select in choices.items():
     print(f"{name:9s} ties: {answers.count(0.5):2d} of 20")
 
 # %% [markdown]
-# Does the choice matter for the agent? That takes many whole runs, so it is measured apart: the figure is drawn from
-# `benchmarks/results/cartpole_from_preferences_*.jsonl`, which the script beside it writes. A run is good (green) when the return is at least
+# Does the choice matter for the agent? That takes many whole runs. The figure shows stored results
+# (`benchmarks/results/cartpole_from_preferences_*.jsonl`). A run reaches the goal (green) when the return is at least
 # 490 and the mean distance below 0.5 m.
 
 # %%
@@ -548,10 +554,9 @@ show(plots.seeds_of_jobs(chosen, title),
          "distance from the centre, one point a seed, green where both goals are met.")
 
 # %% [markdown]
-# Ways that were not measured with the loop as it is now have no panel. In an earlier version, on four seeds each, contrast missed the goal
-# on two and disagreement on one. No ties is not the same as much to learn: a fall beside none always brings a label, and it is always the
-# same one. "Do not fall" is all that such pairs say; where the cart should be, they never ask. About disagreement, Christiano et al. (2017,
-# section 2.2.4) found that in some tasks it even hurt.
+# Ways without stored results have no panel, so whether one of them beats random pairs is open here. Two warnings. No ties is not the same as much to
+# learn: a fall beside none always gives a label, and always the same one, "do not fall"; such pairs never ask where the cart should be. And
+# about disagreement, Christiano et al. (2017, section 2.2.4) found that in some tasks it even hurt.
 
 # %%
 for name, rows in chosen.items():
@@ -562,8 +567,8 @@ for name, rows in chosen.items():
 # %% [markdown]
 # ## 4.10 Where it fails
 #
-# **Too early.** Why rounds at all? Give all 60 labels *before* any training, and they are about the clips of a beginner, who drops
-# the pole within a second, near the centre. Nobody was ever asked about a cart that rolls away.
+# **All labels at once.** Why rounds? Give all 60 labels *before* any training, and they are about clips of an untrained agent, which drops
+# the pole within a second, near the centre. No label is about a cart that rolls away.
 
 # %%
 import tempfile
@@ -598,17 +603,20 @@ show(plots.positions_over_time({name: episodes.states for name, episodes in pair
          "given before training, and with three rounds.")
 labelled = torch.cat([beginner.preferences.first, beginner.preferences.second])
 far = (labelled[..., 0].abs() > 1.0).float().mean().item()
-expect(far < 0.02, "hardly any labelled state of the beginner is a metre away from the centre",
+expect(far < 0.02, "hardly any labelled state of the untrained agent is a metre away from the centre",
        measured=f"{far:.1%} of the states")
 
 # %% [markdown]
-# **Seeds differ.** One run proves little. Each point below is a whole run with another seed, read from the benchmark's files.
+# So what the reward model says about places far away is extrapolation, which may go well or not: look at the left panel.
+#
+# **Seeds differ.** One run proves little. Each point below is a whole run with another seed, from the stored results; ways without a panel were not
+# measured. Mind how few points some panels have.
 
 # %%
 failing = measured({"60 in 3 rounds": "60-labels", "40 in 3 rounds": "40-labels",
                     "60, a tenth wrong": "60-labels-noise", "60 at once": "all-at-once",
                     "60, no penalty": "no-penalty"})
-show(plots.seeds_of_jobs(failing, "Fewer labels, wrong labels, all labels at once, no penalty"),
+show(plots.seeds_of_jobs(failing, "Other settings of the run (stored results); a point is a seed"),
      alt="A panel for each of these jobs that was measured: true return against mean distance from "
          "the centre, one point a seed. The jobs are 60 labels in three rounds, 40 labels in three "
          "rounds, 60 labels of which a tenth is random, 60 labels before any training, and 60 "
@@ -620,18 +628,18 @@ for name, rows in failing.items():
     print(f"{name}: {good} of {len(rows)} seeds; missed: {', '.join(missed) or 'none'}")
 
 # %% [markdown]
-# **Imperfect teachers.** The synthetic labeler of this lesson hardly errs. People do, and each in their own way. Lee et al. (2021, *B-Pref*)
-# simulate such *teachers*; ours answer by the marks of a clip's steps (`course_lib/preferences/teachers.py`):
+# **Imperfect teachers.** The synthetic labeler of this lesson hardly errs. People do, in different ways. Lee et al. (2021, *B-Pref*)
+# simulate such *teachers*; ours answer by the scores of a clip's steps (`course_lib/preferences/teachers.py`):
 #
-# - **oracle**: the larger sum of marks, however small the difference;
-# - **mistakes**: one answer in ten is turned round ($\epsilon = 0.1$);
-# - **stochastic**: Bradley–Terry with rationality $\beta = 0.3$, so that close pairs are often wrong;
-# - **equal**: a difference under $\delta_\text{equal}$ is "equal";
-# - **skips**: the pair is skipped when neither clip reaches $\delta_\text{skip}$, and brings no label;
-# - **myopic**: a step counts $\gamma = 0.9$ times the next one, so that the end decides;
-# - **left when unsure**: a position bias, which is not in the paper.
+# - oracle: the larger sum of scores, however small the difference;
+# - mistakes: one answer in ten is inverted ($\epsilon = 0.1$);
+# - stochastic: Bradley–Terry with **rationality** $\beta = 0.3$, so that close pairs are often wrong;
+# - equal: a difference under $\delta_\text{equal}$ is "equal";
+# - skips: the pair is skipped when neither clip reaches $\delta_\text{skip}$, and brings no label;
+# - myopic: a step counts $\gamma = 0.9$ times the next one, so that the end decides;
+# - left when unsure: a **position bias**, which is not in the paper.
 #
-# What do they say to 300 pairs of clips, now that the agent is good?
+# How do they label 300 pairs of clips, now that the agent is good?
 
 # %%
 from course_lib.preferences.cartpole import cartpole_teachers
@@ -645,13 +653,14 @@ for name, teacher in cartpole_teachers().items():
           f"equal {answers.count(0.5):3d}  skipped {answers.count(None):3d}  wrong {against:3d}")
 
 # %% [markdown]
-# A skipped pair is not replaced: the round brings fewer labels. "Left when unsure" prefers no clip by it, because the label store
-# draws at random which one stands left: a position bias becomes noise. Whole runs, 60 pairs each, as far as they were measured:
+# A skipped pair is not replaced: the round brings fewer labels. "Left when unsure" favours no clip, because the label store
+# draws at random which one stands left: a position bias becomes noise. Stored whole runs, 60 pairs and *one seed* for each teacher, too few to
+# compare them:
 
 # %%
 teachers = measured({name: f"teacher-{name.replace(' ', '-')}" for name in cartpole_teachers()})
 if teachers:
-    show(plots.seeds_of_jobs(teachers, "Imperfect teachers: 60 pairs in 3 rounds; a point is a seed"),
+    show(plots.seeds_of_jobs(teachers, "Imperfect teachers (stored): 60 pairs in 3 rounds; a point is a seed"),
          alt="A panel for each teacher: true return against mean distance from the centre, one point "
              "a seed, green where both goals are met.")
 for name, rows in teachers.items():
@@ -673,36 +682,28 @@ if my_teacher:
     print(f"{my_teacher}: true return {own.true_return:.0f}, {own.mean_distance:.2f} m from the centre")
 
 # %% [markdown]
-# **What four changes did.** An earlier version of this loop hid the ends of episodes, standardized rewards over the states that the
-# policy had met lately, and used the mean of the five networks alone. It missed the goal on more seeds.
+# **Four choices that matter.** We saw the loop fail in four ways while it was developed (single runs, not stored):
 #
-# 1. In failed runs that we looked into, the reward model was *right*: it liked the centre and disliked both posts. But the agent rolled off
-#    the track on purpose, because the restart put it back into the centre: the free ride home of section 4.8. So ends are absorbing now.
-# 2. The better an agent gets, the more its states resemble each other. Dividing by *their* standard deviation magnifies what is left, the
-#    noise of the reward model. The labelled clips contain falls too, so their scale stays: rewards are standardized over them.
-# 3. In a run that still failed, the model was wrong where nobody had labelled: it liked one side of the track more and more, the agent
-#    went there, and the next labels came too late. The networks' disagreement is taken off the reward to keep the agent where labels are.
-# 4. Then some agents balanced for 500 steps and stood .5 to .8 m aside, under a reward model whose peak was at the centre. In one that we
-#    followed, all carts were on the same side at once, and the reward fell while PPO learned. The cart's place changes slowly, so a rollout
-#    of few environments says little about it; and to go left, one must first push to the right. The loop trains in 64 environments now,
-#    with larger steps, instead of 16.
-#
-# Where runs still miss the goal, the seeds are printed above.
+# 1. With hidden ends the reward model was right, and the agent rolled off the track on purpose, for the restart (section 4.8).
+# 2. With rewards standardized over the states that the policy met lately: the better the agent, the more alike its states, and the
+#    division by their small standard deviation magnifies the reward model's noise. The labelled clips contain falls too, so their scale stays.
+# 3. Without the uncertainty penalty the model extrapolated a high reward to one side of the track, and the agent went there.
+# 4. With 16 environments instead of 64, all carts could be on the same side at once: a rollout then says little about where the cart should be.
 #
 # ## 4.11 A preference of your own
 #
-# Nobody needs preferences for balancing: one can write that reward down in a line. Now teach something of *your* choice. Some ideas:
+# Balancing needs no preferences: its reward is one line of code. Now teach something of *your* choice. Some ideas:
 #
-# - **left of the centre**: the cart should stay half a metre to the left (the stored run of this notebook does this);
-# - **a nervous cart**: it should move to and fro all the time, and never fall;
-# - **a calm cart**: as slow as can be, wherever it is.
+# - *left of the centre*: the cart should stay half a metre to the left (the stored run of this notebook does this);
+# - *a nervous cart*: it should move to and fro all the time, and never fall;
+# - *a calm cart*: as slow as can be, wherever it is.
 #
-# Decide, and then label by that alone. Be consistent: you are the only one who knows the rule. The synthetic labeler plays the first idea
-# with your mark of [**exercise 04.6**](../exercises/04_cartpole_from_preferences.ipynb).
+# Decide, and then label by that alone. Be consistent: you are the only one who knows the rule. The synthetic labeler follows the first idea
+# with your score of [**exercise 04.6**](../exercises/04_cartpole_from_preferences.ipynb).
 #
-# There are four rounds of 20 this time. A place must be found *and not passed*. After the first rounds the agent usually goes too far,
-# since no labelled clip was there yet; the next clips come from where it went, and their labels bring it back. After each round you see
-# the agent before and after it, and read where it is, how much it moves and how long it balances.
+# There are four rounds of 20 this time, because the agent may go too far: no labelled clip was there yet. The next clips come from where it
+# went, and their labels can bring it back. After each round you see the agent before and after it, and read where it is, how much it moves
+# and how long it balances.
 
 # %%
 mark_place = mine("04.6")
@@ -766,14 +767,13 @@ else:
     print(f"It learned from {label_report(my_loop)}")
 
 # %% [markdown]
-# The check is for the preference of the stored run, which the synthetic labeler labelled. Only you can say whether *your* agent does what
-# you had in mind: write the check for it! Where it is not there yet, look at the last film: what would you prefer now?
-# `my_loop.add_round(labels=20, updates=30, round=5)` plans another round for that, with cells like those above.
+# This claim is for the preference of the synthetic labeler. Only you can say whether *your* agent does what
+# you had in mind. If it does not yet, look at the last film: what would you prefer now?
+# `my_loop.add_round(labels=20, updates=30, round=5)` plans another round, with cells like those above.
 #
-# ## 4.12 Walk away, and take the reward model with you
+# ## 4.12 Stop, continue, and use the reward model elsewhere
 #
-# Everything is on the disk: the labels in one file, the loop in a folder. A new loop with the same folder is where the old one was,
-# to the last digit. (The tests kill the process at each of its writes and compare.)
+# Everything is on the disk: the labels in one file, the loop in a folder. A new loop with the same folder is exactly where the old one was.
 
 # %%
 again = PreferenceLoop(CartPoleTask(), store, folder, run="cartpole", config=loop.config)
@@ -782,7 +782,7 @@ expect(all(torch.equal(a, b) for a, b in weights), "a new loop takes up the same
        measured=repr(again))
 
 # %% [markdown]
-# And your reward model works anywhere: `PreferenceReward` wraps any Gymnasium environment, gives the learned reward and hides the true
+# And your reward model works elsewhere: `PreferenceReward` wraps a Gymnasium environment, gives the learned reward and hides the true
 # one. stable-baselines3's PPO learns to balance from it (`tests/test_preferences_reward_wrapper.py`).
 
 # %%
@@ -791,23 +791,23 @@ from course_lib.preferences.reward_model import PreferenceReward
 env = PreferenceReward(gym.make("CartPole-v1"), loop.ensemble.normalized_reward)
 obs, info = env.reset(seed=0)
 rewards = [env.step(1)[1] for _ in range(8)]          # push right: the pole tips to the left
-print("rewards for pushing right:", "  ".join(f"{reward:+.2f}" for reward in rewards))
+print("learned rewards while it pushes right:", "  ".join(f"{reward:+.2f}" for reward in rewards))
 expect(rewards[-1] < rewards[0], "the reward falls as the pole does",
        measured=rewards[-1] - rewards[0])
 
 # %% [markdown]
 # ## What you learned
 #
-# - **The loop**: collect, label, fit, train. The agent never saw a reward; the reward model never saw a number from the environment.
-# - A clip is worth the sum of its steps. Rewards need a zero and a scale that comparisons cannot give; the labelled clips give both.
-# - The end of an episode is an absorbing state. Where ends count as 0, the zero of the rewards decides whether the agent lives; where
-#   they are hidden, a fall is a free ride home.
-# - **When** you ask matters: later clips show mistakes that a beginner cannot make.
-# - A reward model can be drawn. Trust it where it has seen clips.
+# - **The loop**: collect, label, fit, train. The agent never saw the true reward; the reward model saw nothing but clips and labels.
+# - The score of a clip is the sum of its steps. Rewards need a zero and a scale that comparisons cannot give; the labelled clips give both.
+# - The end of an episode is an absorbing state. Where the return stops at the end, a constant in the rewards decides whether the agent balances
+#   (reward bias); where ends are hidden, the restart becomes a useful action.
+# - *When* you label matters: later clips show mistakes that an untrained agent cannot make.
+# - A reward model of few inputs can be drawn. Trust it where it has seen clips.
 #
-# **What failed, or did not help:** all labels at once, where agents do not learn about the drift on many seeds (section 4.10); pairs in contrast
-# around falls, which say too little, and disagreement, which did not beat random pairs on a few seeds (section 4.9); earlier
-# versions of the loop, whose agents took a fall for a free ride home, or rolled to where the reward was made up.
+# **What failed, or is not known:** hidden ends, whose agents used the restart; rewards standardized over recent states, no uncertainty penalty, few
+# environments (section 4.10). Whether disagreement, contrast, or labels in several rounds do better than random pairs all at once was not measured on
+# enough seeds to say.
 #
 # **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*. AE Studio's synchronous
 # re-implementation, in which one person labelled 240 pairs for CartPole. B. Ibarz et al. (2018), *Reward learning from human preferences

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 05 exercises: a backflip from preferences
 #
-# **Goals.** Actions that are real numbers: their log-probabilities, and what squashing does to them. Units: steps and seconds. Clips that
-# show what happened and nothing else. A written reward with a silent bug. How sure ten runs make you.
+# **Goals.** Continuous actions: their log-densities, and what squashing does to them. Units: steps and seconds. Clips that lie inside
+# episodes. A written reward with a silent bug. What ten runs can prove.
 #
 # **Time.** {{time}}
 # **Builds on** lessons 02 and 04; do each
@@ -18,13 +18,13 @@ from course_lib import check, hint
 # %% [markdown]
 # {{exercise 05.1}}
 #
-# CartPole's agent chose among two actions, and its policy was a list of probabilities. The hopper's motors take any torque from
-# -1 to 1, at three joints. Its policy is a **Gaussian**: for each action $a_i$ a mean $\mu_i$, which depends on what the hopper sees, and a
-# standard deviation $\sigma_i$. PPO needs the log of the density of the action that was drawn. One number has the log-density
+# CartPole has two discrete actions, and its policy outputs their probabilities. The hopper's motors take any torque from
+# -1 to 1, at three joints. Its policy is a **Gaussian**: for each action $a_i$ a mean $\mu_i$, which depends on the observation, and a
+# standard deviation $\sigma_i$. PPO needs the logarithm of the density of the sampled action. One number has the log-density
 #
 # $$\log \mathcal{N}(a_i \mid \mu_i, \sigma_i) = -\tfrac{1}{2}\Big(\frac{a_i - \mu_i}{\sigma_i}\Big)^2 - \log \sigma_i - \tfrac{1}{2}\log 2\pi$$
 #
-# and the three are drawn independently. What does that make the log-density of the whole action?
+# and the three are sampled independently. What is the log-density of the whole action?
 
 # %% tags=["exercise:05.1"]
 def gaussian_log_prob(actions, mean, log_std):
@@ -41,22 +41,22 @@ def gaussian_log_prob(actions, mean, log_std):
 check("05.1", gaussian_log_prob)
 
 # %% [markdown] tags=["solution-only"]
-# **Why a sum?** Independent draws: the densities multiply, so their logs add. A density is no probability: with a small $\sigma$ it is
+# **Why a sum?** Independent samples: the densities multiply, so their logs add. A density is not a probability: with a small $\sigma$ it can be
 # far above 1, and its log positive. PPO only uses the *difference* of two log-densities of the same action, the log of their ratio.
 #
-# The policy's `log_std` does not depend on the state: it is one learned number a motor. Beginners explore with $\sigma = 1$.
+# The policy's `log_std` does not depend on the state: it is one learned number a motor.
 
 # %% [markdown]
 # {{exercise 05.2}}
 #
-# A Gaussian does not stop at 1, but a motor does. Our environment simply cuts the action off (**clipping**); the policy never knows. The
-# other way, used by SAC (Haarnoja et al. 2018), is **squashing**: draw $u$ from the Gaussian and act with $a = \tanh(u)$. Then the density
-# has to be corrected for how much tanh squeezes the axis at that place:
+# A Gaussian does not stop at 1, but a motor does. Our environment clips the action, and the policy does not know. The
+# other way, used by SAC (Haarnoja et al. 2018), is **squashing**: sample $u$ from the Gaussian and act with $a = \tanh(u)$. Then the density
+# has to be corrected by the derivative of tanh (the change of variables formula):
 #
 # $$\log p(a) = \log \mathcal{N}(u \mid \mu, \sigma) - \sum_i \log\big(1 - \tanh^2(u_i)\big)$$
 #
 # At $u = 10$ the difference $1 - \tanh^2(u)$ is 0 in 32-bit numbers, and its log is minus infinity. The identity
-# $\log(1 - \tanh^2 u) = 2\,(\log 2 - u - \mathrm{softplus}(-2u))$ has no such trouble. Use it.
+# $\log(1 - \tanh^2 u) = 2\,(\log 2 - u - \mathrm{softplus}(-2u))$ is numerically stable. Use it.
 
 # %% tags=["exercise:05.2"]
 def squashed_log_prob(u, mean, log_std):
@@ -78,8 +78,8 @@ check("05.2", squashed_log_prob)
 # **The sign.** Near 1, tanh squeezes a long piece of the $u$-axis into a short piece of actions, so the density of the *action* is higher
 # there: $1 - \tanh^2$ is small, its log negative, and subtracting it adds.
 #
-# Why does the lesson clip, then? It is simpler, and with PPO it works: the ratio of new and old densities is taken at $u$ in both cases, and
-# the correction cancels in it. It does not cancel in SAC's entropy.
+# Why does the lesson clip, then? It is simpler, and for PPO's ratio it makes no difference: new and old densities are taken at the same $u$, and
+# the correction cancels. It does not cancel in SAC's entropy.
 
 # %% [markdown]
 # {{exercise 05.3}}
@@ -102,16 +102,15 @@ def change_time_step(gamma, steps, old_dt, new_dt):
 check("05.3", change_time_step)
 
 # %% [markdown] tags=["solution-only"]
-# **The habit of saying it in seconds.** $\gamma = 0.99$ at 50 steps a second looks $1/(1-\gamma) = 100$ steps ahead, two seconds: long enough for a
-# jump, a turn and a landing. At 500 steps a second the same 0.99 would end before the feet leave the ground. "Gamma is 0.99" says
-# nothing without the time step.
+# **Say it in seconds.** The horizon of $\gamma = 0.99$ is $1/(1-\gamma) = 100$ steps: at 50 steps a second two seconds, long enough for a
+# jump, a turn and a landing. At 500 steps a second it would be a fifth of a second. "Gamma is 0.99" says nothing without the time step.
 
 # %% [markdown]
 # {{exercise 05.4}}
 #
 # A rollout is 256 steps long, and episodes end inside it: the next step belongs to a hopper that stands again. A clip across such an end
-# shows a hopper that lies on its back and *jumps up within one picture*. To a labeler that looks like half a flip, and to a reward model like
-# a very good one. So clips are cut inside episodes.
+# shows a hopper that lies on its back and stands upright in the next frame. To a labeler that can look like half a flip. So clips are cut
+# inside episodes.
 
 # %% tags=["exercise:05.4"]
 def clip_starts(ended, length):
@@ -136,15 +135,13 @@ check("05.4", clip_starts)
 # %% [markdown] tags=["solution-only"]
 # **Why `t + 2 - length`?** A clip that starts at $s$ ends with step $s + \text{length} - 1$, which may be $t$ at the latest: so
 # $s \le t + 1 - \text{length}$, and `range` leaves its end out.
-#
-# In the prototype of this lesson most clips crossed an end, and turns were counted that no hopper had made.
 
 # %% [markdown]
 # {{exercise 05.5}}
 #
 # Before you label anything you try to *write* the reward: how far the torso turns backwards in a step. The observation holds the sine
 # and the cosine of the pitch; a positive pitch is a lean forwards. This function runs, and for a hopper that wobbles its numbers are right.
-# But add them up over a whole turn, and the sum is **zero**: no flip ever counts. Find the reason and mend it.
+# But add them up over a whole turn, and the sum is **zero**: no flip is ever rewarded. Find the reason and fix it.
 
 # %% tags=["exercise:05.5"]
 def turned_backwards(sin_before, cos_before, sin_after, cos_after):
@@ -174,16 +171,16 @@ check("05.5", turned_backwards)
 
 # %% [markdown] tags=["solution-only"]
 # **The bug.** `atan2` gives angles from $-\pi$ to $\pi$. When the torso passes the point upside down, the angle jumps by a whole turn, and
-# this one step takes back what all the others gave. Bringing the *difference* back to between $-\pi$ and $\pi$ cures it.
+# this one step takes back what all the others gave. Wrapping the *difference* to between $-\pi$ and $\pi$ fixes it.
 #
-# **A lesson about rewards.** An agent trained on the faulty version would learn to lean back and stop just before it is upside down, and
-# you would search the fault in PPO for a week.
+# **A lesson about rewards.** Under the wrong version the best that an agent can do is to lean back and stop just before it is upside down. It
+# looks like a failure of PPO, and is one of the reward.
 
 # %% [markdown]
 # {{exercise 05.6}}
 #
-# Ten runs, eight of them good. Is the method good in 80% of runs? Ten runs cannot say so precisely. **Wilson's interval** (1927) is the usual
-# answer for a share: with $n$ runs, $k$ good ones, $\hat p = k/n$ and $z = 1.96$ for 95%,
+# Ten runs, eight of them good. Does the method work in 80% of runs? Ten runs cannot say so precisely. **Wilson's interval** (1927) is a usual
+# confidence interval for a share: with $n$ runs, $k$ good ones, $\hat p = k/n$ and $z = 1.96$ for 95%,
 #
 # $$\frac{\hat p + \frac{z^2}{2n} \pm z\sqrt{\frac{\hat p(1-\hat p)}{n} + \frac{z^2}{4n^2}}}{1 + \frac{z^2}{n}}$$
 
@@ -208,7 +205,7 @@ check("05.6", wilson_interval)
 # ## What you learned
 #
 # Log-densities of Gaussian actions add up over motors; squashing changes the density, clipping does not tell the policy. Say it in seconds.
-# A clip must show one piece of life. Angles wrap round, and a reward that forgets it is silent. Few runs prove little, and how little can be
+# Clips lie inside episodes. Angles wrap round, and a reward that ignores this is silently wrong. Few runs prove little, and how little can be
 # computed.
 #
 # **What failed here, on purpose:** a reward for turning that gave nothing for a turn.

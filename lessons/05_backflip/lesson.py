@@ -1,14 +1,14 @@
 # %% [markdown]
 # # Lesson 05. A backflip from your clicks
 #
-# **Goals.** Teach a robot something that nobody can write a reward for, with your preferences alone. Know what is different when actions are
+# **Goals.** Teach a robot, with your preferences alone, something that is hard to write a reward for. Know what is different when actions are
 # real numbers; see a written reward go wrong; look at what the reward model learned; then teach a behaviour of your own.
 #
 # **Time.** About 75 minutes to read, run and label, 60 minutes for the exercises; the essential part takes 80 minutes in all. The cells use
 # about four CPU-minutes. **Builds on** lessons 02 and 04.
 #
-# You may close the lid at any moment. Tomorrow, run the cells again from the top: what is done is passed over, and everything goes on
-# where it stopped.
+# You can stop at any moment. Later, run the cells again from the top: what is done is skipped, and everything continues where it
+# stopped.
 
 # %%
 import math
@@ -32,17 +32,17 @@ show_stored_film(FROM_LABELS["backflip"],
                      "in the air, and does it again.")
 
 # %% [markdown]
-# This robot was trained by 100 answers to the question "which clip looks more like a backflip?", and by nothing else. The film is stored with
-# the course; at the end of this lesson you have one of your own.
+# This robot was trained with 100 answers to the question "which clip looks more like a backflip?" (here a synthetic labeler's). The film is
+# stored with the course; at the end of this lesson you have one of your own.
 #
-# It is the picture that everyone remembers of Christiano et al. (2017), *Deep reinforcement learning from human preferences*: they taught the
-# same robot with 900 comparisons, in less than an hour of a person's time.
+# The backflip is the best-known result of Christiano et al. (2017), *Deep reinforcement learning from human preferences*. They taught the same
+# robot with 900 comparisons, in less than an hour of a person's time (section 3.2).
 #
 # ## 5.1 A robot without a goal
 #
 # The **hopper** is one of MuJoCo's classics (a physics engine for robots): torso, thigh, leg and foot in a vertical plane, with a motor at
-# each of three joints. In Gymnasium it is rewarded for hopping forwards. Ours has no reward at all, and an episode ends by the clock: after
-# three seconds, whatever the hopper does. Here it acts at random:
+# each of three joints. In Gymnasium it is rewarded for hopping forwards. Ours has no reward at all, and no terminal states: every episode is
+# truncated after three seconds, whatever the hopper does. Here it acts at random:
 
 # %%
 from course_lib.hopper.task import HopperTask, film, hopper_config, perform
@@ -51,16 +51,16 @@ task = HopperTask()
 random_agent = perform(task.network(seed=0), seconds=3, hoppers=2)
 video(random_agent.film(), fps=25, width=240, max_bytes=40_000,
       alt="The untrained hopper hardly moves its motors; it tips over and lies on the floor.")
-print("what it sees, (12,):", np.array2string(random_agent.states[10, 0], precision=2))
+print("observation, (12,):", np.array2string(random_agent.states[10, 0], precision=2))
 
 # %% [markdown]
 # Twelve numbers: the torso's height, the sine and cosine of its **pitch** (the lean; positive is forwards), three joint angles, and six
-# velocities. Sine and cosine stand for the angle because a flip goes round and round, and a hopper after a flip should look like one before.
+# velocities. The angle itself would grow with every flip; its sine and cosine are the same before and after.
 #
 # ## 5.2 Actions that are real numbers
 #
-# CartPole's agent chose between left and right. A motor takes any torque from -1 to 1, so the policy is a **Gaussian**: the network says a
-# mean $\mu$ for each motor, the action is drawn around it, and the standard deviation $\sigma$ is learned apart, one number a motor.
+# CartPole's actions are discrete. A motor takes any torque from -1 to 1, so the policy is a **Gaussian**: the network outputs a
+# mean $\mu$ for each motor, the action is sampled around it, and the standard deviation $\sigma$ is a parameter of its own, one number a motor.
 
 # %%
 network = task.network(seed=0)
@@ -68,14 +68,14 @@ obs = torch.from_numpy(random_agent.states[0])                # (hoppers, 12)
 policy = network.distribution(obs)
 actions = policy.sample(torch.Generator().manual_seed(0))     # (hoppers, 3)
 print("mean:        ", [round(x, 3) for x in policy.mean[0].tolist()])
-print("deviation:   ", policy.log_std.exp().tolist())
-print("drawn:       ", [round(x, 2) for x in actions[0].tolist()])
+print("std:         ", policy.log_std.exp().tolist())
+print("sampled:     ", [round(x, 2) for x in actions[0].tolist()])
 print(f"log-density:  {policy.log_prob(actions)[0]:.2f} nats")
 
 # %% [markdown]
-# PPO does not care: it needs the log-density of the action that was drawn, and the ratio of the new one to the old one. **Do
-# [exercise 05.1](../exercises/05_backflip.ipynb)** now; here is yours, or the course's, on the same actions. A torque above 1 is simply cut
-# off by the environment. The other usual way, squashing with tanh, is [exercise 05.2](../exercises/05_backflip.ipynb).
+# PPO stays the same: where it had a log-probability it takes the **log-density** of the sampled action, and the ratio of the new density to the
+# old one. **Do [exercise 05.1](../exercises/05_backflip.ipynb)** now; here is yours, or the course's, on the same actions. A torque above 1 is
+# clipped by the environment. The other usual way, squashing with tanh, is [exercise 05.2](../exercises/05_backflip.ipynb).
 
 # %%
 log_prob = mine("05.1")
@@ -85,17 +85,16 @@ expect(torch.allclose(ours, policy.log_prob(actions), atol=1e-5),
        measured=(ours - policy.log_prob(actions)).abs().max().item())
 
 # %% [markdown]
-# The hopper acts 50 times a second. What 50 times a second has to do with a discount of 0.99 is
-# [exercise 05.3](../exercises/05_backflip.ipynb).
+# The hopper acts 50 times a second. How this and a discount of 0.99 are related is [exercise 05.3](../exercises/05_backflip.ipynb).
 #
 # ## 5.3 First, try to write the reward
 #
 # A backflip is a turn backwards. So let the reward of a step be how far the torso turned backwards in it. (**Do
-# [exercise 05.5](../exercises/05_backflip.ipynb)**: there is a silent bug to find in it.)
+# [exercise 05.5](../exercises/05_backflip.ipynb)**: find a silent bug in it.)
 #
 # > **Predict.** What will an agent do that is rewarded for turning backwards, and for nothing else?
 #
-# Change the reward as you like. The cell trains for about half a CPU-minute.
+# Change the reward as you like. Training takes about half a CPU-minute.
 
 # %%
 from course_lib.hopper.environment import COS_PITCH, HEIGHT, SIN_PITCH, VectorHopper
@@ -137,26 +136,25 @@ expect(wheel.mean_turns > 3 and wheel.floor_share > 0.3,
        measured=f"{wheel.mean_turns:.1f} turns, {wheel.floor_share:.0%} on the floor")
 
 # %% [markdown]
-# It does what the reward says: it turns. *How* it turns the reward does not say. The stored agent spends about half of its time low on the
-# floor, on its head and its back; yours may be better or worse, and that is luck. One can go on: add height, subtract contact with the floor, weigh
-# the terms, train, look, weigh again. (In one run of ours that weighed the height much, the hopper stood and never turned.) You know a nice backflip when you see
-# one; so say that, instead of a formula.
+# It does what is rewarded: it turns. The reward does not say *how* it should turn, and the stored agent spends much of its time low on the
+# floor, on its head and its back; yours may be better or worse. One could continue with reward shaping (lesson 01): add height, subtract contact with the
+# floor, weight the terms, train, look, weight again. But you recognize a good backflip when you see one. So let us use that instead of a formula.
 #
 # ## 5.4 Before the first label: explore
 #
-# Soon you will compare clips. But a beginner's clips are all alike: it tips over and lies there. Labels of clips that are alike say little, and
-# and some of our first agents learned from them which way of falling is best, and stayed on the floor for ever.
+# Soon you will compare clips. But the clips of an untrained agent are all alike: it tips over and lies there. Labels of clips that are alike say
+# little: they only teach which way of falling is best.
 #
-# Lee, Smith and Abbeel (2021, *PEBBLE*) found the cure: **unsupervised pre-training**. Before anyone labels anything, the agent learns to reach
-# states that are *unlike the others* it meets. The reward of a state is how far its nearest neighbours are, an estimate of the **entropy** of
-# the states. Nobody's preference is in it.
+# Lee, Smith and Abbeel (2021, *PEBBLE*, section 4.1) proposed a remedy: **unsupervised pre-training**. Before anyone labels anything, the agent learns
+# to reach states that are *unlike the others* it meets. The reward of a state is its distance to its nearest neighbours, an **intrinsic
+# reward** that estimates the entropy of the visited states. No preference enters it.
 
 # %%
 from course_lib.preferences.exploration import explore, novelty
 
 states = torch.from_numpy(random_agent.states).flatten(0, 1)  # (steps * hoppers, 12)
 rewards = novelty(states, states)                             # (steps * hoppers,)
-print(f"novelty of the beginner's states: {rewards.min():.2f} to {rewards.max():.2f}")
+print(f"novelty of the untrained agent's states: {rewards.min():.2f} to {rewards.max():.2f}")
 
 curious = task.network(seed=1)
 explore(VectorHopper(16), curious, hopper_config().ppo, updates=budget(full=10, ci=1))
@@ -167,18 +165,18 @@ video(side_by_side([random_agent.film(width=200), tries.film(width=200)],
           "itself about.")
 
 # %% [markdown]
-# It throws itself about: some clips turn, some jump, some roll. Now there is something to prefer.
+# It moves a lot: some clips turn, some jump, some roll. Now the clips differ.
 #
 # ## 5.5 Label: which clip looks more like a backflip?
 #
-# The loop is that of lesson 04, to the letter: collect, label, fit, train. What differs is the **task**: the agent explores before the first
-# round; clips last 1.5 seconds and lie inside episodes ([**exercise 05.4**](../exercises/05_backflip.ipynb) cuts them); the clock is no end of the
-# world, so the critic's estimate stands for what would have followed; and the reward model reads six of the twelve numbers, those of the torso.
-# Five rounds ask about 20 pairs each.
+# The loop is that of lesson 04: collect, label, fit, train. What differs is the task: the agent explores before the first
+# round; clips last 1.5 seconds and lie inside episodes ([**exercise 05.4**](../exercises/05_backflip.ipynb) cuts them); truncated episodes
+# bootstrap from the critic (lesson 02), since none terminates; and the reward model reads six of the twelve numbers, those of the torso.
+# There are five rounds of 20 pairs.
 #
-# Some advice, which is what the synthetic labeler does too:
+# Some advice (the synthetic labeler follows it too):
 #
-# - **any turn backwards beats none**, even a fall on its back: labels must show the way first;
+# - **any turn backwards beats none**, even a fall on its back: the first labels must show the direction;
 # - later, a turn in the air beats a turn on the floor, and a high torso a low one;
 # - clips that are nearly alike are *equal*; a clip that you cannot read, *skip*.
 
@@ -218,7 +216,7 @@ def learn(loop, labeler, round):
     video(side_by_side([before.film(width=200)[:100], after.film(width=200)[:100]],
                        ["before", f"after round {round}"]), fps=25, width=420, max_bytes=45_000,
           alt=f"The agent before and after round {round}, side by side, for 4 seconds.")
-    print(f"The reward model explains {fit.accuracy:.0%} of the {fit.pairs - fit.ties} labels that "
+    print(f"The reward model agrees with {fit.accuracy:.0%} of the {fit.pairs - fit.ties} labels that "
           f"prefer a clip.\nAfter round {round} the hopper turns backwards {after.mean_turns:.1f} "
           f"times in 6 seconds (before: {before.mean_turns:.1f}),\nits torso is "
           f"{after.mean_height:.2f} m high on average (before: {before.mean_height:.2f} m).")
@@ -233,7 +231,7 @@ labeler
 learn(loop, labeler, 2)
 
 # %% [markdown]
-# **Look before you label on.** Does it lie on the floor? Then prefer whatever gets up or turns. Does it roll? Then prefer what leaves the floor.
+# **Look before you continue.** Does it lie on the floor? Then prefer whatever gets up or turns. Does it roll? Then prefer what leaves the floor.
 
 # %%
 labeler = next_round(loop, 3, hopper_labeler("backflip"))
@@ -254,10 +252,10 @@ learn(loop, labeler, 5)
 loop
 
 # %% [markdown]
-# ## 5.6 What came of it
+# ## 5.6 Results
 #
-# Nobody wrote a reward, so there is no true return to look at. The **evaluator** counts what one can see: 16 fresh hoppers act for six
-# seconds, without any noise in their actions.
+# Nobody wrote a reward, so there is no true return. The evaluator counts what one can see: 16 fresh hoppers act for six
+# seconds, each with the mean of its Gaussian (the greedy action).
 
 # %%
 from course_lib.preferences.label_report import not_there_yet
@@ -271,7 +269,7 @@ last = shown[list(shown)[-1]]
 reached = last.mean_turns >= 3 and last.mean_height > 0.5
 if reached or loop.source == "scripted":
     expect(reached, "100 labels teach the hopper to turn backwards, and not on the floor",
-           ci=np.isfinite(last.states).all(),
+           ci=loop.fits[-1].accuracy > 0.5,
            measured={"turns": last.mean_turns, "height": last.mean_height})
 if not reached:
     print(not_there_yet(loop, "3 turns backwards in 6 seconds, the torso above 0.5 m",
@@ -294,10 +292,10 @@ video(slow_motion(last, loop.ensemble), fps=16, width=300, max_bytes=110_000,
 # %% [markdown]
 # When does the curve rise? Compare it with what *you* would say at that moment.
 #
-# ## 5.7 What does the reward model believe?
+# ## 5.7 What has the reward model learned?
 #
-# It was never told about speeds, angles or flips. Here is what it says about the states that your last agent meets, against how fast the torso
-# turns backwards there. A reward model that learned "turn backwards" shows a rising cloud.
+# It knows nothing of speeds, angles or flips but your labels. Here is its reward for the states that your last agent meets, against the speed at
+# which the torso turns backwards there. A reward model that learned "turn backwards" shows a rising cloud.
 
 # %%
 from course_lib.hopper.environment import PITCH_RATE as PITCH_RATE_COLUMN
@@ -316,7 +314,7 @@ for name, reward in rewards.items():
     print(f"{name}: correlation with the speed of turning backwards {torch.corrcoef(both)[0, 1]:+.2f}")
 
 # %% [markdown]
-# **Where you and the synthetic labeler differ.** Neither is right: it follows a rule, you have eyes.
+# **Where you and the synthetic labeler differ.** Neither is right by definition: it follows a rule, you look.
 
 # %%
 from course_lib.preferences.differences import differences
@@ -329,7 +327,7 @@ show_pairs(found.differing[:3])
 # %% [markdown]
 # ### Not there yet? Another round
 #
-# New labels are about what the agent does *now*, and that is why they can lead further. Set `extra_rounds` to 1 and run the next two cells; when
+# New labels are about what the agent does *now*, so they can lead further. Set `extra_rounds` to 1 and run the next two cells; when
 # that round is done, 2 asks for one more.
 
 # %%
@@ -351,9 +349,9 @@ if extra_rounds:
 # %% [markdown]
 # ## 5.8 Now teach it something else
 #
-# The code is the same; only the question changes. Three ideas, and agents that the synthetic labeler taught with 100 labels each: a flip
-# *forwards*; *hop* on the spot, upright, the foot in the air; *bend* forwards by 60 degrees, off the floor, and keep still. Each got what its
-# labeler's rule says, and not always what its author had in mind: look at what hops and what kneels.
+# The code is the same; only the question changes. Three ideas, and stored agents that the synthetic labeler taught with 100 labels each: a flip
+# *forwards*; *hop* on the spot, upright, the foot in the air; *bend* forwards by 60 degrees, off the floor, and keep still. Each learned what its
+# labeler's rule rewards, which is not always what the rule's author had in mind: look at what hops and what kneels.
 
 # %%
 for behaviour in ("front flip", "hop", "bend"):
@@ -362,7 +360,7 @@ for behaviour in ("front flip", "hop", "bend"):
 
 # %% [markdown]
 # Choose one of them, or something of your own (a headstand? as flat as possible? shuffling backwards?), and label by that alone.
-# `behaviour` is what the synthetic labeler wants if you let it finish. Two rounds are enough to see it begin; `add_round` goes on.
+# `behaviour` is the rule that the synthetic labeler follows if you let it finish. Two rounds are enough to see a beginning; `add_round` adds more.
 
 # %%
 behaviour = "hop"
@@ -385,8 +383,8 @@ learn(my_loop, labeler, 2)
 # %% [markdown]
 # ## 5.9 How many labels, and how often does it work?
 #
-# One film proves that it *can* work. How often it does takes whole runs with other seeds, which `benchmarks/backflip.py` makes; here are its
-# results. Your [**exercise 05.6**](../exercises/05_backflip.ipynb) says how sure so few runs make us.
+# One film shows that it *can* work. How often it does takes whole runs with other seeds (`benchmarks/backflip.py`); here are the stored
+# results. Your [**exercise 05.6**](../exercises/05_backflip.ipynb) gives a **confidence interval** for so few runs.
 
 # %%
 import json
@@ -412,22 +410,20 @@ show(plots.turns_and_heights(results, goal=(3.0, 0.5)),
          "panel for each job; the goal is the upper right corner.")
 
 # %% [markdown]
-# **What failed on the way to this lesson.** No exploration (the last panel): it often works, but in runs that miss the first labels could only say that one way to
-# fall is better than another, and the agent settled there. Clips that crossed the end of an episode (exercise 05.4). Episodes of six seconds: too few starts
-# from standing. A labeler that liked height as much as turning: agents that stand. The penalty for disagreement of lesson 04: fast turning is new
-# to all members, and the penalty kept the agent away from it. And our first prototype had the sign of the pitch wrong: it taught front flips
-# and called them backflips. Look at your films. (Only the last panel is measured on fresh seeds. The rest was seen in a few runs of the development,
-# which are not kept; the jobs `penalty` and `all-columns` of `benchmarks/backflip.py` are there for whoever wants to know.)
+# **What failed.** Without exploration (the last panel) it often works, but some runs settle on one way of falling. Other failures were seen in single runs
+# that are not stored: clips that crossed the end of an episode (exercise 05.4); a labeler that weighted height as much as turning, whose agents
+# stood still; the uncertainty penalty of lesson 04, since fast turning is new to all members and the penalty kept the agent away from it; and a wrong
+# sign of the pitch, which taught front flips. Look at your films.
 #
 # ## What you learned
 #
-# - A policy of real-valued actions is a Gaussian; log-densities add up over motors; PPO stays the same.
-# - A written reward is obeyed to the letter. What you meant has to be seen.
+# - A policy for continuous actions is a Gaussian; log-densities add up over motors; PPO stays the same.
+# - An agent maximizes the reward that is written, not the one that is meant.
 # - Clips must differ before labels can say much: explore first.
-# - 100 preferences can say what no formula said; the first ones show the way, the later ones the style.
-# - What the reward model may read is a prior: less to read, less to make up.
+# - 100 preferences can replace a formula that nobody has; the first ones show the direction, the later ones the style.
+# - What the reward model may read is a prior: fewer inputs, fewer spurious correlations.
 # - Few runs prove little; say how many, and the interval.
 #
-# **Further reading.** P. Christiano et al. (2017), section 3.1.2 and the film beside it. E. Todorov, T. Erez and Y. Tassa (2012), *MuJoCo: a physics
+# **Further reading.** P. Christiano et al. (2017), section 3.2, "Novel behaviors". E. Todorov, T. Erez and Y. Tassa (2012), *MuJoCo: a physics
 # engine for model-based control*. K. Lee, L. Smith and P. Abbeel (2021), *PEBBLE*, on exploring before labels. V. Krakovna et al. (2020), *Specification
 # gaming*. Next: [lesson 06](06_atari_ppo.ipynb) goes from twelve numbers to pixels.

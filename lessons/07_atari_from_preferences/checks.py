@@ -13,7 +13,7 @@ windows = exercise(
     "07.1", title="The return of every window", function="window_returns", points=1, kind="implement",
     difficulty=2, importance=3, minutes=10, reference="checks:window_returns",
     hints=("A window is a clip: its return is the sum of its rewards. How many windows of L steps fit into T steps?",
-           "There are T - L + 1 windows: one starts at each of the steps 0 to T - L. Adding up each one anew works; a running sum "
+           "There are T - L + 1 windows: one starts at each of the steps 0 to T - L. Adding up each one separately works; a running sum "
            "makes it quick.",
            "With a row of zeros in front of rewards.cumsum(0), total[t] is the sum before step t, and the window from t on is "
            "total[t + L] - total[t]. Slices do that for all t at once."))

@@ -42,8 +42,8 @@ check("07.1", window_returns)
 # %% [markdown]
 # {{exercise 07.2}}
 #
-# The **synthetic labeler** of this lesson must know no more than a person at the screen. It gets the ball's position in
-# each frame of a clip: the column of pixels from the left, -1 where no ball is seen. We play on the right. A ball left
+# The **synthetic labeler** of this lesson should have no more information than a person at the screen. It gets the ball's
+# position in each frame of a clip: the column of pixels from the left, -1 where no ball is seen. We play on the right. A ball left
 # of column `BEHIND_THEM` is behind their paddle: our point. A ball at column `BEHIND_US` or further right is behind
 # ours: their point.
 #
@@ -118,8 +118,8 @@ check("07.3", merge_moments)
 # %% [markdown]
 # {{exercise 07.4}}
 #
-# In lesson 06 each *point* was a boundary for GAE: credit does not leak into the next rally. In training from
-# preferences the points are hidden. But the screen shows that the ball has left. That tells that a rally is over, and
+# In lesson 06 each *point* was a boundary for GAE: advantages do not reach into the next rally. In training from
+# preferences the points are hidden. But the screen shows that the ball has left. So we know that a rally is over, and
 # not who won it.
 #
 # `seen[t]` says whether a ball is on the screen *before* step t; `seen[T]` belongs to the observation after the last
@@ -198,8 +198,8 @@ check("07.5", targets_of)
 # %% [markdown]
 # {{exercise 07.6}}
 #
-# A person's time is limited, so ask about pairs where a label helps most. Lesson 04 chose pairs by the **disagreement**
-# of the ensemble's members. With a large pool this has a catch: the members may disagree about one odd clip against
+# A person's time is limited, so ask about pairs where a label helps most (**active learning**). Lesson 04 chose pairs by
+# the **disagreement** of the ensemble's members. With a large pool this has a drawback: the members may disagree about one odd clip against
 # *every* other clip, and the whole batch shows that clip again and again. So: of all pairs of clips take the one with
 # the largest disagreement; then the next one without a clip that is taken; and so on.
 #

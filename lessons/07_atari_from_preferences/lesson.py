@@ -31,8 +31,8 @@ torch.set_num_threads(1)
 # ## 7.1 An agent that never saw the score
 #
 # This agent learned Pong from **preferences** alone: a **synthetic labeler**, a function in place of a person, said
-# which of two clips is better. Neither the policy nor the reward model received the score. The number of labels, of
-# ties, and the true return:
+# which of two clips is better. Neither the policy nor the reward model received the score. Here are the number of
+# labels, the number of ties among them, and the agent's true return (points won minus lost, at most +21):
 
 # %%
 from course_lib.atari.evaluate import play_style
@@ -60,8 +60,8 @@ expect(now.balance > before.balance + 10,
        measured=f"won minus lost in 1,000 steps: {before.balance:+.0f}, {now.balance:+.0f}")
 
 # %% [markdown]
-# `play_style` belongs to the **evaluator**: it plays fresh games with the true score, for you and for the figures.
-# Nothing that learns uses it. In the clips the score is cut off, as it was for the labeler.
+# `play_style` belongs to the **evaluator** (lesson 04): it plays fresh games with the true score, for you and for the
+# figures. Neither the policy nor the reward model uses it. In the clips the score is cut off, as it was for the labeler.
 #
 # **The loop** is that of lesson 04, the same class: collect, label, fit, train. It is Christiano et al. (2017), *Deep
 # reinforcement learning from human preferences*. In the paper a clip is a **segment** $\sigma$; a label is a
@@ -73,12 +73,12 @@ expect(now.balance > before.balance + 10,
 # | the parts | run at once, asynchronously | take turns |
 # | policy | A2C, frames of 84 x 84 | PPO, two frames of 80 x 40 cells (lesson 06) |
 # | segment | 25 steps of 4 frames: 1.7 s | the same |
-# | reward model | a four-layer network | one convolution **summed over rows** (7.4), on 40 x 40 cells |
+# | reward model | four convolutions, dense layers, batch norm | one convolution **summed over rows** (7.4), on 40 x 40 cells |
 # | ensemble | 3, each on a bootstrap sample | 3, each pair drawn by each member a Poisson number of times |
 # | pairs | by disagreement of the ensemble | at random (7.8 compares) |
 # | regularization | L2, dropout | an L1 penalty on the rewards |
 # | rewards | mean 0, fixed standard deviation | the same (7.5), read from the observation that a step *led to* |
-# | advantages | through the whole game | GAE stops where **the ball is gone** from the screen (not the score) |
+# | advantages | through the whole game | GAE stops where **the ball is gone** from the screen; the score is not used |
 # | labels | 5,500 by people | a few hundred at most |
 #
 # ## 7.2 Collect: clips without a score
@@ -105,9 +105,9 @@ print("pairs asked about in each round: ", config.labels)
 print("updates of the agent after each: ", config.updates)
 
 # %% [markdown]
-# The games inside the loop are **sealed**, as CartPole was: code that reads their reward gets an error.
+# The loop's games are **sealed**, as CartPole was: code that reads their reward gets an error.
 #
-# Two parts of the run are yours as soon as you have written them: where a rally ends ([**exercise
+# Two parts of the run are your own functions, once they pass their checks: where a rally ends ([**exercise
 # 07.4**](../exercises/07_atari_from_preferences.ipynb)) and how rewards are standardized (**exercise 07.3**).
 
 # %%
@@ -147,7 +147,7 @@ loop
 # - *Skip* only where you cannot tell at all.
 #
 # Plan about ten minutes for 60 pairs. The synthetic labeler follows the same rules. It finds the ball in the clip's
-# *pictures* and knows nothing else; its core is your function of [**exercise
+# *pictures* and gets no other information; its core is your function of [**exercise
 # 07.2**](../exercises/07_atari_from_preferences.ipynb).
 
 # %%
@@ -206,13 +206,14 @@ expect(loop.source == preferences[0].source, "all labels of the run are of one s
 # %% [markdown]
 # ## 7.4 Fit: what does the reward model predict?
 #
-# The line above shows how well the reward model explains its labels. The fit is that of lesson 03: sum the rewards over
-# the clip, Bradley–Terry loss, ties as 0.5, 10% of the labels assumed random. Two things are new.
+# The line above shows the loss and the accuracy of the reward model on its training labels. The fit is that of lesson
+# 03: sum the rewards over the clip, Bradley–Terry loss, ties as 0.5, 10% of the labels assumed random. Two things are
+# new.
 #
 # **An architectural prior (inductive bias).** A small convolution looks at patches of 4 x 4 cells, in this frame and
 # the one before, and its outputs are *summed over the rows*. So the reward may depend on where **along** the court
 # something is and how it moves, but not on its **height**. This is knowledge about Pong that we put in; a general
-# network would have to learn it from labels. Section 7.10 shows its cost.
+# network would have to learn it from labels. Section 7.10 shows the disadvantage.
 #
 # **Counting equal patches.** Nearly all patches of the clips are empty or repeat. We count them once and can then fit
 # after every few labels:
@@ -307,10 +308,10 @@ expect(won > 0 > lost,
 # %% [markdown]
 # In the stored run the peak comes when the ball is *behind* the paddle, a step or two before the score changes, because
 # this is what clips show. **Credit assignment** back to the paddle hit is PPO's task, not the reward model's. Between
-# points the rewards of a good model are near 0; ties and the L1 penalty bring that about.
+# points the rewards of a good model are near 0; ties and the L1 penalty have this effect.
 #
-# The model from your labels has seen only clips of a beginner, who loses nearly every point (7.1). It can recognize a
-# point *lost*, but has hardly seen a point won; there its predictions are arbitrary. Later rounds show more.
+# The model from your labels has seen only clips of an untrained agent, which loses nearly every point (7.1). It can
+# recognize a point *lost*, but has hardly seen a point won, and there it has to extrapolate. Later rounds show more.
 #
 # **Which part of the screen matters?** **Occlusion** (Zeiler and Fergus 2014, section 4.2): empty one block of the
 # screen and see how the reward of that step changes.
@@ -327,8 +328,8 @@ show(plots.occlusion_maps(looks, rests, "Occlusion: how much of a step's reward 
          "that step depends, at a point won, at a point lost and in the middle of a rally.")
 
 # %% [markdown]
-# Look for blocks on the ball behind a paddle: the reward should depend on them. Blocks on a paddle mean that the model
-# also rewards where a paddle stands, which went along with points in the labelled clips. No label rules that out.
+# Look for blocks on the ball behind a paddle: the reward should depend on them. Blocks on a paddle mean that the reward
+# also depends on where a paddle stands, which correlated with points in the labelled clips. No label rules that out.
 #
 # ## 7.5 Rewards from preferences have no zero
 #
@@ -362,17 +363,16 @@ expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
        measured={pay: style.steps_a_point for pay, style in constant.items()})
 
 # %% [markdown]
-# In the stored run, the agent with −0.05 a step loses the ball quickly: the shortest way to the end of the rally. A
-# reward model whose outputs happen to lie below zero would teach this, *without a single label that asks for it*. Hence
-# we **standardize** rewards: mean 0, and a fixed standard deviation, because each fit may change the scale. The running
-# mean must move slowly: if each rollout were shifted to mean 0 on its own, a good rollout would get no more reward than
-# a bad one.
+# In the stored run, the agent with −0.05 a step loses the ball quickly: this ends the rally soonest. A reward model
+# whose outputs happen to lie below zero would teach this, *without a single label that asks for it*. Hence we
+# **standardize** rewards: mean 0, and a fixed standard deviation, because each fit may change the scale. The running
+# mean must move slowly: if each rollout had mean 0 on its own, a good rollout would get no more reward than a bad one.
 #
 # ## 7.6 Train, and repeat
 #
-# The left curve is the learned reward, standardized: it only says "more or less than lately". Watch the entropy fall.
-# Below is your agent before this round's labels and after them. Two rounds change little; look for a paddle that begins
-# to move with the ball.
+# The left curve is the learned reward, standardized by a running mean: it shows a difference from recent rollouts, not
+# an absolute level. Watch the entropy fall. Below is your agent before this round's labels and after them. Two rounds
+# change little; look for a paddle that begins to move with the ball.
 
 # %%
 def train_round(loop, round):
@@ -409,7 +409,7 @@ train_round(loop, 2)
 loop
 
 # %% [markdown]
-# **The whole run.** After two rounds the agent is still a beginner. To continue, copy the last two cells with 3, 4, 5 …
+# **The whole run.** After two rounds the agent still loses. To continue, copy the last two cells with 3, 4, 5 …
 # in place of 2; the table in 7.7 gives the CPU time. Or set `to_the_end` to True and let the synthetic labeler answer.
 # Everything is saved after each step.
 
@@ -456,7 +456,7 @@ if another_round:
 # %% [markdown]
 # **Where you and the synthetic labeler differ.** It answers the same pairs by its rule of 7.3. Neither is right by
 # definition: does the rule miss something that you saw, or did you overlook a point? The agent was trained on your
-# label.
+# labels.
 
 # %%
 from course_lib.preferences.differences import differences
@@ -505,14 +505,15 @@ expect(r["shipped model, its agent"] > 0.4,
 # The middle panel asks your model about much better play than it was labelled on. In the stored run, labelled by the
 # synthetic labeler, its correlation there is near 0. This is **distribution shift**.
 #
-# A reward need not correlate perfectly to teach well: a model that gives twice as much for fast points correlates
-# badly. And one that correlates well can teach nothing, if its reward arrives behind the boundary where GAE stops. The
-# only test of a reward is the policy trained on it.
+# A high correlation is neither necessary nor sufficient. A model that gives fast points twice the reward correlates
+# less and may teach just as well. And one that correlates well can teach nothing, if its reward comes after the boundary
+# where GAE stops. The only test of a reward is the policy trained on it.
 #
 # ## 7.7 Whole runs: results
 #
 # Whole runs take too long for a lesson. `benchmarks/pong.py` measured them: several seeds, the mean true return of 20
-# fresh games, at most +21. The synthetic labeler labelled; `noise` means that 10% of its labels are random.
+# fresh games, at most +21, without sticky actions (lesson 06). All labels are the synthetic labeler's; `noise` means
+# that 10% of them are random.
 
 # %%
 measured = plots.benchmark_runs()
@@ -535,15 +536,15 @@ for job in ("features-200", *pixels):
 # half the learning rate of `pixels-400`: both its seeds end below all of the other's. `features-200` observes lesson
 # 06's ten numbers instead of pixels. Some jobs have one or two seeds only, and some miss their goal.
 #
-# Schedules and learning rates were chosen while looking at some of seeds 0 to 4, so those may be too optimistic. Seed 5
-# was run once, when everything was settled.
+# Schedules and learning rates were chosen on some of seeds 0 to 4, so the results of these are optimistic. Seed 5 was
+# run once, after that.
 #
 # What others report for Pong from preferences:
 #
 # | who | labels | result |
 # |---|---|---|
-# | AE Studio, by hand | 1,339 pairs, 58% ties | the agent never wins a game |
-# | a published re-implementation of Christiano et al. | synthetic | Pong is won, after 20 million steps: 13 hours on 16 cores |
+# | AE Studio, by hand | 1,339 pairs, 58% ties | see their report |
+# | M. Rahtz's re-implementation of Christiano et al. | synthetic | Pong is won, after 20 million steps: 13 hours on 16 cores |
 # | Christiano et al. (2017) | 5,500 by people, or synthetic | Pong is learned with both, in tens of millions of steps |
 #
 # **When labels stop.** Right of the dashed line the reward model is frozen while the policy continues to change, and
@@ -560,13 +561,13 @@ for job, lines in pixels.items():
               f"{line['games_at_step_limit']} of 20 fresh games did not end")
 
 # %% [markdown]
-# In most of these runs the return continues to rise. An end far below the best would be a sign of **overoptimization**:
-# the policy has moved to states where the model is wrong. The last column shows a failure that a mean return hides:
-# games that reach the step limit. In the lines above most of them are in one run with 10% random labels; the two seeds
-# of `pixels-400-slower` have them too, 6 and 3 of 20.
+# In most of these runs the return continues to rise. An end far below the best would be a sign of
+# **over-optimisation** (lesson 11): the policy has moved to states where the model is wrong. The last column shows a
+# failure that a mean return hides: games that are truncated at the step limit. In the lines above most of them are in
+# one run with 10% random labels; the two seeds of `pixels-400-slower` have them too, 6 and 3 of 20.
 #
-# **Endless rallies.** Neither side misses. Why do the labels not help? Count the ties in clips of good play and of a
-# beginner:
+# **Endless rallies.** In these games neither side misses. Why do the labels not help? Count the ties in clips of the
+# shipped agent and of an untrained one:
 
 # %%
 from course_lib.preferences.segments import sample_segments
@@ -589,8 +590,8 @@ expect(ties["shipped"] > ties["untrained"],
        measured=ties)
 
 # %% [markdown]
-# The better the play, the less a label says, just when the agent needs finer ones. A person can do more than this
-# synthetic labeler: prefer the clip that *attacks*.
+# The better the play, the more ties and the less information in a label, just when the agent needs finer ones. A person
+# can do more than this synthetic labeler: prefer the clip that *attacks*.
 #
 # **Does the frozen model still predict the score?** The shipped reward model on three kinds of play:
 
@@ -661,20 +662,20 @@ expect(means["events"][1] < means["random"][1], "and the models fitted to them c
        ci=True, measured=f"{means['events'][1]:.2f} and {means['random'][1]:.2f}")
 
 # %% [markdown]
-# Surprised? A tie between two quiet clips says that *nothing seen here deserves a reward*, and so brings the rewards
-# within rallies to 0. Pairs around points say little about that. The course draws pairs at random. Christiano et al.
-# (2017, section 2.2.4) chose by disagreement, and found that in some tasks this even hurt.
+# The fewest ties, and not the best model. A tie between two quiet clips carries information, too: it brings the rewards
+# within rallies to 0. Pairs around points say little about that. The course draws pairs at random. Choosing what to
+# label is **active learning**; Christiano et al. (2017, section 2.2.4) chose by disagreement, and found that in some
+# tasks this even hurt.
 #
-# Three draws from one agent's clips are a hint, not a law. What a way of choosing does for the *policy* takes whole
-# runs.
+# Three draws from one agent's clips are weak evidence. What a way of choosing does for the *policy* takes whole runs.
 #
 # ## 7.9 Where it fails
 #
 # - **Prior and boundary are tailored.** *We* know Pong: rows are summed, and "the ball is gone" ends a rally. An
 #   ordinary network needs many more labels; Christiano et al. gave thousands.
-# - **A reward can come a step too late.** The *serve* shows who lost the last point. A model that rewards it would
-#   correlate with the true reward and teach nothing: its reward arrives behind the boundary. That is why the reward is
-#   read from what a step led to.
+# - **A reward can come a step too late.** The *serve* shows who lost the last point. A model that rewards the serve would
+#   correlate with the true reward and teach nothing: its reward comes after the boundary. That is why the reward of a
+#   step is computed from the observation *after* it.
 # - **Noise.** With 10% random labels, one of two seeds misses its goal (7.7).
 #
 # ## 7.10 Your own goal
@@ -727,10 +728,10 @@ expect(ranges[0] < 1e-3 < ranges[1],
        measured=f"ranges {ranges[0]:.6f} and {ranges[1]:.3f}")
 
 # %% [markdown]
-# It cannot see heights. What it gets right, it gets right *for other reasons*: in these clips other things correlate
-# with height. This is a **spurious correlation**; accuracy on unseen labels does not prove that a model knows what you
-# mean. What a model cannot represent, no label can teach it. So this preference takes the model by cells. The rest
-# stays: the same loop, starting from the shipped agent, with a short run and a small learning rate.
+# It cannot represent heights. Its accuracy has *other reasons*: in these clips other things correlate with height. This
+# is a **spurious correlation**; accuracy on unseen labels does not prove that a model has learned what you mean. And no
+# label can teach a model what it cannot represent. So for this preference we use the model by cells. The rest stays:
+# the same loop, starting from the shipped agent, with a short run and a small learning rate.
 
 # %%
 my_preference = likes_low         # or: PongMarkLabeler(mark_rally), with TASKS["pong frames"]
@@ -781,7 +782,7 @@ video(side_by_side(films, ["as shipped", "my preference"]), fps=15, width=480, m
       alt="Two games of Pong side by side: the agent as shipped, and after training on the labels.")
 
 # %% [markdown]
-# And since the model is linear, its weights *are* a picture:
+# The model is linear with one weight for each cell, so its weights can be shown as a picture:
 
 # %%
 members = my_loop.ensemble.members
@@ -799,8 +800,8 @@ if my_loop.source == "scripted":
 
 # %% [markdown]
 # In the stored run, labelled by the synthetic labeler, the paddle keeps near the floor, and the weights in its column
-# agree with the labels. The streaks are paths of the ball: it came by once or twice, and its cells got a share of the
-# credit. More labels would average them out.
+# agree with the labels. The streaks are paths of the ball, which passed there in one or two labelled clips: the model
+# overfits them. More labels would average them out.
 #
 # The policy optimizes what the labels ask for, and *only* that. Look at the points:
 
@@ -819,9 +820,9 @@ for name, style in (("as shipped", now), ("my preference", my_style)):
 # ## 7.11 Donkey Kong: better labels
 #
 # In Donkey Kong, Jumpman must run right, find the ladder, climb, and dodge barrels. `benchmarks/donkey_kong.py` trains
-# agents with the same CPU time: some on the true **score** (100 points for a barrel jumped over), some on preferences
-# of a synthetic labeler: *higher up* is better, and on the ground *further right*, because the ladder is there. The
-# first girder is 20 to 28 pixels up.
+# agents with the same CPU time. Some are trained on the true **score** (100 points for a barrel jumped over), some on
+# preferences of a synthetic labeler: *higher up* is better, and on the ground *further right*, because the ladder is
+# there. The first girder is 20 to 28 pixels up.
 #
 # > **Predict.** Which of the two gets higher up?
 
@@ -880,9 +881,10 @@ expect(stands["preferences"] > stands["score"] + 20,
 
 # %% [markdown]
 # Neither of these two leaves the ground (in the table one other run does, in one game). **The agent from the score**
-# jumps over barrels where it stands; that is rewarded, the way up is not. **The agent from preferences** did what the
-# labels asked: it runs to the right, *past the ladder*, and stays at the end of the girder. This is **reward
-# misspecification**. A person at the widget would see it in the next round of clips and answer differently.
+# jumps over barrels where it stands: the score rewards this, and no step of the way up (a **sparse reward**). **The
+# agent from preferences** did what the labels asked: it runs to the right, *past the ladder*, and stays at the end of
+# the girder. This is **reward misspecification**. A person at the widget would see it in the next round of clips and
+# answer differently.
 #
 # `KongLadderLabeler` answers like that person: higher up is better, and on the same floor the clip that ends *nearer to
 # a ladder* that leads up. The rest stays the same. But no label can prefer climbing until a clip shows it.
@@ -903,7 +905,7 @@ expect(off_the_ground["ladders"] > 0.5 > off_the_ground["preferences"],
 
 # %% [markdown]
 # It climbs the first ladder, in every game of the table. An agent that is rewarded for standing at the foot of the
-# ladder tries all its buttons *there*; once it climbs by chance, the clip that shows it is preferred to every other.
+# ladder tries all its actions *there*; once it climbs by chance, the clip that shows it is preferred to every other.
 # (Its score is no better than random play's: no label asked for points.)
 #
 # It gets stuck one floor higher. Few clips show the second ladder, fewer still its top. This is the problem of
@@ -931,16 +933,17 @@ print(kong_verdicts[0].source, "labels:", [preference.mu for preference in kong_
 # - Pong can be learned on a laptop from preferences between clips of 1.7 seconds, without its score (7.7 says how
 #   well).
 # - More than half of the labels are **ties**, and more the better the agent plays.
-# - A learned reward appears where clips *show* the event. Its zero and scale are ours to fix.
-# - An architecture is a **prior**: what the model cannot represent, no label can teach.
+# - A learned reward appears where clips *show* the event. Its zero and scale are arbitrary: standardize it.
+# - An architecture is a prior: what the model cannot represent, no label can teach.
 # - The policy optimizes what the labels ask for, and only that. Watch the agent, and give better labels.
 #
 # **What failed, or is not shown.** The runs of 7.7 that miss their goals. Section 7.8 compares ways to choose pairs by
 # three small models, not by agents. The low paddle gives up points. In Donkey Kong the second floor is the end.
 #
 # **Further reading.** P. Christiano et al. (2017), *Deep reinforcement learning from human preferences*, with its
-# appendix on Atari. B. Ibarz et al. (2018), *Reward learning from human preferences and demonstrations in Atari*. AE
-# Studio's report on labelling Pong and CartPole by hand. M. Zeiler and R. Fergus (2014), *Visualizing and understanding
+# appendix on Atari. B. Ibarz et al. (2018), *Reward learning from human preferences and demonstrations in Atari*. M.
+# Rahtz (2018), *Lessons learned reproducing a deep reinforcement learning paper*. AE Studio's *DIY RLHF*, on labelling
+# Pong and CartPole by hand. M. Zeiler and R. Fergus (2014), *Visualizing and understanding
 # convolutional networks*.
 #
 # **Next:** [lesson 08](08_tiny_gpt.ipynb) builds the model whose texts you will compare: a tiny GPT.

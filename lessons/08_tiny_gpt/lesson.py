@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 08. A tiny GPT
 #
-# **Goals.** Know every part of a GPT by its shape; train one from scratch on real short texts; let it write, and know what temperature
-# and top-k do to it; see what the KV cache saves; compare models in bits per character.
+# **Goals.** Know every part of a GPT by its shape; train one from scratch on real short texts; sample from it, and know what temperature
+# and top-k do; see what the KV cache saves; compare models in bits per character.
 #
 # **Time.** About 55 minutes to read and run, 80 minutes for the exercises; the essential part takes 90 minutes in all. The cells use
 # about three CPU-minutes. **Builds on** lesson 00 and on having met a neural network once. No reinforcement learning is needed; it comes
@@ -27,9 +27,9 @@ torch.set_num_threads(1)
 # %% [markdown]
 # ## 8.1 It writes
 #
-# Three models, five texts each. The first has not been trained. The other two were, for a few minutes on one core of a laptop, on
-# tweets and sentences from reviews and newspapers. One of them reads *characters*, the other one *pieces of words*. None of them was
-# ever told what a word is.
+# Three **language models**, five texts each. The first has not been trained. The other two were, for a few minutes on one core of a
+# laptop, on tweets and sentences from reviews and newspapers. One of them reads *characters*, the other *pieces of words*. None of them
+# was ever told what a word is.
 
 # %%
 from course_lib.lm.generate import generate
@@ -51,13 +51,14 @@ show_samples({"before training": write(GPT(char.model.config), char.tokenizer),
               "reads pieces of words": write(bpe.model, bpe.tokenizer)})
 
 # %% [markdown]
-# Nobody would mistake these for real reviews, and yet: words, commas, the tone of a film critic. How does a heap of 800,000 numbers
-# come to do that? It plays one game, over and over: *guess what comes next*.
+# Nobody would mistake these for real reviews. And yet there are words, commas, the tone of a film critic. How do 800,000 parameters
+# come to write that? They were trained on one task: **predict the next token**.
 #
 # ## 8.2 Tokens
 #
-# A network reads numbers, so the first step is a list of symbols, the *vocabulary*, and a number for each. The simplest: one *token* per
-# character of an English keyboard, one for "here a text ends", and one to spell out everything else.
+# A network reads numbers. So we need a list of symbols, the **vocabulary**, and a number for each of them. A text becomes a sequence of
+# these numbers, its **tokens**. The simplest **tokenizer** has one token for each character of an English keyboard, one for "here a text
+# ends", and one to spell out everything else.
 
 # %%
 tokenizer = char.tokenizer
@@ -66,8 +67,8 @@ print(ids, "->", repr(tokenizer.decode(ids)))
 print(tokenizer.vocab_size, "tokens; the end of a text is token", tokenizer.eos)
 
 # %% [markdown]
-# The é became six tokens: twice *escape* and two digits, its two bytes in UTF-8. Rare characters get long, but no text is ever refused or
-# changed, and that holds for every language on Earth:
+# The é became six tokens: its two bytes in UTF-8, each written as *escape* and two hexadecimal digits. Rare characters get long, but no
+# text is refused or changed, and that holds for every language:
 
 # %%
 strange = "Zażółć gęślą jaźń 😀 \n\t <|endoftext|>"
@@ -78,8 +79,8 @@ print(len(tokenizer.encode(strange)), "tokens for", len(strange), "characters")
 # %% [markdown]
 # ## 8.3 The texts
 #
-# About 23,700 short texts that people rated; lesson 03 used their ratings, here only the words count. 16,547 are for training. The rest
-# is held out, and the split is the same in every lesson, so that no model is ever tested on what another one of ours has seen.
+# About 23,700 short texts that people rated. Lesson 03 used their ratings; here only the texts count. 16,547 of them are for training. The
+# rest is held out, and the split is the same in every lesson, so that no model is tested on a text that another one was trained on.
 
 # %% tags=["third-party-text"]
 from course_lib.lm.data import TokenStream, short_texts
@@ -88,8 +89,8 @@ for text in short_texts("train")[100::3_500]:
     print("|", text)
 
 # %% [markdown]
-# For training they are put in one long row, an end token between them. A *batch* cuts rows out of it, each beginning where a text begins.
-# The targets are the same rows, one place further: after each token, what came next?
+# For training the texts are joined into one long sequence, with an end token between them. A *batch* cuts rows out of it, each beginning
+# where a text begins. The targets are the same rows, one position further: after each token, which one came next?
 
 # %%
 stream = TokenStream.of(short_texts("train"), tokenizer)
@@ -100,15 +101,21 @@ print("inputs ", tuple(inputs.shape), inputs[0].tolist())
 print("targets", tuple(targets.shape), targets[0].tolist())
 
 # %% [markdown]
-# One row of 12 tokens is 12 exercises at once: the second token from the first, the third from the first two, and so on.
+# One row of 12 tokens is 12 training examples at once: the second token from the first, the third from the first two, and so on.
 #
-# ## 8.4 The game: guess what comes next
+# ## 8.4 The loss: negative log-likelihood
 #
-# How well can it be played? The score is the *surprise*, minus the logarithm of the probability that was given to what came: 0 when
-# you were sure and right. Somebody who knows nothing pays $\log 97$ for each character. One who has counted which character follows which
-# pays less.
+# A language model gives each possible next token a probability, $p_\theta(x_t \mid x_1 \dots x_{t-1})$. How good are its predictions? The
+# measure is the **negative log-likelihood** (NLL) of the token that came, $-\log p_\theta(x_t \mid \dots)$, in **nats** with the natural
+# logarithm. It is 0 for a token predicted with certainty, and large for one that was thought improbable. Its mean over many tokens is the
+# **cross-entropy** loss, with which every language model is trained. $e^\text{loss}$ is called **perplexity**: a model of perplexity 4
+# is as uncertain as one that chooses evenly among 4 tokens.
 #
-# > **Predict.** How much less? 97 characters, and only the last one is looked at. Write a number between 0 and 4.6 down.
+# Two baselines. A model that knows nothing gives each of the 97 tokens the same probability: $\log 97 = 4.57$ nats a character. A
+# **bigram** model has counted which character follows which.
+#
+# > **Predict.** What loss does the bigram model reach? 97 characters, and only the last one is known. Write a number between 0 and 4.6
+# > down.
 
 # %%
 counts = torch.full((97, 97), 0.01)
@@ -118,11 +125,11 @@ bigram = (counts / counts.sum(dim=1, keepdim=True)).log()                  # (V,
 guessed = -bigram[held_out.tokens[:-1], held_out.tokens[1:]].mean().item()
 nothing = float(np.log(97))
 print(f"knows nothing: {nothing:.2f} nats a character; has counted pairs: {guessed:.2f}")
-expect(2.2 < guessed < 2.6, "counting pairs halves the surprise", measured=guessed)
+expect(2.2 < guessed < 2.6, "counting pairs nearly halves the loss", measured=guessed)
 
 # %% [markdown]
-# The trained model looks at everything before. Move the slider through a sentence and watch its guess at the next character: where is it
-# sure, where does it spread its bets?
+# The trained model conditions on the whole text before. Move the slider through a sentence and watch its distribution over the next
+# character. Where is it certain, and where does it give many characters some probability?
 
 # %%
 sentence = "The film was so bad that I left before the end."
@@ -142,19 +149,19 @@ explore(guess, "Bars of the eight likeliest next characters after the beginning 
 # %%
 nats = -probs[:-1].log().gather(1, said[0, 1:, None]).squeeze(1)           # (T - 1,)
 show(plots.loss_along(sentence, nats.tolist(), "Words are hard to begin and easy to end"),
-     alt="Bars of the surprise at each character of the sentence. High bars stand mostly at first "
-         "letters of words; inside words they are low.")
+     alt="Bars of the negative log-likelihood of each character of the sentence. High bars stand mostly "
+         "at first letters of words; inside words they are low.")
 first_letters = torch.tensor([i == 0 or sentence[i - 1] == " " for i in range(len(sentence))])
 expect(nats[first_letters].mean() > 2 * nats[~first_letters].mean(),
-       "the first letter of a word surprises more than twice as much as the others",
+       "the first letter of a word has more than twice the negative log-likelihood of the others",
        measured=f"{nats[first_letters].mean():.2f} against {nats[~first_letters].mean():.2f} nats")
 
 # %% [markdown]
-# ## 8.5 Attention: the past, weighed
+# ## 8.5 Attention: a weighted mean over the past
 #
-# To guess what follows `The film was so b`, one must look back: at the `b`, at the space before it, at `film`. How a position looks
-# back is the heart of the model. Here is the first block of the trained one, line by line, with all shapes. First, each token becomes
-# 128 numbers: what it is plus where it stands.
+# To predict what follows `The film was so b`, one must look back: at the `b`, at the space before it, at `film`. **Attention** is how a
+# position looks back. Here is the first block of the trained model, line by line, with all shapes. First, each token becomes a vector of
+# 128 numbers: its **token embedding** (what it is) plus its **position embedding** (where it stands).
 
 # %%
 model, config = char.model, char.model.config
@@ -170,8 +177,9 @@ q, k, v = (part.view(B, T, H, D).transpose(1, 2)                           # 3 x
 print("x", tuple(x.shape), " qkv", tuple(qkv.shape), " q, k, v", tuple(q.shape))
 
 # %% [markdown]
-# Every position made three vectors in each of four *heads*: a **query**, what it looks for; a **key**, by which it is found; a
-# **value**, what it tells. Now every query meets every key:
+# From its vector every position makes three others, in each of four **heads**: a **query**, what it looks for; a **key**, what it
+# offers to be found by; and a **value**, what it passes on. The score of a query with a key is their dot product, divided by
+# $\sqrt{D}$; the softmax turns a row of scores into weights that sum to 1; and the output is the so weighted mean of the values:
 
 # %%
 scores = q @ k.transpose(-2, -1) / D ** 0.5                                # (B, H, T, T)
@@ -196,8 +204,8 @@ expect(min(shares) > 0.6, "these two heads keep most of their weight for that on
        measured=[round(share, 2) for share in shares])
 
 # %% [markdown]
-# Rows look at columns. Everything to the right of the diagonal is crossed out: that is the **causal mask**, and it makes the game honest.
-# One row of the text then serves as many exercises, for no position can peep at its own answer.
+# Each row is a query, each column a key. The weights to the right of the diagonal are 0: that is the **causal mask**. With it no position
+# can see the token that it must predict, and one row of text gives a training example at every position.
 #
 # **Now do [exercise 08.1](../exercises/08_tiny_gpt.ipynb)**: write it. The next line takes *your* function once it has passed, and the
 # course's until then. It goes into the trained model, in all four blocks:
@@ -213,7 +221,7 @@ expect(apart < 1e-3, "the model with this attention says the same as before",
        measured=f"largest difference of a logit {apart:.0e}")
 
 # %% [markdown]
-# > **Predict.** What if somebody forgets the mask and trains? Will the loss be higher, lower, or the same? And what will it write?
+# > **Predict.** What if somebody forgets the mask and trains? Will the loss be higher, lower, or the same? And what will the model write?
 
 # %%
 from course_lib.lm.gpt import GPTConfig
@@ -240,14 +248,43 @@ expect(leak < 0.5 * honest, "without the mask the loss is far too good",
        ci=leak < honest + 0.1, measured=f"{leak:.2f} against {honest:.2f} nats")
 
 # %% [markdown]
-# The most beautiful loss curve of the lesson, and it writes nonsense: it learned to *copy* the next character from the place where it
-# stands. When it writes, nothing stands there yet. **A loss that is too good is a bug** until the opposite is shown.
+# The lowest loss of the lesson, and the model writes nonsense. It learned to *copy* the next character, which it could see: **data
+# leakage**. When it generates, the next character does not exist yet. **A loss that is too good is a bug** until the opposite is shown.
 #
 # ## 8.6 The whole model
 #
-# Around attention there is little more. A *block* lets positions exchange what they know (attention), then each thinks for itself (a
-# small network, the MLP). Both *add* to a stream of 128 numbers per position that runs through all blocks. Four blocks, and in the end
-# the stream is compared with the embedding of every token: the better the fit, the larger its logit.
+# Attention is one of two parts of a **transformer block**. Here is the whole block, step by step.
+#
+# 1. **The residual stream.** Each position has a vector $x$ of $C = 128$ numbers. It begins as the sum of the two embeddings and runs
+#    through all blocks to the end. No part of a block replaces it. Each part reads it, computes something, and *adds* its result:
+#    $x \leftarrow x + f(x)$, a **residual connection**. So a block can leave alone what it does not need, and in training the gradient
+#    reaches the first block through the additions, undamped.
+# 2. **Layer normalization.** Sums grow from block to block. So each part reads a normalized copy: the 128 numbers of a position are
+#    shifted and scaled to mean 0 and standard deviation 1, then multiplied by 128 learned gains, plus 128 learned biases. The stream
+#    itself is not normalized. (This order is called *pre-norm*.)
+# 3. **Attention** is the only part in which positions exchange information. The outputs of the four heads, 32 numbers each, stand side
+#    by side and make 128 again; one more matrix, the *projection*, mixes the heads. The result is added to the stream.
+# 4. The **MLP** (multilayer perceptron) works on each position for itself: a matrix from 128 to 512 numbers, a nonlinearity (**GELU**, a
+#    smooth version of "negative numbers become 0"), and a matrix back to 128. It is added, too. Without the nonlinearity two matrices
+#    would be no more than one. The MLP holds two thirds of a block's parameters.
+#
+# In two lines: $x \leftarrow x + \text{attention}(\text{norm}_1(x))$, then $x \leftarrow x + \text{MLP}(\text{norm}_2(x))$.
+#
+# After four such blocks comes one last norm. The **logit** of a token is the dot product of the normalized stream with that token's
+# embedding, so the table of embeddings is used twice (**weight tying**). A softmax over the 97 logits gives the probabilities of the
+# next character.
+
+# %% [markdown]
+# Section 8.5 computed `mixed`, the heads' outputs in the first block, from the stream `x`. The rest of that block is six lines more:
+
+# %%
+with torch.no_grad():
+    heads_joined = mixed.transpose(1, 2).reshape(B, T, -1)                 # (B, T, C)
+    stream_1 = x + block.attention.projection(heads_joined)                # (B, T, C) attention is added
+    widened = block.mlp.widen(block.norm_2(stream_1))                      # (B, T, 4 C)
+    stream_2 = stream_1 + block.mlp.projection(F.gelu(widened, approximate="tanh"))          # (B, T, C)
+    apart = (stream_2 - block(x)).abs().max().item()
+expect(apart < 1e-4, "the block step by step is the block of the model", measured=f"largest difference {apart:.0e}")
 
 # %%
 print(model.blocks[0])
@@ -265,7 +302,8 @@ expect(parameter_count(97, config.context, 4, 128) == model.parameter_count,
        "the formula of exercise 08.6 counts our model rightly", measured=model.parameter_count)
 
 # %% [markdown]
-# This is GPT-2's architecture to the letter, only smaller. So a library that knows GPT-2 must agree with it:
+# In the small models nearly all parameters are in the blocks; in GPT-2, with its large vocabulary, a third is in the tables. Otherwise
+# this is GPT-2's architecture exactly. So a library that has GPT-2 must compute the same logits from our weights:
 
 # %%
 import tempfile
@@ -285,7 +323,8 @@ expect(apart < 1e-4, "transformers' GPT-2 computes the same logits with our weig
 # %% [markdown]
 # ## 8.7 Training
 #
-# The loss is the mean surprise over all places of all rows. One step of training, by hand:
+# The loss is the mean cross-entropy over all positions of all rows. A training step has four parts: draw a batch, compute the logits and
+# the loss (**forward pass**), compute the gradients (**backward pass**), and let the optimizer change the weights. Three steps, by hand:
 
 # %%
 fresh = GPT(config, attention=causal_attention)
@@ -301,14 +340,23 @@ for step in range(3):
     print(f"step {step + 1}: {loss.item():.2f} nats (knowing nothing: {nothing:.2f})")
 
 # %% [markdown]
-# All the rest is patience and five habits. The learning rate rises briefly and then falls along a cosine; gradients that are too
-# long are shortened; matrices are pulled gently toward zero; products are computed in 16-bit numbers where the processor is quick at them.
-# And the matrices of the blocks take their steps with **Muon** (Jordan et al. 2024) in place of AdamW: it makes a step equally long in all
-# directions, so that what is rarely needed is learned too. It is one file, `course_lib/lm/pretrain.py`.
+# The first loss is that of the uniform baseline, log 97 and a little more. If a model starts far above it, something is wrong with its first
+# weights. The rest of a training run is many such steps and a few habits, all in one file, `course_lib/lm/pretrain.py`:
+#
+# - **Learning-rate schedule.** The rate rises over the first steps (**warmup**), while the optimizer's averages are still rough, and then
+#   falls along a cosine to a twentieth of its top, so that the last steps are small.
+# - **Gradient clipping.** A gradient whose norm exceeds 1 is scaled down to 1. One odd batch cannot throw the weights far away.
+# - **Weight decay.** Each step multiplies the matrices by a number slightly below 1, against overfitting. Norms and biases are left out.
+# - **Mixed precision.** Matrix products are computed in bfloat16, 16-bit numbers, where the processor is fast at them; the weights stay
+#   in 32 bits.
+# - **Muon** (Jordan et al. 2024) in place of AdamW for the matrices of the blocks. It orthogonalizes each update: all its singular values
+#   become about equal. So directions that gradients rarely point in are learned, too.
 #
 # Now the real size, live, with samples under the curve. As it stands the run takes 40 CPU-seconds and stops far from its best: after 324
 # steps in the stored run, after far fewer on a processor that is slow at 16-bit numbers. With `retrain = True` it takes its full three
-# minutes. Stop it whenever you like; run the cell again and it goes on.
+# minutes. Stop it whenever you like; run the cell again and it continues.
+#
+# > **Predict.** What will a text look like after 40 CPU-seconds? Real words, real sentences, or neither?
 
 # %%
 from course_lib.lm.recipes import CHAR_RECIPE
@@ -341,7 +389,7 @@ expect(measured < 2.2, "in 40 CPU-seconds it beats counting pairs",
        ci=measured < 3.4, measured=f"{measured:.2f} nats a character")
 
 # %% [markdown]
-# The shipped model ran for its full time. Its curve is stored with it:
+# Words appear, many of them misspelled, and no sentences. The shipped model was trained for the full time. Its curve is stored with it:
 
 # %%
 steps, losses, unseen, times = np.array(char.facts["curve"]).T
@@ -356,13 +404,16 @@ expect(char.facts["nats_per_char"] < 1.6, "the shipped model passes the 1.6 of m
        measured=char.facts["nats_per_char"])
 
 # %% [markdown]
-# The 1.6 is a rough yardstick only: minRLHF's character model learned other texts. The gap that opens between the two curves is the part that
-# was learned by heart.
+# The 1.6 is a rough comparison only: minRLHF's character model learned other texts. The two curves end at 1.38 and 1.45 nats: the model
+# predicts its training texts better than new ones. That is the **generalization gap**, the part that was memorized. Here it is small, for
+# each text was read only a few times.
 #
 # %% [markdown]
 # ## 8.8 Sampling: temperature and top-k
 #
-# The model gives probabilities; somebody has to choose. Always the likeliest? At random, as the probabilities say? **Do [exercise
+# The model gives probabilities; we must choose a token. The most probable one (**greedy decoding**)? Or a random one, with these
+# probabilities (**sampling**)? The logits are divided by the **temperature** $T$ before the softmax: near 0 the
+# choice is greedy, at 1 the probabilities are the model's own, above 1 they are more even. **Do [exercise
 # 08.4](../exercises/08_tiny_gpt.ipynb)**, and the choice below is yours.
 
 # %%
@@ -374,7 +425,7 @@ def tempered(temperature):
     p = next_token_probs(logits, temperature, None)[0]
     best = probs[9].topk(10).indices
     return plots.next_token_bars({tokenizer.decode([i]): p[i].item() for i in best.tolist()},
-                                 "A low temperature bets on the favourite, a high one on everybody")
+                                 "A low temperature favours the most probable token, a high one none")
 
 explore(tempered, "Probabilities of ten next characters: at a low temperature one bar has nearly "
                   "everything, at a high one they are almost equal.", temperature=(0.1, 3, 0.1, 1))
@@ -386,11 +437,11 @@ texts = {f"temperature {t}": write(bpe.model, bpe.tokenizer, "I", 4, 40, tempera
 show_samples(texts, prompt="I")
 
 # %% [markdown]
-# At temperature 0 there is one text, four times: no luck is left. At 1.6 the words fall apart. In between is a trade. Let us measure
-# both ends of it: how *varied* are 200 texts (the share of different pairs of words), and how many of their words exist in the
-# training texts?
+# At temperature 0 there is one text, four times: nothing is random. At 1.6 the words fall apart. In between is a trade-off. We measure both
+# ends of it on 200 texts: how *varied* are they (**distinct-2**, the share of different pairs of words), and how many of their words
+# occur in the training texts?
 #
-# > **Predict.** Which of the two falls first as the temperature goes up?
+# > **Predict.** Which of the two falls as the temperature goes up? What happens to the other?
 
 # %%
 import re
@@ -416,21 +467,21 @@ expect(variety[-1] > variety[0] and real[0] > real[-1], "variety and correctness
        measured=f"distinct-2 {variety[0]:.2f} to {variety[-1]:.2f}, real words {real[0]:.2f} to {real[-1]:.2f}")
 
 # %% [markdown]
-# **Top-k** is the other knob: draw as the probabilities say, but only among the k best. It cuts off the long tail, in which every single
-# token is unlikely and all of them together are not.
+# **Top-k** is the other setting: sample only among the $k$ most probable tokens. It cuts off the long tail, in which every single token is
+# improbable and all of them together are not.
 
 # %%
 show_samples({"all 97 characters": write(char.model, tokenizer, "This", 4, 110, **own),
               "the best 5": write(char.model, tokenizer, "This", 4, 110, top_k=5, **own)}, prompt="This")
 
 # %% [markdown]
-# Reinforcement learning needs the model's *own* probabilities, so lessons 09 and 11 sample at temperature 1 and without top-k.
+# Reinforcement learning needs the probabilities of the policy that sampled, so lessons 09 and 11 sample at temperature 1 and without top-k.
 #
 # ## 8.9 Characters against pieces of words
 #
-# A character is a small step; a text takes many. **Byte-pair encoding** (Sennrich et al. 2016) starts with single bytes and joins the
-# most frequent pair into a new token, again and again, until the vocabulary is full. It is learned from the training texts in half a
-# second.
+# A character says little, so a text needs many of them. **Byte-pair encoding** (BPE; Sennrich et al. 2016) starts with single bytes and
+# merges the most frequent pair of neighbours into a new token, again and again, until the vocabulary is full. It is fitted to the
+# training texts, in half a second.
 
 # %%
 pieces = bpe.tokenizer
@@ -440,8 +491,9 @@ for text in ("The film was so bad that I left", "Zürich 😀"):
     print([pieces.token(i) for i in pieces.encode(text)])
 
 # %% [markdown]
-# Which model is better? Their losses cannot be compared: a piece of a word is harder to guess than a letter, and there are fewer of
-# them. Per *character of the text* they can. **Do [exercise 08.5](../exercises/08_tiny_gpt.ipynb).**
+# Which model is better? Their losses per token cannot be compared: a piece of a word is harder to predict than a letter, and a text has
+# fewer of them. Per *character of the text* they can be: the **bits per character** are the negative log-likelihood of a whole text,
+# divided by its length and by $\log 2$. **Do [exercise 08.5](../exercises/08_tiny_gpt.ipynb).**
 #
 # > **Predict.** Which of the two needs fewer bits per character?
 
@@ -472,17 +524,25 @@ expect(apart < -0.05, "pieces of words need fewer bits a character than characte
        ci=apart < 0.1, measured=table)
 
 # %% [markdown]
-# A loss of three and a half nats against one and a half, and it is the better model. Per what? Always ask. (Both have the same blocks. The
-# one of pieces was given more time, 297 CPU-seconds against 178, and read every text about twelve times; that it did not learn them by heart
-# is the work of **dropout**, which leaves out a tenth of each block's contributions at random: see `course_lib/lm/recipes.py`. And it
-# reaches further: as many tokens say more.)
+# 3.53 nats a token against 1.45, and the model with the larger loss is the better one. Always ask: a loss per what?
 #
-# ## 8.10 The KV cache: what need not be done twice
+# But it is not a comparison of tokenizers alone. Both models have the same blocks, and three other things differ
+# (`course_lib/lm/recipes.py`):
 #
-# To write the hundredth character, the model reads ninety-nine. To write the next one it reads a hundred, ninety-nine of them again,
-# with the same result: a position never sees the future, so what it told has not changed. Its key and its value can be *kept*.
+# - **Training.** The BPE model was trained for 297 CPU-seconds, the other one for 178. It read every text about twelve times.
+# - **Dropout.** It was trained with **dropout** (Srivastava et al. 2014): in each step a random tenth of what a block adds is set to 0,
+#   against overfitting. It overfits all the same. By its stored curve the loss is 3.31 nats a token on training texts, even with
+#   dropout on, and 3.57 on held-out ones, a gap of about a quarter of a nat.
+# - **Context.** Its 96 tokens hold more text than 192 characters.
 #
-# **Do [exercise 08.2](../exercises/08_tiny_gpt.ipynb)**, then let us walk through the first block again, one position at a time:
+# To know what the tokenizer alone is worth, one would train both for the same time with the same settings.
+#
+# ## 8.10 The KV cache
+#
+# To predict the hundredth character, the model reads ninety-nine. To predict the next one it reads a hundred, ninety-nine of them again,
+# with the same result: a position never sees the future, so its key and its value do not change. They can be *kept*: the **KV cache**.
+#
+# **Do [exercise 08.2](../exercises/08_tiny_gpt.ipynb)**. Then we go through the first block again, one position at a time:
 
 # %%
 attend_next = mine("08.2")
@@ -497,7 +557,7 @@ expect(apart < 1e-5, "position by position gives the same as all at once",
        measured=f"largest difference {apart:.0e}")
 
 # %% [markdown]
-# > **Predict.** 32 texts of 150 characters. How much faster is writing with the cache? And does the advantage grow with the length?
+# > **Predict.** 32 texts of 150 characters. How much faster is generation with the cache? And does the advantage grow with the length?
 
 # %%
 import time
@@ -526,14 +586,14 @@ expect(times > 8, "the cache makes long texts at least eight times as fast",
        ci=times > 1.5, measured=f"{times:.0f} times, {lengths[-1]} characters")
 
 # %% [markdown]
-# What it costs is memory: two tensors in every block, for every position. For big models and long texts that is the bottleneck.
+# It costs memory: a key and a value in every block, for every position. For large models and long texts that is the bottleneck.
 #
-# ## 8.11 The bridge: log-probabilities
+# ## 8.11 From language model to policy: log-probabilities
 #
 # From the next lesson on, writing is *acting*: a text is an episode, a token an action, and the policy is this model. All we need from
-# it is the log-probability of each token it chose. `generate` hands it over; reading the finished text again must give the same.
+# it is the log-probability of each token that was sampled. `generate` returns them; reading the finished text again must give the same.
 #
-# **Do [exercise 08.3](../exercises/08_tiny_gpt.ipynb)** first: a function that is wrong by one place and never crashes.
+# **Do [exercise 08.3](../exercises/08_tiny_gpt.ipynb)** first: a function that is wrong by one position and never crashes.
 
 # %%
 token_logprobs = mine("08.3")
@@ -548,7 +608,7 @@ expect(apart < 1e-3, "read again, the texts have the log-probabilities they were
        measured=f"largest difference {apart:.0e} nats")
 
 # %% [markdown]
-# And the silent bug, how far off is it? Here are the same tokens looked up at their own places:
+# How large is the error of the silent bug? Here are the same tokens, looked up in the logits of their own positions:
 
 # %%
 own_place = logits.log_softmax(-1).gather(-1, written.tokens[..., None]).squeeze(-1)[:, 1:]
@@ -559,16 +619,20 @@ expect(wrong < right - 1, "the shifted ones are another thing altogether", measu
 # %% [markdown]
 # ## What you learned
 #
-# - A language model guesses the next token; its loss is the mean surprise. Compare models **per character**, not per token.
-# - **Attention** is a weighted mean over the past; the causal mask lets one text serve as many exercises, and its absence looks like success.
+# - A language model predicts the next token; its loss is the mean negative log-likelihood. Compare models **per character**, not per token.
+# - **Attention** is a weighted mean over the past. With the causal mask one text gives many training examples; without it the loss is
+#   low and worth nothing.
+# - A block adds to the **residual stream** twice: attention moves information between positions, the MLP works at each one.
 # - **Temperature** and **top-k** trade variety against correctness; RL samples at temperature 1.
-# - The **KV cache** keeps what does not change and writes the same texts many times faster.
-# - The logits at a place are about the **next** token.
+# - The **KV cache** keeps what does not change and makes generation many times faster.
+# - The logits at a position are about the **next** token.
 #
-# **What failed, or did not help:** without a mask the best loss and the worst texts; the models know words and phrases and lose the
-# thread after a clause: 0.8 million parameters and a few minutes are not enough for sense. Lesson 12
-# uses a real pretrained one.
+# **What failed, or did not help.** Without the mask: the lowest loss and the worst texts. Dropout: the BPE model still overfits. The
+# models know words and phrases and lose the thread after a clause: 0.8 million parameters and a few minutes are not enough for sense.
+# Lesson 12 uses a real pretrained model.
 #
 # **Further reading.** A. Vaswani et al. (2017), *Attention is all you need*. A. Radford et al. (2019), *Language models are
 # unsupervised multitask learners* (GPT-2). R. Sennrich et al. (2016), byte-pair encoding. C. Shannon (1951), *Prediction and entropy of
-# printed English*: people as language models. A. Karpathy's nanoGPT. K. Jordan et al. (2024), *Muon*. Next: [lesson 00's board](00_start_here.ipynb) shows your points.
+# printed English*: people as language models. A. Karpathy's nanoGPT. K. Jordan et al. (2024), *Muon*. N. Srivastava et al.
+# (2014), *Dropout*. Next: [lesson 09](09_sft_and_sentiment.ipynb) trains this model further; [lesson 00's board](00_start_here.ipynb)
+# shows your points.

@@ -439,7 +439,7 @@ print(tokens, lengths)                                        # padded behind, w
 from course_lib.lm.gpt import GPT
 
 rewards_at_the_end = mine("10.2")
-labels = budget(full=1_000, ci=150)
+labels = budget(full=1_000, ci=40)
 some = sample_comparisons(train, labels, seed=1_000)
 ids, test_ids = (tokenizer.encode_batch([text.text for text in part]) for part in (train, test_texts))
 models = {"from the language model": (start.trunk, from_language_model(labels)),

@@ -126,7 +126,7 @@ def everything_counts(logits, tokens, mask, temperature):
     return _chosen(logits / temperature, tokens).sum(1)
 
 
-@wrong("12.2", says="The mask is turned round")
+@wrong("12.2", says="The mask is inverted")
 def mask_inverted(logits, tokens, mask, temperature):
     return torch.where(mask, 0.0, _chosen(logits / temperature, tokens)).sum(1)
 
@@ -136,7 +136,7 @@ def mean_of_tokens(logits, tokens, mask, temperature):
     return torch.where(mask, _chosen(logits / temperature, tokens), 0.0).sum(1) / mask.sum(1)
 
 
-@wrong("12.2", says="Leave out the last place of the logits")
+@wrong("12.2", says="Leave out the last position of the logits")
 def logits_one_late(logits, tokens, mask, temperature):
     each = (logits[:, 1:] / temperature).log_softmax(-1).gather(-1, tokens[:, 1:, None])[..., 0]
     return torch.where(mask, each, 0.0).sum(1)
@@ -288,7 +288,7 @@ def pair_by_pair(prompts, folds):
     return [place % folds for place in range(len(prompts))]
 
 
-@wrong("12.4", says="the order of the alphabet")
+@wrong("12.4", says="in alphabetical order")
 def alphabetical(prompts, folds):
     return [sorted(set(prompts)).index(prompt) % folds for prompt in prompts]
 
@@ -355,7 +355,7 @@ def _better(hits, number):
     return (1 - share, "shorter") if share < 0.5 else (share, "longer")
 
 
-@wrong("12.5", says="the share of the worse rule")
+@wrong("12.5", says="the accuracy of the worse rule")
 def longer_only(first_lengths, second_lengths, mu):
     hits, coins, number = _counts(first_lengths, second_lengths, mu)
     return ((hits + coins / 2) / number if number else float("nan")), "longer"
@@ -393,7 +393,7 @@ def how_many(first_lengths, second_lengths, mu):
     return share * number, rule
 
 
-@wrong("12.5", says="the other rule has it")
+@wrong("12.5", says="that of the other rule")
 def rules_swapped(first_lengths, second_lengths, mu):
     share, rule = pair_after_pair(first_lengths, second_lengths, mu)
     return share, "shorter" if rule == "longer" else "longer"

@@ -80,10 +80,10 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 12.2
 
 logprob = exercise(
-    "12.2", title="How likely is an answer?", function="answer_logprob", points=2, kind="implement",
+    "12.2", title="The log-probability of an answer", function="answer_logprob", points=2, kind="implement",
     difficulty=2, importance=3, minutes=15, reference="checks:answer_logprob",
-    hints=("The logits at the last place are about a token that is not there. Which places are left, and which tokens do they "
-           "speak of?",
+    hints=("The logits at the last position are about a token that is not there. Which positions are left, and which tokens are they "
+           "about?",
            "(logits[:, :-1] / temperature).log_softmax(-1) is (B, L - 1, V); tokens[:, 1:] says which of the V was chosen.",
            "gather(-1, ...) takes the chosen ones out. Set those outside the mask to 0 with torch.where, then sum each row."))
 
@@ -111,17 +111,17 @@ def _of(logits: Tensor, tokens: Tensor) -> Tensor:
 
 SLIPS = [
     (lambda logits, tokens, mask, temperature: _of(logits / temperature, tokens).sum(1),
-     "Prompt and padding are counted too: only choices inside the mask are the policy's."),
+     "Prompt and padding are counted too: only tokens inside the mask are the policy's actions."),
     (lambda logits, tokens, mask, temperature: _inside(_of(logits / temperature, tokens), ~mask),
-     "The mask is turned round: these are the tokens outside the answer."),
+     "The mask is inverted: these are the tokens outside the answer."),
     (lambda logits, tokens, mask, temperature: _inside(_of(logits / temperature, tokens), mask) / mask.sum(1),
      "This is the mean over the answer's tokens; the log-probability of the whole answer is their sum."),
     (lambda logits, tokens, mask, temperature: _inside(
         (logits[:, 1:] / temperature).log_softmax(-1).gather(-1, tokens[:, 1:, None])[..., 0], mask),
-     "Off by one: the logits at place t are about token t + 1. Leave out the last place of the logits and the first token."),
+     "Off by one: the logits at position t are about token t + 1. Leave out the last position of the logits and the first token."),
     (lambda logits, tokens, mask, temperature: _inside(
         (logits[:, :-1] / temperature).log_softmax(-1).gather(-1, tokens[:, :-1, None])[..., 0], mask),
-     "Off by one: the logits at place t are about token t + 1, not t."),
+     "Off by one: the logits at position t are about token t + 1, not t."),
     (lambda logits, tokens, mask, temperature: _inside(_of(logits, tokens), mask),
      "The temperature is missing: divide the logits by it before the softmax."),
     (lambda logits, tokens, mask, temperature: _inside(_of(logits, tokens), mask) / temperature,
@@ -152,13 +152,13 @@ def _(fn):
     agrees(fn, answer_logprob, _draw_answers, rtol=1e-3, likely=SLIPS)
 
 
-@logprob.case("a padding token that the model thinks impossible")
+@logprob.case("a padding token whose probability is 0")
 def _(fn):
     logits = torch.tensor([[[0.0, 1.0, 2.0], [1.0, 0.0, -torch.inf], [2.0, 0.0, 0.0]]])
     given = logits, torch.tensor([[1, 0, 2]]), torch.tensor([[True, False]]), 0.7
     close(fn(*given), answer_logprob(*given), likely=[
         ([float("nan")], "Minus infinity times 0 is not a number: use torch.where(mask, ..., 0.0) and not a product."),
-        ([float("-inf")], "Padding is counted: only choices inside the mask are the policy's.")])
+        ([float("-inf")], "Padding is counted: only tokens inside the mask are the policy's actions.")])
 
 
 @logprob.case("very large logits stay finite")
@@ -251,7 +251,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 12.4
 
 folding = exercise(
-    "12.4", title="Folds that do not leak", function="folds_by_prompt", points=1, kind="implement",
+    "12.4", title="Cross-validation without leakage", function="folds_by_prompt", points=1, kind="implement",
     difficulty=2, importance=2, minutes=10, reference="course_lib.lm.answer_reward:folds_by_prompt",
     hints=("First list the different prompts in the order in which they appear. dict.fromkeys keeps that order; a set does not.",
            "The fold of a prompt is its place in that list, modulo the number of folds.",
@@ -268,15 +268,15 @@ def _same_folds(got, prompts: list[str], folds: int) -> None:
     if len(found) != len(prompts):
         mistake = f"One fold for each of the {len(prompts)} pairs is wanted, and {len(found)} came."
     elif found == [place % folds for place in range(len(prompts))]:
-        mistake = "These are folds of single pairs: pairs of the same prompt land in different folds, and that is the leak."
+        mistake = "These are folds of single pairs: pairs of the same prompt land in different folds: this is leakage."
     elif any(found[i] != found[j] for i in range(len(found)) for j in range(i) if prompts[i] == prompts[j]):
-        mistake = "Two pairs of the same prompt are in different folds: that is the leak."
+        mistake = "Two pairs of the same prompt are in different folds: this is leakage."
     elif found == [fold + 1 for fold in right]:
         mistake = "Folds are counted from 0."
     elif not all(0 <= fold < folds for fold in found):
         mistake = f"A fold is a number from 0 to {folds - 1}: begin at 0 again after the last."
     elif found == [sorted(set(prompts)).index(prompt) % folds for prompt in prompts]:
-        mistake = "The prompts are in the order of the alphabet; wanted is the order in which they first appear."
+        mistake = "The prompts are in alphabetical order; they should be in the order in which they first appear."
     else:
         mistake = "Prompts go to folds 0, 1, 2, ... in the order in which they first appear, then from 0 again."
     raise Fail(call, str(right), str(found), mistake)
@@ -304,7 +304,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 12.5
 
 length = exercise(
-    "12.5", title="What length alone gets right", function="length_alone", points=2, kind="implement",
+    "12.5", title="The accuracy of length alone", function="length_alone", points=2, kind="implement",
     difficulty=2, importance=2, minutes=15, reference="course_lib.lm.answer_reward:length_alone",
     hints=("Leave out the ties among the labels first. What does \"longer is better\" say of each remaining pair: right, wrong, or "
            "a coin?",
@@ -336,7 +336,7 @@ RULES = [
     (_counted(lambda right, equal, strict, pairs: (right + equal / 2 + (pairs - strict) / 2) / pairs), "Ties among the labels are "
      "left out; they are not half right."),
     (lambda first, second, mu: (1 - length_alone(first, second, mu)[0], length_alone(first, second, mu)[1]),
-     "This is the share of the worse rule."),
+     "This is the accuracy of the worse rule."),
     (lambda first, second, mu: (length_alone(first, second, mu)[0] * int((mu != 0.5).sum()), length_alone(first, second, mu)[1]),
      "This is how many are right; their share is wanted.")]
 
@@ -348,7 +348,7 @@ def _same_rule(got, first: Tensor, second: Tensor, mu: Tensor) -> None:
         raise Fail(call, f"({share:.3f}, {rule!r})", repr(got)[:80], "Return two things: the share and the name of the rule.")
     close(got[0], share, call=f"{call}[0]", likely=[(slip(first, second, mu)[0], message) for slip, message in RULES])
     if got[1] != rule:
-        raise Fail(f"{call}[1]", rule, got[1], "The share is right, and the other rule has it.")
+        raise Fail(f"{call}[1]", rule, got[1], "The share is right, but it is that of the other rule.")
 
 
 @length.case("ties among the labels, answers of equal length; longer ones are mostly preferred, then shorter ones")
@@ -387,7 +387,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 12.6
 
 blind = exercise(
-    "12.6", title="A blind comparison", function="win_rate", points=1, kind="implement",
+    "12.6", title="The win rate of a blind comparison", function="win_rate", points=1, kind="implement",
     difficulty=1, importance=3, minutes=10, reference="checks:win_rate",
     hints=("When does the new model win? Think of the four cases of side and answer.",
            "Where the new one is on the right, \"left\" is a loss and \"right\" a win; \"equal\" is half a win on either side.",

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 12 exercises: a language model and your own preferences
 #
-# **Goals.** LoRA, from its formula. How likely a whole answer is. Which answers may be compared. What a reward model is worth, and what
-# length alone is worth. A blind comparison.
+# **Goals.** LoRA, from its formula. The log-probability of a whole answer. Which answers can be compared. Cross-validation without leakage. The
+# accuracy of length alone. The win rate of a blind comparison.
 #
 # **Time.** {{time}}
 # **Builds on** lessons 03, 08 and 11; do each
@@ -16,7 +16,7 @@ from course_lib import check, hint
 # %% [markdown]
 # {{exercise 12.1}}
 #
-# **LoRA** keeps a large layer as it is and trains two small matrices beside it (Hu et al. 2021). A linear layer computes $Wx + b$.
+# **LoRA** freezes a large layer and trains two small matrices beside it (Hu et al. 2021). A linear layer computes $Wx + b$.
 # With an adapter of **rank** $r$ it computes
 #
 # $$y = W x + b + \frac{\alpha}{r}\, B A x$$
@@ -38,8 +38,8 @@ def lora_forward(x, weight, bias, A, B, alpha):
 check("12.1", lora_forward)
 
 # %% [markdown] tags=["solution-only"]
-# **Why $\alpha / r$?** With a larger rank more products are added up. Dividing by $r$ keeps the size of the update about the same, so that
-# a learning rate found at rank 8 is still reasonable at rank 32.
+# **Why $\alpha / r$?** With a larger rank more products are added up. Dividing by $r$ limits the size of the update, so that a learning rate found
+# at one rank need not be tuned again for another. (Whether $r$ or $\sqrt r$ is the right divisor is debated: rsLoRA.)
 #
 # **Why from right to left?** $A x$ has only $r$ numbers. Multiplying $B A$ first would make a matrix as large as $W$, which is what LoRA
 # avoids while it trains. *After* training one does exactly that, once: $W + \frac{\alpha}{r} B A$ is a plain layer again (**merging**).
@@ -47,11 +47,11 @@ check("12.1", lora_forward)
 # %% [markdown]
 # {{exercise 12.2}}
 #
-# DPO, PPO, RLOO and the KL divergence all ask one thing of a language model: how likely is this whole answer? The model gives **logits**
-# $(B, L, V)$: those at place $t$ are about the token at place $t + 1$. `mask` $(B, L-1)$ is true in column $t$ where token $t + 1$
-# belongs to the answer. Prompt and padding are nobody's choice and do not count.
+# DPO, PPO, RLOO and the KL divergence all need one number from a language model: the log-probability of a whole answer. The model gives **logits**
+# $(B, L, V)$: those at position $t$ are about the token at position $t + 1$. `mask` $(B, L-1)$ is true in column $t$ where token $t + 1$
+# belongs to the answer. Prompt and padding are not the policy's actions and do not count.
 #
-# The policy draws at a **temperature** $T$: its probabilities are the softmax of the logits divided by $T$.
+# The policy samples at a **temperature** $T$: its probabilities are the softmax of the logits divided by $T$.
 
 # %% tags=["exercise:12.2"]
 def answer_logprob(logits, tokens, mask, temperature):
@@ -70,10 +70,10 @@ check("12.2", answer_logprob)
 
 # %% [markdown] tags=["solution-only"]
 # **Why `torch.where` and not `chosen * mask`?** A padding token may have a log-probability of minus infinity, and minus infinity times
-# zero is not a number. `where` never looks at it.
+# zero is not a number. `where` selects, so that value is never used.
 #
-# A longer answer has a lower log-probability simply because it is longer. That is right for DPO, which compares the policy with its
-# reference *on the same answer*; it would be wrong to compare the log-probabilities of two answers with each other.
+# A longer answer has a lower log-probability simply because it is longer. DPO compares the policy with its reference *on the same answer*, so this
+# does no harm there. The log-probabilities of two answers cannot be compared in this way.
 
 # %% [markdown]
 # {{exercise 12.3}}
@@ -103,9 +103,9 @@ check("12.3", pairs_to_ask)
 # %% [markdown]
 # {{exercise 12.4}}
 #
-# Is a reward model right about pairs that it has *not* seen? **Cross-validation**: divide the labels into folds, fit to all folds but
-# one, test on that one, and take turns. But pairs of the same prompt share words. If one of them is in the fit and the other in the test, the
-# model may know the words and not the preference. So whole *prompts* go into a fold.
+# Is a reward model right about pairs that it has *not* seen? **Cross-validation**: divide the labels into **folds**, fit on all folds but
+# one, test on that one, and repeat for each fold. But pairs of the same prompt share words. If one of them is in the training part and another in the
+# test fold, the model may recognize the words and not the preference. So all pairs of a *prompt* go into one fold.
 
 # %% tags=["exercise:12.4"]
 def folds_by_prompt(prompts, folds):
@@ -129,9 +129,8 @@ check("12.4", folds_by_prompt)
 # %% [markdown]
 # {{exercise 12.5}}
 #
-# People (and language models that judge) often prefer the longer answer *because* it is longer. Before you are proud of a reward model, ask
-# what **length alone** gets right: either the rule "the longer answer is better" or the rule "the shorter one is better", whichever fits
-# these labels better.
+# People and LLM judges often prefer the longer answer *because* it is longer (**length bias**). So compare a reward model with **length alone**: the
+# rule "the longer answer is better" or the rule "the shorter one is better", whichever fits these labels better.
 
 # %% tags=["exercise:12.5"]
 def length_alone(first_lengths, second_lengths, mu):
@@ -153,14 +152,14 @@ def length_alone(first_lengths, second_lengths, mu):
 check("12.5", length_alone)
 
 # %% [markdown] tags=["solution-only"]
-# Choosing the better of two rules on the same labels is a fit, too, with one bit: on few labels the share is a little too good. A reward model
-# that is hardly better than this has learned to count words.
+# Choosing the better of two rules on the same labels is a fit, too, with one bit: on few labels the share is a little too high. A reward model
+# that is hardly better than this may only have learned to count words.
 
 # %% [markdown]
 # {{exercise 12.6}}
 #
-# Is the new model better than the old one? Somebody compares their answers, and must not know which is whose: the side is drawn for each pair,
-# `new_is_left`. What came back are the words of the labeller's buttons.
+# Is the new model better than the old one? A person compares their answers and must not know which is whose, so the side is drawn at random for
+# each pair: `new_is_left`. Their answers are the words on the labeling widget's buttons.
 
 # %% tags=["exercise:12.6"]
 def win_rate(new_is_left, answers):
@@ -180,16 +179,15 @@ def win_rate(new_is_left, answers):
 check("12.6", win_rate)
 
 # %% [markdown] tags=["solution-only"]
-# **Why draw the sides?** People click the left one a little more often when they do not care, and models that judge have a strong
-# **position bias** (lesson 15, in preparation). With sides drawn at random a bias blurs the win rate towards one half; with the new model
-# always on the left it would *be* the win rate.
+# **Why draw the sides?** People and LLM judges can have a **position bias**: they choose one side more often whatever stands there. With sides drawn
+# at random this moves the win rate towards one half; with the new model always on the left it would be added to the win rate.
 
 # %% [markdown]
 # ## What you learned
 #
-# LoRA is a product of two small matrices beside a large one, scaled by $\alpha / r$. A whole answer has one log-probability: the sum over its
-# own tokens, at the policy's temperature. Only answers to the same prompt can be compared, and whole prompts go into a fold. Length alone is
-# the first rival of a reward model. A comparison is blind when the side is drawn.
+# LoRA adds a product of two small matrices to a large one, scaled by $\alpha / r$. The log-probability of an answer is the sum over its own tokens, at
+# the policy's temperature. Only answers to the same prompt can be compared, and all pairs of a prompt go into one fold. Length alone is the baseline
+# of a reward model. In a blind comparison the sides are drawn at random.
 #
 # **What fails:** counting the prompt's tokens, multiplying minus infinity by a mask, folds of single pairs, half a win for a skipped pair.
 #

@@ -1,14 +1,13 @@
 # %% [markdown]
 # # Lesson 12. Your preferences, a real language model
 #
-# **Goals.** A pretrained language model of 135 million weights answers prompts; you say which of two answers you prefer; the model learns it.
-# On the way: LoRA, a reward model on the language model's own hidden states, three ways to train, and a blind test that says whether it worked.
+# **Goals.** Fine-tune a pretrained language model of 135 million weights on *your* preferences: it answers prompts, and you say which of two answers
+# you prefer. On the way: LoRA, a reward model on the language model's own hidden states, three ways to train, and a blind comparison with the first model.
 #
 # **Time.** About 80 minutes to read, run and label, 70 minutes for the exercises; the essential part takes 90 minutes in all. The cells use
 # about fifteen CPU-minutes, most of them in three rounds of training. **Builds on** lessons 04, 10 and 11.
 #
-# You may close the lid at any moment. Tomorrow, run the cells again from the top: what is done is passed over, and everything goes on
-# where it stopped.
+# You may stop at any moment. Run the cells again from the top: rounds that are done are skipped.
 
 # %%
 import json
@@ -39,16 +38,16 @@ show_texts([one["prompt"] for one in some], {"before": [one["before"] for one in
                                              "after 96 labels": [one["after"] for one in some]})
 
 # %% [markdown]
-# The same model, before and after 96 answers to the question "which of these two do you prefer?". (Here a script answered, which prefers
-# *short and plain*; the run is stored with the course. Not every answer went where it should: section 12.8 counts.) In lesson 10 you labelled what strangers had written, in lesson 11 a tiny model learned
-# to sound pleased. Now the texts are the model's own, the preferences yours, and the model has read a good part of the web.
+# The same model, before and after 96 preference labels. (They are a synthetic labeler's, which prefers *short and plain*; the run is stored with
+# the course. Not every answer became shorter: section 12.8 counts.) In lesson 10 you labelled what strangers had written; in lesson 11 a tiny model
+# was trained. Now the model is pretrained on a good part of the web, the texts are its own answers, and the preferences are yours.
 #
 # ## 12.1 A model that answers
 #
-# The model is SmolLM2 with 135 million weights, trained by its makers to follow instructions (Ben Allal et al. 2025), as it was installed
-# with the course. A thousandth of the size of the models that you may know, it is often wrong about the world, and it writes sentences.
+# The model is SmolLM2 with 135 million weights, trained by its makers to follow instructions (Ben Allal et al. 2025); it was installed with the
+# course. It has about a thousandth of the weights of the models that you may know. Its sentences are fluent, and often wrong.
 #
-# A policy is more than its weights: the **temperature** $T$ belongs to it. The logits are divided by $T$ before the softmax (lesson 08).
+# A policy is more than its weights: the sampling **temperature** $T$ is a part of it. The logits are divided by $T$ before the softmax (lesson 08).
 #
 # > **Predict.** Which of the three columns holds the most invented words?
 
@@ -72,11 +71,11 @@ prompts = list(TRAINING_PROMPTS[:4])
 show_texts(prompts, {f"T = {T}": answers_at(T, prompts) for T in (0.2, 0.7, 1.2)})
 
 # %% [markdown]
-# At a low temperature every draw is nearly the same answer, and there is nothing to choose from; at a high one there are words that do not
-# exist. All that follows uses $T = 0.7$, for the policy and for its reference.
+# At a low temperature all samples are nearly the same answer, and there is nothing to compare; at a high one there are words that do not
+# exist. Everything below uses $T = 0.7$, for the policy and for its reference.
 #
-# What the trainers of lesson 11 asked of a model is one number: how likely is this whole answer? **Do
-# [exercise 12.2](../exercises/12_your_taste.ipynb)** now. Here is yours, or the course's, on the real model.
+# The methods of lesson 11 need one number from a model: the log-probability of a whole answer. **Do
+# [exercise 12.2](../exercises/12_your_taste.ipynb)** now. Here is your function on the real model:
 
 # %%
 answer_logprob = mine("12.2")
@@ -95,12 +94,12 @@ expect(torch.allclose(ours, theirs, atol=0.05), "your log-probabilities are the 
 # ## 12.2 LoRA: train a five-hundredth of it
 #
 # Training all weights with Adam needs four numbers for each: the weight, its gradient and two moments. **LoRA** (low-rank adaptation; Hu et al.
-# 2021) leaves the weights alone. Beside a layer $W$ it puts two small matrices and trains only these:
+# 2021) freezes the weights. It adds an **adapter** to a layer $W$, two small matrices, and trains only these:
 #
 # $$y = W x + \frac{\alpha}{r} B A x, \qquad A: r \times \text{in}, \quad B: \text{out} \times r$$
 #
-# $r$ is the **rank** of the update, 8 here. $B$ begins at zero, so training starts from the model as it is. **Do
-# [exercise 12.1](../exercises/12_your_taste.ipynb)**; this checks it against a layer of the real model whose adapter has moved.
+# $r$ is the **rank** of the update, 8 here, and $\alpha$ scales it. $B$ begins at zero, so training starts from the model as it is. **Do
+# [exercise 12.1](../exercises/12_your_taste.ipynb)**; the cell checks it against a layer of the real model, with a random $B$.
 
 # %%
 lora_forward = mine("12.1")
@@ -119,8 +118,8 @@ expect(torch.allclose(ours, wanted, atol=1e-3), f"your LoRA is that of {name}",
        measured=(ours - wanted).abs().max().item())
 
 # %% [markdown]
-# What does it cost? Below, one gradient step on four answers for adapters of several ranks, and of several depths: gradients have to go
-# back from the top through every layer down to the lowest adapter.
+# What does a gradient step cost? Below, one step on four answers, for adapters of several ranks and in the last 10 or in all 30 layers: gradients
+# go back from the top layer down to the lowest adapter.
 
 # %%
 from course_lib.lm.lora_cost import measure_steps
@@ -134,21 +133,21 @@ whole = sum(p.numel() for p in policy.model.parameters())
 print(f"     all weights {whole:11,d}            {whole * 12 / 1e6:10.1f} MB")
 
 # %% [markdown]
-# The rank hardly matters for the time: most of it goes into reading with the large frozen matrices. The *depth* matters. So we adapt the
-# attention of the last ten of 30 layers. The other twenty never change, so what they make of a text is worked out once and kept: DPO
-# meets the same answers in every update, and policy and reference share the lower two thirds of the work.
+# The rank hardly matters for the time, because the multiplications by the large frozen matrices take most of it. The *depth* matters. So we adapt
+# the attention of the last ten of 30 layers. The hidden states below them never change, so they are computed once for each answer and kept: DPO
+# sees the same answers in many updates, and policy and reference share the lower two thirds of the work.
 #
-# The reference costs no memory at all: it is the same model with the adapter switched off.
+# The reference needs no memory of its own: it is the same model with the adapter switched off.
 #
 # ## 12.3 You choose
 #
-# The loop is lesson 04's, to the letter: collect, label, fit, train. A **task** says what is compared: here two answers to the same prompt, drawn
-# by the policy. (What may be compared with what is [exercise 12.3](../exercises/12_your_taste.ipynb).) There are 40 prompts, written for this course;
+# The loop is that of lesson 04: collect, label, fit, train. A **task** says what is compared: here two answers to the same prompt, sampled
+# from the policy. (Which answers can be compared is [exercise 12.3](../exercises/12_your_taste.ipynb).) There are 40 prompts, written for this course;
 # add your own.
 #
 # **Decide what you want before you begin**, one thing that you can say in three words: *short and plain*, *warmer*, *like a pirate*? The
 # model can only learn what it sometimes does by itself: if no answer ever sounds like a pirate, there is nothing to prefer. Answer "equal" where
-# both are alike, and "skip" what you cannot judge.
+# both are equally good, and "skip" where you cannot tell.
 
 # %%
 from course_lib.labels.store import PreferenceStore
@@ -166,17 +165,17 @@ loop = PreferenceLoop(
     my_work() / "checkpoints" / f"12-{METHOD}", run="answers" if METHOD == "dpo" else f"answers-{METHOD}",
     config=answer_config(METHOD, labels=budget(full=(32, 32, 32), ci=(6, 4, 4)),
                          updates=budget(full=None, ci=(1, 1, 1)),
-                         max_new_tokens=budget(full=48, ci=24)))
+                         max_new_tokens=budget(full=48, ci=24), kl_answers=budget(full=32, ci=2)))
 loop.collect(round=1)
 labeler = loop.labeler(answer_labeler(preference), round=1)
 labeler
 
 # %% [markdown]
-# ## 12.4 A reward model on what the model knows
+# ## 12.4 A reward model on hidden states
 #
-# A reward model needs a reader that understands the answers. There is one: the language model itself. It reads the prompt, the answer and the
-# question "Is this a good answer?", and what it holds in three of its layers at that place are 1,728 **features**, as in lesson 10. The
-# reward is a weighted sum of them, fitted to your labels by Bradley and Terry.
+# The reward model uses the language model itself to read the answers. It reads the prompt, the answer and the question "Is this a good answer?";
+# its hidden states in three layers, there at the end, are 1,728 features, as in lesson 10. The reward is a weighted sum of them, fitted to your
+# labels with the Bradley–Terry loss.
 
 # %%
 loop.label(labeler.require(), round=1)
@@ -186,9 +185,10 @@ print(f"{len(loop.preferences.mu)} labels ({loop.source}), {ties} of them ties; 
       f"the reward model explains {fit.accuracy:.0%} of the others")
 
 # %% [markdown]
-# That says nothing: with 1,728 weights one can explain 32 labels of anything. What counts are labels that were *not* fitted: **cross-validation**.
-# Two traps are waiting. Pairs of the same prompt share words, so whole prompts go into a fold ([exercise 12.4](../exercises/12_your_taste.ipynb)). And a
-# reward model may have learned to count words: what would **length alone** get right ([exercise 12.5](../exercises/12_your_taste.ipynb))?
+# This accuracy on the training labels says nothing: 1,728 weights can fit *any* 32 labels. What counts is the accuracy on labels that were *not*
+# fitted, by **cross-validation**: leave out a part (a **fold**), fit on the others, test on it, and so for each fold. Two mistakes are common. Pairs
+# of the same prompt share words, so all of them must be in one fold ([exercise 12.4](../exercises/12_your_taste.ipynb)). And a reward model may only
+# have learned to count words, so compare it with the rule that looks at **length alone** ([exercise 12.5](../exercises/12_your_taste.ipynb)).
 
 # %%
 from course_lib.errors import CourseError
@@ -214,21 +214,27 @@ def what_it_is_worth(loop):
 what_it_is_worth(loop)
 
 # %% [markdown]
-# If the rule about length is as good as the reward model, your preference (or the labeler's) *is* mostly about length, and that is worth
-# knowing before anything is trained. The labeler of "short and plain" is such a case.
+# If the rule about length predicts as well as the reward model, your preference (or the labeler's) *is* mostly about length. Know this before you
+# train on it. The labeler of "short and plain" is such a case.
 #
 # ## 12.5 Three ways to train on it
 #
-# - **RLOO** (lesson 11): write answers, score them with the reward model, subtract the mean of the other answers to the same prompt, make the
-#   better ones likelier, with a KL penalty.
-# - **Rejection sampling**: write several answers to each prompt, keep the one that the reward model likes best, fine-tune on it.
-# - **DPO** (direct preference optimization; Rafailov et al. 2023): no reward model and no new answers. A policy has an **implicit reward**:
-#   how much likelier it makes an answer than the reference does,
+# - **RLOO** (lesson 11): sample answers, score them with the reward model, subtract the mean reward of the other answers to the same prompt, and
+#   take a policy-gradient step with a KL penalty.
+# - **Rejection sampling**: sample several answers to each prompt, keep the one with the highest reward, fine-tune on it.
+# - **DPO** (direct preference optimization; Rafailov et al. 2023): no reward model and no new answers. A policy has an **implicit reward**, the
+#   log-ratio of the probabilities that it and the reference give to an answer,
 #
 # $$\hat r(x, y) = \beta \log \frac{\pi(y \mid x)}{\pi_\text{ref}(y \mid x)}.$$
 #
-# DPO puts these into the Bradley–Terry loss of lesson 03, in place of scores. [Lesson 14](14_beyond_ppo.ipynb) derives why that is allowed. Here it is the default,
-# because it is the cheapest: the answers that you labelled are read again and again, and none has to be written.
+# DPO puts these into the Bradley–Terry loss of lesson 03, in place of scores. [Lesson 14](14_beyond_ppo.ipynb) derives why that is allowed. Here DPO is the
+# default, because it costs least: it trains on the answers that you labelled and samples none. In each round it starts from the first model again,
+# with all labels so far; the other two methods continue from the last round's policy.
+#
+# **How far from the first model?** DPO's $\beta$ is a KL coefficient: it weighs the KL divergence against the reward and does not bound it. So the KL
+# is *measured* after each round, on 32 sampled answers, and while it is above 8 nats the adapter is scaled down: $BA$ is multiplied by a number below
+# 1. This is **weight interpolation** between the first model and the fine-tuned one (Wortsman et al. 2022). It takes up to a minute after the last
+# update. The bound holds for the answers it was measured on; on new prompts the KL can be somewhat larger.
 
 # %%
 CURVES = {"dpo": ("margin", "accuracy"), "rloo": ("reward", "kl_from_reference"),
@@ -245,7 +251,7 @@ def train(loop, round):
 train(loop, 1)
 
 # %% [markdown]
-# Before and after, on prompts that nobody labelled:
+# Answers before and after this round, on prompts without labels:
 
 # %%
 from course_lib.lm.blind_evaluation import written
@@ -272,8 +278,8 @@ before_and_after(loop, 1)
 # %% [markdown]
 # ## 12.6 New answers, new labels
 #
-# The policy now writes other answers than those you compared. So compare these: labels about what the policy does *now* are worth more (lesson 04). Two
-# more rounds.
+# The policy's answers have changed, so the old labels are **off-policy**: they compare answers that it would hardly give now. Labels on its new
+# answers teach more (lesson 04). Two more rounds.
 
 # %%
 loop.collect(round=2)
@@ -301,10 +307,11 @@ before_and_after(loop, 3)
 loop
 
 # %% [markdown]
-# ## 12.7 Blind
+# ## 12.7 A blind comparison
 #
-# You know which column is new, and you want it to be better. So now you do not know: old and new answers to prompts that were never trained on,
-# sides drawn at random. **Do [exercise 12.6](../exercises/12_your_taste.ipynb)**, then compare. Keep to the one thing you decided on.
+# Above you knew which column was new, and you want it to be better. A **blind** comparison removes this bias: old and new answers to prompts that
+# were never trained on, with left and right drawn at random. The new model's share of wins is its **win rate**. **Do
+# [exercise 12.6](../exercises/12_your_taste.ipynb)**, then compare, by the one thing that you decided on.
 
 # %%
 from course_lib.labels.labeler import Labeler
@@ -350,16 +357,16 @@ if loop.source == "scripted" and METHOD == "dpo":
            ci=abs(rate - counted(blind_answers(blind.require(waiting))).rate) < 1e-9, measured=f"{rate:.2f} ({low:.2f} to {high:.2f})")
 
 # %% [markdown]
-# Two dozen pairs leave a wide interval: with 15 wins of 24 you cannot yet say that anything was learned. How many comparisons would it take? And
-# did it become better, or *different in a way you like at first sight*? Come back tomorrow and compare again.
+# Two dozen pairs leave a wide 95% interval (Wilson's): with 15 wins of 24 it still contains one half. How many comparisons would it take? And did the
+# model become better, or only *different in a way that you like at first sight*? Come back tomorrow and compare again.
 #
-# Not there yet? `loop.add_round(labels=32, updates=12)` plans one more round; then collect, label, fit and train as above.
+# Not there yet? `loop.add_round(labels=32, updates=40)` plans one more round (4 updates for the other methods); then collect, label, fit and train as above.
 #
-# ## 12.8 Which way is best?
+# ## 12.8 Whole runs: results
 #
-# One run proves little. `benchmarks/own_preferences.py` makes whole runs with other seeds and other stated preferences, compares each final
-# policy blind with the model from before (40 new prompts, five answers each), and writes down what it costs. **Best of 4** trains nothing: the model
-# from before writes four answers, and the same reward model chooses.
+# One run proves little. `benchmarks/own_preferences.py` makes whole runs with fresh seeds and several stated preferences. It compares each final
+# policy with the first model (40 new prompts, five answers each) and records KL, length and CPU time. **Best of 4** needs no training: the first
+# model samples four answers, and the same reward model chooses.
 
 # %%
 jobs = {f"{method}, {kind}": results(f"{method}-{kind}")
@@ -377,22 +384,22 @@ show(plots.win_rates(jobs),
      alt="For each method and preference the blind win rate of each seed with its interval, against the KL divergence.")
 
 # %% [markdown]
-# Read the table by columns. The win rate alone says little: a policy can buy it with **distance** (KL), with **length**, or by saying
-# the same thing to everyone (distinct-2 falls). Best of 4 is the honest competitor: no training, four times the writing, and a policy that stays where it was.
-# All this is *one synthetic labeler's* preference for each row, one seed so far, and none of it is a person's. What this course had
-# set itself, 75% at no more than 10 nats, these runs miss: they went farther and won less. Where the labeler prefers *short* answers, the best of
-# four is as good as training; where it prefers *simple words*, which the reward model knows less well, training is better.
+# Read the table by columns. The win rate alone says little. A policy can also raise it by moving far away (KL), by the length of its answers alone,
+# or by giving similar answers to all prompts (**mode collapse**: distinct-2 falls). Best of 4 is the baseline: no training, four times the inference
+# cost, and a KL of at most $\log 4 - 3/4 = 0.64$ nats (lesson 14). Each row is *one synthetic labeler's* preference and one seed so far; none of it is a person's. The course's goal was a win
+# rate of 75% at no more than 10 nats. All three are within 10 nats; *simple words* reaches the win rate, *short* just misses it, *cheerful* misses it
+# clearly. For *short* and *cheerful* answers, best of 4 wins about as often as the trained policy. For *simple words* it wins no more often than
+# chance, and only training on the labels themselves helps.
 #
-# Not in the table, because in development it failed: *first person*. The model hardly ever says "I", so nearly all pairs were ties (one run,
-# not kept; `own_preferences.py dpo-first` is there for whoever wants to see). What the policy never does cannot be preferred; the backflip
-# needed exploration for the same reason (lesson 05).
+# A preference that failed is not in the table: *first person*. The model hardly ever says "I", so nearly all pairs were ties. What the policy never
+# does cannot be preferred; the backflip needed **exploration** for the same reason (lesson 05).
 #
-# ## 12.9 When the reward model is all there is
+# ## 12.9 Optimizing the reward model without a KL penalty
 #
-# Take RLOO, set the KL penalty to zero, and let it run on a reward model that was fitted to labels for *simple words*. What it was never told:
-# that the answers should still be answers.
+# Take RLOO, set the KL coefficient to zero, and train on a reward model that was fitted to labels for *simple words*. No label ever said that an
+# answer should still be an answer.
 #
-# > **Predict.** The reward model's mean reward rises. What happens to the labeler's own preference, and to the text?
+# > **Predict.** The reward model's mean reward rises. What happens to the win rate by the labeler, and to the text?
 
 # %%
 free = results("rloo-simple-free")[0]
@@ -403,24 +410,26 @@ show_texts([free["rounds"][0]["examples"][k]["prompt"] for k in places],
            {f"KL {one['kl']:.0f}": [one["examples"][k]["answer"] for k in places] for one in free["rounds"]})
 
 # %% [markdown]
-# This is **over-optimisation** (Gao et al. 2023), and here one can read it. (The reward of each round is that of its own reward model, fitted
-# to 88, 92 and 96 labels.) A reward model of a hundred labels is right near the answers that were labelled and knows nothing elsewhere;
-# without a penalty that is where the policy goes. A KL penalty, few updates, and new labels on what the policy does
-# now are three answers to the same question.
+# This is over-optimisation (lesson 11; Gao et al. 2023), and here you can read it in the answers. (Each round's reward is that of its own reward
+# model, so the three means cannot be compared exactly.) A reward model of a hundred labels is right near the answers that were labelled, and
+# **extrapolates** elsewhere; without a penalty the policy moves there. A KL penalty, few updates, and new labels on the policy's new answers are
+# three remedies.
 #
 # ## What you learned
 #
-# A pretrained model learns a preference of yours from about a hundred clicks. LoRA trains a five-hundredth of it; the reference is the same model with the
-# adapter off. A linear reward on hidden states is fitted in a second, and its accuracy means something only on labels that it has not seen,
-# beside what length alone gets right. DPO needs neither reward model nor new answers. Whether it worked is a question for a blind
-# comparison with an interval, and KL, length and variety stand beside the answer.
+# A pretrained model learns a preference of yours from about a hundred labels. LoRA trains a five-hundredth of the weights; the reference is the same
+# model with the adapter off. A linear reward on hidden states is fitted in a second. Only its accuracy on held-out labels means something, compared
+# with length alone. DPO needs neither reward model nor new answers. Whether it worked is shown by a blind comparison with an interval, together
+# with KL, length and distinct-2.
 #
-# **What failed on the way to this lesson.** Temperature 1: invented words in every other answer, and nobody could say what they preferred. A
-# system message of our own, "Answer briefly.": the capital of France was answered in broken French. RLOO on a reward model that had learned its
-# 96 labels by heart: empty answers, which it happened to like. DPO at a learning rate of 2e-3 with beta 0.1: it won, 14 nats away from the
-# model it was. (Seen in single runs of the development, not measured on fresh seeds.)
+# **What failed** (in single runs of the development). Temperature 1: invented words in every other answer, so that no labeler could choose. A system
+# message, "Answer briefly.": the capital of France was answered in broken French. RLOO on a reward model that overfitted its 96 labels: empty
+# answers, to which it happened to give a high reward. DPO that continued from round to round: 12 nats, and a lower win rate than from the first
+# model. DPO with a learning rate of 2.5e-3 and no bound on the KL: a win rate of 90% with answers such as “Ajudi.”, at 19 nats.
 #
 # **Further reading.** E. Hu et al. (2021), *LoRA: low-rank adaptation of large language models*; R. Rafailov et al. (2023), *Direct preference
 # optimization*; L. Ouyang et al. (2022), *Training language models to follow instructions with human feedback*; L. Gao, J. Schulman and
-# J. Hilton (2023), *Scaling laws for reward model overoptimization*; L. Ben Allal et al. (2025), *SmolLM2*. Next: [lesson 14](14_beyond_ppo.ipynb) holds
-# all these methods against each other on one model and one set of labels.
+# J. Hilton (2023), *Scaling laws for reward model overoptimization*; M. Wortsman et al. (2022), *Robust fine-tuning of zero-shot models*; L. Ben Allal
+# et al. (2025), *SmolLM2*.
+#
+# **Next:** in [lesson 13](13_learning_to_summarize.ipynb) the labels are real people's, and the answers are summaries.

@@ -158,7 +158,7 @@ def everything_counts(logprobs, reference_logprobs, mask, beta):
     return _of(_implicit(logprobs, reference_logprobs, torch.ones_like(mask), beta))
 
 
-@wrong("14.2", says="The mask is turned round")
+@wrong("14.2", says="The mask is inverted")
 def mask_inverted(logprobs, reference_logprobs, mask, beta):
     return _of(_implicit(logprobs, reference_logprobs, ~mask, beta))
 
@@ -467,12 +467,12 @@ def by_lgamma(correct, samples, k):
     return torch.where(wrong_ones < k, 1.0, 1 - missed)
 
 
-@wrong("14.5", says="puts each completion back")
+@wrong("14.5", says="draws with replacement")
 def with_replacement(correct, samples, k):
     return 1 - (1 - correct / samples) ** k
 
 
-@wrong("14.5", says="Chances do not add")
+@wrong("14.5", says="Probabilities do not add")
 def chances_added(correct, samples, k):
     if samples == 2:
         return as_a_product(correct, samples, k)

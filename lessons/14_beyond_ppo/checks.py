@@ -16,7 +16,7 @@ from course_lib.rl.objectives import leave_one_out
 # ---------------------------------------------------------------------------------------------------------------- 14.1
 
 keep = exercise(
-    "14.1", title="Best of n, and how far it is", function="best_of_n", points=2, kind="implement",
+    "14.1", title="Best-of-n, and a bound on its KL", function="best_of_n", points=2, kind="implement",
     difficulty=1, importance=2, minutes=10, reference="checks:best_of_n",
     hints=("Bring the rewards into a table with one row for each prompt. What does argmax along a row give, and what is it not yet?",
            "The row of the batch is the place within the group plus n times the number of the group: + n * torch.arange(prompts).",
@@ -150,7 +150,7 @@ def _(fn):
         (of(mean), "These are means over the tokens of each completion. The log-probability of a completion is the *sum* over its "
                    "tokens."),
         (of(everywhere), "The mask did nothing: the prompt's tokens and the padding are no part of the completion."),
-        (of(outside), "The mask is turned round: it is True at the completion's tokens."),
+        (of(outside), "The mask is inverted: it is True at the completion's tokens."),
         (of(plain), "The reference is missing: the reward is a log-*ratio*."),
         (-F.logsigmoid(beta * (ratios[::2] - ratios[1::2])).mean(), "The pairs are mixed up: the first *half* of the rows are chosen "
          "completions, the second half rejected ones."),
@@ -215,7 +215,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 14.3
 
 identity = exercise(
-    "14.3", title="A loss that knows when to stop", function="ipo_loss", points=2, kind="implement",
+    "14.3", title="IPO: a margin with a target", function="ipo_loss", points=2, kind="implement",
     difficulty=1, importance=2, minutes=10, reference="checks:ipo_loss",
     hints=("h is DPO's margin without beta: the chosen log-ratio minus the rejected one.",
            "How far is h from 1 / (2 * beta)? Square that for each pair, then take the mean.",
@@ -242,7 +242,7 @@ def _(fn):
         otherwise="The margin is 0 for both pairs and should be 1 / (2 * 0.5) = 1.")
     close(fn(some + 1.5, some - 1, some, some, 0.2), torch.tensor(0.0), call="ipo_loss(...) where each margin is 1 / (2 * 0.2) = 2.5",
           atol=1e-4, likely=[
-              (torch.tensor(25.0), "A sign is turned round: h is chosen minus rejected, and the goal is subtracted from it.")],
+              (torch.tensor(25.0), "A sign is wrong: h is chosen minus rejected, and the goal is subtracted from it.")],
           otherwise="The margin is 2.5 and beta 0.2: there the loss has its lowest point, 0.")
 
 
@@ -261,7 +261,7 @@ def _(fn):
         ((beta * h - 2).square().mean(), "The margin stands there without beta: beta is in the goal alone."),
         ((beta * h - 0.5).square().mean(), "The margin stands there without beta, and the goal is 1 / (2 * beta). This is the same "
                                            "loss times beta squared."),
-        ((h + 2).square().mean(), "A sign is turned round: h is chosen minus rejected, and the goal is subtracted from it."),
+        ((h + 2).square().mean(), "A sign is wrong: h is chosen minus rejected, and the goal is subtracted from it."),
         ((h - 2).abs().mean(), "Squared, not the absolute value."),
         (F.relu(2 - h).square().mean(), "A margin that is too large counts as well: that is what stops IPO. No clamp, no relu."),
         ((h - 2).square().sum(), "This is the sum over the pairs; the mean is wanted."),
@@ -293,7 +293,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 14.4
 
 groups = exercise(
-    "14.4", title="Compared with its own group", function="group_advantages", points=3, kind="implement",
+    "14.4", title="Advantages from a group", function="group_advantages", points=3, kind="implement",
     difficulty=2, importance=3, minutes=15, reference="checks:group_advantages",
     hints=("All three begin with the reward minus the mean of its row. keepdim=True keeps the mean a column.",
            "The mean of the others is (sum of the row - own reward) / (samples - 1). For GRPO divide by "
@@ -327,7 +327,7 @@ def _(fn):
         (GROUPS - (GROUPS.sum(1, keepdim=True) - GROUPS) / 4, "The others are samples - 1 completions: divide by that."),
         (GROUPS - GROUPS.sum(1, keepdim=True) / 3, "The sum still holds the completion's own reward: subtract it."),
         (leave_one_out(GROUPS) / (GROUPS.std(1, keepdim=True) + 1e-4), "RLOO does not divide by the standard deviation."),
-        (_CENTRED * 3 / 4, "The factor is turned round: samples / (samples - 1).")])
+        (_CENTRED * 3 / 4, "The factor is inverted: samples / (samples - 1).")])
 
 
 @groups.case("GRPO: in units of the group's standard deviation")
@@ -355,7 +355,7 @@ def _(fn):
         (GROUPS - GROUPS.mean(), "The mean is over the whole batch: dim=1.")])
 
 
-@groups.case("a group whose rewards are all equal teaches nothing")
+@groups.case("a group whose rewards are all equal has advantages of 0")
 def _(fn):
     equal = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [-2.5, -2.5, -2.5]])
     for kind in ("rloo", "grpo", "dr-grpo"):
@@ -405,7 +405,7 @@ def _(fn):
         (torch.tensor([0.0, 1.0, 1.0]), "This is whether any of all completions is right; with k = 1 only one of them is drawn."),
         (torch.tensor([1.0, 0.5, 0.0]), "This is the share without a right one: 1 minus that is wanted.")])
     close(fn(correct, 2, 2), torch.tensor([0.0, 1.0, 1.0]), call="pass_at_k(correct, samples=2, k=2)", likely=[
-        (torch.tensor([0.0, 0.75, 1.0]), "This is 1 - (1 - c/n)^k: it puts each completion back before the next is drawn. Of these two "
+        (torch.tensor([0.0, 0.75, 1.0]), "This is 1 - (1 - c/n)^k: it draws with replacement. Of these two "
                                          "one is right, so both together always hold a right one."),
         (torch.tensor([0.0, 0.5, 1.0]), "This is pass@1: k did nothing."),
         (torch.tensor([0.0, 0.0, 1.0]), "This is the probability that *all* k are right; at least one is wanted."),
@@ -418,9 +418,9 @@ def _(fn):
     c = correct.float()
     all_right = torch.tensor([math.comb(n, 4) / math.comb(16, 4) for n in correct.tolist()])
     close(fn(correct, 16, 4), pass_at_k(correct, 16, 4), likely=[
-        (1 - (1 - c / 16)**4, "This is 1 - (1 - c/n)^k: it puts each completion back before the next is drawn, and comes out too low."),
-        ((4 * c / 16).clamp(max=1), "Chances do not add: the sets of 4 that hold two right ones were counted twice."),
-        (4 * c / 16, "Chances do not add: the sets of 4 that hold two right ones were counted twice."),
+        (1 - (1 - c / 16)**4, "This is 1 - (1 - c/n)^k: it draws with replacement, and comes out too low."),
+        ((4 * c / 16).clamp(max=1), "Probabilities do not add here: the sets of 4 that hold two right ones were counted twice."),
+        (4 * c / 16, "Probabilities do not add here: the sets of 4 that hold two right ones were counted twice."),
         (all_right, "This is the probability that *all* 4 are right; at least one is wanted."),
         (1 - all_right, "C(c, k) counts sets of right ones. Sets *without* a right one are made of the n - c wrong ones."),
         (c / 16, "This is pass@1: k did nothing."),
@@ -452,7 +452,7 @@ def _(fn):
 # ---------------------------------------------------------------------------------------------------------------- 14.6
 
 strict = exercise(
-    "14.6", title="Find the silent bug: a check that takes too much", function="sum_reward", points=2, kind="bug",
+    "14.6", title="Find the silent bug: a check that accepts too much", function="sum_reward", points=2, kind="bug",
     difficulty=2, importance=2, minutes=15, reference="checks:sum_reward",
     hints=("What texts does Python's int turn into the number 82? Try it with spaces, zeros, signs, and other scripts.",
            "Instead of reading a number out of the completion, write the one right answer, and compare two texts.",
@@ -486,7 +486,7 @@ def _(fn):
                                "whole texts.")
 
 
-@strict.case("an answer that goes on, or several answers", given=True)
+@strict.case("an answer that continues, or several answers", given=True)
 def _(fn):
     for said in ("823", "8281", "82.", "82!", "82 or 83", "182", "81 82", "82=82", "82.0", "-82"):
         _rewarded(fn, said, 0, "The right digits stand in it, and more besides. A model rewarded for this writes many numbers and lets "

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Lesson 14 exercises: beyond PPO
 #
-# **Goals.** Write the small functions by which the methods after PPO differ: which completion is kept, two losses on preferences, the
+# **Goals.** Write the small functions by which the methods beside PPO differ: which completion is kept, two losses on preferences, the
 # advantages of a group, an unbiased pass@k. Close the holes of a check.
 #
 # **Time.** {{time}}
@@ -19,8 +19,8 @@ torch.set_num_threads(1)
 # %% [markdown]
 # {{exercise 14.1}}
 #
-# A model wrote $n$ completions of each prompt, and a reward model scored them. **Best-of-n** keeps the best completion of each prompt. How
-# far is the distribution of what is kept from the model that wrote? Nothing has to be measured: its KL divergence is at most
+# A model sampled $n$ completions of each prompt, and a reward model scored them. **Best-of-n** keeps the completion with the highest reward. How
+# far is the distribution of what is kept from the model? Nothing has to be measured: its KL divergence from the model is at most
 #
 # $$\log n - \frac{n - 1}{n} \quad\text{nats.}$$
 
@@ -40,18 +40,18 @@ def best_of_n(rewards, n):
 check("14.1", best_of_n)
 
 # %% [markdown] tags=["solution-only"]
-# **Where the bound comes from.** Let every completion have a rank $u$ between 0 and 1, drawn evenly. The largest of $n$ has the density
-# $n u^{n-1}$, and $\int_0^1 n u^{n-1} \log(n u^{n-1})\,du = \log n - (n-1)/n$. It is an upper bound because completions can be alike.
+# **Where the bound comes from.** Let every completion have a rank $u$, uniform between 0 and 1. The largest of $n$ has the density
+# $n u^{n-1}$, and $\int_0^1 n u^{n-1} \log(n u^{n-1})\,du = \log n - (n-1)/n$. It is only an upper bound because a completion can be sampled twice.
 
 # %% [markdown]
 # {{exercise 14.2}}
 #
-# DPO (Rafailov et al. 2023) needs how likely both completions of a pair are, to the policy and to the reference. A completion's
+# DPO (Rafailov et al. 2023) needs the log-probability of both completions of a pair, under the policy and under the reference. A completion's
 # **implicit reward** is
 #
 # $$\hat r = \beta \sum_{t} \big(\log \pi(a_t|s_t) - \log \pi_\text{ref}(a_t|s_t)\big)$$
 #
-# over its own tokens, and the loss is Bradley–Terry's with these rewards: $-\log \sigma(\hat r_\text{chosen} - \hat r_\text{rejected})$,
+# summed over its own tokens. The loss is Bradley–Terry's with these rewards: $-\log \sigma(\hat r_\text{chosen} - \hat r_\text{rejected})$,
 # averaged over pairs.
 
 # %% tags=["exercise:14.2"]
@@ -71,17 +71,17 @@ def dpo_loss(logprobs, reference_logprobs, mask, beta):
 check("14.2", dpo_loss)
 
 # %% [markdown] tags=["solution-only"]
-# **Sum, not mean.** The probability of a completion is the product over its tokens, so its log is a sum. Averages over tokens are another
-# algorithm: they take away the advantage of length, and the derivation does not hold for them.
+# **Sum, not mean.** The probability of a completion is the product over its tokens, so its log is a sum. With means over tokens you get another
+# algorithm (length-normalized, as in SimPO), and the derivation of DPO does not hold for it.
 #
-# **Nothing else can move it.** A number that is added to both completions of a prompt cancels: this is the identifiability up to a shift
-# of lesson 03, and the reason why the normalizing constant $Z(x)$ never has to be computed.
+# **Only the difference counts.** A number that is added to both rewards of a pair cancels: this is the identifiability up to a shift
+# of lesson 03, and the reason why the partition function $Z(x)$ never has to be computed.
 
 # %% [markdown]
 # {{exercise 14.3}}
 #
 # DPO's loss falls for ever as the margin grows. If the chosen completion is *always* preferred, which is so for every pair with a single
-# label, nothing in it says when to stop. **IPO** (Azar et al. 2023) says where the margin should be. With
+# label, the loss has no minimum at a finite margin. **IPO** (Azar et al. 2023) gives the margin a target. With
 # $h = (\log\pi - \log\pi_\text{ref})_\text{chosen} - (\log\pi - \log\pi_\text{ref})_\text{rejected}$ its loss is
 #
 # $$\Big(h - \frac{1}{2\beta}\Big)^2 \quad\text{averaged over pairs.}$$
@@ -98,13 +98,13 @@ def ipo_loss(chosen, rejected, reference_chosen, reference_rejected, beta):
 check("14.3", ipo_loss)
 
 # %% [markdown] tags=["solution-only"]
-# **Both sides count.** A margin that is too large is pushed back just as one that is too small. That is what regularizes, and why a
-# `clamp` at zero would turn IPO into something like DPO again.
+# **Both sides count.** A margin above the target is pushed back just like one below it. This is the regularization; with a `clamp` at zero it would
+# be lost.
 
 # %% [markdown]
 # {{exercise 14.4}}
 #
-# Without a value network, what is a reward compared with? With the rewards of the other completions of the same prompt.
+# Without a value network, what is the **baseline**? The rewards of the other completions of the same prompt.
 #
 # - **RLOO** (leave one out): the reward minus the mean of the *other* completions.
 # - **GRPO**: the reward minus the mean of all of them, divided by their standard deviation (torch's own, with $n - 1$) plus 0.0001.
@@ -130,8 +130,8 @@ check("14.4", group_advantages)
 # **RLOO and Dr. GRPO are the same up to a factor.** The mean of the others is $(n \bar r - r_i)/(n - 1)$, so
 # $r_i$ minus it is $\frac{n}{n-1}(r_i - \bar r)$. An optimizer such as Adam hardly notices a constant factor.
 #
-# **A group whose rewards are all equal teaches nothing**, whichever way: every advantage is 0. A prompt that is always solved, or never,
-# costs samples and moves nothing.
+# **A group whose rewards are all equal gives no gradient**, in all three: every advantage is 0. A prompt that is always solved, or never,
+# costs samples and changes nothing.
 
 # %% [markdown]
 # {{exercise 14.5}}
@@ -153,15 +153,15 @@ def pass_at_k(correct, samples, k):
 check("14.5", pass_at_k)
 
 # %% [markdown] tags=["solution-only"]
-# **Why not $1 - (1 - c/n)^k$?** It puts each completion back before the next is drawn. $(1-p)^k$ bends upwards, so with an uncertain $p$ its
-# mean is too high and pass@k comes out too low: with two completions of which one is right, pass@2 is 1, and this formula says 0.75.
+# **Why not $1 - (1 - c/n)^k$?** It draws with replacement, and is **biased**: $(1-p)^k$ is convex, so with an estimated $p$ its mean is too high
+# (Jensen) and pass@k comes out too low. With two completions of which one is right, pass@2 is 1, and this formula says 0.75.
 
 # %% [markdown]
 # {{exercise 14.6}}
 #
-# This check rewards a completion whose number is the sum. It looks strict: it reads the number and compares it. But GRPO will try
-# everything that the model can write, and several things that are not the answer's digits alone get a reward of 1. Find them, and
-# close the check: **the digits of the answer, and nothing else.**
+# This check rewards a completion whose number is the sum. It looks strict: it reads the number and compares it. But the policy samples
+# everything that the model can write, and several texts that are not the answer's digits alone get a reward of 1. Find them, and
+# mend the check so that it accepts **the digits of the answer, and nothing else.**
 
 # %% tags=["exercise:14.6"]
 def sum_reward(prompt, completion):
@@ -185,14 +185,14 @@ check("14.6", sum_reward)
 
 # %% [markdown] tags=["solution-only"]
 # **What `int` lets through:** spaces and line ends around the number, leading zeros, a plus sign, underscores (`8_2`), and the digits of
-# other scripts. None of them is wrong arithmetic, and each is a direction in which a policy can drift for free, until whatever reads its
-# answers later breaks. *Write the one right answer, and compare texts*: that is the check with the fewest surprises.
+# other scripts. None of them is wrong arithmetic. But each lets the policy drift without losing reward, until a program that reads its
+# answers later fails. *Write the one right answer, and compare texts*: that check has the fewest holes.
 
 # %% [markdown]
 # ## What you learned
 #
-# Best-of-n has a known distance. DPO is Bradley–Terry with log-ratios for rewards; IPO says where to stop. RLOO, GRPO and Dr. GRPO differ in
-# one line. pass@k has an unbiased estimate. A check is a reward, and has holes like any other.
+# The KL of best-of-n has a known bound. DPO is Bradley–Terry with log-ratios for rewards; IPO gives the margin a target. RLOO, GRPO and Dr. GRPO
+# differ in one line. pass@k has an unbiased estimator. A check is a reward, and can be hacked like any other.
 #
 # **What failed here, on purpose:** a strict-looking check with several holes.
 #

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 14. Beyond PPO
 #
-# **Goals.** Know the methods that people use today beside PPO, and what each costs: best-of-n, rejection sampling, DPO and its relatives, RLOO
-# and GRPO. Derive DPO. Train with a reward that a program checks, measure it with pass@k, and see such a check fooled. Choose the right tool.
+# **Goals.** Know the methods that are used today beside PPO, and what each costs: best-of-n, rejection sampling, DPO and its variants, RLOO and
+# GRPO. Derive DPO. Train with a reward that a program checks, measure it with pass@k, and see such a check hacked. Choose a method for a task.
 #
 # **Time.** About 65 minutes to read and run, 80 minutes for the exercises; the essential part takes 90 minutes in all. The cells use about
 # two CPU-minutes. **Builds on** lessons 03, 10 and 11.
@@ -40,8 +40,8 @@ show(plots.routes(),
 # %% [markdown]
 # ## 14.1 What we have
 #
-# The **SFT model** writes. The **reward model** of lesson 10, the *proxy*, scores; 0 is the mean of the SFT model's texts and 1 their standard
-# deviation, as in lesson 11. Sixteen completions of one prompt, the best and the worst three:
+# The **SFT model** writes completions. The **reward model** of lesson 10, the *proxy*, gives each a reward, standardized as in lesson 11: the
+# SFT model's completions have mean 0 and standard deviation 1. Of sixteen completions of one prompt, these are the best three and the worst three:
 
 # %%
 sft, (reward_model, facts) = load_sft(), load_proxy()
@@ -63,16 +63,17 @@ show_samples({"completion": [sixteen.texts[i] for i in order[:3] + order[-3:]],
 # %% [markdown]
 # ## 14.2 Best-of-n: choose, do not train
 #
-# The simplest way to a better answer is in the table above: write $n$ completions and keep the one that the reward model likes best. No
-# training, no gradient, and any reward will do. It is the **baseline** that everything else has to beat.
+# The simplest way to a better answer is in the table above: sample $n$ completions and keep the one with the highest reward. This is
+# best-of-n sampling (lesson 11). It needs no training and no gradient, and works with any reward. It is the baseline that every other method has to beat.
 #
-# How far from the SFT model is what is kept? With $n$ completions the KL divergence is at most
+# The completions that are kept have a distribution of their own. How far is it from the SFT model? Its KL divergence is at most
 #
 # $$\mathrm{KL} \le \log n - \frac{n-1}{n},$$
 #
-# so at most 1.84 nats for $n = 16$ (Beirami et al. 2024 show that it is a bound). Do [exercise 14.1](../exercises/14_beyond_ppo.ipynb) first.
+# so at most 1.84 nats for $n = 16$. (Many papers use this formula as an equality; Beirami et al. 2024 show that it is an upper bound.) Do
+# [exercise 14.1](../exercises/14_beyond_ppo.ipynb) first.
 #
-# > **Predict.** The reward rises with $n$. Does twice as large an $n$ always bring as much again? And VADER, which chooses nothing?
+# > **Predict.** The proxy's reward rises with $n$. Does each doubling of $n$ add the same? Does VADER rise too, though it chooses nothing?
 
 # %%
 best_of_n = mine("14.1")
@@ -101,13 +102,14 @@ expect(judged[4] > judged[0] + 0.1, "VADER, which did not choose, prefers the be
        ci=judged[4] > judged[0], measured=f"{judged[0]:.2f} and {judged[4]:.2f}")
 
 # %% [markdown]
-# The catch is the price: sixteen times the writing, for every answer, as long as the model is used.
+# The drawback is the **inference cost**: sixteen completions are sampled for each answer, for as long as the model is used.
 #
-# ## 14.3 Rejection sampling: train on what you would have kept
+# ## 14.3 Rejection sampling: fine-tune on the best
 #
-# If the best of sixteen are good texts, let the model learn to write them at once: supervised fine-tuning (lesson 09) on the best of each
-# group, and then again with the model that has learned. That is **rejection sampling** fine-tuning, also called RAFT (Dong et al. 2023); Llama 2
-# was trained with it before PPO. The whole algorithm is in `course_lib/lm/rejection_sampling.py`: sample, keep the best, cross-entropy.
+# If the best of sixteen are good texts, the model can learn to write them directly. Fine-tune it (SFT, lesson 09) on the best completion of each
+# group, sample again from the new model, and repeat. This is **rejection sampling** fine-tuning, also called RAFT (Dong et al. 2023); Llama 2-Chat
+# was trained with it first and with PPO afterwards. `course_lib/lm/rejection_sampling.py` has the whole algorithm: sample, keep the best, minimize
+# the cross-entropy.
 
 # %%
 from course_lib.lm.evaluation import evaluate_policy
@@ -136,31 +138,33 @@ expect(gain > 0.3, "a few rounds raise the reward of a *single* completion", ci=
 expect(kl > nats[-1], "together they went farther than one best of 16", ci=kl > 0, measured=f"{kl:.1f} nats")
 
 # %% [markdown]
-# Nothing is made *less* likely here: what was not kept is forgotten. And nothing holds the policy back: each round is a best-of-16 on top of the
-# last one, so the distances add up. The number of rounds is the brake.
+# Two things to know. Completions that were not kept are simply dropped: nothing lowers their probability, as a negative advantage would. And there
+# is no KL penalty: each round is a best-of-16 of the last round's model, so the KL grows from round to round. Only the number of rounds limits it.
 #
-# ## 14.4 DPO: skip the reward model
+# ## 14.4 DPO: no reward model
 #
-# The next idea (Rafailov et al. 2023) begins with what PPO is after, for a prompt $x$ and a completion $y$:
+# **Direct preference optimization** (DPO; Rafailov et al. 2023) starts from PPO's own objective, for a prompt $x$ and a completion $y$:
 #
 # $$\max_\pi\; \mathbb{E}_{y \sim \pi}\,[r(x, y)] - \beta\,\mathrm{KL}(\pi \,\|\, \pi_\text{ref}).$$
 #
-# **Step 1.** This has an exact solution. Write the objective as $-\beta\,\mathbb{E}_\pi \log \frac{\pi(y|x)}{\pi_\text{ref}(y|x)\,e^{r(x,y)/\beta}}$: minus $\beta$
-# times the KL from something that only has to be normalized. A KL is least, 0, where both are equal:
+# **Step 1: the optimal policy.** The objective equals $-\beta\,\mathbb{E}_{y \sim \pi} \log \frac{\pi(y|x)}{\pi_\text{ref}(y|x)\,e^{r(x,y)/\beta}}$. Divide the denominator by
+# its sum over all $y$, $Z(x)$, and it is a distribution; then this is $-\beta$ times a KL divergence, plus a constant. A KL is smallest, 0, where the
+# two distributions are equal:
 # $$\pi^*(y|x) = \frac{1}{Z(x)}\,\pi_\text{ref}(y|x)\,e^{r(x,y)/\beta}.$$
-# Good completions are made likelier by the exponential of their reward. ($Z(x)$ is a sum over all texts; nobody can compute it.)
+# So the optimum multiplies the reference's probability by the exponential of the reward. ($Z(x)$, the **partition function**, is a sum over all
+# texts and cannot be computed.)
 #
-# **Step 2.** Turn it round. Every policy is the best one for *some* reward, its **implicit reward**:
+# **Step 2: the implicit reward.** Solve for $r$. Every policy is the optimum for *some* reward, its **implicit reward**:
 # $$r(x, y) = \beta \log \frac{\pi^*(y|x)}{\pi_\text{ref}(y|x)} + \beta \log Z(x).$$
 #
-# **Step 3.** Put this into Bradley–Terry's $-\log\sigma(r(x, y_w) - r(x, y_l))$, where $y_w$ was preferred (the **chosen** completion) to $y_l$ (the
-# **rejected** one). Both have the same prompt, so $\log Z(x)$ cancels:
+# **Step 3: the loss.** Put this into Bradley–Terry's $-\log\sigma(r(x, y_w) - r(x, y_l))$, where $y_w$ is the **chosen** (preferred) completion and $y_l$
+# the **rejected** one. Both have the same prompt, so $\log Z(x)$ cancels:
 # $$\mathcal{L}_\text{DPO} = -\log \sigma\Big(\beta \log \tfrac{\pi(y_w|x)}{\pi_\text{ref}(y_w|x)} - \beta \log \tfrac{\pi(y_l|x)}{\pi_\text{ref}(y_l|x)}\Big).$$
 #
-# No reward model, no sampling, no value network: it is the loss of lesson 03, and the policy is its own reward model. **Do
-# [exercise 14.2](../exercises/14_beyond_ppo.ipynb)**; yours trains below.
+# No reward model, no sampling, no value network. It is the loss of lesson 03 with the difference of implicit rewards, the **margin**, as its logit.
+# **Do [exercise 14.2](../exercises/14_beyond_ppo.ipynb)**; your loss trains below.
 #
-# Our preferences compare two whole texts by people. A text is a completion of nothing: its prompt is the end token.
+# Our 3,000 preferences are derived from ratings of whole texts that people wrote (lesson 10). Such a text has no prompt, so the end token serves as one.
 
 # %%
 from course_lib.lm.dpo import DPO, DPOConfig, PreferencePairs
@@ -198,7 +202,7 @@ expect(abs(direct.history[0].loss - np.log(2)) < 0.01, "at the reference the los
        measured=direct.history[0].loss)
 
 # %% [markdown]
-# > **Predict.** The chosen completions are preferred. Did DPO make them likelier than before?
+# > **Predict.** Does DPO raise the log-probability of the chosen completions?
 
 # %%
 reader = DPO(direct.policy, reference, held_out, tokenizer.eos, loss=your_loss)
@@ -221,12 +225,14 @@ expect(moved["chosen"] < 0 and moved["rejected"] < moved["chosen"],
        "both fall, the rejected ones further", ci=np.isfinite(moved["chosen"]), measured=moved)
 
 # %% [markdown]
-# The loss only sees the *difference*. Both may fall, as long as the rejected one falls further; the probability goes to texts that are in no
-# pair at all. This is known from large models too (Rafailov et al. 2024). It is one reason why DPO drifts when it is trained for long, and why
-# the log-probability of the chosen completions belongs in every DPO log.
+# The loss depends on the *margin* alone. Both log-probabilities may fall, as long as the rejected one falls further; the probability moves to texts
+# that are in no pair at all. In large models this is called **likelihood displacement** (Razin et al. 2024; see also Rafailov et al. 2024). It is one
+# reason why a long DPO run drifts, and why the log-probability of the chosen completions should be in every DPO log.
 #
-# **The relatives.** DPO's loss never stops asking for a larger margin. **IPO** asks for a margin of $1/(2\beta)$ and no more: **exercise
-# 14.3**. **KTO** (Ethayarajh et al. 2024) needs no pairs: thumbs up or down on single answers (`course_lib/lm/kto.py`).
+# **Variants.** Where one side of a pair is *always* preferred, DPO's loss keeps asking for a larger margin, and the policy overfits. **IPO** (Azar et
+# al. 2023) asks for a margin of $1/(2\beta)$ and no more: **[exercise 14.3](../exercises/14_beyond_ppo.ipynb)**. (IPO's margin is a difference of
+# log-ratios, without $\beta$.)
+# **KTO** (Ethayarajh et al. 2024) needs no pairs: it learns from single answers labelled good or bad (`course_lib/lm/kto.py`).
 
 # %%
 from course_lib.lm.dpo import ipo_loss as library_ipo
@@ -244,14 +250,14 @@ expect(margin[ipo_curve.argmin()] == 5, "IPO's loss is lowest at a margin of 1 /
 # %% [markdown]
 # ## 14.5 RLOO and GRPO: the group is the baseline
 #
-# PPO's value network is half of its code and half of its memory. Lesson 11 met **RLOO**, which needs none: several completions of each prompt,
-# each compared with the mean of the others. **GRPO** (Shao et al. 2024), with which DeepSeek-R1 was trained, compares with the mean of the group and
-# divides by its standard deviation:
+# PPO trains a value network beside the policy, often one as large as the policy. Lesson 11 introduced **RLOO**, which needs none: it samples a **group**
+# of completions for each prompt, and the mean reward of the *others* is the baseline of each. **GRPO** (group relative policy optimization; Shao et
+# al. 2024), with which DeepSeek-R1 was trained, standardizes the rewards of the group:
 #
 # $$A_i = \frac{r_i - \mathrm{mean}(r)}{\mathrm{std}(r)}.$$
 #
-# Do [exercise 14.4](../exercises/14_beyond_ppo.ipynb). Here are yours, for a prompt with four completions of which one is right, and one on
-# which all are alike:
+# The rest is PPO's clipped objective, with the KL penalty in the loss instead of the reward. Do
+# [exercise 14.4](../exercises/14_beyond_ppo.ipynb). Here are your advantages for two prompts: with one right completion of four, and with four.
 
 # %%
 group_advantages = mine("14.4")
@@ -260,7 +266,7 @@ for kind in ("rloo", "grpo", "dr-grpo"):
     print(f"{kind:8s}", [[round(x, 2) for x in row] for row in group_advantages(groups, kind).tolist()])
 
 # %% [markdown]
-# An equal group teaches nothing, in any of them. What does the division do to the others?
+# A group of equal rewards has advantages of 0, so it gives no gradient. What does the division by the standard deviation do to the other groups?
 
 # %%
 right = torch.arange(17)
@@ -277,16 +283,18 @@ expect(sizes_at_one["GRPO"] > 1.9 * sizes_at_one["Dr. GRPO (no division)"],
        measured={name: round(float(value), 2) for name, value in sizes_at_one.items()})
 
 # %% [markdown]
-# **Dr. GRPO** (Liu et al. 2025, "done right") leaves the division out, and a second one: GRPO averages the loss over the tokens of *each*
-# completion, so that every token of a long wrong answer is punished less than one of a short wrong answer. Wrong answers then grow longer, which
-# looks like thinking. Dr. GRPO divides by the same number for all; DAPO (Yu et al. 2025) takes the mean over all tokens of the batch. Each is one
-# line of `token_weights` in `course_lib/lm/grpo.py`.
+# **Dr. GRPO** ("GRPO done right"; Liu et al. 2025) leaves this division out, and a second one. GRPO averages the loss over the tokens of *each*
+# completion, so that a token of a long wrong answer gets a smaller penalty than one of a short wrong answer (a **length bias**). Wrong answers then grow
+# longer, which can be mistaken for more reasoning. Dr. GRPO divides by one constant for all completions; DAPO (Yu et al. 2025) averages over all
+# tokens of the batch. Each is one line of `token_weights` in `course_lib/lm/grpo.py`.
 #
 # ## 14.6 Rewards that a program can check
 #
-# Where an answer can be *checked*, no label and no reward model is needed: mathematics, code with tests. Ours are sums of two numbers of two
-# digits. The model is tiny (two layers, 64 wide) and was shown 500 sums with answers. Then it answers all 7,100 training sums itself: a
-# program says right or wrong, and that is all the reward there is. The figures are of 1,000 other sums. (Do **exercises 14.5 and 14.6** now: yours measure and check below.)
+# Where a program, the **verifier**, can check an answer, neither labels nor a reward model are needed: mathematics, or code with tests. This is
+# **reinforcement learning with verifiable rewards** (RLVR; Lambert et al. 2024). Our answers are sums of two two-digit numbers. The model is tiny
+# (two layers, 64 wide). SFT showed it 500 sums with answers. In RL it samples answers to all 7,100 training sums, and the reward is 1 for a right
+# answer and 0 for any other. All figures are for unseen sums. (Do **[exercises 14.5 and 14.6](../exercises/14_beyond_ppo.ipynb)** now: your
+# functions measure and check below.)
 
 # %%
 from course_lib.lm.shipped import SUMS_GRPO, SUMS_SFT, load_shipped
@@ -316,8 +324,9 @@ print("16 answers to one sum:", *(text[PROMPT:] or "(nothing)" for text in texts
 print({f"pass@{k}": round(pass_at_k(correct, 16, k).mean().item(), 3) for k in (1, 4, 16)})
 
 # %% [markdown]
-# **pass@1** is the probability that one answer is right, **pass@16** that one of sixteen is. The beginner *can* do nearly every sum, but does
-# not do it reliably. That is where reinforcement helps: it makes likelier what is there already.
+# **pass@k** is the probability that at least one of $k$ sampled answers is right. For most sums one of sixteen answers is right, and pass@1 is below a
+# half: the model before RL often *can* do a sum, and is not reliable. That is where RL helps: it raises the probability of right answers that are
+# sampled already.
 #
 # > **Predict.** After GRPO: how does pass@1 change, and how pass@16?
 
@@ -351,9 +360,9 @@ expect(stored_one[1] - first[1] > 2 * abs(stored_one[16] - first[16]), "pass@16 
        measured=f"{first[16]:.2f} to {stored_one[16]:.2f}")
 
 # %% [markdown]
-# No label was needed for that. pass@16 moves much less: GRPO mostly **sharpens** the distribution, it makes reliable what was sampled now and then.
-# (The same is discussed for large models: Yue et al. 2025.) Whole runs, stored by `benchmarks/beyond_ppo.py`; a beginner that knows less has more to
-# gain, at pass@16 too:
+# RL used no label. pass@1 rises and pass@16 hardly moves: GRPO mostly **sharpens** the distribution, so that answers which were sampled now and then
+# become reliable. (Whether RL does more than this in large models is debated: Yue et al. 2025.) The next cell shows whole runs, stored by
+# `benchmarks/beyond_ppo.py`:
 
 # %%
 def stored(job):
@@ -377,7 +386,7 @@ show(plots.before_and_after(ways, "A checker raises pass@1 most, and pass@16 les
 # %% [markdown]
 # ## 14.7 The check is a reward too
 #
-# A program does not tire and has no taste. But it was written by somebody. Here is a check that compares digit by digit:
+# A program does not get tired and has no preferences. But a person wrote it, and it may have bugs. Here is a check that compares digit by digit:
 
 # %%
 def hurried_check(texts):
@@ -391,7 +400,7 @@ def hurried_check(texts):
 print(hurried_check(["37+45=82", "37+45=81", "37+45=28"]))
 
 # %% [markdown]
-# > **Predict.** It looks right on these three. What will GRPO make of it?
+# > **Predict.** The check is right about these three. What will a policy trained on it answer?
 
 # %%
 from dataclasses import replace
@@ -415,17 +424,16 @@ print("what it answers:", *(text[PROMPT:] or "(nothing)" for text in last_texts[
 print("by the hurried check:", hurried_check(last_texts).mean().item(), " by yours:", checker(last_texts).mean().item())
 
 # %% [markdown]
-# It answers with *nothing*. `zip` stops at the shorter of two texts, so an empty answer agrees in all of its digits. Nobody told the policy: it
-# sampled short answers now and then, they scored better than wrong ones, and GRPO did what it is for. This is **reward hacking** (lesson 11 saw it
-# with a reward model), and the cure is the same care: write the one right answer and compare whole texts
-# (**[exercise 14.6](../exercises/14_beyond_ppo.ipynb)**), read samples, and watch a quantity that the reward does not contain, here the length.
-# With the exact check the run of 14.6 kept its length.
+# It answers with *nothing*. `zip` stops at the end of the shorter text, so an empty answer agrees in all of its (zero) digits. The policy sampled
+# short answers now and then, they got a higher reward than wrong ones, and GRPO raised their probability. This is **reward hacking** (lesson 11
+# showed it with a reward model). What helps: compare whole texts with the one right answer (**[exercise 14.6](../exercises/14_beyond_ppo.ipynb)**), read samples,
+# and log a quantity that the reward does not contain, here the length. With the exact check of 14.6 the length stayed the same.
 #
 # ## 14.8 All of them, side by side
 #
-# Whole runs from the same SFT model and the same 3,000 preferences, stored by `benchmarks/beyond_ppo.py`. A *win* is a
-# completion that **gold**, the better reward model of lesson 11 on other labels, scores higher than the SFT model's of the same prompt. Nobody
-# trained on gold.
+# Whole runs from the same SFT model and the same 3,000 preferences, stored by `benchmarks/beyond_ppo.py`. The *gold* reward model of lesson 11 is
+# fitted to more labels, and no policy is trained on it. A **win** is a completion to which gold gives a higher reward than to the SFT model's
+# completion of the same prompt; the win rate (lesson 12) is the share of wins.
 
 # %%
 from course_lib.lm.evaluation import benchmark_results
@@ -468,40 +476,44 @@ expect(own > peoples, "DPO wins more often when the pairs are the model's own te
        measured=f"{own} against {peoples} of 256")
 
 # %% [markdown]
-# All of them learned from the same 3,000 labels. There is **one seed** behind a row unless the table says more, so take small differences for noise.
-# The CPU-seconds were measured on a busy machine. Those of best of 16 are the *writing* of sixteen completions for 256 prompts; it pays them again
-# for every new answer, and the others never. The reward model's own fit is in none of the rows. A method without a row
-# was not measured.
+# Every row uses the same 3,000 labels. Unless the table says more, there is **one seed** behind a row, so small differences may be noise. The CPU-seconds
+# were measured on a busy machine. Those of best of 16 are the cost of sampling sixteen completions for 256 prompts, which comes again with every new
+# answer; the other methods have it once, in training. The fit of the reward model is in no row. A method without a row was not measured.
 #
-# Look at the two rows of DPO. On the texts that people compared, its wins are hardly more than a coin's. On pairs that the SFT model wrote itself
-# and the reward model labelled, they are many more: preferences teach most about texts that the model would write.
+# Compare the two rows of DPO. With the rated texts of other people (**off-policy** pairs) its win rate is that of a coin. With pairs that the SFT model
+# sampled and the reward model labelled (**on-policy** at the start) it is clearly above: preferences teach most about texts that the model itself
+# would write.
 #
 # ## 14.9 Which one, when?
 #
 # | you have | take | because |
 # |---|---|---|
-# | a reward, few answers to write | best-of-n | no training; any reward; a known distance |
-# | a reward, many answers to write | rejection sampling | as simple as SFT; few rounds, for nothing holds it back |
+# | a reward, few answers to write | best-of-n | no training; any reward; the KL is bounded |
+# | a reward, many answers to write | rejection sampling | as simple as SFT; without a KL penalty, so use few rounds |
 # | pairs of the model's own answers | DPO | no reward model, no RL loop; watch the chosen log-probability |
-# | pairs in which one side always wins | IPO | it knows when to stop |
-# | thumbs up and down | KTO | no pairs needed |
-# | a reward model and the time to tune | RLOO, GRPO or PPO | they learn from good and bad; the KL penalty is the brake |
-# | a checker | GRPO or RLOO | no labels at all; the check has to be tight |
+# | pairs in which one side always wins | IPO | the margin has a finite target |
+# | single answers labelled good or bad | KTO | no pairs needed |
+# | a reward model and the time to tune | RLOO, GRPO or PPO | they learn from good and bad samples; the KL penalty limits the drift |
+# | a verifier | GRPO or RLOO | no labels at all; the check must accept right answers only |
 #
-# Two habits hold for all: compare with best-of-n, and read the samples.
+# Two habits help with all of them: compare with best-of-n, and read samples.
 #
 # ## What you learned
 #
-# - Best-of-n costs n times the writing and stays within $\log n - (n-1)/n$ nats; rejection sampling trains that in.
-# - DPO is Bradley–Terry on log-ratios, because the KL-regularized optimum can be turned round. The chosen log-probability may fall.
-# - RLOO, GRPO and Dr. GRPO replace the value network by the group; the division by the std is a choice with side effects.
-# - A checker replaces labels. It raises pass@1 more than pass@16, and it is hacked where it is loose.
+# - Best-of-n samples $n$ times and stays within $\log n - (n-1)/n$ nats; rejection sampling fine-tunes the policy on what best-of-n keeps.
+# - DPO is Bradley–Terry on log-ratios, because the KL-regularized optimum can be solved for the reward. The chosen log-probability may fall.
+# - RLOO, GRPO and Dr. GRPO take their baseline from the group and need no value network; dividing by the standard deviation has side effects.
+# - A verifier replaces labels. RL with it raises pass@1 more than pass@16, and exploits every hole in the check.
 #
-# **What failed.** The hurried check, on purpose. DPO on texts that the model would not write. And nothing trained here matched best of 16 at its
-# distance.
+# **What failed.** The hurried check, on purpose. DPO on texts that the model would not write. And no trained policy here reached the reward of
+# best of 16 at the same KL.
 #
 # **Further reading.** R. Rafailov et al. (2023), *Direct preference optimization*, and (2024), *From r to Q\**; M. G. Azar et al. (2023), *A general theoretical
 # paradigm to understand learning from human preferences* (IPO); K. Ethayarajh et al. (2024), *KTO*; Z. Shao et al. (2024), *DeepSeekMath*;
 # Z. Liu et al. (2025), *Understanding R1-Zero-like training*; A. Ahmadian et al. (2024), *Back to basics*; H. Dong et al. (2023), *RAFT*; A. Beirami et al.
-# (2024), *Theoretical guarantees on the best-of-n alignment policy*; Q. Yu et al. (2025), *DAPO*; Y. Yue et al. (2025), *Does reinforcement learning
-# really incentivize reasoning capacity?* Next: lesson 15 (in preparation) evaluates and scales.
+# (2024), *Theoretical guarantees on the best-of-n alignment policy*; N. Razin et al. (2024), *Unintentional unalignment: likelihood displacement in
+# direct preference optimization*; N. Lambert et al. (2024), *Tülu 3*; M. Chen et al. (2021), *Evaluating large language models trained on code*
+# (pass@k); Q. Yu et al. (2025), *DAPO*; Y. Yue et al. (2025), *Does reinforcement learning really incentivize reasoning capacity in LLMs beyond the
+# base model?* Next: lesson 15 (in preparation) evaluates and scales.
+#
+# All terms of the course are in the [glossary](glossary.ipynb).

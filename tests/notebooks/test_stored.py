@@ -69,8 +69,8 @@ def test_no_texts_of_others_are_stored():
                 words = re.sub(r"data:[^\"' ]+", " ", "\n".join(stored))
                 shown.update((shingle, f"{folder}/{lesson.slug}, cell {index + 1}") for shingle in shingles(words))
     files = [assets.path(asset.name) / member.file for asset in assets.manifest().values()
-             if asset.name in ("human-ratings", "review-corpus") and here & set(asset.lessons)
-             for member in asset.members if member.file.endswith(("GroundTruth.txt", ".csv"))]
+             if asset.name in ("human-ratings", "review-corpus", "human-summaries") and here & set(asset.lessons)
+             for member in asset.members if member.file.endswith(("GroundTruth.txt", ".csv", ".json"))]
     assert files
     lines = (line for file in files for line in file.open(encoding="utf-8", errors="replace"))
     found = {f"{shown[words]}: {' '.join(words)}" for line in lines for words in shingles(line) if words in shown}
