@@ -12,7 +12,6 @@ import time
 
 import psutil
 import pytest
-from conftest import skip_unless_ci
 from handed_in import code, place, save, solution, with_code
 
 from course_lib.classroom import grader, notebooks, sandbox
@@ -41,16 +40,10 @@ def bradley_terry_loss(r1, r2, mu):
 
 @pytest.fixture(scope="module")
 def box():
-    """The safest sandbox that this machine has; limits that are small enough for tests."""
-    return sandbox.find(trusted=True, limits=sandbox.Limits(memory=1200 * sandbox.MB))
-
-
-@pytest.fixture(scope="module")
-def shielded(box):
-    """One that keeps student code from files and the network."""
-    if isinstance(box, sandbox.Plain):
-        skip_unless_ci("bubblewrap is not installed here")
-    return box
+    """For notebooks that do no harm: the safest sandbox that this machine has. Others get `shielded` (conftest.py)."""
+    made = sandbox.find(trusted=True, limits=sandbox.Limits(memory=1200 * sandbox.MB))
+    yield made
+    made.close()
 
 
 def with_here(source, statements, before=""):
@@ -187,10 +180,8 @@ WRONG_ANSWERS = {
 
 
 @pytest.mark.parametrize("what", WRONG_ANSWERS)
-def test_a_wrong_answer_gets_no_points_and_costs_no_other_exercise_any(what, tmp_path, box):
-    if what in ("a fork bomb", "the process that starts its like killed") and isinstance(box, sandbox.Plain):
-        pytest.skip("a plain process does not hold it")
-    result = graded(tmp_path, with_here(WRONG, WRONG_ANSWERS[what]), box)
+def test_a_wrong_answer_gets_no_points_and_costs_no_other_exercise_any(what, tmp_path, shielded):
+    result = graded(tmp_path, with_here(WRONG, WRONG_ANSWERS[what]), shielded)
     assert result.reason == "" and result.points == WITHOUT, status(result)
     assert result.reports[0].points == 0 and set(status(result)[1:]) <= {"failed", "skipped", "stopped"}
     left = [process for process in psutil.Process().children(recursive=True) if _is_worker(process)]
@@ -296,6 +287,12 @@ def test_what_is_around_an_answer_costs_nothing(change, tmp_path, box):
         cells.insert(1, code("import torch as t\ndef scaled(x):\n    return t.clone(x) * SCALE[1] / 2\n"))
     result = grader.grade(save(book, tmp_path / name), "ada", box)
     assert (result.lesson, result.reason) == ("03", "") and result.points == ALL, status(result)
+
+
+@pytest.mark.parametrize(("source", "points"), [(RIGHT, ALL), (WRONG, WITHOUT)])
+def test_a_plain_process_gives_the_same_points(source, points, tmp_path):
+    plain = sandbox.find("plain", trusted=True)
+    assert graded(tmp_path, with_here(source, ""), plain).points == points
 
 
 def test_an_answer_that_is_missing_is_told_so_and_gets_no_points(tmp_path, box):

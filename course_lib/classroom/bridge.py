@@ -189,7 +189,7 @@ class End:
                 return gradients.tell_watchers(optimizer, groups, slopes)
             case _ if what in self._further:
                 return self._further[what](*about)
-        raise wire.Refused(f"a request for {what!r} that is none")
+        raise wire.Refused("a request that is none")
 
     # ---------------------------------------------------------------------------------------------- frames
 

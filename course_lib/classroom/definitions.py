@@ -19,7 +19,7 @@ from typing import Any
 from course_lib.exercises.source_collector import global_names
 
 NOT_RUN = ("check", "hint", "board", "expect")          # calls of these are no part of an answer
-_MAGIC = re.compile(r"^(\s*)(?:[%!].*|.*\?{1,2}\s*)$", re.MULTILINE)
+_MAGIC = re.compile(r"^([^\S\n]*)(?=\S)(?:[%!].*|.*\?{1,2}[^\S\n]*)$", re.MULTILINE)
 
 
 @dataclass

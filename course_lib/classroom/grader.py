@@ -97,6 +97,7 @@ class _Attempt:
     seed: int | None
     notes: list[str] = field(default_factory=list)
     process: Student | None = None
+    _knows_inputs: bool = False             # whether its process has been given hidden inputs, and could tell them
 
     def reports(self) -> tuple[Report, ...]:
         """Every exercise of the lesson."""
@@ -113,14 +114,7 @@ class _Attempt:
             self.process = None
 
     def _outcomes(self, exercise: Exercise, passed: Sequence[str]) -> tuple[Outcome, ...]:
-        try:
-            fault = self._define(exercise, passed)
-        except (Gone, TimeIsUp) as error:
-            self.stop()
-            how = "took too long" if isinstance(error, TimeIsUp) else f"ended its process ({error})"
-            fault = Outcome("", r.STOPPED, mistake=f"What stands around `{exercise.function}` in the notebook {how}: "
-                                                   f"a loop "
-                            "that never ends, or an exit, outside of a function?")
+        fault = self._ready(exercise, passed)
         if fault is not None:
             first, *others = exercise.cases
             return (replace(fault, case=first.name), *(Outcome(case.name, r.SKIPPED) for case in others))
@@ -132,7 +126,9 @@ class _Attempt:
             if ended or (case.last and missed):
                 outcomes.append(Outcome(case.name, r.SKIPPED))
             else:
-                outcomes.append(self._case(exercise, case))
+                fault = self._ready(exercise, passed) if self._knows_inputs else None
+                outcomes.append(self._case(exercise, case) if fault is None else
+                                replace(fault, case=case.name, status=r.STOPPED))
         if self.seed is not None and self._memorized(exercise, outcomes):
             outcomes = [replace(outcome, status=r.FAILED, call="", expected="", got="", mistake=hidden.MEMORIZED,
                                 where="")
@@ -156,8 +152,20 @@ class _Attempt:
                     return True
         return False
 
+    def _ready(self, exercise: Exercise, passed: Sequence[str]) -> Outcome | None:
+        """Have the answer defined, in a process that knows no hidden input; what is wrong where it is not."""
+        if self._knows_inputs and self.sandbox.renews:
+            self.stop()
+        self._knows_inputs = False
+        try:
+            return self._define(exercise, passed)
+        except (Gone, TimeIsUp) as error:
+            self.stop()
+            how = "took too long" if isinstance(error, TimeIsUp) else f"ended its process ({error})"
+            return Outcome("", r.STOPPED, mistake=f"What stands around `{exercise.function}` in the notebook {how}: "
+                                                  "a loop that never ends, or an exit, outside of a function?")
+
     def _define(self, exercise: Exercise, passed: Sequence[str]) -> Outcome | None:
-        """Have the answer defined; what is wrong where it is not."""
         if self.process is None:
             cells = [cell.source for cell in self.submission.cells]
             self.process = Student(self.sandbox, cells, self.lesson.stubs, self.lesson.functions,
@@ -193,10 +201,11 @@ class _Attempt:
         outcome = run_case(exercise, patient, answer)
         if process.door.unable is not None:
             raise process.door.unable
-        if self.seed is not None and draws.drawn() > before and outcome.status == r.FAILED and not process.broken:
-            return replace(outcome, call="", expected="", got="", mistake=hidden.WORDS, where="", printed="")
         if outcome.status == r.STOPPED and not process.broken:
             process.lose("time")                            # this end was interrupted in the middle of a frame
+        if self.seed is not None and draws.drawn() > before:
+            self._knows_inputs = True
+            return _without_inputs(outcome, process.broken)
         if process.broken:
             if outcome.status == r.PASSED:
                 return outcome
@@ -209,6 +218,15 @@ class _Attempt:
         if outcome.status in (r.FAILED, r.STOPPED) and not outcome.where and last.get("where"):
             outcome = replace(outcome, where=last["where"][:200])
         return outcome
+
+
+def _without_inputs(outcome: Outcome, broken: str) -> Outcome:
+    """What a student may read of a case with hidden inputs: no text of it comes from the student's process."""
+    if outcome.status == r.PASSED:
+        return outcome
+    if not broken:
+        return Outcome(outcome.case, outcome.status, mistake=hidden.WORDS if outcome.status == r.FAILED else "")
+    return Outcome(outcome.case, r.STOPPED, mistake=_lost("time" if broken == "time" else "on such an input"))
 
 
 def _lost(how: str) -> str:

@@ -16,7 +16,7 @@ from torch import nn
 
 from course_lib.classroom import wire
 from course_lib.classroom.bridge import End
-from course_lib.classroom.errors_across import built, text_of
+from course_lib.classroom.errors_across import bare, built, text_of
 from course_lib.classroom.remote import Steps
 from course_lib.errors import CourseError
 from course_lib.exercises.compare import Fail
@@ -97,7 +97,7 @@ class GradersDoor:
         """Its number, and its words unless they are a check's, which may say what is expected."""
         if not isinstance(error, Exception) or isinstance(error, CannotHandOver):
             raise error
-        self._errors.append(error)
+        self._errors.append(bare(error))
         text = "the check has seen enough" if isinstance(error, Fail) else text_of(error)[:SENTENCE]
         return {"type": type(error).__name__, "base": next(
             kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"), "text": text,

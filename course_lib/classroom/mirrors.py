@@ -16,6 +16,7 @@ from course_lib.classroom import wire
 PLAIN = {kind.__name__: kind for kind in (
     nn.Linear, nn.Embedding, nn.LayerNorm, nn.Dropout, nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid,
     nn.Identity, nn.Flatten, nn.Sequential, nn.ModuleList, nn.Conv2d, nn.ParameterList)}
+HELD = 256 * 1024 * 1024        # bytes of all parameters and buffers that both ends share
 CONSTANTS = (bool, int, float, str, tuple, type(None))
 
 
@@ -77,6 +78,7 @@ class Mirrors:
         self._module_numbers: dict[int, int] = {}
         self._training: dict[int, bool] = {}
         self._next = end.first
+        self._held = 0                      # bytes
         self._new: list[int] = []           # shared since the last message
 
     def _number(self) -> int:
@@ -112,8 +114,15 @@ class Mirrors:
         return number
 
     def _keep(self, number: int, value: torch.Tensor) -> None:
+        self._make_room(value)
         self._tensors[number] = _Shared(value)
         self._tensor_numbers[id(value)] = number
+
+    def _make_room(self, value: torch.Tensor, instead: torch.Tensor | None = None) -> None:
+        held = self._held + value.nbytes - (0 if instead is None else instead.nbytes)
+        if held > HELD:
+            raise wire.Refused("more networks than there is room for")
+        self._held = held
 
     def changes(self, writer: wire.Writer) -> list[Any]:
         """What the other end must hear with this message: new parameters, changed ones, train and eval."""
@@ -162,6 +171,7 @@ class Mirrors:
         tensor = shared.tensor
         if not isinstance(values, torch.Tensor):
             raise wire.Refused("a parameter without values")
+        self._make_room(values, tensor)
         with torch.no_grad():
             if values.shape == tensor.shape and values.dtype == tensor.dtype:
                 tensor.copy_(values)

@@ -21,7 +21,7 @@ from course_lib import paths
 from course_lib.exercises import registry
 
 LARGEST = 100 * 1024 * 1024         # bytes of a notebook; outputs count
-LONGEST = 1024 * 1024               # characters of one code cell
+LONGEST = 1024 * 1024               # characters of all code cells together
 
 
 class Unreadable(Exception):
@@ -72,6 +72,10 @@ def read(path: Path, student: str) -> Submission:
     code = tuple(_cell(cell) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code")
     if not code:
         raise Unreadable("the notebook has no code cells")
+    long = sum(len(cell.source) for cell in code)
+    if long > LONGEST:
+        raise Unreadable(f"its code cells have {long:,} characters, and at most {LONGEST:,} are read. Take out what is "
+                         "no code of yours (data, pictures as text), save, and hand it in again")
     return Submission(path, student, hashlib.sha256(found).hexdigest(), code)
 
 
@@ -103,7 +107,7 @@ def _cell(cell: dict[str, Any]) -> Cell:
         source = "".join(part for part in source if isinstance(part, str))
     about = cell.get("metadata")
     tags = about.get("tags") if isinstance(about, dict) else None
-    text = source if isinstance(source, str) and len(source) <= LONGEST else ""
+    text = source if isinstance(source, str) else ""
     return Cell(text, tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ())
 
 
@@ -147,10 +151,14 @@ def lesson_of(submission: Submission) -> str:
     tags = Counter(tag[9:11] for cell in submission.cells for tag in cell.tags if re.match(r"exercise:\d\d\.", tag))
     pattern = re.compile(r"""\bcheck\(["'](\d\d)\.\d""")
     checks = Counter(number for cell in submission.cells for number in pattern.findall(cell.source))
-    names = _names(submission.cells)
-    functions = {number: {exercise.function for exercise in registry.of_lesson(number)} for number in known}
-    defined = Counter({number: len(names & some) for number, some in functions.items()})
-    for count in (tags, checks, defined):
+
+    def defined() -> Counter[str]:
+        names = _names(submission.cells)
+        return Counter({number: len(names & {exercise.function for exercise in registry.of_lesson(number)})
+                        for number in known})
+
+    for look in (lambda: tags, lambda: checks, defined):
+        count = look()
         best = [number for number, times in count.items() if number in known and times and times == max(count.values())]
         if len(best) == 1:
             return best[0]

@@ -104,7 +104,7 @@ class Results:
         path = self._path(one["student"], one["file"])
         with atomic.in_a_sentence(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            atomic.write_text(path, json.dumps(one, indent=1, ensure_ascii=False) + "\n")
+            atomic.write_text(path, _json(one))
 
     def finish(self, records: Iterable[Record]) -> list[Record]:
         """Write the JSON and the CSV of all; returns the records with their flags, in order."""
@@ -113,13 +113,22 @@ class Results:
         every = [{**one, "flags": flags.get((one["student"], one["file"]), [])} for one in every]
         with atomic.in_a_sentence(self.folder / JSON):
             self.folder.mkdir(parents=True, exist_ok=True)
-            atomic.write_text(self.folder / JSON, json.dumps(every, indent=1, ensure_ascii=False) + "\n")
-            atomic.write_text(self.folder / CSV, table(every))
+            atomic.write_text(self.folder / JSON, _json(every))
+            atomic.write_text(self.folder / CSV, _writable(table(every)))
         return every
 
     def _path(self, student: str, file: str) -> Path:
-        name = hashlib.sha256(f"{student}\0{file}".encode()).hexdigest()[:24]
+        name = hashlib.sha256(f"{student}\0{file}".encode(errors="surrogatepass")).hexdigest()[:24]
         return self.folder / RECORDS / f"{name}.json"
+
+
+def _json(value: Any) -> str:
+    return _writable(json.dumps(value, indent=1, ensure_ascii=False)) + "\n"
+
+
+def _writable(text: str) -> str:
+    """The text with a `?` for half a character (a lone surrogate), which UTF-8 cannot hold: names and errors may."""
+    return text.encode(errors="replace").decode()
 
 
 def flagged(records: Sequence[Record]) -> dict[tuple[str, str], list[str]]:

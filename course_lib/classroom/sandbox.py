@@ -46,11 +46,12 @@ class Sandbox:
         name: as `--backend` takes it.
         says: what it protects and what it does not, in a sentence or two, for the teacher.
         counts: whether the computing time of its processes can be read from here.
+        renews: whether a process that has seen hidden inputs is replaced before another text of it is shown.
         user: number of the user that student code gets where the grader runs as root; 0: none of its own.
     """
 
     name = says = ""
-    counts = True
+    counts = renews = True
     user = NOBODY
 
     def __init__(self, limits: Limits) -> None:
@@ -187,7 +188,7 @@ class Container(Sandbox):
 class Plain(Sandbox):
     """No shield at all."""
 
-    name, user = "plain", 0
+    name, user, renews = "plain", 0, False       # it could leave them in a file
     says = ("Student code runs as an ordinary process of yours, with limits of memory and computing time. NOT "
             "protected: it "
             "can read and change your files, other students' work and these results, use the network, and leave "

@@ -4,7 +4,8 @@ import os
 import select
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from course_lib.classroom import wire
@@ -13,7 +14,7 @@ from course_lib.classroom.graders_door import GradersDoor
 from course_lib.classroom.running import STARTS, Running
 from course_lib.classroom.sandbox import Sandbox
 from course_lib.errors import CourseError
-from course_lib.exercises.isolation import WAITING, TimeIsUp
+from course_lib.exercises.isolation import WAITING, TimeIsUp, time_limit
 
 DEFINES = 20.0          # seconds of computing for the statements around an answer
 LOOKS = 0.05            # seconds between two looks at what a process takes
@@ -35,6 +36,7 @@ class Line:
         """From now on: so much computing, and `WAITING` times as much by the clock on the wall."""
         self._seconds = seconds
         self._computed, self._began = self._running.taken()[0], time.monotonic()
+        self._looked = self._began
 
     def send(self, frame: bytes) -> None:
         """Send a whole frame, as fast as the other end takes it.
@@ -69,8 +71,10 @@ class Line:
     def _read(self, size: int) -> bytearray:
         content = bytearray()
         while len(content) < size:
-            if not select.select([self._running.reads], [], [], LOOKS)[0]:
+            silent = not select.select([self._running.reads], [], [], LOOKS)[0]
+            if silent or time.monotonic() > self._looked + LOOKS:         # one that talks without an end, too
                 self._look()
+            if silent:
                 continue
             try:
                 some = os.read(self._running.reads, min(size - len(content), 1 << 20))
@@ -89,6 +93,7 @@ class Line:
 
     def _look(self) -> None:
         computed, memory = self._running.taken()
+        self._looked = time.monotonic()
         if memory > self._running.most_memory:
             self._break("it took too much memory")
         if time.monotonic() - self._began > WAITING * self._seconds or computed - self._computed > self._seconds:
@@ -121,8 +126,12 @@ class Student:
             self.stop()
             raise DidNotStart(f"The process for student code did not start ({sandbox.name}): "
                               f"{said.splitlines()[-1] if said else error or 'it took too long'}") from error
-        self._line.limit(DEFINES)
-        self.faults = self._end.ask("load", list(cells), list(stubs), functions, references)
+        try:
+            with self._in_time(DEFINES):
+                self.faults = self._end.ask("load", list(cells), list(stubs), functions, references)
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def broken(self) -> str:
@@ -133,14 +142,21 @@ class Student:
         """Count it as lost."""
         self._line.lose(how)
 
+    @contextmanager
+    def _in_time(self, seconds: float) -> Iterator[None]:
+        """A limit for both ends: what comes from the student's end may take this one long to read."""
+        self._line.limit(seconds)
+        with time_limit(seconds, lambda words: None, str):
+            yield
+
     def define(self, exercise: str, passed: Sequence[str]) -> tuple[bool, list[str]]:
         """Run what an answer needs. Returns whether the answer is there and can be called, and what went wrong.
 
         Raises:
             Gone, TimeIsUp: the process was lost on the way.
         """
-        self._line.limit(DEFINES)
-        there, told = self._end.ask("define", exercise, list(passed))
+        with self._in_time(DEFINES):
+            there, told = self._end.ask("define", exercise, list(passed))
         return there is True, [str(line)[:400] for line in told][:20] if isinstance(told, list) else []
 
     def begin(self, exercise: str, seconds: float) -> Callable[..., Any]:
@@ -149,11 +165,11 @@ class Student:
         Raises:
             Gone, TimeIsUp: the process was lost on the way.
         """
-        self._line.limit(seconds)
-        self._end.ask("begin")
-        self._end.forget()
-        self.door.last = {}
-        return self._end.ask("answer", exercise)
+        with self._in_time(seconds):
+            self._end.ask("begin")
+            self._end.forget()
+            self.door.last = {}
+            return self._end.ask("answer", exercise)
 
     def stop(self) -> None:
         """End the process and all that it started."""

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 MOST = 256 * 1024 * 1024        # bytes of a frame
+HEAD = 16 * 1024 * 1024         # bytes of its JSON tree: what is read of it takes up to thirty times as much
 PARTS = 100_000                 # binary parts of a frame
 DEEP = 40                       # containers inside containers
 
@@ -215,8 +216,9 @@ def pack(tree: Any, parts: list[bytes]) -> bytes:
     """
     head = json.dumps(tree, separators=(",", ":")).encode()
     size = 8 + 8 * len(parts) + len(head) + sum(map(len, parts))
-    if size > MOST:
-        raise Refused(f"a value of {size / 1e6:.0f} MB; at most {MOST // 1024**2} MB can be handed over")
+    if size > MOST or len(head) > HEAD:
+        raise Refused(f"a value of {size / 1e6:.0f} MB; at most {MOST // 1024**2} MB can be handed over, and "
+                      f"{HEAD // 1024**2} MB of what is neither tensor nor array")
     lengths = struct.pack(f"<II{len(parts)}Q", len(head), len(parts), *map(len, parts))
     return b"".join((struct.pack("<Q", size), lengths, head, *parts))
 
@@ -231,6 +233,8 @@ def unpack(frame: memoryview) -> tuple[Any, list[bytearray]]:
         head, count = struct.unpack_from("<II", frame)
         if count > PARTS:
             raise Refused("a frame with too many parts")
+        if head > HEAD:
+            raise Refused("a frame whose tree is too long")
         lengths = struct.unpack_from(f"<{count}Q", frame, 8)
         start = 8 + 8 * count
         if start + head + sum(lengths) != len(frame):

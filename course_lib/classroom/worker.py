@@ -136,9 +136,12 @@ class Answers:
 
         passed: exercises that have passed, which `mine` gives.
         """
+        self._passed = set(passed)
+        return self._define(exercise)
+
+    def _define(self, exercise: str) -> tuple[bool, list[str]]:
         from course_lib.classroom import definitions
 
-        self._passed = set(passed)
         name, told = self._functions[exercise], []
         for statements in (self.book.answer(exercise, name), self.book.everything()):
             space = types.ModuleType("__main__")
@@ -171,6 +174,10 @@ class Answers:
     def _mine(self, exercise: str) -> Any:
         import importlib
 
+        if exercise in self._passed and exercise not in self._answers:      # it was defined in a process before this
+            main = sys.modules["__main__"]
+            self._define(exercise)
+            sys.modules["__main__"] = main
         if exercise in self._passed and exercise in self._answers:
             return self._answers[exercise]
         module, _, name = self._references[exercise].partition(":")
@@ -202,6 +209,16 @@ def serve(pipe: Pipe, limits: dict[str, int]) -> None:
     gradients.report_steps(end)
     end.serve({"hello": os.getpid, "load": answers.load, "define": answers.define, "answer": answers.get,
                "begin": lambda: answers.begin(end)})
+
+
+def preload() -> None:
+    """Load what answers use and torch loads late: an optimizer alone takes two seconds of each process without it."""
+    import gymnasium
+    import matplotlib.pyplot
+    import torch
+
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)]).step()       # no backward: that must not come before a fork
+    assert gymnasium and matplotlib.pyplot
 
 
 def serve_many(control: socket.socket, limits: dict[str, int]) -> None:
@@ -280,6 +297,7 @@ def main() -> None:
     torch.set_num_threads(1)
     assert bridge and definitions and students_door
     if limits.get("many"):
+        preload()
         serve_many(socket.socket(fileno=pipe.handle), limits)
     serve(pipe, limits)
 
