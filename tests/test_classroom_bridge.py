@@ -301,7 +301,7 @@ def test_handles_and_graphs_are_dropped_when_nobody_needs_them(answer):
     {"body": {"n": 1, "value": 1}, "sync": [[7, ["values", True, 3]]]},
     {"body": {"n": 1, "value": 1}, "slopes": [["list", []]]}, {"body": {"n": 1, "value": ["copy", "os", "system", 1]}},
     {"body": {"n": 1, "value": 1}, "random": [[9, None]]},
-    {"body": {"do": "step", "n": 2, "about": ["tuple", [1, ["list", []], ["list", []]]]}},
+    {"body": {"do": "step", "n": 2, "about": ["tuple", [1, ["list", []]]]}},
     {"body": {"n": 1, "value": ["module", 3, "Linear", True, True, ["dict", [["forward", 1]]], [], [], []]}},
 ])
 def test_messages_that_nobody_would_send_end_the_conversation(head):
@@ -315,3 +315,29 @@ def test_messages_that_nobody_would_send_end_the_conversation(head):
 
 def test_steps_of_optimizers_are_told_only_to_those_who_watch():
     assert not gradients.somebody_watches()
+
+
+def test_gradients_and_optimizers_of_the_student_can_be_looked_at(answer):
+    class Trainer:
+        def __init__(self):
+            self.model = nn.Linear(2, 1)
+            self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=0.1)
+
+        def step(self):
+            self.model(torch.ones(1, 2)).sum().backward()
+            self.optimizer.step()
+
+    made = answer(Trainer)()
+    seen = []
+    made.optimizer.register_step_pre_hook(
+        lambda optimizer, *_: seen.append([made.model.weight.grad.clone(), optimizer.param_groups[0]["lr"]]))
+    before = made.model.weight.detach().clone()
+    made.step()
+    assert isinstance(made.optimizer, torch.optim.AdamW) and not isinstance(made.optimizer, torch.optim.SGD)
+    assert not isinstance(made, torch.optim.Optimizer)
+    [[grad, rate]] = seen
+    assert grad.tolist() == [[1.0, 1.0]] and rate == 0.1 and not torch.equal(made.model.weight, before)
+    made.optimizer.zero_grad()
+    assert made.model.weight.grad is None
+    (3 * made.model.weight).sum().backward()
+    assert answer(lambda model: model.weight.grad.tolist())(made.model) == [[3.0, 3.0]]

@@ -19,7 +19,7 @@ from torch import nn
 
 from course_lib.classroom import copies, gradients, wire
 from course_lib.classroom.mirrors import Mirrors
-from course_lib.classroom.remote import Remote, RemoteFunction, Steps
+from course_lib.classroom.remote import Remote, Steps, kind_of
 from course_lib.exercises import guard
 
 HANDLES = 200_000           # objects of one end that the other holds
@@ -185,8 +185,8 @@ class End:
                 return self.mirrors.copied(of)
             case "backward", (int(graph), list(parameters), list(slopes)):
                 return self.graphs.backward(graph, parameters, slopes)
-            case "step", (optimizer, list(groups), list(slopes)):
-                return gradients.tell_watchers(optimizer, groups, slopes)
+            case "step", (optimizer, list(groups)):
+                return gradients.tell_watchers(optimizer, groups)
             case _ if what in self._further:
                 return self._further[what](*about)
         raise wire.Refused("a request that is none")
@@ -331,9 +331,7 @@ class End:
     def _remote(self, number: int, name: str, callable_: bool) -> Remote:
         found = self._others.get(number)
         if found is None:
-            kind = RemoteFunction if callable_ else Remote
-            made = type(name if name.isidentifier() and len(name) < 80 else "Object", (kind,), {})
-            found = self._others[number] = made(self, number)
+            found = self._others[number] = kind_of(name, callable_)(self, number)
             with suppress(ValueError):
                 self.freed.remove(("object", number))       # it was dropped, and has come again
             weakref.finalize(found, self.freed.append, ("object", number))

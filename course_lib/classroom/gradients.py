@@ -114,22 +114,19 @@ def report_steps(end: Any) -> None:
             groups = [{key: value for key, value in group.items()
                        if key == "params" or isinstance(value, bool | int | float | str | tuple | None)}
                       for group in optimizer.param_groups]
-            slopes = [[parameter.grad for parameter in group["params"]] for group in groups]
-            end.ask("step", optimizer, groups, slopes)
+            end.ask("step", optimizer, groups)
 
     watching = optimizers.register_optimizer_step_pre_hook(tell)
     assert watching is not None
 
 
-def tell_watchers(optimizer: Any, groups: list[dict[str, Any]], slopes: list[list[torch.Tensor | None]]) -> None:
-    """Pass on to this process's watchers that an optimizer of the other process is about to take a step."""
+def tell_watchers(optimizer: Any, groups: list[dict[str, Any]]) -> None:
+    """Pass on to this process's watchers that an optimizer of the other process is about to take a step.
+
+    The gradients that they look at are kept equal on both ends (`mirrors`).
+    """
     if not isinstance(optimizer, Proxy):
         raise wire.Refused("a step of no optimizer")
-    for group, some in zip(groups, slopes, strict=True):
-        for parameter, slope in zip(group["params"], some, strict=True):
-            if slope is not None and (not isinstance(slope, torch.Tensor) or slope.shape != parameter.shape):
-                raise wire.Refused("slopes that do not fit")
-            parameter.grad = slope
     optimizer.__dict__["param_groups"] = groups
     try:
         for hook in list(optimizers._global_optimizer_pre_hooks.values()):

@@ -1,8 +1,8 @@
 """Networks that both processes have: one end owns a module, the other has a mirror of it with the same parameters.
 
 A mirror's `forward`, methods and attributes are the owner's; its parameters and buffers are real ones, kept equal on
-both ends: whichever end changes a value says so with its next message. Plain layers of torch (`PLAIN`) are mirrored by
-a layer of the same kind, which computes where it is.
+both ends with their gradients: whichever end changes a value says so with its next message. Plain layers of torch
+(`PLAIN`) are mirrored by a layer of the same kind, which computes where it is.
 """
 
 import copy
@@ -59,12 +59,30 @@ class _Shared:
     def note(self) -> None:
         """Remember it as it is now."""
         self.values, self.trained = self.tensor.detach().clone(), self.tensor.requires_grad
+        self.note_grad()
+
+    def note_grad(self) -> None:
+        """Remember its gradient as it is now."""
+        grad = self.grad_now()
+        self.grad = None if grad is None else grad.clone()
 
     def changed(self) -> bool:
         """Whether it is no longer what the other end has."""
         now = self.tensor.detach()
         return (self.tensor.requires_grad != self.trained or now.dtype != self.values.dtype
                 or not torch.equal(now, self.values))
+
+    def grad_now(self) -> torch.Tensor | None:
+        """Its gradient, dense."""
+        grad = self.tensor.grad if self.tensor.is_leaf else None
+        return None if grad is None else grad.detach().to_dense()
+
+    def grad_changed(self) -> bool:
+        """Whether its gradient is no longer what the other end has."""
+        now = self.grad_now()
+        if now is None or self.grad is None:
+            return now is not self.grad
+        return now.shape != self.grad.shape or now.dtype != self.grad.dtype or not torch.equal(now, self.grad)
 
 
 class Mirrors:
@@ -130,13 +148,17 @@ class Mirrors:
         for number in self._new:
             one = self._tensors[number]
             one.note()
+            one.grad = None
             found.append([number, ["new", isinstance(one.tensor, nn.Parameter), one.trained,
                                    writer.tensor(one.tensor)]])
         self._new.clear()
         for number, one in self._tensors.items():
             if one.changed():
-                one.note()
+                one.values, one.trained = one.tensor.detach().clone(), one.tensor.requires_grad
                 found.append([number, ["values", one.trained, writer.tensor(one.tensor)]])
+            if one.grad_changed():
+                one.note_grad()
+                found.append([number, ["grad", None if one.grad is None else writer.tensor(one.grad)]])
         for number, module in self._modules.items():
             if self._training[number] != module.training:
                 self._training[number] = module.training
@@ -157,6 +179,8 @@ class Mirrors:
                                else tensor.requires_grad_(trained and floats))
                 case ["values", bool(trained), values]:
                     self._take_values(self._known(number), reader.read(values), trained)
+                case ["grad", values]:
+                    self._take_grad(self._known(number), None if values is None else reader.read(values))
                 case ["training", bool(training)] if number in self._modules:
                     self._modules[number].training = self._training[number] = training
                 case _:
@@ -180,6 +204,14 @@ class Mirrors:
         if tensor.is_leaf:
             tensor.requires_grad_(trained)
         shared.note()
+
+    def _take_grad(self, shared: _Shared, grad: Any) -> None:
+        tensor = shared.tensor
+        if grad is not None and (not isinstance(grad, torch.Tensor) or grad.shape != tensor.shape
+                                 or grad.dtype != tensor.dtype or not tensor.is_leaf):
+            raise wire.Refused("a gradient that does not fit")
+        tensor.grad = grad
+        shared.note_grad()
 
     # ---------------------------------------------------------------------------------------------- modules
 
