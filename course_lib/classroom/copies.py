@@ -79,7 +79,8 @@ def _kept(old: list[Any], new: list[Any], i: int) -> Any:
 def equal(a: Any, b: Any) -> bool:
     """Whether two random states are equal."""
     if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
-        return all(map(equal, a, b))
+        arrays = any(isinstance(one, torch.Tensor | np.ndarray) for one in (*a, *b))
+        return all(map(equal, a, b)) if arrays else a == b
     if isinstance(a, torch.Tensor | np.ndarray):
         return type(a) is type(b) and bool((a == b).all())
     return a == b if type(a) is type(b) else False

@@ -47,11 +47,13 @@ class Sandbox:
         says: what it protects and what it does not, in a sentence or two, for the teacher.
         counts: whether the computing time of its processes can be read from here.
         renews: whether a process that has seen hidden inputs is replaced before another text of it is shown.
+        computed: seconds of computing of its processes that ended, where the system counts them for nobody.
         user: number of the user that student code gets where the grader runs as root; 0: none of its own.
     """
 
     name = says = ""
     counts = renews = True
+    computed = 0.0
     user = NOBODY
 
     def __init__(self, limits: Limits) -> None:
@@ -109,6 +111,7 @@ class Bubblewrap(Sandbox):
     def close(self) -> None:
         """End the process that workers are forked from."""
         if self._warm is not None:
+            self.computed += self._warm.processes.taken()[0]
             self._warm.stop()
             self._warm = None
 

@@ -6,6 +6,7 @@ this process, the grader only ever reads data from it.
 """
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -229,6 +230,8 @@ def serve_many(control: socket.socket, limits: dict[str, int]) -> None:
     """
     become_nobody(limits)
     hide()
+    gc.collect()
+    gc.freeze()                                     # a collection in a fork would touch, and so copy, all of it
     kept = {path for folder in FOLDERS for path in Path(folder).iterdir()}
     while True:
         control.sendall(b"r")
