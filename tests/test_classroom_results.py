@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import os
+from datetime import UTC, datetime
 
 import pytest
 from handed_in import code, save, solution
 
-from course_lib.classroom import gradebooks, grader, grading, hidden, notebooks, results, setup
+from course_lib.classroom import deadlines, feedback, gradebooks, grader, grading, hidden, notebooks, results, setup
 from course_lib.classroom.grader import Graded
 from course_lib.errors import CourseError
 from course_lib.exercises import draws, registry
@@ -52,12 +54,15 @@ def test_what_was_not_graded_has_no_points_and_no_zero(tmp_path):
     assert feedback == "Called: f(1)\nExpected: 2\nGot: 3\nLook again."
 
 
+SEVERAL = "one of 2 notebooks of this lesson by this student; the last that was handed in counts"
+
+
 def test_the_same_notebook_of_two_students_and_two_of_one_are_flagged():
     every = [recorded(), recorded(student="bob", path="bob/00.ipynb"), recorded(path="ada/copy.ipynb", digest="9"),
              recorded(student="cleo", path="cleo/00.ipynb", digest="")]
     flags = results.flagged(every)
     assert flags["ada", "ada/00.ipynb"] == ["byte for byte the notebook of bob",
-                                            "one of 2 notebooks of this lesson by this student"]
+                                            SEVERAL]
     assert flags["bob", "bob/00.ipynb"] == ["byte for byte the notebook of ada"] and ("cleo",
                                                                                       "cleo/00.ipynb") not in flags
 
@@ -239,3 +244,48 @@ def test_files_for_moodle_and_canvas_leave_empty_what_was_not_graded(tmp_path):
     path.write_text("student\na\na\n")
     with pytest.raises(CourseError, match="line 3"):
         gradebooks.read_roster(path)
+
+
+def test_late_days_are_counted_from_the_time_of_the_file(three, capsys):
+    _, found, out = three
+    due = out.folder.parent / "due.csv"
+    due.write_text("lesson,due\n0,2027-01-31T23:59+00:00\n")
+    for hours, (_, path) in zip((-1, 1, 25), found, strict=True):
+        seconds = datetime(2027, 1, 31, 23, 59, tzinfo=UTC).timestamp() + 3600 * hours
+        os.utime(path, (seconds, seconds))
+    grading.grade_all(found, out, None, due=deadlines.read(due))
+    told = rows((out.folder / results.CSV).read_text())
+    assert [row["late_days"] for row in told] == ["0", "1", "2"]
+    assert told[0]["handed_in"] == "2027-01-31T22:59:00+00:00"
+    assert "2 days late" in (out.folder / "feedback" / "cleo" / "00.html").read_text()
+    grading.grade_all(found, out, None)
+    assert [row["late_days"] for row in rows((out.folder / results.CSV).read_text())] == ["", "", ""]
+
+
+@pytest.mark.parametrize("line", ["three,2027-01-31", "03,soon", "03"])
+def test_a_line_of_the_due_dates_that_cannot_be_read_is_named(line, tmp_path):
+    (tmp_path / "due.csv").write_text(f"lesson,due\n{line}\n")
+    with pytest.raises(CourseError, match="line 2"):
+        deadlines.read(tmp_path / "due.csv")
+
+
+def test_of_several_notebooks_the_last_that_was_graded_counts():
+    first = {**recorded(points=3), "handed_in": "2027-01-02T00:00:00+00:00"}
+    second = {**recorded(points=1, path="ada/again.ipynb"), "handed_in": "2027-01-03T00:00:00+00:00"}
+    broken = {**recorded(path="ada/x.ipynb", reason="the file is empty"), "handed_in": "2027-01-04T00:00:00+00:00"}
+    for every in ([first, second, broken], [broken, second, first]):
+        assert gradebooks.counted(every)["ada", "00"] is second
+
+
+def test_the_page_of_a_student_shows_cases_and_runs_nothing_of_theirs(tmp_path):
+    hostile = "<script>alert(1)</script>"
+    one = recorded(student="../eve", points=0, path=f"x/{hostile[:8]}.ipynb")
+    one["exercises"][0]["cases"][0]["feedback"] = hostile
+    one["notes"] = [hostile]
+    again = recorded(student="../eve", reason="the file is empty")
+    feedback.write(tmp_path, [one, again])
+    first, second = sorted(tmp_path.rglob("*.html"))
+    assert first.parent == second.parent == tmp_path / "feedback" / "_.._eve"
+    text = first.read_text()
+    assert "0 of 3 points" in text and "<script" not in text and "&lt;script" in text and "http" not in text
+    assert "Not graded, because the file is empty." in second.read_text()

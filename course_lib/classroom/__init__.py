@@ -7,5 +7,6 @@ sandbox, running    where that process runs, and what that protects against
 worker, definitions     inside it: what of a notebook is an answer
 bridge, wire, remote, mirrors, gradients, copies    calls between the two: values, objects, networks, gradients
 graders_door, students_door, errors_across      what each end lets the other do
-notebooks, results, hidden, gradebooks, setup, grading, commands     files, inputs of a class, the command line
+notebooks, results, feedback, deadlines, gradebooks     files: what comes in, what goes out
+hidden, setup, grading, commands    inputs of a class, its folder, the command line
 """

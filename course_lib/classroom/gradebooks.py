@@ -40,13 +40,11 @@ def read_roster(path: Path) -> Roster:
     return found
 
 
-def best(records: Sequence[Record]) -> dict[tuple[str, str], Record]:
-    """(student, lesson) -> the record that counts: the one with the most points, if one has any."""
+def counted(records: Sequence[Record]) -> dict[tuple[str, str], Record]:
+    """(student, lesson) -> the record that counts: the last in time of those that were graded, else the last."""
     found: dict[tuple[str, str], Record] = {}
-    for one in records:
-        key = one["student"], one["lesson"]
-        if key not in found or (one["points"] or -1) > (found[key]["points"] or -1):
-            found[key] = one
+    for one in sorted(records, key=lambda one: (one["points"] is not None, one.get("handed_in") or "", one["file"])):
+        found[one["student"], one["lesson"]] = one
     return found
 
 
@@ -70,16 +68,16 @@ def _table(records: Sequence[Record], roster: Roster, kind: str, head: list[str]
     if missing:
         raise CourseError(f"For {kind} the roster needs the columns student, {', '.join(COLUMNS[kind])}; "
                           f"{' and '.join(missing)} is missing.")
-    counted = best(records)
-    lessons = {lesson: next(one["of"] for (_, other), one in counted.items() if other == lesson)
-               for lesson in sorted({lesson for _, lesson in counted if lesson})}
+    chosen = counted(records)
+    lessons = {lesson: next(one["of"] for (_, other), one in chosen.items() if other == lesson)
+               for lesson in sorted({lesson for _, lesson in chosen if lesson})}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([*head, *(f"Lesson {lesson}" for lesson in lessons)])
     if extra:
         writer.writerow([*extra, *lessons.values()])
     for student, row in roster.items():
-        points = [counted.get((student, lesson), {}).get("points") for lesson in lessons]
+        points = [chosen.get((student, lesson), {}).get("points") for lesson in lessons]
         writer.writerow([*map(safe, about(row)), *("" if one is None else one for one in points)])
     return text.getvalue()
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from course_lib import atomic
-from course_lib.classroom import gradebooks, grader, hidden, notebooks, results, sandbox, setup
+from course_lib.classroom import deadlines, feedback, gradebooks, grader, hidden, notebooks, results, sandbox, setup
 from course_lib.classroom.results import Record, Results
 from course_lib.errors import CourseError, printable
 from course_lib.exercises import registry
@@ -19,6 +19,7 @@ def grade(arguments: argparse.Namespace) -> int:
     if arguments.lesson and arguments.lesson not in registry.lessons():
         raise CourseError(f"There is no lesson {arguments.lesson!r} with exercises: {', '.join(registry.lessons())}.")
     seed = hidden.read(arguments.classroom / "private") if arguments.classroom else None
+    due = deadlines.read(arguments.classroom / deadlines.FILE) if arguments.classroom else {}
     box = sandbox.find(arguments.backend, image=arguments.image, trusted=arguments.trusted,
                        limits=sandbox.Limits(memory=int(arguments.memory * 1e9)))
     print(f"Backend: {box.name}. {box.says}")
@@ -29,7 +30,7 @@ def grade(arguments: argparse.Namespace) -> int:
         raise CourseError(f"No notebooks in {', '.join(map(str, arguments.submissions))}.")
     grader.try_out(box)
     try:
-        done = grade_all(found, Results(arguments.out), box, arguments.lesson, seed, arguments.again)
+        done = grade_all(found, Results(arguments.out), box, arguments.lesson, seed, arguments.again, due)
     finally:
         box.close()
     return 0 if all(one["status"] == "graded" for one in done) else 1
@@ -53,7 +54,7 @@ def export(arguments: argparse.Namespace) -> int:
     text = {"moodle": gradebooks.moodle, "canvas": gradebooks.canvas}[arguments.to](records, roster)
     with atomic.in_a_sentence(arguments.out):
         atomic.write_text(arguments.out, text)
-    ungraded = sum(one["points"] is None for one in gradebooks.best(records).values())
+    ungraded = sum(one["points"] is None for one in gradebooks.counted(records).values())
     print(f"{len(roster)} students: {arguments.out}. {ungraded} notebooks were not graded: "
           "their points are left empty.")
     for student in gradebooks.strangers(records, roster):
@@ -62,8 +63,11 @@ def export(arguments: argparse.Namespace) -> int:
 
 
 def grade_all(found: Sequence[tuple[str, Path]], out: Results, box: sandbox.Sandbox, lesson: str = "",
-              seed: int | None = None, again: bool = False) -> list[Record]:
-    """Grade notebooks one after the other, a line for each; returns the records of all."""
+              seed: int | None = None, again: bool = False, due: deadlines.Due | None = None) -> list[Record]:
+    """Grade notebooks one after the other, a line for each; returns the records of all.
+
+    due: when each lesson is due.
+    """
     records: list[Record] = []
     for number, (student, path) in enumerate(found, 1):
         one = None if again else out.known(student, str(path), _digest(path), seed)
@@ -73,16 +77,20 @@ def grade_all(found: Sequence[tuple[str, Path]], out: Results, box: sandbox.Sand
             one = results.record(graded, str(path), results.fingerprint(graded.lesson, seed))
             out.save(one)
         assert one is not None
-        records.append(one)
+        handed = deadlines.handed_in(path)
+        late = deadlines.late_days(handed, (due or {}).get(one["lesson"]))
+        records.append({**one, "handed_in": handed, "late_days": late})
         words = f"{one['points']:g} of {one['of']:g}" if one["points"] is not None else one["reason"]
         print(printable(f"{number:4}/{len(found)}  {student}  {words}{'  (as before)' if kept else ''}"), flush=True)
     every = out.finish(records)
+    feedback.write(out.folder, every)
     ungraded = sum(one["status"] != "graded" for one in every)
     for one in every:
         for flag in one["flags"]:
             print(printable(f"Look at {one['student']}, {one['file']}: {flag}."))
     print(f"{len(every) - ungraded} graded, {ungraded} not graded. Results: {out.folder / results.CSV}, "
-          f"{out.folder / results.JSON}", file=sys.stderr if ungraded else sys.stdout)
+          f"{out.folder / results.JSON}, "
+          f"{out.folder / feedback.FOLDER}", file=sys.stderr if ungraded else sys.stdout)
     return every
 
 

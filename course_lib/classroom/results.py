@@ -150,7 +150,8 @@ def flagged(records: Sequence[Record]) -> dict[tuple[str, str], list[str]]:
             found[one["student"], one["file"]].append(f"byte for byte the notebook of {others}")
     for group in several.values():
         for one in group if len(group) > 1 else ():
-            found[one["student"], one["file"]].append(f"one of {len(group)} notebooks of this lesson by this student")
+            found[one["student"], one["file"]].append(
+                f"one of {len(group)} notebooks of this lesson by this student; the last that was handed in counts")
     return found
 
 
@@ -160,10 +161,13 @@ def table(records: Sequence[Record]) -> str:
                        key=lambda key: (key[:2], int(key[3:])))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["student", "lesson", "file", "status", "points", "of", *exercises, "flags", "reason"])
+    writer.writerow(["student", "lesson", "file", "handed_in", "late_days", "status", "points", "of", *exercises,
+                     "flags", "reason"])
     for one in records:
         points = {item["id"]: item["points"] for item in one["exercises"]}
-        row = [one["student"], one["lesson"], one["file"], one["status"],
+        late = one.get("late_days")
+        row = [one["student"], one["lesson"], one["file"], one.get("handed_in", ""), "" if late is None else late,
+               one["status"],
                "" if one["points"] is None else one["points"],
                "" if one["of"] is None else one["of"], *(points.get(key, "") for key in exercises),
                "; ".join(one["flags"]), one["reason"]]

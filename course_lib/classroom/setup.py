@@ -3,6 +3,7 @@
     DIR/release/     the exercise notebooks, for the students
     DIR/submitted/   what they hand in: a folder for each student
     DIR/results/     where `course grade` writes
+    DIR/due.csv      when each lesson is due: the late days stand in the results
     DIR/private/     the class's number for hidden inputs, and the roster; for the teacher's eyes alone
 """
 
@@ -10,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from course_lib import atomic, paths
-from course_lib.classroom import gradebooks, hidden
+from course_lib.classroom import deadlines, gradebooks, hidden
 from course_lib.errors import CourseError
 
 
@@ -34,8 +35,11 @@ def init(folder: Path, roster: Path | None = None) -> list[str]:
         seed = hidden.make(folder / "private")
         if roster is not None:
             atomic.write_bytes(folder / "private" / "roster.csv", roster.read_bytes())
+        if not (folder / deadlines.FILE).exists():
+            atomic.write_text(folder / deadlines.FILE, deadlines.HEAD)
     return [f"{len(released)} notebooks for the students: {folder / 'release'}",
             f"{len(students)} students' folders for what they hand in: {folder / 'submitted'}",
+            f"When lessons are due (a line for each; none means: never late): {folder / deadlines.FILE}",
             f"The class's number for hidden inputs (keep it, and show it to nobody): {seed}",
             f"Grade with: course grade {folder / 'submitted'} --class {folder} --out {folder / 'results'}"]
 
