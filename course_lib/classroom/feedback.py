@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib import atomic
+from course_lib.classroom import results
 
 FOLDER = "feedback"
 STYLE = ("body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}"
@@ -47,7 +48,8 @@ def page(one: dict[str, Any]) -> str:
     for item in one["exercises"]:
         parts.append(f"<h2>{escape(item['id'])} {escape(item['title'])}: {item['points']:g} of {item['of']:g}</h2><ul>")
         for case in item["cases"]:
-            text = f"<pre>{escape(case['feedback'])}</pre>" if case["feedback"] else ""
+            said = "" if case["feedback"] in results.FIXED.values() else case["feedback"]
+            text = f"<pre>{escape(said)}</pre>" if said else ""
             parts.append(f"<li>{escape(case['case'])}: {WORDS.get(case['status'], escape(case['status']))}{text}</li>")
         parts.append("</ul>")
     return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(name)}</title>'

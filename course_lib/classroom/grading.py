@@ -49,14 +49,17 @@ def export(arguments: argparse.Namespace) -> int:
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CourseError(f"{path} is missing: grade first (`course grade`).") from None
+        raise CourseError(f"{path} is missing. Grade first: course grade {arguments.folder / 'submitted'} --class "
+                          f"{arguments.folder} --out {arguments.folder / 'results'}") from None
     roster = gradebooks.read_roster(arguments.folder / "private" / "roster.csv")
     text = {"moodle": gradebooks.moodle, "canvas": gradebooks.canvas}[arguments.to](records, roster)
     with atomic.in_a_sentence(arguments.out):
         atomic.write_text(arguments.out, text)
     ungraded = sum(one["points"] is None for one in gradebooks.counted(records).values())
-    print(f"{len(roster)} students: {arguments.out}. {ungraded} notebooks were not graded: "
-          "their points are left empty.")
+    print(f"{len(roster)} students: {arguments.out}.")
+    if ungraded:
+        print(f"Not graded: {ungraded}. Their points are left empty (the reasons stand in "
+              f"{arguments.folder / 'results' / results.CSV}).")
     for student in gradebooks.strangers(records, roster):
         print(printable(f"{student} is not in the roster and not in the file."))
     return 0

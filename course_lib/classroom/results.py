@@ -24,7 +24,7 @@ from course_lib.exercises.report import Outcome, Report
 
 RECORDS, JSON, CSV = "notebooks", "results.json", "results.csv"
 FORMAT = 1
-_WORDS = {r.UNWRITTEN: "Not written yet.", r.SKIPPED: "Not tried, because of what came before it."}
+FIXED = {r.UNWRITTEN: "Not written yet.", r.SKIPPED: "Not tried, because of what came before it."}
 
 Record = dict[str, Any]
 
@@ -69,8 +69,8 @@ def feedback(outcome: Outcome) -> str:
     """What a student reads about one case; empty for one that passed."""
     if outcome.status == r.PASSED:
         return ""
-    if outcome.status in _WORDS and not outcome.mistake:
-        return _WORDS[outcome.status]
+    if outcome.status in FIXED and not outcome.mistake:
+        return FIXED[outcome.status]
     rows = (("Called: ", outcome.call), ("Expected: ", outcome.expected), ("Got: ", outcome.got), ("", outcome.mistake),
             ("Where: ", outcome.where))
     return "\n".join(f"{name}{text}" for name, text in rows if text)[:2000]
