@@ -8,6 +8,7 @@ import json
 import os
 import re
 import struct
+import sys
 import textwrap
 import time
 
@@ -19,6 +20,8 @@ from course_lib.classroom.errors_across import built
 from course_lib.classroom.graders_door import GradersDoor
 from course_lib.classroom.mirrors import Mirrors
 from course_lib.exercises import agree
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the grader needs Linux")
 
 ALL, WITHOUT = 12.0, 10.0               # points of lesson 03, and without 03.1
 

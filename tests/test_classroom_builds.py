@@ -1,5 +1,6 @@
 """The builds of lessons 02, 04, 08 and 11, whole classes that train: graded like short answers, across processes."""
 
+import sys
 import time
 
 import pytest
@@ -8,6 +9,8 @@ from handed_in import ROOT, save, solution
 from course_lib.authoring.answers import read
 from course_lib.classroom import grader, notebooks
 from course_lib.exercises import registry
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the grader needs Linux")
 
 BUILDS = [exercise.id for lesson in registry.lessons() for exercise in registry.of_lesson(lesson)
           if exercise.kind == "build"]
