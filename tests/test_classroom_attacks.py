@@ -234,3 +234,13 @@ def test_more_code_than_anybody_writes_is_not_graded(tmp_path, shielded):
     book["cells"] += [code("x = 1\n" * 100_000) for _ in range(2)]
     result = grader.grade(save(book, tmp_path / "03.ipynb"), "ada", shielded)
     assert "characters" in result.reason and "hand it in again" in result.reason
+
+
+def test_mine_gives_the_courses_own_for_what_is_not_solved_and_for_nothing_behind_it(tmp_path, shielded):
+    """00.1 and 00.3 are answered in the course's file of checks, which the sandbox does not have."""
+    book = with_code("00.3", "from course_lib import mine\nshare = mine('00.1')\n"
+                             "def mean_reward(*args):\n    raise ValueError(f'share {share([\"left\", \"equal\"])}')\n")
+    book["cells"][place(book, "exercise:00.1")]["source"] = (
+        "from course_lib import mine\ndef preferred_share(answers):\n    return mine('00.1')(answers)\n")
+    result = grader.grade(save(book, tmp_path / "00.ipynb"), "ada", shielded)
+    assert "share 0.75" in words(result) and [report.points for report in result.reports] == [0, 1, 0]

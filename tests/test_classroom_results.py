@@ -289,3 +289,12 @@ def test_the_page_of_a_student_shows_cases_and_runs_nothing_of_theirs(tmp_path):
     text = first.read_text()
     assert "0 of 3 points" in text and "<script" not in text and "&lt;script" in text and "http" not in text
     assert "Not graded, because the file is empty." in second.read_text()
+
+
+def test_a_notebook_that_cannot_be_read_stands_beside_the_others_of_its_lesson(tmp_path):
+    path = tmp_path / "03_bradley_terry.ipynb"
+    path.write_bytes(b"")
+    one = grader.grade(path, "ada", None)
+    assert (one.lesson, one.reports) == ("03", ()) and "is empty" in one.reason
+    assert results.record(one, str(path), "")["of"] == 12
+    assert grader.grade(tmp_path / "99_nothing.ipynb", "ada", None).lesson == ""

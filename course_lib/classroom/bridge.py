@@ -67,14 +67,18 @@ class Door(Protocol):
 class End:
     """One end. `serve` answers until the other end leaves; `ask` and `call` ask it."""
 
-    def __init__(self, channel: Channel, door: Door, *, leads: bool) -> None:
-        """`leads` at the grader's end: its numbers of objects are even, the student's odd; its random states count."""
+    def __init__(self, channel: Channel, door: Door, *, leads: bool,
+                 further: dict[str, Callable[..., Any]] | None = None) -> None:
+        """`leads` at the grader's end: its numbers of objects are even, the student's odd; its random states count.
+
+        further: what the other end may ask for besides: name -> function.
+        """
         self._channel, self._door, self._leads = channel, door, leads
         self.first = 0 if leads else 1
         self.wire_bytes = 0
         self._asked = 0
         self.watched = False                        # whether the other end wants to hear of steps of optimizers
-        self._further: dict[str, Callable[..., Any]] = {}
+        self._further = further or {}
         self.forget()
         self._random: list[Any] = [None] * len(copies.RANDOM)
 

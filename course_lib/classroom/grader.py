@@ -78,7 +78,7 @@ def grade(path: Path, student: str, sandbox: Sandbox, lesson: str = "", seed: in
         return Graded(student, path, digest, number, reports=reports, notes=tuple(attempt.notes),
                       seconds=time.monotonic() - began)
     except Unreadable as error:
-        reason = str(error)
+        reason, number = str(error), lesson or notebooks.named(path)
     except CourseError as error:
         reason = f"{GRADER}: {error}"
     except Exception as error:              # a fault of the grader must not stop the other notebooks

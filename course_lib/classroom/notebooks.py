@@ -162,10 +162,15 @@ def lesson_of(submission: Submission) -> str:
         best = [number for number, times in count.items() if number in known and times and times == max(count.values())]
         if len(best) == 1:
             return best[0]
-    named = re.match(r"(\d\d)_", submission.path.name)
-    if named and named[1] in known:
-        return named[1]
+    if named(submission.path):
+        return named(submission.path)
     raise Unreadable("no lesson's exercises are in it. Hand in the notebook of the lesson's exercises")
+
+
+def named(path: Path) -> str:
+    """The lesson in the name of a file, as the course gives it: `03_bradley_terry.ipynb`; empty where there is none."""
+    found = re.match(r"(\d\d)_", path.name)
+    return found[1] if found and found[1] in registry.lessons() else ""
 
 
 def _names(cells: Sequence[Cell]) -> set[str]:

@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 import course_lib
 from course_lib.classroom.running import Forked, Running, Single, Warm
 from course_lib.classroom.worker import LIMITS
@@ -114,6 +116,10 @@ class Bubblewrap(Sandbox):
             self.computed += self._warm.processes.taken()[0]
             self._warm.stop()
             self._warm = None
+
+    def running(self) -> psutil.Process | None:
+        """The first process in the sandbox, while there is one."""
+        return None if self._warm is None else psutil.Process(self._warm.process.pid)
 
     def command(self, folder: Path) -> list[str]:
         """bwrap with a root of its own."""
