@@ -298,3 +298,13 @@ def test_a_notebook_that_cannot_be_read_stands_beside_the_others_of_its_lesson(t
     assert (one.lesson, one.reports) == ("03", ()) and "is empty" in one.reason
     assert results.record(one, str(path), "")["of"] == 12
     assert grader.grade(tmp_path / "99_nothing.ipynb", "ada", None).lesson == ""
+
+
+def test_an_answer_that_passes_the_public_cases_alone_is_flagged():
+    one = recorded(points=3)
+    cases = one["exercises"][0]["cases"]
+    cases[-1].update(status=r.FAILED, feedback=hidden.WORDS)
+    [flag] = results.flagged([one])["ada", "ada/00.ipynb"]
+    assert flag.startswith("00.1 passes every case whose inputs are public")
+    cases[0].update(status=r.FAILED, feedback="Got: 7")
+    assert results.flagged([one]) == {}

@@ -143,6 +143,12 @@ def flagged(records: Sequence[Record]) -> dict[tuple[str, str], list[str]]:
         for exercise in one["memorized"]:
             found[one["student"], one["file"]].append(
                 f"{exercise} is right for the public inputs and for no others: its points are 0")
+        for item in one["exercises"]:
+            missed = [case for case in item["cases"] if case["status"] != r.PASSED]
+            if 0 < len(missed) < len(item["cases"]) and all(case["feedback"] == hidden.WORDS for case in missed):
+                found[one["student"], one["file"]].append(
+                    f"{item['id']} passes every case whose inputs are public, and none with hidden inputs: an honest "
+                    "slip, or written for those inputs")
     for group in same.values():
         students = sorted({one["student"] for one in group})
         for one in group if len(students) > 1 else ():
