@@ -6,7 +6,7 @@ TORCH_INDEX ?=
 ARGS ?=
 BOOTSTRAP = $(PYTHON) tools/bootstrap.py $(if $(TORCH_INDEX),--torch-index='$(subst ','\'',$(TORCH_INDEX))')
 
-.PHONY: help lab setup test test-all build
+.PHONY: help lab setup test test-all build book
 
 help:
 	@echo "make lab         set up if needed, then open JupyterLab on your copies of the lessons"
@@ -15,6 +15,7 @@ help:
 	@echo "make setup       set up only"
 	@echo "make test        set up if needed, then the whole suite: under 25 minutes"
 	@echo "make test-all    the suite, the slow proofs, and every claim on other processors: under 75 minutes"
+	@echo "make book        the course as a web site, in build/book/html (ARGS=--epub: for e-readers, too)"
 	@echo "make build       for authors: lessons/ into notebooks/, exercises/ and solutions/"
 
 lab: setup
@@ -33,3 +34,7 @@ test-all:
 
 build: setup
 	@.venv/bin/course build
+
+book:
+	@$(BOOTSTRAP) --test
+	@.venv/bin/python tools/book.py $(ARGS)

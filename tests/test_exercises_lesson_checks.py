@@ -1,5 +1,6 @@
 """Each lesson's checks.py is found in its folder and imported as a module, here and in any other process."""
 
+import importlib
 import inspect
 import pickle
 import sys
@@ -25,6 +26,17 @@ def test_a_reference_in_the_same_file_is_a_function_of_the_lessons_module():
     assert PREDICTION == "course_lib.exercises.lesson_checks.lesson_03:prediction"
     assert inspect.getsourcefile(answer) == str(paths.root() / "lessons" / "03_bradley_terry" / "checks.py")
     assert inspect.getsource(answer).startswith("def prediction(")
+
+
+def test_a_build_has_a_file_of_checks_of_its_own():
+    build = registry.load("08.7")
+    assert build.reference.startswith("course_lib.exercises.lesson_checks.lesson_08_build:")
+    beside = lesson_checks.build_file(lesson_checks.files()["08"])
+    assert inspect.getsourcefile(build.load_reference()) == str(beside)
+    assert [exercise.id for exercise in registry.of_lesson("08")] == [f"08.{number}" for number in range(1, 8)]
+    for name in ("lesson_03_build", "lesson_08_other"):
+        with pytest.raises(ImportError):
+            importlib.import_module(f"course_lib.exercises.lesson_checks.{name}")
 
 
 def test_another_process_imports_the_module_by_its_name(work):

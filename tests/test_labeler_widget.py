@@ -2,11 +2,10 @@
 
 import itertools
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from axe import axe_core
 from labelling import BLOCKS, clip_store, rows, text_store
 from waiting import until
 
@@ -810,16 +809,3 @@ def test_axe_finds_no_violation(browser_context, tmp_path, theme):
                                              for one in result["violations"]]
         widget.page.close()
     assert found == {}, json.dumps(found, indent=1)
-
-
-def axe_core(folder):
-    """The source of axe-core, fetched into a folder that is thrown away; without npm or network the test is skipped."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed: axe-core cannot be fetched")
-    done = subprocess.run([npm, "install", "--no-save", "--prefix", str(folder), "axe-core@4.10.3"],
-                          capture_output=True, text=True, timeout=120)
-    source = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not source.exists():
-        pytest.skip(f"axe-core could not be fetched: {done.stderr.strip()[-200:]}")
-    return source.read_text()

@@ -5,11 +5,12 @@ import io
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from ipywidgets.widgets import widget
 from PIL import Image
 
-from course_lib.show import palette
+from course_lib.show import figures, palette
 from course_lib.show.figures import SMALLEST, explore, figure_html, fit_words, show
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -135,3 +136,22 @@ def test_words_with_room_stay_as_they_are():
         fit_words(figure)
     plt.close(figure)
     assert (title.get_fontsize(), label.get_fontsize()) == before
+
+
+def test_a_picture_of_many_colours_is_stored_small_and_looks_the_same(monkeypatch):
+    def picture():
+        figure, axes = plt.subplots(figsize=(6, 2))
+        axes.imshow(np.add.outer(np.arange(200), np.arange(600)), cmap="viridis", aspect="auto")
+        axes.set_title("A gradient")
+        return image_of(figure_html(figure, "A gradient."))
+
+    small, kept = picture(), figures.fewer_colours
+    monkeypatch.setattr(figures, "fewer_colours", lambda png: png)
+    large = picture()
+    assert figures.fewer_colours is not kept and len(small) < len(large) / 2
+    pixels = [np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=float) for png in (small, large)]
+    assert np.abs(pixels[0] - pixels[1]).mean() < 2 and np.abs(pixels[0] - pixels[1]).max() < 64
+
+
+def image_of(page: str) -> bytes:
+    return base64.b64decode(page.split("base64,")[1].split('"')[0])

@@ -55,7 +55,7 @@ def main() -> int:
     os.chdir(ROOT)                                  # import-linter reads the pyproject.toml and the package found here
     style = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], check=False).returncode
     layers = lint_imports(no_cache=True, no_logo=True)
-    compared = [line for path in sorted(ROOT.glob("lessons/*/checks.py")) for line in own_comparisons(path)]
+    compared = [line for path in sorted(ROOT.glob("lessons/*/*checks.py")) for line in own_comparisons(path)]
     print("\n".join(compared) or "checks: every comparison goes through the engine")
     twice = [line for folder in ("course_lib", "lessons", "tools", "benchmarks")
              for path in sorted(ROOT.glob(f"{folder}/**/*.py")) for line in given_twice(path)]

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STOP_AFTER = 4      # budgets; --patience
 COURSE = (sys.executable, "-m", "course_lib.cli")
 PYTEST = (sys.executable, "-m", "pytest", "--color=auto", "-p", "no:cacheprovider",
-          "--durations=8", "--durations-min=5")
+          "--durations=15", "--durations-min=5")
 IN_ORDER = ("-p", "no:randomly")
 TWO = ("-n", "2", "--dist", "worksteal")        # two processes; one that has nothing left takes over of the other's
 
@@ -50,7 +50,8 @@ STAGES = (
                                   "--ignore=tests/notebooks"), 250),
     Stage("notebooks", "notebooks and solutions in the CI budget", 
           (*PYTEST, *IN_ORDER, *TWO, "-m", "not slow", "tests/notebooks"), 505),
-    Stage("browser", "a real JupyterLab in Chromium", (*PYTEST, *IN_ORDER, "-m", "browser and not slow", "tests"), 200),
+    Stage("browser", "a real JupyterLab in Chromium",
+          (*PYTEST, *IN_ORDER, "-n", "2", "--dist", "loadfile", "-m", "browser and not slow", "tests"), 200),
     Stage("slow", "the slow proofs", (*PYTEST, *IN_ORDER, *TWO, "-m", "slow", "tests"), 2300, slow=True),
     Stage("processors", "every claim of the notebooks on other processors",
           (sys.executable, "tools/claims.py", "--solutions", "--settings", "default", "rounding-1"), 700, slow=True),

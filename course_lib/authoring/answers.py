@@ -80,11 +80,12 @@ def _lister(exercise: str, says: str | None) -> Callable[[Function], Function]:
 
 
 def read(path: Path) -> tuple[list[Answer], list[Excuse]]:
-    """The answers and the excuses that the file at `path` lists, in order."""
+    """The answers and the excuses that the file at `path` lists, and `build_answers.py` beside it, in order."""
     _listed.clear()
     _excuses.clear()
-    module = ModuleType(f"answers_{path.parent.name}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
+    for file in filter(Path.is_file, (path, path.with_name("build_answers.py"))):
+        module = ModuleType(f"{file.stem}_{path.parent.name}")
+        module.__file__ = str(file)
+        sys.modules[module.__name__] = module
+        exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), module.__dict__)
     return list(_listed), list(_excuses)

@@ -69,7 +69,7 @@ def _only(lesson: Lesson, words: Sequence[str]) -> list[str]:
 
 
 def _side_by_side(asked: Sequence[tuple[Lesson, list[str]]], jobs: int) -> Iterator[Looked]:
-    """Look at lessons in up to `jobs` processes, those with the most answers first; they come in the order asked for."""
+    """Look at lessons in up to `jobs` processes, those with the most answers first; in the order asked for."""
     if min(jobs, len(asked)) <= 1:
         yield from (_look(lesson, only) for lesson, only in asked)
         return

@@ -148,7 +148,8 @@ def their_line(trace: TracebackType | None, cases: str = "") -> str:
 
     `cases` is the file of the cases that ran; like the library and every lesson's checks it is not theirs.
     """
-    not_theirs = (cases or _COURSE, _COURSE, *map(str, lesson_checks.files().values()), *_LIBRARIES, "<frozen")
+    checks = [str(file) for one in lesson_checks.files().values() for file in (one, lesson_checks.build_file(one))]
+    not_theirs = (cases or _COURSE, _COURSE, *checks, *_LIBRARIES, "<frozen")
     frames = [frame for frame in traceback.StackSummary.extract(traceback.walk_tb(trace), lookup_lines=False)
               if not frame.filename.startswith(not_theirs)]
     if not frames:

@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from course_lib.lm.data import TokenStream
 from course_lib.lm.gpt import GPT
+from course_lib.lm.muon import Muon
 from course_lib.training.precision import products
 from course_lib.training.run import TrainingRun, gradient_step
 from course_lib.training.schedules import warmup_then_cosine
@@ -169,8 +170,7 @@ def optimizers(model: GPT, config: PretrainConfig) -> list[torch.optim.Optimizer
     vectors = [weight for weight in model.parameters() if weight.ndim <= 1]
     settings = {"lr": config.learning_rate, "betas": config.betas, "fused": True}
     if config.muon:
-        muon = torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay,
-                                adjust_lr_fn="match_rms_adamw")
+        muon = Muon(matrices, config.learning_rate, config.weight_decay, bfloat16=config.bfloat16)
         return [muon, torch.optim.AdamW(tables + vectors, weight_decay=0.0, **settings)]
     groups = [{"params": matrices + tables, "weight_decay": config.weight_decay},
               {"params": vectors, "weight_decay": 0.0}]

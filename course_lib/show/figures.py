@@ -9,8 +9,10 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 SMALLEST = 8            # points: words still too long at this size go on in a second line
+COLOURS = 256
 EDGE = 4                # pixels between words and the edge of the picture
 
 
@@ -20,8 +22,17 @@ def figure_html(figure: Figure, alt: str) -> str:
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     plt.close(figure)
-    image = base64.b64encode(png.getvalue()).decode()
+    image = base64.b64encode(fewer_colours(png.getvalue())).decode()
     return f'<img alt="{html.escape(alt, quote=True)}" style="max-width:100%" src="data:image/png;base64,{image}">'
+
+
+def fewer_colours(png: bytes) -> bytes:
+    """The picture with its 256 most needed colours: for a plot a third of the bytes, and no difference to the eye."""
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as picture:
+        picture.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+            small, format="png", optimize=True)
+    return min(png, small.getvalue(), key=len)
 
 
 def fit_words(figure: Figure) -> None:

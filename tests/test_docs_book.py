@@ -1,0 +1,141 @@
+"""The course as a book: pages from notebooks, docstrings as reStructuredText, faults of built pages."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from axe import axe_core
+from docutils.core import publish_doctree
+
+from course_lib.course_map import MAP
+from course_lib.paths import root
+from tools import book, book_check
+from tools.book_docstrings import as_rest
+
+NOTEBOOK = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5, "cells": [
+    {"cell_type": "markdown", "metadata": {}, "source": ["Do [03.1](../exercises/03_bradley_terry.ipynb)."]},
+    {"cell_type": "code", "metadata": {"tags": ["exercise:03.1"]}, "source": "def f(): ...", "outputs": []},
+    {"cell_type": "code", "metadata": {"jupyter": {"source_hidden": True}}, "source": "plot()", "outputs": [
+        {"output_type": "display_data", "metadata": {}, "data": {
+            "text/html": ['<a href="01_rl_basics.ipynb">01</a> <a href="https://example.org/a.ipynb">far</a>']}}]},
+    {"cell_type": "code", "metadata": {}, "source": "f()", "outputs": []}]}
+
+
+def tags(page: dict) -> list[list[str]]:
+    """The tags of each cell."""
+    return [cell["metadata"].get("tags", []) for cell in page["cells"]]
+
+
+def test_a_page_links_to_pages_and_folds_what_is_to_be_folded():
+    lesson, exercises = (book.page(copy.deepcopy(NOTEBOOK), folded) for folded in (False, True))
+    assert lesson["cells"][0]["source"] == "Do [03.1](../solutions/03_bradley_terry.ipynb)."
+    assert tags(lesson) == [[], ["exercise:03.1"], ["hide-input"], []]
+    assert tags(exercises) == [[], ["exercise:03.1", "hide-input"], ["hide-input"], []]
+    shown = lesson["cells"][2]["outputs"][0]["data"]["text/html"]
+    assert shown == '<a href="01_rl_basics.html">01</a> <a href="https://example.org/a.ipynb">far</a>'
+
+
+def test_every_lesson_and_the_glossary_are_laid_out(tmp_path):
+    book.lay_out(tmp_path / "pages")
+    index = (tmp_path / "pages/index.md").read_text(encoding="utf-8")
+    for entry in MAP:
+        for folder in ("notebooks", "solutions"):
+            assert (tmp_path / "pages" / folder / f"{entry.slug}.ipynb").is_file() == entry.here
+            assert (f"{folder}/{entry.slug}\n" in index) == entry.here
+    assert (tmp_path / "pages/notebooks/glossary.ipynb").is_file()
+    assert all((tmp_path / "pages/assets/pictures" / f"{name}.webp").is_file() for name in book.GALLERY)
+    assert "{{" not in index + (tmp_path / "pages/gallery.md").read_text(encoding="utf-8")
+
+
+DOCSTRING = """The mean of a row * weight_ | nothing, with `code_` in it. See lesson 03.
+
+    loss = f(a, *b)         # an example
+    loss.backward()
+
+a, b: (n,) scores of each pair,
+    on any scale.
+weight: (n,) or None.
+
+Departures:
+- the first, which is
+  long;
+- the second.
+Raises ValueError when `a` and `b` differ."""
+
+
+def test_docstrings_become_restructured_text_without_a_fault():
+    lines = as_rest(DOCSTRING.split("\n"))
+    document = publish_doctree("\n".join(lines), settings_overrides={"report_level": 1, "halt_level": 2})
+    kinds = [node.tagname for node in document.children]
+    assert kinds[:3] == ["paragraph", "literal_block", "field_list"] and "bullet_list" in kinds
+    text = document.astext()
+    assert "weight_ | nothing, with code_ in it" in text and "loss = f(a, *b)         # an example" in text
+    assert "scores of each pair, on any scale." in text and "the first, which is long;" in text
+
+
+GOOD = '<html><body><h1 id="top">A</h1><img src="a.png" alt="A plot."><a href="#top">up</a></body></html>'
+
+
+@pytest.mark.parametrize(("page", "says"), [
+    (GOOD, None),
+    (GOOD.replace('alt="A plot."', ""), "the picture a.png has no text"),
+    (GOOD.replace("#top", "b.html"), "the link b.html leads nowhere"),
+    (GOOD.replace("#top", "#low"), "a place that the page does not have"),
+    (GOOD.replace("a.png", "https://example.org/a.png"), "fetches https://example.org/a.png from another host"),
+    (GOOD.replace("#top", "https://example.org"), None),
+])
+def test_faults_of_a_page_are_found(tmp_path, page, says):
+    (tmp_path / "a.html").write_text(page)
+    (tmp_path / "a.png").write_bytes(b"")
+    found = book_check.faults(tmp_path)
+    assert found == [] if says is None else len(found) == 1 and says in found[0]
+
+
+def test_a_style_sheet_that_fetches_and_a_site_without_pages_are_faults(tmp_path):
+    assert "holds no page" in book_check.faults(tmp_path)[0]
+    (tmp_path / "a.html").write_text(GOOD.replace('<img src="a.png" alt="A plot.">', ""))
+    (tmp_path / "a.css").write_text("@font-face { src: url('//fonts.example.org/x.woff2') }")
+    assert "a.css: fetches //fonts.example.org/x.woff2" in book_check.faults(tmp_path)[0]
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The built book."""
+    done = subprocess.run([sys.executable, "tools/book.py"], cwd=root(), capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root() / "build/book/html"
+
+
+@pytest.mark.slow
+def test_the_whole_book_is_built_without_a_fault_and_stays_small(site):
+    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 60e6
+
+
+PAGES = ("index.html", "gallery.html",
+         "notebooks/03_bradley_terry.html", "solutions/03_bradley_terry.html", "api/rl.html")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_are_whole_without_a_network_and_axe_finds_no_violation(site, browser_context, tmp_path, theme):
+    source, found = axe_core(tmp_path), {}
+    for name in PAGES:
+        page, asked = browser_context.new_page(), []
+        page.route(re.compile("^https?:"), lambda route, asked=asked: (asked.append(route.request.url), route.abort()))
+        page.emulate_media(color_scheme=theme)
+        page.goto((site / name).as_uri())
+        if name.startswith("notebooks"):
+            page.locator("mjx-container").first.wait_for()
+        if name.startswith("solutions"):
+            solution = page.get_by_text("Bradley", exact=False).first
+            assert solution.is_visible() and page.locator("details:not([open])").count() >= 4
+        page.evaluate(source)
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found |= {f"{name}: {one['id']}": [node["html"][:120] for node in one["nodes"]][:3]
+                  for one in result["violations"]}
+        assert asked == [], f"{name} asks other hosts for {asked}"
+        page.close()
+    assert found == {}, json.dumps(found, indent=1)
