@@ -27,6 +27,8 @@ COMMANDS = {
     "assets": Command("course_lib.assets.commands", "fetch and verify the data that the lessons use"),
     "progress": Command("course_lib.exercises.progress", "your points, exercise by exercise"),
     "labels": Command("course_lib.labels.commands", "your labels: stats, export, import, merge, check, answer"),
+    "grade": Command("course_lib.classroom.commands", "for teachers: grade notebooks, each in a process of its own"),
+    "classroom": Command("course_lib.classroom.commands", "for teachers: a class's folder, Moodle, Canvas"),
     "update": Command("course_lib.workspace", "bring new and changed lessons into my_work, beside your own"),
     "reset": Command("course_lib.workspace", "put one exercise back as it was, keeping a copy of yours"),
     "build": Command("course_lib.authoring.commands", "for authors: lessons/ into notebooks/, exercises/, solutions/"),

@@ -23,6 +23,7 @@ STEP = re.compile(r"`(?P<file>[\w/]+\.(?:py|js)):(?P<name>[\w.]+)`")           #
 
 PLACES = {                      # package: its column in the picture, and what it is in a few words
     "authoring": (0, "lessons to notebooks"),
+    "classroom": (1, "grading in a sandbox"),
     "exercises": (0, "checks, hints, progress"),
     "atari": (1, "Pong, Donkey Kong"),
     "hopper": (0, "the backflip"),

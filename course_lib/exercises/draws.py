@@ -2,9 +2,13 @@
 
 A `draw(rng)` of a lesson's checks makes the arguments of one call from a `Draw`. Its `size` grows from 1 with every
 draw, so that the first input that tells a wrong answer from a right one is a small one.
+
+Everybody can know these inputs: their seeds are in `agrees`. A teacher who grades has others (`of_class`), from a
+number that only the teacher knows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +16,25 @@ import torch
 from torch import Tensor
 
 T = TypeVar("T")
+
+_class_seed: int | None = None
+_drawn = 0
+
+
+@contextmanager
+def of_class(seed: int | None) -> Iterator[None]:
+    """Other inputs in the block: those that follow from a class's own number. None: those that everybody can know."""
+    global _class_seed
+    before, _class_seed = _class_seed, seed
+    try:
+        yield
+    finally:
+        _class_seed = before
+
+
+def drawn() -> int:
+    """How many inputs were drawn in this process so far."""
+    return _drawn
 
 
 class Draw:
@@ -22,7 +45,10 @@ class Draw:
     """
 
     def __init__(self, seed: int, size: int) -> None:
-        self._rng = np.random.default_rng(seed)
+        global _drawn
+        _drawn += 1
+        seeds = seed if _class_seed is None else (seed, 1 + _class_seed)        # (seed, 0) would be seed alone
+        self._rng = np.random.default_rng(seeds)
         self.size = size
 
     def length(self, least: int = 1, most: int | None = None) -> int:

@@ -141,7 +141,7 @@ class _Collector:
                                     f"`{base.__code__.co_freevars[0]}`. Define it at the top level of a cell.")
             if base.__code__.co_flags & __future__.annotations.compiler_flag:
                 self._imports.add("from __future__ import annotations")
-        for name in sorted(_global_names(text)):
+        for name in sorted(global_names(text)):
             if name in space and getattr(builtins, name, None) is not space[name]:
                 self.add(name, space[name])
 
@@ -178,7 +178,7 @@ def _source(base: Any, name: str) -> str:
     return f"{name} = {ast.get_source_segment(text, lambdas[0])}"
 
 
-def _global_names(text: str) -> set[str]:
+def global_names(text: str) -> set[str]:
     """Names that a definition looks up outside itself: in its body, its decorators, defaults and annotations."""
     top = symtable.symtable(text, "answer", "exec")
     names = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}

@@ -1,0 +1,50 @@
+"""`course grade` and `course classroom`: for teachers."""
+
+import argparse
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add `course grade` and `course classroom` to the command line."""
+    _add_grade(subparsers)
+    parser = subparsers.add_parser("classroom", help="for teachers: a class's folder, scores for Moodle and Canvas")
+    words = parser.add_subparsers(dest="classroom_command", metavar="what", required=True)
+    start = words.add_parser("init", help="make a class's folder", description="Make a class's folder.")
+    start.add_argument("folder", type=Path, metavar="DIR")
+    start.add_argument("--roster", type=Path, metavar="CSV", help="a line for each student; see classroom/README.md")
+    start.set_defaults(run=lambda arguments: _grading().init(arguments))
+    export = words.add_parser("export", help="scores as Moodle or Canvas imports them",
+                              description="Write the scores of a class as a file that Moodle or Canvas imports.")
+    export.add_argument("folder", type=Path, metavar="DIR", help="the class's folder")
+    export.add_argument("--to", required=True, choices=("moodle", "canvas"))
+    export.add_argument("--out", type=Path, required=True, metavar="CSV")
+    export.set_defaults(run=lambda arguments: _grading().export(arguments))
+
+
+def _add_grade(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("grade",
+                                   help="for teachers: grade notebooks of students, each in a process of its own")
+    parser.add_argument("submissions", nargs="+", type=Path, metavar="SUBMISSIONS",
+                        help="notebooks, or folders with one folder for each student")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
+    parser.add_argument("--lesson", default="", metavar="NN",
+                        help="the lesson that all of them belong to (default: look)")
+    parser.add_argument("--class", dest="classroom", type=Path, metavar="DIR",
+                        help="a class's folder (`course classroom init`): its own hidden inputs are used")
+    parser.add_argument("--again", action="store_true", help="also grade what has not changed since the last time")
+    parser.add_argument("--backend", default="", choices=("", "bubblewrap", "podman", "docker", "plain"),
+                        metavar="NAME",
+                        help="bubblewrap, podman, docker or plain (default: the safest that works here)")
+    parser.add_argument("--image", default="", help="of podman or docker: an image that has the course installed")
+    parser.add_argument("--memory", type=float, default=3.0, metavar="GB",
+                        help="of each notebook's process (default: 3)")
+    parser.add_argument("--i-trust-these-notebooks", dest="trusted", action="store_true",
+                        help="grade without a shield where there is none")
+    parser.set_defaults(run=lambda arguments: _grading().grade(arguments))
+
+
+def _grading() -> ModuleType:
+    """What does the work; it loads torch, which `course --help` must not."""
+    return importlib.import_module("course_lib.classroom.grading")
