@@ -47,7 +47,7 @@ def imported_by(path):
 def undeclared(declared, *folders):
     """The imports of these folders that no declared distribution provides, each with the files that import it."""
     files = [path for folder in folders for path in sorted((root() / folder).rglob("*.py"))]
-    ours = {"course_lib"} | {path.stem for name in ("benchmarks", "tests", "tools")
+    ours = {"course_lib", "tools"} | {path.stem for name in ("benchmarks", "tests", "tools")
                              for path in (root() / name).rglob("*.py")}
     missing = {}
     for path in files:

@@ -76,6 +76,7 @@ def lay_out(pages: Path) -> None:
         for folder in ("notebooks", "solutions"):
             notebook = json.loads((ROOT / folder / f"{entry.slug}.ipynb").read_text(encoding="utf-8"))
             write(pages / folder / f"{entry.slug}.ipynb", json.dumps(page(notebook, folder == "solutions")))
+    copy(ROOT / "classroom" / "README.md", pages / "docs" / "classroom.md")
     copy(ROOT / "notebooks" / "glossary.ipynb", pages / "notebooks" / "glossary.ipynb")
     index = (SOURCE / "index.md").read_text(encoding="utf-8")
     for slot, text in (("lessons", table(here)), ("lesson pages", lines(here, "notebooks")),
