@@ -7,6 +7,7 @@
     python benchmarks/scale.py judge --blocks 0-7               # the 135M model compares pairs, both orders; 25 a block
     python benchmarks/scale.py conflict --seeds 1000-1019       # helpful against harmless, a weight swept
     python benchmarks/scale.py int8                             # the frozen model in eight bits
+    python benchmarks/scale.py outright                         # "Is this a good summary?" Yes or No, lesson 13's data
     python benchmarks/scale.py processes                        # DPO in one and in two processes, a tiny random model
     python benchmarks/scale.py                                  # the tables
 
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 from record import append, circumstances, lines
 from safetensors.torch import load_file
+from summarize import states, wide_features
 
 from course_lib.lm.hhh_heads import fit_heads, read_requests, sweep
 from course_lib.lm.hhh_texts import QUESTIONS, REQUESTS
@@ -166,6 +168,17 @@ def int8() -> dict:
     return {"model": "135m", **found, "mean_error": gap.mean().item(), "largest_error": gap.max().item()}
 
 
+def outright() -> dict:
+    """Share of people's preferences between summaries that the model's Yes against No predicts; the same for length."""
+    every = compared_summaries()
+    pairs, top = preferences_from_ratings(every), states(wide_features().features, ("last 30",))     # (655, 576)
+    table, tokenizer = load_pretrained().lm_head.weight.detach().float(), load_tokenizer()
+    yes, no = (tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in ("Yes", "No"))
+    words = torch.tensor([float(len(one.summary.split())) for one in every])
+    return {"preferences": len(pairs), "asked": pair_accuracy(top @ (table[yes] - table[no]), pairs),
+            "length": pair_accuracy(words, pairs)}
+
+
 def processes() -> dict:
     """How far the weights of two processes are from those of one after the same steps, and from where both began."""
     steps, batch, weights = 10, 4, {}
@@ -224,6 +237,8 @@ def table() -> None:
     if rows := lines("scale_opinions"):
         print("\nRight answers: " + ", ".join(f"{name} {np.mean(np.array(odds) > 0):.2f} ({np.mean(odds):+.2f} nats)"
                                              for name, odds in rows[0]["odds"].items()))
+    for row in lines("scale_outright"):
+        print(f"Summaries, asked outright: {row['asked']:.3f} of {row['preferences']:,}; length {row['length']:.3f}")
     if rows := lines("scale_conflict"):
         print(f"\nConflict, {len(rows)} seeds: weight, helped with harmless requests, declined risky ones")
         for k in range(0, len(WEIGHTS), 2):
@@ -246,7 +261,7 @@ def numbers(text: str) -> range:
 SEEDED = {"ensembles": ensembles, "length": length, "summaries": summaries, "labels": labels, "conflict": conflict}
 
 
-SINGLE = {"opinions": opinions, "int8": int8, "processes": processes}
+SINGLE = {"opinions": opinions, "outright": outright, "int8": int8, "processes": processes}
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the grader need
 
 BUILDS = [exercise.id for lesson in registry.lessons() for exercise in registry.of_lesson(lesson)
           if exercise.kind == "build"]
-WRONG = {                       # what is wrong in some of lessons/*/answers.py: in the first part, in the middle, late
+WRONG = {                       # some of lessons/*/build_answers.py: in the first part, in the middle, late
     "02.7": ("RowsWithoutTime", "NoClip", "NeverSteps"),
     "04.7": ("ClipsMixed", "OneSideDetached", "OptimizerNeverSteps"),
     "08.7": ("mask_missing", "dropout_always_on", "gradients_never_zeroed"),
@@ -58,8 +58,8 @@ def test_the_empty_cell_of_a_build_is_not_written_and_gets_none(exercise, shield
 @pytest.mark.slow
 @pytest.mark.parametrize(("exercise", "name"), [(key, name) for key, names in WRONG.items() for name in names])
 def test_a_wrong_build_loses_points_for_what_is_wrong_in_it(exercise, name, tmp_path, shielded):
-    path = next((ROOT / "lessons").glob(f"{exercise[:2]}_*")) / "answers.py"
-    says = next(one.says for one in read(path)[0] if one.name == name)
+    path = next((ROOT / "lessons").glob(f"{exercise[:2]}_*")) / "build_answers.py"
+    says = next(one.says for one in read(path.with_name("answers.py"))[0] if one.name == name)
     function = registry.load(exercise).function
     book = solution(exercise[:2])
     cells = [cell for cell in book["cells"] if f"exercise:{exercise}" in cell["metadata"].get("tags", ())]

@@ -79,7 +79,9 @@ def feedback(outcome: Outcome) -> str:
 @functools.lru_cache(maxsize=64)
 def fingerprint(lesson: str, seed: int | None) -> str:
     """A short text that changes when a lesson's checks or the class's number change; it tells neither."""
-    content = lesson_checks.files()[lesson].read_bytes() if lesson else b""
+    checks = lesson_checks.files()[lesson] if lesson else None
+    content = b"" if checks is None else b"".join(
+        path.read_bytes() for path in (checks, lesson_checks.build_file(checks)) if path.is_file())
     return hashlib.sha256(content + f"|{seed}|{FORMAT}".encode()).hexdigest()[:16]
 
 

@@ -238,8 +238,14 @@ expect(right(outright) > right(logits[:, 0]) + 0.05, "asked about one text at a 
 # 10), predicts seven in ten. It knows; it cannot compare. So test *your* judge before you believe it: both orders, agreement with people on a few hundred pairs,
 # and length. Large judges have position bias, too, only less.
 #
-# On lesson 13's summaries even single questions fail: "Is this a good summary of the article?" gives the accuracy of a coin, where length alone reaches 62%.
-#
+# On lesson 13's summaries even the single question fails, "Is this a good summary of the article?", Yes or No:
+
+# %%
+single = results("outright")[0]
+print(f"of {single['preferences']:,} preferences the single question predicts {single['asked']:.1%}, length alone {single['length']:.1%} (stored)")
+expect(single["asked"] < 0.55 < single["length"], "about summaries the model, asked outright, is a coin")
+
+# %% [markdown]
 # ## 15.4 Labels from a principle
 #
 # If a model can be asked, it can *label*. **RLAIF** (Bai et al. 2022, "Constitutional AI"; Lee et al. 2023) replaces people's preferences by those
