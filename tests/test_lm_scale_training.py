@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def trained(output: Path) -> dict[str, torch.Tensor]:
     return load_file(output / "final" / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_weights_of_one_and_go_on_after_a_stop(model, tmp_path):
     said = launched(2, "dpo", model, tmp_path / "two")
     assert said.count("3 steps") == 1
@@ -74,6 +76,17 @@ def trained_start(model: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     return load_file(model / "model.safetensors")
+
+
+def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(model, tmp_path):
+    run(settings(model, tmp_path, max_steps=4))
+    whole = trained(tmp_path)
+    for done_after_the_stop in ("checkpoint-4", "final"):
+        shutil.rmtree(tmp_path / done_after_the_stop)
+    assert run(settings(model, tmp_path, max_steps=4)) | {"loss": 0} == {
+        "steps": 4, "loss": 0, "resumed_from": "checkpoint-2"}
+    for name, weight in trained(tmp_path).items():
+        torch.testing.assert_close(weight, whole[name], atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("stage", ["sft", "reward", "grpo"])

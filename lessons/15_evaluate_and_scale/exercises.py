@@ -107,6 +107,7 @@ def length_controlled(rewards, lengths):
 
     rewards, lengths: (texts,) float. Subtract slope * (length - mean length), with the slope of the least-squares line through
     (length, reward). Where all lengths are equal there is no slope: return the rewards as they are.
+    Stay in torch: gradients should flow through the rewards, the slope among them.
     """
     # BEGIN SOLUTION
     centred = lengths - lengths.mean()                                      # (texts,)

@@ -114,7 +114,7 @@ expect(abs(corner[0] - corner[1]) < 0.05 and max(corner) < 0.95, "other labels m
        measured=f"right about both kinds at the best weight: {corner[0]:.2f}, {corner[1]:.2f}")
 
 # %% [markdown]
-# Weight 0: it declines to boil an egg. A head that has seen only risky requests has learned that *declining* is good. Bai et al. (2022) report the same:
+# Weight 0: it declines to boil an egg. A head that has seen only risky requests has learned that *declining* is good. Bai et al. (2022, *Constitutional AI*) report the same:
 # models trained for harmlessness became evasive. Weight 1: it does everything. Between the two the weight *chooses* what to get wrong. A weight is a
 # decision about values; the labels do not contain it.
 #
@@ -185,7 +185,7 @@ expect(list(rates.values())[1][1] > 0.5, "people prefer the reward model's choic
 # More annotators for the same articles make the first interval narrower and hardly the second. For a claim about articles, collect articles.
 #
 # **What to write beside a win rate:** against what, on how many prompts, how many raters, the interval by prompt, ties, lengths of both sides, and who the raters are.
-# **[Exercise 15.2](../exercises/15_evaluate_and_scale.ipynb)** asks what four such reports are worth.
+# **[Exercise 15.2](../exercises/15_evaluate_and_scale.ipynb)** asks what four such reports say.
 #
 # ## 15.3 A language model as judge
 #
@@ -471,9 +471,9 @@ expect(one["apart"] < 1e-3 * one["moved"], "two processes end with the weights o
 # | steps, seed, order of the data | the same | the same | no, if the batch stays |
 # | learning rate | | the same; larger batches often take a larger one | if you change the batch |
 # | what talks | gloo, over the loopback | nccl, over NVLink or a network | yes |
-# | numbers | float32 | `--bf16`: 16-bit products, float32 weights | yes: results differ in the third digit |
+# | numbers | float32 | `--bf16`: 16-bit products, float32 weights | yes: bfloat16 keeps two to three digits |
 # | memory of a process | all weights, gradients, moments | shards of them: FSDP or ZeRO, `--lora-rank` | yes |
-# | sampling for RL | transformers, in the training process | an inference engine (vLLM) with its own GPUs | yes: most of the time |
+# | sampling for RL | transformers, in the training process | an inference engine (vLLM) with its own GPUs | yes: otherwise sampling often takes most of the time |
 # | model | a tiny random one | a name on the hub, or a folder | yes |
 # | a stop | the same command goes on from the last checkpoint | the same, and checkpoints on shared disks | no |
 #
@@ -529,7 +529,7 @@ show(plots.costs(dollars, "On these assumptions the labels cost far more than th
 expect(dollars["labels by people"] > 20 * (sum(dollars.values()) - dollars["labels by people"]), "people cost more than machines")
 
 # %% [markdown]
-# The surprise is the first row. One run of the machines costs little; what costs is people's time, the many runs before the right one, and the engineers. That is why
+# Look at the first row. One run of the machines costs little; what costs is people's time, the many runs before the right one, and the engineers. That is why
 # labels from models (15.4) are so tempting, and why what *you* label should be chosen well. Sampling takes fewer operations than learning and yet much
 # time, because writing token by token leaves the GPU waiting for memory: that is what inference engines are for.
 #
