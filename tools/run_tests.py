@@ -45,9 +45,9 @@ class Stage:
 STAGES = (
     Stage("lint", "ruff over everything, and the layers of course_lib", (sys.executable, "tools/lint.py"), 10),
     Stage("build", "the notebooks are what lessons/ says", (*COURSE, "build", "--check"), 30),
-    Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 260),
+    Stage("answers", "right and wrong answers against every check", (*COURSE, "answers"), 200),
     Stage("units", "unit tests", (*PYTEST, *TWO, "-m", "not slow and not browser", "tests",
-                                  "--ignore=tests/notebooks"), 250),
+                                  "--ignore=tests/notebooks"), 300),
     Stage("notebooks", "notebooks and solutions in the CI budget", 
           (*PYTEST, *IN_ORDER, *TWO, "-m", "not slow", "tests/notebooks"), 505),
     Stage("browser", "a real JupyterLab in Chromium",
