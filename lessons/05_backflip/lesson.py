@@ -36,7 +36,7 @@ show_stored_film(FROM_LABELS["backflip"],
 # stored with the course; at the end of this lesson you have one of your own.
 #
 # The backflip is the best-known result of Christiano et al. (2017), *Deep reinforcement learning from human preferences*. They taught the same
-# robot with 900 comparisons, in less than an hour of a person's time (section 3.2).
+# robot with 900 comparisons, in less than an hour of a person's time (their section 3.2).
 #
 # ## 5.1 A robot without a goal
 #
