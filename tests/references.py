@@ -37,8 +37,8 @@ class Course:
         """What a checkout holds."""
         folders = sorted(path for path in (root / "lessons").iterdir() if re.match(r"\d\d_", path.name))
         texts = [path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.glob("*.py"))]
-        folders_of_all = ("assets", "benchmarks", "classroom", "course_lib", "docs", "exercises", "lessons", "notebooks",
-                          "solutions", "tests", "tools")
+        folders_of_all = ("assets", "benchmarks", "classroom", "course_lib", "docs", "exercises", "lessons",
+                          "notebooks", "solutions", "tests", "tools")
         places = [path for name in folders_of_all for path in [root / name, *(root / name).rglob("*")]]
         lessons = frozenset(folder.name for folder in folders)
         return cls(lessons, frozenset(entry.slug for entry in MAP) - lessons, *in_lessons(texts),
