@@ -225,10 +225,13 @@ def test_a_passing_check_costs_under_50_ms_beyond_the_learners_code(work, capsys
         return 0.0
 
     check("99.2", trivial)                                      # imports, the file
-    began = time.process_time()
-    for _ in range(20):
-        check("99.2", trivial)
-    each = (time.process_time() - began) / 20
+    rounds = []
+    for _ in range(10):                                         # the quickest: other programs slow a processor down
+        began = time.process_time()
+        for _ in range(4):
+            check("99.2", trivial)
+        rounds.append((time.process_time() - began) / 4)
+    each = min(rounds)
     capsys.readouterr()
     print(f"one passing check: {1000 * each:.1f} ms of CPU time")
     assert each < 0.050
