@@ -1,5 +1,7 @@
 """A notebook opens in a real JupyterLab and its cells run: the ground that every browser test stands on."""
 
+import ast
+
 import pytest
 from browser import Lab, run_cell, wait_for_notebook, write_notebook
 
@@ -13,5 +15,5 @@ def test_a_cell_runs_in_jupyterlab(tmp_path, browser_page):
         run_cell(browser_page, 0)
         output = browser_page.locator(".jp-OutputArea-output").first
         output.wait_for()
-        assert output.inner_text() == f"({str(tmp_path)!r}, 42)"
+        assert ast.literal_eval(output.inner_text()) == (str(tmp_path), 42)         # a long path fills two lines
         assert len(lab.kernel_pids()) == 1
