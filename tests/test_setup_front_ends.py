@@ -39,7 +39,7 @@ def test_the_container_sets_the_course_up_and_points_to_its_python():
 
 def test_the_colab_cell_names_files_and_commands_that_exist():
     page = (root() / "docs/front_ends.md").read_text(encoding="utf-8")
-    cell = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    cell = re.search(r"```ipython3\n(.*?)```", page, re.DOTALL)[1]
     for name in re.findall(r"course/([\w.]+)", cell):
         assert (root() / name).exists(), name
     assert re.findall(r"&& course (\w+)", cell) == ["assets"]
