@@ -33,6 +33,12 @@ GALLERY = {
     "hopper_backflip": "A backflip.", "hopper_front_flip": "A flip forwards.", "hopper_hop": "Hopping on one leg.",
     "hopper_bend": "Bending down.",
 }
+SPOKEN = {
+    '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
+    '<aside class="toc-drawer': '<aside aria-label="On this page" class="toc-drawer',
+    "<pre>": '<pre tabindex="0">',              # what is too wide is scrolled with the keys
+}
 PAGE = re.compile(r'(<a [^>]*href="[^":]+)\.ipynb"')       # a link from one notebook to another, in what a cell shows
 
 
@@ -50,6 +56,7 @@ def main() -> int:
         if code:
             print(f"Sphinx found a fault (above) and stopped: build/book/{builder} is not complete.", file=sys.stderr)
             return code
+    open_to_all(BUILD / "html")
     faults = book_check.faults(BUILD / "html")
     size = sum(path.stat().st_size for path in (BUILD / "html").rglob("*") if path.is_file())
     for fault in faults:
@@ -62,6 +69,15 @@ def sphinx(pages: Path, target: Path, builder: str) -> int:
     """Run Sphinx on the laid-out pages; every warning is an error."""
     return subprocess.call([sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder,
                             "-d", str(BUILD / "doctrees"), str(pages), str(target)], cwd=ROOT)
+
+
+def open_to_all(site: Path) -> None:
+    """Add to every page what Sphinx and its theme leave out for people who use a keyboard or hear the page."""
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        for old, new in SPOKEN.items():
+            text = text.replace(old, new)
+        page.write_text(text, encoding="utf-8")
 
 
 def lay_out(pages: Path) -> None:
@@ -111,8 +127,8 @@ def page(notebook: dict, exercises: bool) -> dict:
 def table(entries: list[Entry]) -> str:
     """The lessons with what one does in each."""
     rows = [f"| [{entry.number} {entry.title}](notebooks/{entry.slug}.ipynb) | {entry.does} | "
-            f"[exercises](solutions/{entry.slug}.ipynb) |" for entry in entries]
-    return "\n".join(["| lesson | what you do | |", "|---|---|---|", *rows])
+            f"[to {entry.number}](solutions/{entry.slug}.ipynb) |" for entry in entries]
+    return "\n".join(["| lesson | what you do | exercises |", "|---|---|---|", *rows])
 
 
 def lines(entries: list[Entry], folder: str) -> str:
