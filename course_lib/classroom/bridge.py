@@ -233,12 +233,12 @@ class End:
         head, parts = wire.unpack(frame)
         slopes: list[torch.Tensor] = []
         reader = wire.Reader(parts, lambda tree, r: self._read_special(tree, r, slopes))
-        for kind, number in _pairs(head["freed"]):
+        for kind, number in wire.pairs(head["freed"]):
             if kind == "graph":
                 self.graphs.drop(number)
             else:
                 self._drop(number)
-        self.mirrors.take(_pairs(head["sync"]), reader)
+        self.mirrors.take(wire.pairs(head["sync"]), reader)
         raws = [reader.read(tree) for tree in head["slopes"]]
         if any(not raw.dtype.is_floating_point | raw.dtype.is_complex for raw in raws):
             raise wire.Refused("a gradient of no number")
@@ -247,7 +247,7 @@ class End:
         elif raws:
             slopes += gradients.across(self, head["graph"], raws, asked)
         body = {key: reader.read(tree) for key, tree in head["body"].items()}
-        self._take_random(_pairs(head["random"]), reader)
+        self._take_random(wire.pairs(head["random"]), reader)
         return body, slopes
 
     def _random_states(self, writer: wire.Writer) -> list[Any]:
@@ -345,9 +345,3 @@ class End:
         value = self._own.pop(number, None)
         if value is not None:
             self._numbers.pop(id(value), None)
-
-
-def _pairs(value: Any) -> list[list[Any]]:
-    if not isinstance(value, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in value):
-        raise wire.Refused("a message without its pairs")
-    return value

@@ -247,3 +247,10 @@ def unpack(frame: memoryview) -> tuple[Any, list[bytearray]]:
         return tree, parts
     except (struct.error, ValueError, RecursionError, MemoryError) as error:
         raise Refused(f"a frame that cannot be read ({type(error).__name__})") from error
+
+
+def pairs(value: Any) -> list[list[Any]]:
+    """A value that must be a list of pairs; raises `Refused` where it is none."""
+    if not isinstance(value, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in value):
+        raise Refused("a message without its pairs")
+    return value

@@ -15,9 +15,11 @@ The names are looked up when first used: the progress file can be read without l
 from importlib import import_module
 
 _HOMES = {"exercise": "registry", "Fail": "compare", "close": "compare", "shape_is": "compare", "agrees": "agree",
-          "differentiable": "gradient", "beside": "draws", "difference": "differences", "apart": "differences"}
+          "differentiable": "gradient", "beside": "draws", "difference": "differences", "apart": "differences",
+          "likely_values": "differences"}
 
-__all__ = ["Fail", "agrees", "apart", "beside", "close", "difference", "differentiable", "exercise", "shape_is"]
+__all__ = ["Fail", "agrees", "apart", "beside", "close", "difference", "differentiable", "exercise", "likely_values",
+           "shape_is"]
 
 
 def __getattr__(name: str) -> object:

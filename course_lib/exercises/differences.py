@@ -1,6 +1,6 @@
-"""`difference` compares values of any kind, part by part; `apart` keeps the likely mistakes that can be told apart."""
+"""`difference` compares values of any kind; `apart` and `likely_values` keep the mistakes that can be told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,25 @@ def apart(expected: Numbers, likely: Likely, rtol: float = RTOL, atol: float = A
         return any(words != message and equal(wrong, other) for other, words in likely)
 
     return [(wrong, words) for wrong, words in likely if not equal(wrong, expected) and not confused(wrong, words)]
+
+
+def likely_values(slips: Sequence[tuple[Callable[..., Any], str]], *given: Any,
+                  right: Any) -> list[tuple[torch.Tensor, str]]:
+    """What each wrong function makes of one input, for `close(likely=...)`: the first slip of those that give one value.
+
+    slips: pairs of (function, message); given: the arguments; right: the right value. A slip that gives the right value
+    is left out. Values come as tensors: a tuple of numbers is one of shape (n,).
+    """
+    def as_tensor(value: Any) -> torch.Tensor:
+        return value if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=torch.float32)
+
+    known, found = [as_tensor(right)], []
+    for slip, message in slips:
+        wrong = as_tensor(slip(*given))
+        if all(difference(wrong, other) is not None for other in known):
+            known.append(wrong)
+            found.append((wrong, message))
+    return found
 
 
 def difference(got: Any, expected: Any, rtol: float = RTOL, atol: float = ATOL,

@@ -59,7 +59,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalized(update: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The same singular vectors with singular values near 1 (between about 0.7 and 1.2).
+    """The same singular vectors with singular values near 1.
+
+    Five rounds bring singular values of at least 0.2% of the matrix's norm to between 0.68 and 1.21.
 
     update: (m, n). dtype: of the products. Returns (m, n) in the dtype of `update`.
     """

@@ -5,26 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from course_lib.exercises import Fail, agrees, close, difference, exercise, shape_is
+from course_lib.exercises import Fail, agrees, close, exercise, likely_values, shape_is
 from course_lib.exercises.draws import Draw
 
 NAN = float("nan")
-
-
-def _telling(slips, *given, right):
-    """The likely values of one call: of each slip that gives neither the right value nor what one before it gives."""
-    def value(result) -> Tensor:
-        return result if isinstance(result, Tensor) else torch.tensor(result, dtype=torch.float32)
-
-    def same(one: Tensor, other: Tensor) -> bool:
-        return difference(one, other) is None
-
-    found: list[tuple[Tensor, str]] = []
-    for slip, message in slips:
-        wrong = value(slip(*given))
-        if not any(same(wrong, known) for known in [value(right), *(known for known, _ in found)]):
-            found.append((wrong, message))
-    return found
 
 
 def _two(got, right: tuple, parts: str) -> Tensor:
@@ -96,13 +80,13 @@ def _(fn):
     got = fn(ratings)
     shape_is(got, (None, 3))
     right = torch.tensor([[0, 1, 0], [0, 2, 0], [1, 0, 1], [1, 0, 2], [1, 2, 1]])
-    close(got, right, likely=_telling(PAIRS, ratings, right=right))
+    close(got, right, likely=likely_values(PAIRS, ratings, right=right))
 
 
 @pairing.case("ratings that are missing")
 def _(fn):
     ratings = torch.tensor([[NAN, 3.0, 1.0], [2.0, NAN, NAN], [0.0, 0.0, NAN]])
-    close(fn(ratings), torch.tensor([[0, 1, 2]]), likely=_telling(PAIRS, ratings, right=torch.tensor([[0, 1, 2]])))
+    close(fn(ratings), torch.tensor([[0, 1, 2]]), likely=likely_values(PAIRS, ratings, right=torch.tensor([[0, 1, 2]])))
 
 
 @pairing.case("no preference at all")
@@ -167,7 +151,7 @@ AGREEMENTS = [
 def _agreed(fn, ratings: Tensor) -> None:
     right = agreement(ratings)
     got = _two(fn(ratings.clone()), right, "how many were predicted, and of how many")
-    close(got, torch.tensor([float(part) for part in right]), likely=_telling(AGREEMENTS, ratings, right=right))
+    close(got, torch.tensor([float(part) for part in right]), likely=likely_values(AGREEMENTS, ratings, right=right))
 
 
 @agreeing.case("four annotators, two summaries: one against the rest")
@@ -253,7 +237,7 @@ def _(fn):
     given = first, second, *lengths, torch.tensor([0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0]), 0.2
     right = length_matched_accuracy(*given)
     close(_two(fn(*given), right, "the accuracy and the number of pairs"), torch.tensor([float(part) for part in right]),
-          likely=_telling(MATCHES, *given, right=right))
+          likely=likely_values(MATCHES, *given, right=right))
 
 
 @matched.case("no pair of similar length")
@@ -317,7 +301,7 @@ def _draw_words(rng: Draw):
 def _(fn):
     given = ["the", "cat", "sat", "on", "the", "mat", "and", "the", "cat", "ran"], ["the", "cat", "sat", "and", "the", "cat", "slept", "on", "the", "mat"], 2
     right = copy_rate(*given)
-    close(fn(*given), right, likely=_telling(COPIES, *given, right=right))
+    close(fn(*given), right, likely=likely_values(COPIES, *given, right=right))
 
 
 SHORT, LAST, NEW, PLACES = COPIES[5], COPIES[6], COPIES[0], COPIES[2]
@@ -329,14 +313,14 @@ def _(fn):
                                 (["a"], ["a", "b", "c"], 2), (["a", "b", "c", "d"], ["b", "c", "d", "a", "b"], 2)):
         right = copy_rate(article, summary, n)
         close(fn(list(article), list(summary), n), right,
-              likely=_telling((LAST, PLACES, NEW), article, summary, n, right=right))
+              likely=likely_values((LAST, PLACES, NEW), article, summary, n, right=right))
 
 
 @copying.case("a summary that is shorter than n; an empty one")
 def _(fn):
     for article, summary in ((["a", "b", "c"], ["b", "c"]), (["a", "b", "c"], ["c", "b"]), (["a", "b"], [])):
         right = copy_rate(article, summary, 4)
-        close(fn(list(article), list(summary), 4), right, likely=_telling((SHORT, NEW), article, summary, 4, right=right))
+        close(fn(list(article), list(summary), 4), right, likely=likely_values((SHORT, NEW), article, summary, 4, right=right))
 
 
 @copying.case("any words, runs of one to three")
@@ -395,7 +379,7 @@ def _(fn):
              torch.tensor([[20, 30, 24, 60], [48, 50, 24, 30], [10, 90, 3, 5]]), 24, 48)
     got = fn(*given)
     shape_is(got, (3,))
-    close(got, best_within(*given), likely=_telling(BEST, *given, right=best_within(*given)))
+    close(got, best_within(*given), likely=likely_values(BEST, *given, right=best_within(*given)))
 
 
 @best.case("of equal rewards the first; one sample each; nothing allowed")
@@ -403,7 +387,7 @@ def _(fn):
     for given in ((torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[9, 9, 9]]), 5, 9),
                   (torch.tensor([[1.0], [2.0]]), torch.tensor([[4], [5]]), 5, 9),
                   (torch.tensor([[1.0, 2.0]]), torch.tensor([[1, 2]]), 5, 9)):
-        close(fn(*given), best_within(*given), likely=_telling((BEST[6], BEST[4], BEST[3], BEST[0]), *given,
+        close(fn(*given), best_within(*given), likely=likely_values((BEST[6], BEST[4], BEST[3], BEST[0]), *given,
                                                                right=best_within(*given)))
 
 
@@ -483,7 +467,7 @@ def _(fn):
              torch.tensor([[0, 1, 2], [0, 0, 1], [2, 2, 1], [1, 1, 1], [0, 2, 2], [0, 0, 0]]))
     right = bootstrap_interval(*given)
     close(_two(fn(*given), right, "the low and the high end"), torch.tensor(right),
-          likely=_telling(BOOTSTRAPS, *given, right=right))
+          likely=likely_values(BOOTSTRAPS, *given, right=right))
 
 
 @bootstrap.case("everything won: an interval without width")

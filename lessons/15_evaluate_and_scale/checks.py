@@ -3,18 +3,8 @@
 import torch
 from torch import Tensor
 
-from course_lib.exercises import Fail, agrees, close, difference, differentiable, exercise, shape_is
+from course_lib.exercises import Fail, agrees, close, differentiable, exercise, likely_values, shape_is
 from course_lib.exercises.draws import Draw
-
-
-def _telling(slips, *given, right):
-    """The likely values of one call: of each slip that gives neither the right value nor what one before it gives."""
-    found: list[tuple[Tensor, str]] = []
-    for slip, message in slips:
-        wrong = slip(*given)
-        if not any(difference(wrong, known) is None for known in [right, *(known for known, _ in found)]):
-            found.append((wrong, message))
-    return found
 
 
 # ---------------------------------------------------------------------------------------------------------------- 15.1
@@ -62,14 +52,14 @@ def _(fn):
     given = torch.tensor([[8.0, 0.0], [4.0, 2.0]]), torch.tensor([[0.0, 1.0], [0.2, 0.4]]), torch.tensor([0.0, 0.5, 1.0])
     got, right = fn(*given), best_by_weight(*given)
     shape_is(got, (3, 2), mistake="The shape is (W, requests): a row for each weight.")
-    close(got, right, likely=_telling(MIXES, *given, right=right))
+    close(got, right, likely=likely_values(MIXES, *given, right=right))
 
 
 @mixing.case("one reward has numbers that are a hundred times larger")
 def _(fn):
     given = torch.tensor([[100.0, 0.0, 50.0]]), torch.tensor([[0.0, 1.0, 0.9]]), torch.tensor([0.4])
     right = best_by_weight(*given)
-    close(fn(*given), right, likely=_telling(MIXES[:4], *given, right=right))
+    close(fn(*given), right, likely=likely_values(MIXES[:4], *given, right=right))
 
 
 @mixing.case("any rewards, any weights")
@@ -242,7 +232,7 @@ def _(fn):
                   (torch.tensor([1.0, 5.0, 3.0, 4.0]), torch.tensor([10.0, 20.0, 30.0, 40.0]))):
         right, got = length_controlled(*given), fn(*(one.clone() for one in given))
         shape_is(got, given[0].shape)
-        close(got, right, likely=_telling(CONTROLS, *given, right=right), atol=1e-5)
+        close(got, right, likely=likely_values(CONTROLS, *given, right=right), atol=1e-5)
 
 
 @controlling.case("all texts are equally long")
@@ -314,14 +304,14 @@ def _(fn):
     given = torch.tensor([[[3.0, 1.0, 0.0]], [[-0.5, 1.0, 0.0]]]), 1.0
     got, right = fn(*given), conservative_best(*given)
     shape_is(got, (1,))
-    close(got, right, likely=_telling(CAREFUL[1:4], *given, right=right))
+    close(got, right, likely=likely_values(CAREFUL[1:4], *given, right=right))
 
 
 @careful.case("a proxy whose numbers are a hundred times larger")
 def _(fn):
     given = torch.tensor([[[100.0, 0.0, 60.0]], [[0.0, 1.0, 0.9]], [[0.0, 1.0, 0.8]]]), 0.5
     right = conservative_best(*given)
-    close(fn(*given), right, likely=_telling(CAREFUL, *given, right=right))
+    close(fn(*given), right, likely=likely_values(CAREFUL, *given, right=right))
 
 
 @careful.case("a single proxy: nothing to disagree with")
@@ -388,13 +378,13 @@ def _(fn):
     given = torch.tensor([[4.0, 0.0], [0.0, 8.0]]), torch.tensor([10, 30])
     got, right = fn(*given), torch.tensor([1.0, 6.0])
     shape_is(got, (2,))
-    close(got, right, likely=_telling(GRADIENTS, *given, right=right))
+    close(got, right, likely=likely_values(GRADIENTS, *given, right=right))
 
 
 @sharing.case("a process without tokens")
 def _(fn):
     given = torch.tensor([[2.0], [float("nan")], [5.0]]), torch.tensor([6, 0, 3])
-    close(fn(*given), torch.tensor([3.0]), likely=_telling(EMPTY, *given, right=torch.tensor([3.0])))
+    close(fn(*given), torch.tensor([3.0]), likely=likely_values(EMPTY, *given, right=torch.tensor([3.0])))
 
 
 @sharing.case("any processes, all with tokens")
