@@ -53,6 +53,14 @@ def test_in_the_ci_budget_the_wider_bound_is_measured(claims, monkeypatch):
     assert claims("expect(high < low, 'full', ci=low < high)")[0].slack == -0.25
 
 
+def test_a_claim_that_a_short_run_is_not_asked_has_no_margin(claims, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_BUDGET", "ci")
+    assert claims("expect(high < low, 'later', ci='two updates')") == []
+    assert "Not asked of so short a run: later" in capsys.readouterr().out
+    monkeypatch.setenv("COURSE_BUDGET", "full")
+    assert claims("expect(high < low, 'later', ci='two updates')")[0].slack == -0.25
+
+
 def test_a_missed_claim_is_noted_and_the_cell_goes_on(claims, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_STRICT", "1")
     first, second = claims("expect(low > high, 'first')\nexpect(low < high, 'second')")

@@ -1,5 +1,6 @@
 """Every rule of `course build` says the file, the line and what to do, and then nothing is written."""
 
+import ast
 import base64
 
 import pytest
@@ -15,6 +16,9 @@ MANY = "".join(f"a{number} = {number}\n" for number in range(31))
     ("# %%\nx = 1", '# %% tags=["exercise:91.1"]\nx = 1', 6, "belongs in exercises.py"),
     ("x = 1", "x = 1\n# NBVAL_SKIP", 8, "asks the tests to look away"),
     ("x = 1", "x = (1", 7, "not Python"),
+    ("x = 1", 'x = 1\nexpect(x > 0, "positive", ci=True)', 8, "this claim cannot fail"),
+    ("x = 1", 'x = 1\nexpect(True, "positive")', 8, "this claim cannot fail"),
+    ("x = 1", 'x = 1\nfor _ in range(2):\n    expect(x > 0, "positive", ci=" ")', 9, "this claim cannot fail"),
     ("x = 1\n", "", 6, "an empty cell"),
     ("# %%\nx = 1", "# %% [raw]\n# x", 6, "a raw cell"),
     ("# Now the same", "# ![](a.png) Now the same", 10, "without alt text"),
@@ -40,6 +44,12 @@ MANY = "".join(f"a{number} = {number}\n" for number in range(31))
 def test_rules_for_a_lesson(mini, capsys, old, new, line, says):
     mini.edit(mini.lesson, old, new)
     assert_fault(mini, capsys, "lesson.py", line, says)
+
+
+def test_a_claim_may_say_why_a_short_run_cannot_show_it():
+    from course_lib.authoring.rules import _empty_claims
+
+    assert not _empty_claims(ast.parse('expect(x > 0, "a", ci="two updates")\nexpect(x > 0, "b", ci=x > -1)'))
 
 
 @pytest.mark.parametrize(("old", "new", "line", "says"), [

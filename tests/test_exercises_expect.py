@@ -54,6 +54,19 @@ def test_in_the_ci_budget_the_wider_bound_counts_and_the_line_says_so(work, caps
         expect(False, "It learns", ci=True)
 
 
+def test_what_a_short_run_cannot_show_is_said_and_neither_holds_nor_fails(work, capsys, monkeypatch):
+    monkeypatch.setenv("COURSE_STRICT", "1")
+    monkeypatch.setenv("COURSE_BUDGET", "ci")
+    expect(False, "It learns", ci="two updates", measured=0.5)
+    out = capsys.readouterr().out
+    assert out == "– Not asked of so short a run: It learns (two updates; measured 0.5)\n"
+    monkeypatch.setenv("COURSE_BUDGET", "full")
+    with pytest.raises(AssertionError):
+        expect(False, "It learns", ci="two updates")
+    expect(True, "It learns", ci="two updates")
+    assert "✓ It learns" in capsys.readouterr().out
+
+
 def test_the_time_is_that_since_the_last_claim(work, capsys, monkeypatch):
     from course_lib.exercises import expect as expect_module
 

@@ -94,10 +94,25 @@ def _code(cell: Cell, most: int) -> list[Fault]:
             found.append(cell.fault("this asks the tests to look away: say what is expected with expect(...)", number))
     for view in (render.fill, render.strip):
         try:
-            _parse(view(cell.source))
+            tree = _parse(view(cell.source))
         except SyntaxError as error:
             found.append(cell.fault(f"not Python: {error.msg}", error.lineno or 1))
             break
+        if view is render.fill:
+            found += [cell.fault("this claim cannot fail: give expect a bound, or, for a run too short to show it, "
+                                 'the reason: ci="two updates are too few"', line) for line in _empty_claims(tree)]
+    return found
+
+
+def _empty_claims(tree: ast.Module) -> list[int]:
+    """The lines of calls of `expect` whose condition is a constant, or whose `ci` is one that gives no reason."""
+    found = []
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "expect":
+            short = next((word.value for word in call.keywords if word.arg == "ci"), None)
+            reason = isinstance(short, ast.Constant) and isinstance(short.value, str) and short.value.strip()
+            if any(isinstance(part, ast.Constant) for part in [*call.args[:1], short]) and not reason:
+                found.append(call.lineno)
     return found
 
 
@@ -130,7 +145,7 @@ def _defines(cells: list[Cell], key: str, function: str) -> bool:
     return any(re.search(rf"^(def|class) {re.escape(function)}\b", source, re.MULTILINE) for source in sources)
 
 
-def _parse(source: str) -> None:
+def _parse(source: str) -> ast.Module:
     from IPython.core.inputtransformer2 import TransformerManager
 
-    ast.parse(TransformerManager().transform_cell(source))
+    return ast.parse(TransformerManager().transform_cell(source))

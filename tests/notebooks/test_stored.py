@@ -1,9 +1,12 @@
 """What is committed in the notebooks: the cells of the source, nothing of a solution, no texts of others, alt texts."""
 
+import base64
+import io
 import json
 import re
 
 import pytest
+from PIL import Image
 
 from course_lib import assets, paths
 from course_lib.authoring import clean_outputs, notebook_file, prose, rules
@@ -57,6 +60,19 @@ def test_outputs_are_stored_and_none_is_an_error(lesson):
         assert "error" not in kinds
         stored = json.dumps([cell.get("outputs") for cell in notebook.cells])
         assert str(paths.root()) not in stored and not re.search(r"at 0x[0-9a-f]{6}", stored)
+
+
+def test_stored_pictures_have_a_ground_of_their_own_so_that_they_can_be_read_on_a_dark_page():
+    seen = 0
+    for lesson in lessons():
+        for folder, notebook in notebooks(lesson).items():
+            shown = "\n".join(clean_outputs.strings([cell.get("outputs", []) for cell in notebook.cells]))
+            for data in re.findall(r"data:image/(?:png|webp);base64,([A-Za-z0-9+/=]+)", shown):
+                with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+                    least, most = picture.convert("RGBA").getchannel("A").getextrema()
+                assert least == most == 255, f"{folder}/{lesson.slug}: a picture with transparent parts"
+                seen += 1
+    assert seen > 200
 
 
 def test_no_texts_of_others_are_stored():
