@@ -165,7 +165,7 @@ loop = PreferenceLoop(
     my_work() / "checkpoints" / f"12-{METHOD}", run="answers" if METHOD == "dpo" else f"answers-{METHOD}",
     config=answer_config(METHOD, labels=budget(full=(32, 32, 32), ci=(6, 4, 4)),
                          updates=budget(full=None, ci=(1, 1, 1)),
-                         max_new_tokens=budget(full=48, ci=24), kl_answers=budget(full=32, ci=2)))
+                         max_new_tokens=budget(full=48, ci=12), kl_answers=budget(full=32, ci=2)))
 loop.collect(round=1)
 labeler = loop.labeler(answer_labeler(preference), round=1)
 labeler
