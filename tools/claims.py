@@ -6,7 +6,8 @@ ones first, so that they are seen before they fail.
 
 The settings: `native` (this machine's own kernels), `default` (torch's plainest), `avx2`, `avx512`, `mkl` and
 `mkl-avx2` (Intel's matrix library in the form that every processor computes alike, and its AVX2 form), `dnnl` and
-`dnnl-avx` (oneDNN's plain forms), and `rounding-N` (N any number): native, with the last bit of trained weights turned
+`dnnl-avx` (oneDNN's plain forms), `bfloat16` and `float32` (what language models take where a processor is quick with
+16-bit products, and where it is not), and `rounding-N` (N any number): native, with the last bit of trained weights turned
 by chance, which is what another processor's kernels amount to (course_lib/authoring/rounding.py).
 
 Exit code 1 when a claim or a cell failed under any setting.
@@ -33,7 +34,8 @@ from course_lib.authoring import execute
 SETTINGS = {
     "native": {}, "default": {"ATEN_CPU_CAPABILITY": "default"}, "avx2": {"ATEN_CPU_CAPABILITY": "avx2"},
     "avx512": {"ATEN_CPU_CAPABILITY": "avx512"}, "mkl": {"MKL_CBWR": "COMPATIBLE"}, "mkl-avx2": {"MKL_CBWR": "AVX2"},
-    "dnnl": {"DNNL_MAX_CPU_ISA": "SSE41"}, "dnnl-avx": {"DNNL_MAX_CPU_ISA": "AVX"}}
+    "dnnl": {"DNNL_MAX_CPU_ISA": "SSE41"}, "dnnl-avx": {"DNNL_MAX_CPU_ISA": "AVX"},
+    "bfloat16": {"COURSE_BFLOAT16": "1"}, "float32": {"COURSE_BFLOAT16": "0"}}
 QUICK = ("default", "rounding-1")
 STARTUP = """
 import os

@@ -87,7 +87,8 @@ with torch.no_grad():
     theirs = policy.logprobs(tokens, mask).sum(dim=1)                          # (B,)
 for answer, value in zip(policy.questions_and_answers(tokens, mask)[1], ours.tolist(), strict=True):
     print(f"{value:7.1f} nats  {answer!r}")
-expect(torch.allclose(ours, theirs, atol=0.05), "your log-probabilities are the policy's",
+rounding = 1.0 if policy.model.dtype == torch.bfloat16 else 0.01              # nats; 16-bit sums are coarse
+expect((ours - theirs).abs().max() < rounding, "your log-probabilities are the policy's",
        measured=(ours - theirs).abs().max().item())
 
 # %% [markdown]
