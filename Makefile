@@ -14,8 +14,8 @@ help:
 	@echo "                 make lab TORCH_INDEX=URL takes torch from another index (the small CPU build on Linux)"
 	@echo "make lab-scale   the same, with the packages of lesson 15's last part (trl, peft, datasets)"
 	@echo "make setup       set up only"
-	@echo "make test        set up if needed, then the whole suite: under 25 minutes"
-	@echo "make test-all    the suite, the slow proofs, and every claim on other processors: under 75 minutes"
+	@echo "make test        set up if needed, then the whole suite: 20 to 40 minutes on two cores"
+	@echo "make test-all    the suite, the slow proofs, and every claim on other processors: one to two hours"
 	@echo "make book        the course as a web site, in build/book/html (ARGS=--epub: for e-readers, too)"
 	@echo "make build       for authors: lessons/ into notebooks/, exercises/ and solutions/"
 
