@@ -139,3 +139,11 @@ def test_a_claim_that_nearly_fails_is_called_narrow(capsys):
     assert "2 claims, 0 failed somewhere, 1 narrow" in said and "near" in said and "wide" not in said
     with pytest.raises(SystemExit, match="no setting 'fast'"):
         tool.variables("fast")
+
+
+def test_settings_may_be_joined():
+    tool = claims_tool()
+    assert tool.variables("rounding-2+bfloat16") == {"COURSE_ROUNDING": "2", "COURSE_BFLOAT16": "1"}
+    assert all(tool.variables(setting) for setting in tool.QUICK)
+    with pytest.raises(SystemExit, match="no setting 'bfloat17'"):
+        tool.variables("default+bfloat17")

@@ -8,7 +8,8 @@ The settings: `native` (this machine's own kernels), `default` (torch's plainest
 `mkl-avx2` (Intel's matrix library in the form that every processor computes alike, and its AVX2 form), `dnnl` and
 `dnnl-avx` (oneDNN's plain forms), `bfloat16` and `float32` (what language models take where a processor is quick with
 16-bit products, and where it is not), and `rounding-N` (N any number): native, with the last bit of trained weights turned
-by chance, which is what another processor's kernels amount to (course_lib/authoring/rounding.py).
+by chance, which is what another processor's kernels amount to (course_lib/authoring/rounding.py). A plus joins several:
+`rounding-1+bfloat16`.
 
 Exit code 1 when a claim or a cell failed under any setting.
 """
@@ -36,7 +37,7 @@ SETTINGS = {
     "avx512": {"ATEN_CPU_CAPABILITY": "avx512"}, "mkl": {"MKL_CBWR": "COMPATIBLE"}, "mkl-avx2": {"MKL_CBWR": "AVX2"},
     "dnnl": {"DNNL_MAX_CPU_ISA": "SSE41"}, "dnnl-avx": {"DNNL_MAX_CPU_ISA": "AVX"},
     "bfloat16": {"COURSE_BFLOAT16": "1"}, "float32": {"COURSE_BFLOAT16": "0"}}
-QUICK = ("default", "rounding-1")
+QUICK = ("default", "rounding-1+bfloat16")
 STARTUP = """
 import os
 from course_lib.authoring import margins, rounding
@@ -79,10 +80,13 @@ def main(words: list[str] | None = None) -> int:
 
 def variables(setting: str) -> dict[str, str]:
     """The environment variables of a setting. Raises SystemExit for an unknown one."""
+    if "+" in setting:
+        return {name: value for part in setting.split("+") for name, value in variables(part).items()}
     if setting.startswith("rounding-") and setting[9:].isdigit():
         return {"COURSE_ROUNDING": setting[9:]}
     if setting not in SETTINGS:
-        raise SystemExit(f"There is no setting {setting!r}. There are: {', '.join(SETTINGS)}, rounding-N.")
+        raise SystemExit(f"There is no setting {setting!r}. There are: {', '.join(SETTINGS)}, rounding-N, "
+                         "and several joined by a plus.")
     return SETTINGS[setting]
 
 

@@ -10,6 +10,7 @@
 # You may stop at any moment. Run the cells again from the top: rounds that are done are skipped.
 
 # %%
+import copy
 import json
 
 import torch
@@ -105,16 +106,13 @@ expect((ours - theirs).abs().max() < rounding, "your log-probabilities are the p
 # %%
 lora_forward = mine("12.1")
 name, layer = next(iter(policy.lora.layers.items()))
+layer = copy.deepcopy(layer).float()                         # a copy of one layer, in 32-bit numbers
 x = torch.randn(5, layer.base.in_features, generator=torch.Generator().manual_seed(0))
-B = torch.randn(layer.B.shape, generator=torch.Generator().manual_seed(1))
 with torch.no_grad():
-    kept = layer.B.clone()
-    layer.B.copy_(B)
+    layer.B.normal_(generator=torch.Generator().manual_seed(1))          # as if it had learned something
     wanted = layer(x)
-    layer.B.copy_(kept)                                      # zero again: nothing is learned yet
-bias = torch.zeros(layer.base.out_features)
-ours = lora_forward(x, layer.base.weight.detach(), bias, layer.A.detach(), B,
-                    layer.scale * layer.A.shape[0])
+    ours = lora_forward(x, layer.base.weight, torch.zeros(layer.base.out_features), layer.A, layer.B,
+                        layer.scale * layer.A.shape[0])
 expect(torch.allclose(ours, wanted, atol=1e-3), f"your LoRA is that of {name}",
        measured=(ours - wanted).abs().max().item())
 

@@ -222,7 +222,7 @@ show(plots.pair_training(before, after, margins, "DPO pulls them apart; that doe
          "Right: the margin of each update's pairs, which grows.")
 moved = {name: after[name] - before[name] for name in before}
 expect(moved["chosen"] < 0 and moved["rejected"] < moved["chosen"],
-       "both fall, the rejected ones further", ci=moved["rejected"] < moved["chosen"], measured=moved)
+       "both fall, the rejected ones further", ci="three updates", measured=moved)
 
 # %% [markdown]
 # The loss depends on the *margin* alone. Both log-probabilities may fall, as long as the rejected one falls further; the probability moves to texts
@@ -416,7 +416,7 @@ show(plots.hack(rewards, right_ones, lengths, "The reward rises to 1; right answ
      alt="Left: the reward of the hurried check climbs to 1 while the share of right answers falls to 0. "
          "Right: the length falls to one token, the end token.")
 expect(rewards[-1] > 0.9 and right_ones[-1] < 0.1, "the policy gets its reward without adding",
-       ci=rewards[-1] > rewards[0], measured={"reward": rewards[-1], "right": right_ones[-1]})
+       ci="three updates", measured={"reward": rewards[-1], "right": right_ones[-1]})
 
 # %%
 last_texts, last_correct = answer(cheat.policy, samples=4, seed=1)
