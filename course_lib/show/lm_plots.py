@@ -116,7 +116,7 @@ def sentiment_bars(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
 
 def people_against_vader(people: Sequence[float], vader: Sequence[float], title: str) -> Figure:
     """One dot a text: the mean of its raters (-4 to 4) across, the dictionary's score up."""
-    figure, axes = plt.subplots(figsize=(7.0, 4.4))
+    figure, axes = plt.subplots(figsize=(6.0, 4.4))
     people, vader = np.asarray(people), np.asarray(vader)
     opposed = (people * vader < 0) & (np.abs(people) > 1) & (np.abs(vader) > 0.2)
     axes.scatter(people[~opposed], vader[~opposed], s=6, alpha=0.35, color=BLUE, linewidths=0, label="texts")
