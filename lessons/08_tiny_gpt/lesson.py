@@ -419,7 +419,7 @@ expect(char.facts["nats_per_char"] < 1.6, "the shipped model passes the 1.6 of m
 # predicts its training texts better than new ones. That is the **generalization gap**, the part that was memorized. Here it is small, for
 # each text was read only a few times.
 #
-# You have now seen every part. To write a whole GPT and its training loop yourself, there is
+# You have now seen every part of the model and of its training. To write a whole GPT and its training loop yourself, there is
 # [exercise 08.7](../exercises/08_tiny_gpt.ipynb) (optional, an hour or two).
 #
 # %% [markdown]

@@ -371,8 +371,8 @@ if loop.source == "scripted" and METHOD == "dpo":
 #
 # One run proves little. `benchmarks/own_preferences.py` makes whole runs with fresh seeds and several stated preferences. It compares each final
 # policy with the first model (40 new prompts, five answers each) and records KL, length and CPU time. **Best of 4** needs no training: the first
-# model samples four answers, and the same reward model chooses. Runs of DPO are stored; RLOO and rejection sampling appear as rows once you have
-# measured them.
+# model samples four answers, and the same reward model chooses. A method without a row
+# was not measured.
 
 # %%
 jobs = {f"{method}, {kind}": results(f"{method}-{kind}")

@@ -366,8 +366,8 @@ expect(stored_one[1] - first[1] > 2 * abs(stored_one[16] - first[16]), "pass@16 
 # Look at the curve of the short run, too. In the stored one the reward falls before it rises: in the first updates the policy moves more than a nat
 # away from the model that it was, with nothing to hold it ($\beta$ is 0 here), and then recovers.
 #
-# The next cell shows whole runs, stored by `benchmarks/beyond_ppo.py`. So far they are two seeds of GRPO; the other methods appear once you have measured
-# them. Each seed trains a beginner of its own first, so the two grey points differ.
+# The next cell shows whole runs, stored by `benchmarks/beyond_ppo.py`. A method without a row was not measured.
+# Each seed trains a beginner of its own first, so the grey points differ from seed to seed.
 
 # %%
 def stored(job):
