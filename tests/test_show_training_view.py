@@ -8,6 +8,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from waiting import LONG_ENOUGH
 
 from course_lib.interrupts import PatientInterrupt
@@ -50,6 +51,14 @@ def test_an_interrupt_stops_after_the_update_and_the_next_call_goes_on(capsys):
     second = watch(run.train(), past=first.records, total=1_000)
     assert second.finished and [r.steps for r in second.records] == [100 * n for n in range(1, 11)]
     assert "Finished: 1,000 steps of 1,000 (100%)" in capsys.readouterr().out
+
+
+def test_a_cell_that_ends_with_watch_shows_no_records_after_the_curves(capsys):
+    """Notebooks ended in a wall of numbers: the repr of all records."""
+    watched = watch(Run().train(), total=1_000)
+    capsys.readouterr()
+    data, _ = DisplayFormatter().format(watched)
+    assert data == {} and capsys.readouterr().out == ""
 
 
 def test_a_part_that_is_finished_is_not_taken_for_a_run_cut_short(capsys):

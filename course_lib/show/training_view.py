@@ -45,6 +45,9 @@ class Watched:
     finished: bool              # False: it was stopped and can go on
     records: list               # all records, past ones included
 
+    def _ipython_display_(self) -> None:
+        """Shows nothing where a cell ends with `watch(...)`: the view has shown the run already."""
+
 
 def watch(training: Iterator, *, curves: Sequence[str] = ("episode_return", "entropy"), past: Sequence = (),
           total: float | None = None, goal: float | None = None, picture: Callable[[], str] | None = None,

@@ -100,6 +100,11 @@ def keys_ask_queries(q, k, v):
     return _attend(k, q, v)
 
 
+@wrong("08.1", says="the diagonal stays")
+def itself_hidden_with_a_finite_number(q, k, v):
+    return _attend(q, k, v, cross=lambda scores, future: scores.masked_fill(future, -1e9), diagonal=0)
+
+
 # ---------------------------------------------------------------------------------------------------------------- 08.2
 
 
@@ -321,6 +326,17 @@ def cuts_the_kth_too(logits, temperature=1.0, top_k=None):
 @wrong("08.4", says="a temperature top_k is forgotten")
 def either_or(logits, temperature=1.0, top_k=None):
     return _probs(logits, temperature, top_k if temperature == 1 else None)
+
+
+@wrong("08.4", says="sum over *all* rows")
+def brought_to_one_over_all_rows(logits, temperature=1.0, top_k=None):
+    if temperature == 0:
+        return torch.eye(logits.shape[-1])[logits.argmax(-1)]
+    probs = (logits / temperature).softmax(-1)
+    if top_k is None:
+        return probs
+    kept = probs * (probs >= probs.topk(min(top_k, probs.shape[-1]), dim=-1).values[:, -1:])
+    return kept / kept.sum()
 
 
 # ---------------------------------------------------------------------------------------------------------------- 08.5

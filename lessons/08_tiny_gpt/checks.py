@@ -43,6 +43,7 @@ def _attend(q, k, v, *, scale=None, mask="before", strict=0, axis=-1):
 SEES_ALL = ("Every position sees the future too. The model will be asked for the next token: cross out the scores of later keys before the "
             "softmax.")
 EXP_0 = "Crossed out with 0? A score of 0 is an ordinary score: exp(0) is 1. Only -inf becomes a weight of 0."
+NOT_ITSELF = "A position sees itself as well: the diagonal stays (triu(1), not triu(0))."
 OVER_QUERIES = "The softmax runs over the queries. Each *query's* weights over the keys sum to 1: the last dimension."
 Q, K, V = (normal(1, 1, 5, 4, seed=seed) for seed in (1, 2, 3))
 
@@ -67,7 +68,8 @@ def _(fn):
          "right of the diagonal (triu), not left of it."),
         (torch.tensor([1.0, 3.0, 3.0]).view(1, 1, 3, 1), "The future was crossed out after the softmax: the rows no longer sum to 1. Cross out "
          "the scores, before it."),
-        (torch.tensor([math.nan, 3.0, 4.5]).view(1, 1, 3, 1), "A position sees itself as well: the diagonal stays (triu(1), not triu(0)).")])
+        (torch.tensor([math.nan, 3.0, 4.5]).view(1, 1, 3, 1), NOT_ITSELF),
+        (torch.tensor([3.0, 3.0, 4.5]).view(1, 1, 3, 1), NOT_ITSELF)])            # masked with -1e9: no nan in the first row
 
 
 @attention.case("keys that differ: how well each fits the query")
@@ -341,6 +343,8 @@ def _(fn):
     smallest = ROWS.masked_fill(kept, float("-inf")).softmax(-1)
     close(fn(ROWS, 1.0, 2), ROWS.masked_fill(~kept, float("-inf")).softmax(-1), likely=[
         (unscaled, "The rest was removed after the softmax: what is left does not sum to 1. Remove it before, with -inf."),
+        (unscaled / unscaled.sum(), "What is left was divided by the sum over *all* rows. Each row sums to 1: divide by its own sum, or put -inf "
+         "before the softmax."),
         (torch.where(kept, ROWS, 0.0).softmax(-1), "A logit of 0 is an ordinary logit: exp(0) is 1. Only -inf gets probability 0."),
         (smallest, "These are the worst tokens. Keep the best."), (ROWS.softmax(-1), "top_k did nothing."),
         (next_token_probs(ROWS, 1.0, 3), "One token too many is left: is it < that is wanted, or the k-th value rather than the next?"),

@@ -129,7 +129,8 @@ check("08.3", token_logprobs)
 # {{exercise 08.4}}
 #
 # From logits to the probabilities from which the next token is sampled. Two settings: the *temperature* divides the logits; *top-k* leaves
-# only the `k` best tokens of each row. Temperature 0 means greedy decoding: the best token has probability 1.
+# only the `k` best tokens of each row (all of them if there are no more than `k`). Temperature 0 means greedy decoding: the best token has
+# probability 1.
 
 # %% tags=["exercise:08.4"]
 def next_token_probs(logits, temperature=1.0, top_k=None):

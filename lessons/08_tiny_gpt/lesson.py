@@ -58,7 +58,7 @@ show_samples({"before training": write(GPT(char.model.config), char.tokenizer),
 #
 # A network reads numbers. So we need a list of symbols, the **vocabulary**, and a number for each of them. A text becomes a sequence of
 # these numbers, its **tokens**. The simplest **tokenizer** has one token for each character of an English keyboard, one for "here a text
-# ends", and one to spell out everything else.
+# ends" (the end token, number 0), and one, called *escape*, to spell out everything else.
 
 # %%
 tokenizer = char.tokenizer
@@ -91,6 +91,9 @@ for text in short_texts("train")[100::3_500]:
 # %% [markdown]
 # For training the texts are joined into one long sequence, with an end token between them. A *batch* cuts rows out of it, each beginning
 # where a text begins. The targets are the same rows, one position further: after each token, which one came next?
+#
+# Each row begins with the end token of the text before. So "here a text ends" also means "here a text begins", and the first character has
+# something to be predicted from.
 
 # %%
 stream = TokenStream.of(short_texts("train"), tokenizer)
@@ -112,7 +115,8 @@ print("targets", tuple(targets.shape), targets[0].tolist())
 # is as uncertain as one that chooses evenly among 4 tokens.
 #
 # Two baselines. A model that knows nothing gives each of the 97 tokens the same probability: $\log 97 = 4.57$ nats a character. A
-# **bigram** model has counted which character follows which.
+# **bigram** model has counted which character follows which. (Each count below starts at 0.01, so that no pair has the probability 0 and
+# an infinite loss.)
 #
 # > **Predict.** What loss does the bigram model reach? 97 characters, and only the last one is known. Write a number between 0 and 4.6
 # > down.
@@ -129,7 +133,8 @@ expect(2.2 < guessed < 2.6, "counting pairs nearly halves the loss", measured=gu
 
 # %% [markdown]
 # The trained model conditions on the whole text before. Move the slider through a sentence and watch its distribution over the next
-# character. Where is it certain, and where does it give many characters some probability?
+# character. Where is it certain, and where does it give many characters some probability? In the figure after that, each character of the
+# sentence has a bar, its negative log-likelihood; bars above 2.5 nats, about the bigram model's mean, are orange.
 
 # %%
 sentence = "The film was so bad that I left before the end."
@@ -160,8 +165,10 @@ expect(nats[first_letters].mean() > 2 * nats[~first_letters].mean(),
 # ## 8.5 Attention: a weighted mean over the past
 #
 # To predict what follows `The film was so b`, one must look back: at the `b`, at the space before it, at `film`. **Attention** is how a
-# position looks back. Here is the first block of the trained model, line by line, with all shapes. First, each token becomes a vector of
-# 128 numbers: its **token embedding** (what it is) plus its **position embedding** (where it stands).
+# position looks back. The trained model is a stack of four blocks of the same form, and attention is the first half of a block. Here is
+# the attention of the first block, line by line, with all shapes: $B$ texts, $T$ positions, $C$ numbers a position. First, each token becomes
+# a vector of 128 numbers: its **token embedding** (what it is) plus its **position embedding** (where it stands). (`norm_1` in the code
+# rescales these vectors; section 8.6 says how and why.)
 
 # %%
 model, config = char.model, char.model.config
@@ -178,8 +185,10 @@ print("x", tuple(x.shape), " qkv", tuple(qkv.shape), " q, k, v", tuple(q.shape))
 
 # %% [markdown]
 # From its vector every position makes three others, in each of four **heads**: a **query**, what it looks for; a **key**, what it
-# offers to be found by; and a **value**, what it passes on. The score of a query with a key is their dot product, divided by
-# $\sqrt{D}$; the softmax turns a row of scores into weights that sum to 1; and the output is the so weighted mean of the values:
+# offers to be found by; and a **value**, what it passes on. Each head has $D = 128 / 4 = 32$ numbers and works by itself, so a position can
+# look for four things at once. The score of a query with a key is their dot product, divided by $\sqrt{D}$: a sum of $D$ random products
+# grows like $\sqrt{D}$, and with large scores the softmax would give one position nearly all the weight. The softmax turns a row of scores
+# into weights that sum to 1, and the output is the mean of the values with these weights:
 
 # %%
 scores = q @ k.transpose(-2, -1) / D ** 0.5                                # (B, H, T, T)
@@ -265,8 +274,8 @@ expect(leak < 0.5 * honest, "without the mask the loss is far too good",
 # 3. **Attention** is the only part in which positions exchange information. The outputs of the four heads, 32 numbers each, stand side
 #    by side and make 128 again; one more matrix, the *projection*, mixes the heads. The result is added to the stream.
 # 4. The **MLP** (multilayer perceptron) works on each position for itself: a matrix from 128 to 512 numbers, a nonlinearity (**GELU**, a
-#    smooth version of "negative numbers become 0"), and a matrix back to 128. It is added, too. Without the nonlinearity two matrices
-#    would be no more than one. The MLP holds two thirds of a block's parameters.
+#    smooth version of "negative numbers become 0"), and a matrix back to 128. Its result is added, too. (Without the nonlinearity the two
+#    matrices could be multiplied into one.) The MLP holds two thirds of a block's parameters.
 #
 # In two lines: $x \leftarrow x + \text{attention}(\text{norm}_1(x))$, then $x \leftarrow x + \text{MLP}(\text{norm}_2(x))$.
 #
@@ -275,7 +284,9 @@ expect(leak < 0.5 * honest, "without the mask the loss is far too good",
 # next character.
 
 # %% [markdown]
-# Section 8.5 computed `mixed`, the heads' outputs in the first block, from the stream `x`. The rest of that block is six lines more:
+# Section 8.5 computed `mixed`, the heads' outputs in the first block, from the stream `x`. The rest of that block is six lines more. Then its
+# parts are printed with their sizes: enough to count the parameters of a whole model, which is
+# [exercise 08.6](../exercises/08_tiny_gpt.ipynb) (optional).
 
 # %%
 with torch.no_grad():
@@ -408,6 +419,9 @@ expect(char.facts["nats_per_char"] < 1.6, "the shipped model passes the 1.6 of m
 # predicts its training texts better than new ones. That is the **generalization gap**, the part that was memorized. Here it is small, for
 # each text was read only a few times.
 #
+# You have now seen every part of the model and of its training. To write a whole GPT and its training loop yourself, there is
+# [exercise 08.7](../exercises/08_tiny_gpt.ipynb) (optional, an hour or two).
+#
 # %% [markdown]
 # ## 8.8 Sampling: temperature and top-k
 #
@@ -438,8 +452,8 @@ show_samples(texts, prompt="I")
 
 # %% [markdown]
 # At temperature 0 there is one text, four times: nothing is random. At 1.6 the words fall apart. In between is a trade-off. We measure both
-# ends of it on 200 texts: how *varied* are they (**distinct-2**, the share of different pairs of words), and how many of their words
-# occur in the training texts?
+# ends of it on 200 texts: how *varied* are they (**distinct-2**: of all pairs of neighbouring words, the share of different ones), and
+# how many of their words occur in the training texts?
 #
 # > **Predict.** Which of the two falls as the temperature goes up? What happens to the other?
 

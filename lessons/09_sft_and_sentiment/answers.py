@@ -78,6 +78,11 @@ def masked_with_zero(tokens, lengths, prompt_tokens):
     return targets.masked_fill(targets == -100, 0)
 
 
+@wrong("09.1", says="by the column of the *logits*")
+def masked_by_the_column(tokens, lengths, prompt_tokens):
+    return _targets(tokens, lengths, prompt_tokens, start=1, end=1)
+
+
 # ---------------------------------------------------------------------------------------------------------------- 09.2
 
 
@@ -240,6 +245,11 @@ def grpo(rewards):
     return (rewards - rewards.mean(1, keepdim=True)) / (rewards.std(1, keepdim=True) + 1e-8)
 
 
+@wrong("09.4", says="the other *prompts*")
+def the_other_prompts(rewards):
+    return rewards - (rewards.sum(0, keepdim=True) - rewards) / (len(rewards) - 1)
+
+
 # ---------------------------------------------------------------------------------------------------------------- 09.5
 
 
@@ -327,12 +337,12 @@ def _but(place, sign):
     return {s: sign if k == place else v for k, (s, v) in enumerate(zip(_SENTENCES, _RIGHT, strict=True))}
 
 
-@wrong("09.6", says="VADER turns it round")
+@wrong("09.6", says="VADER flips its sign")
 def ignores_not():
     return _but(0, "negative")
 
 
-@wrong("09.6", says="That it came otherwise is nowhere written")
+@wrong("09.6", says="says that it came otherwise")
 def reads_the_disappointment():
     return _but(1, "negative")
 
@@ -347,7 +357,7 @@ def glad_for_him():
     return _but(3, "positive")
 
 
-@wrong("09.6", says="No word of feeling stands here")
+@wrong("09.6", says="None of these words is in the dictionary")
 def hungry():
     return _but(4, "negative")
 

@@ -45,6 +45,8 @@ def _target_mistakes(tokens, lengths, prompt_tokens):
          "right than the logits that predict it: off by one."),
         (_targets(tokens, lengths, prompt_tokens, prompt_shift=1), "The first token of the completion is not learned: it is predicted at the last position of the "
          "prompt. Off by one."),
+        (_targets(tokens, lengths, prompt_tokens, prompt_shift=1, end_shift=1), "Prompt and padding are masked by the column of the *logits*. A target at "
+         "column t is the token at t + 1: compare t + 1 with prompt_tokens and lengths."),
         (_targets(tokens, lengths, prompt_tokens, end_shift=-1), "The end token behind the text is not learned: this model will never stop. Padding "
          "is the same token: tell them apart by `lengths`."),
         (by_token, "The end token behind the text is not learned: this model will never stop. Padding is the same token: tell them apart by `lengths`."),
@@ -57,7 +59,7 @@ def _compare_targets(fn, tokens, lengths, prompt_tokens):
     got = fn(tokens, lengths, prompt_tokens)
     shape_is(got, (len(tokens), tokens.shape[1] - 1), mistake="A row of T + 1 tokens has T targets: after the last one nothing follows.")
     close(got, sft_targets(tokens, lengths, prompt_tokens), likely=_target_mistakes(tokens, lengths, prompt_tokens),
-          otherwise="Learned are the completion and the end token behind it; all else is -100.")
+          otherwise="The completion and the end token behind it are learned; everything else is -100.")
 
 
 @targets.case("the row of the table")
@@ -92,7 +94,7 @@ def _(fn):
 
     agrees(fn, sft_targets, draw, likely=[
         (by_token, "Every token 0 was taken for padding. Padding is told apart by its place, `lengths`, not by its token.")],
-        otherwise="Learned are the completion and the end token behind it; all else is -100.")
+        otherwise="The completion and the end token behind it are learned; everything else is -100.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- 09.2
@@ -291,7 +293,9 @@ def _compare_siblings(fn, rewards):
         (rewards - right, "This is the baseline, the mean of the others. Subtract it from the reward."),
         (-right, "The sign is turned round: better than the others is positive."),
         ((rewards - mean) / (rewards.std(dim=1, keepdim=True) + 1e-8), "Divided by the standard deviation as well: that is another algorithm (GRPO)."),
-        (rewards - (rewards.sum() - rewards) / (rewards.numel() - 1), "You left one out of the whole batch. Compare within each prompt: dim=1.")]),
+        (rewards - (rewards.sum() - rewards) / (rewards.numel() - 1), "You left one out of the whole batch. Compare within each prompt: dim=1."),
+        (rewards - (rewards.sum(dim=0) - rewards) / max(1, len(rewards) - 1), "You compared with the other *prompts*: the copies of one prompt stand "
+         "side by side in a *row*, so dim=1.")]),
         otherwise="For each completion: its reward minus the mean reward of the other completions of the same prompt.")
 
 
@@ -407,16 +411,16 @@ predict = exercise(
     "09.6", title="What does the dictionary say?", function="vader_says", points=1, kind="predict",
     difficulty=1, importance=2, minutes=10, reference="checks:vader_says",
     hints=("Forget the sentence. Which of its words would stand in a dictionary of happy and unhappy words?",
-           "love, won: happy. bad, war, cancer: unhappy. cold, came, expected: not in it. Then look for a *not* or *never* shortly before such a word.",
-           "not bad: the sign is flipped. Nobody is no negation for VADER. won is outweighed by war and cancer. never stands before no word of feeling."))
+           "love, won: happy. bad, war, cancer: unhappy. cold, came, expected: not in it. Then look for a *not* or *never* shortly before a word that is in it.",
+           "not bad: the sign is flipped. Nobody is no negation for VADER. won is outweighed by war and cancer. There is no such word for never to flip."))
 
 POSITIVE, NEGATIVE, NEUTRAL = "positive", "negative", "neutral"
 SAYINGS = {
-    "The film was not bad at all.": (POSITIVE, "`bad` is unhappy, and `not` stands before it: VADER turns it round. Here its rule is right."),
-    "I expected to love it.": (POSITIVE, "`love` is in the dictionary and `expected` is not. That it came otherwise is nowhere written."),
+    "The film was not bad at all.": (POSITIVE, "`bad` is unhappy, and `not` stands before it: VADER flips its sign. Here its rule is right."),
+    "I expected to love it.": (POSITIVE, "`love` is in the dictionary and `expected` is not. No word that VADER knows says that it came otherwise."),
     "Nobody will ever love this film.": (POSITIVE, "VADER's list of negations has not, never, none, … but not `nobody`. What is left is `love`."),
     "He won the war against cancer.": (NEGATIVE, "`won` is happy, but `war` and `cancer` are unhappy, and two outweigh one."),
-    "The food was cold and the waiter never came.": (NEUTRAL, "No word of feeling stands here, so there is nothing to add up or to flip."),
+    "The food was cold and the waiter never came.": (NEUTRAL, "None of these words is in the dictionary, so there is nothing to add up or to flip."),
 }
 
 

@@ -135,6 +135,12 @@ def through_a_list(scores, lengths):
     return torch.tensor([scores[row, length - 1].item() for row, length in enumerate(lengths.tolist())])
 
 
+@wrong("10.2", says="This is the mean over the text")
+def mean_of_each_text(scores, lengths):
+    real = torch.arange(scores.shape[1]) < lengths[:, None]
+    return (scores * real).sum(dim=1) / lengths
+
+
 # ---------------------------------------------------------------------------------------------------------------- 10.3
 
 
@@ -312,6 +318,13 @@ def chance_from_one_list(one, other):
 def without_ties(one, other):
     kept = [(x, y) for x, y in zip(one, other, strict=True) if 0.5 not in (x, y)]
     return with_counters(*map(list, zip(*kept, strict=True)))
+
+
+@wrong("10.5", says="In chance the ties are missing")
+def chance_without_ties(one, other):
+    same = sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
+    chance = sum(one.count(word) * other.count(word) for word in (0, 1)) / len(one) ** 2
+    return (same - chance) / (1 - chance)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 10.6

@@ -109,11 +109,12 @@ PADDING = ("This is the score in the last column, and for a shorter text that is
 
 @end.case("texts of one length", given=True)
 def _(fn):
-    scores = torch.tensor([[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]])
+    scores = torch.tensor([[0.1, 0.2, 0.6], [1.0, 2.0, 6.0]])
     got = fn(scores, torch.tensor([3, 3]))
     shape_is(got, (2,), mistake="One reward for each text is wanted.")
-    close(got, torch.tensor([0.3, 3.0]), likely=[
+    close(got, torch.tensor([0.6, 6.0]), likely=[
         ([0.1, 1.0], "This is the score at the *first* token, which has seen nothing of the text yet."),
+        ([0.3, 3.0], "This is the mean over the text. The head is read at one place, the last token, which has seen all the others."),
         ([0.2, 2.0], "One too far left: a text of length 3 ends in column 2. Count from the lengths, not from the end of the row.")])
 
 
@@ -334,6 +335,7 @@ def _(fn):
     close(fn(one, other), (same - chance) / (1 - chance), likely=[
         ((same - own) / (1 - own), "You squared the shares of one list. Chance needs both: the share in one times the share in the other."),
         ((3 / 4 - 0.5) / 0.5, "You left the ties out. “Equal” is a third word."),
+        ((same - 9 / 36) / (1 - 9 / 36), "In chance the ties are missing: both may say “equal” by chance, too. Add up over all words."),
         (same, "This is the share on which they agree; what chance gives is still in it.")])
 
 

@@ -216,6 +216,8 @@ expect(single > nine + 0.01, "many texts read once beat few texts read nine time
 # twelve readings. But the six are not independent: one odd rating can spoil three of them. What are they worth?
 #
 # > **Predict.** 1,200 readings: 600 pairs; or 300 rankings of four, which hold 1,800 pairs. Which teaches more?
+#
+# (Texts with equal ratings are ties and left out, so fewer comparisons remain than these numbers say. The same holds in section 10.3.)
 
 # %%
 from course_lib.preferences.crowd import ranking_comparisons

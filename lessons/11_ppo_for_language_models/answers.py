@@ -127,6 +127,12 @@ def only_one(logprobs, reference_logprobs):
     return logprobs - reference_logprobs
 
 
+@wrong("11.2", says="not exp(d)")
+def correction_upside_down(logprobs, reference_logprobs):
+    d = logprobs - reference_logprobs
+    return d, d**2 / 2, d + torch.exp(d) - 1
+
+
 # ---------------------------------------------------------------------------------------------------------------- 11.3
 
 
@@ -286,6 +292,13 @@ def only_centred(advantages, mask):
     return (advantages - advantages[mask].mean()) * mask
 
 
+@wrong("11.5", says="Each text was whitened by itself")
+def each_text_by_itself(advantages, mask):
+    count = mask.sum(dim=1, keepdim=True)
+    centred = (advantages - (advantages * mask).sum(dim=1, keepdim=True) / count) * mask
+    return centred / ((centred**2).sum(dim=1, keepdim=True) / count).sqrt().clamp(min=1e-8)
+
+
 # ---------------------------------------------------------------------------------------------------------------- 11.6
 
 
@@ -328,6 +341,11 @@ def multiplied(logits, old_logits, tokens, temperature):
 @wrong("11.6", says="old over new")
 def upside_down(logits, old_logits, tokens, temperature):
     return 1 / by_probabilities(logits, old_logits, tokens, temperature)
+
+
+@wrong("11.6", says="after the softmax")
+def tempered_log_probabilities(logits, old_logits, tokens, temperature):
+    return ((_chosen(logits, tokens) - _chosen(old_logits, tokens)) / temperature).exp()
 
 
 # ---------------------------------------------------------------------------------------------------------------- 11.7

@@ -131,6 +131,7 @@ def _(fn):
     close(got[2], torch.tensor([0.5 - 1 + d]), likely=[
         (torch.tensor([2 - 1 - d]), "Here the ratio is upside down. The tokens came from the policy, so the correction is reference / policy - 1; "
                     "the other way round the mean is no KL of these two."),
+        (torch.tensor([2 - 1 + d]), "The ratio in the correction is upside down: reference / policy is exp(-d), not exp(d)."),
         (torch.tensor([0.5 - 1]), "This is the correction alone: add it to k1."),
         (torch.tensor([0.5 + d]), "The correction is the ratio *minus 1*: its mean is zero, and then k3 has k1's mean.")])
 
@@ -376,6 +377,12 @@ def _white(mean, std):
     return (RAW - mean) / (std + 1e-8) * MASK
 
 
+def _by_text(advantages, mask):
+    """Each row whitened by itself."""
+    rows = [row[chosen] for row, chosen in zip(advantages, mask, strict=True)]
+    return torch.stack([(row - some.mean()) / (some.std(correction=0) + 1e-8) for row, some in zip(advantages, rows, strict=True)]) * mask
+
+
 @padding.case("mean 0 over the choices")
 def _(fn):
     got = torch.as_tensor(fn(RAW, MASK))
@@ -419,7 +426,9 @@ def _(fn):
     got = torch.as_tensor(fn(wide, mask))[:, :5]
     right = whiten(RAW, MASK)
     if difference(got, right, atol=1e-4) is not None:
-        close(got, right * math.sqrt(7 / 8), call="whiten(...) of the same texts in a batch 40 columns wider",
+        close(got, right * math.sqrt(7 / 8), call="whiten(...) of the same texts in a batch 40 columns wider", likely=[
+            (_by_text(RAW, MASK), "Each text was whitened by itself. Mean and standard deviation are over all choices of the batch: "
+             "else a good text and a bad one get the same advantages.")],
               otherwise="The same texts, in a wider batch, got other advantages: padding is still counted somewhere.")
 
 
@@ -490,6 +499,8 @@ def _(fn):
         (_mixed(1.0, 1.0), "Both at temperature 1 cancels the fault while nothing moves, but this is not the policy that drew the tokens: "
          "that one is softmax(logits / temperature)."),
         (_mixed(1 / 0.7, 1 / 0.7), "Logits are *divided* by the temperature."),
+        (_mixed(1.0, 1.0) ** (1 / 0.7), "The temperature was applied after the softmax, to log-probabilities: they are no longer those of a "
+         "distribution. Divide the *logits*, before log_softmax."),
         (_mixed(0.7, 1.0), "The old log-probabilities are those of another policy now."),
         (_mixed(1.0, 0.7), "The new log-probabilities are read at temperature 1, the old ones at 0.7.")])
 

@@ -419,6 +419,14 @@ def half_of_nothing(first_lengths, second_lengths, mu):
     return (0.5 if share != share else share), rule
 
 
+@wrong("12.5", says="counted as wins of the second answer")
+def ties_are_wins_of_the_second(first_lengths, second_lengths, mu):
+    longer = [0.5 if a == b else float((a > b) == (m > 0.5))
+              for a, b, m in zip(first_lengths.tolist(), second_lengths.tolist(), mu.tolist(), strict=True)]
+    share = sum(longer) / len(longer)
+    return (share, "longer") if share >= 0.5 else (1 - share, "shorter")
+
+
 # ---------------------------------------------------------------------------------------------------------------- 12.6
 
 

@@ -326,6 +326,10 @@ def _counted(share_of):
     return slip
 
 
+def _ties_lost(first_lengths: Tensor, second_lengths: Tensor, mu: Tensor) -> tuple[float, str]:
+    return length_alone(first_lengths, second_lengths, (mu > 0.5).float())
+
+
 RULES = [
     (_counted(lambda right, equal, strict, pairs: right / strict), COIN),
     (_counted(lambda right, equal, strict, pairs: (right + equal) / strict), COIN),
@@ -335,6 +339,7 @@ RULES = [
      "you divide by as well."),
     (_counted(lambda right, equal, strict, pairs: (right + equal / 2 + (pairs - strict) / 2) / pairs), "Ties among the labels are "
      "left out; they are not half right."),
+    (_ties_lost, "Ties among the labels (mu = 0.5) were counted as wins of the second answer: leave them out first."),
     (lambda first, second, mu: (1 - length_alone(first, second, mu)[0], length_alone(first, second, mu)[1]),
      "This is the accuracy of the worse rule."),
     (lambda first, second, mu: (length_alone(first, second, mu)[0] * int((mu != 0.5).sum()), length_alone(first, second, mu)[1]),

@@ -234,6 +234,9 @@ what_it_is_worth(loop)
 # is *measured* after each round, on 32 sampled answers, and while it is above 8 nats the adapter is scaled down: $BA$ is multiplied by a number below
 # 1. This is **weight interpolation** between the first model and the fine-tuned one (Wortsman et al. 2022). It takes up to a minute after the last
 # update. The bound holds for the answers it was measured on; on new prompts the KL can be somewhat larger.
+#
+# The two curves of DPO below are the margin, the mean implicit reward of the preferred answers less that of the rejected ones, and the share of
+# pairs in the batch whose margin is above 0 (`accuracy`). Both are measured on labels that are being learned.
 
 # %%
 CURVES = {"dpo": ("margin", "accuracy"), "rloo": ("reward", "kl_from_reference"),
@@ -278,7 +281,8 @@ before_and_after(loop, 1)
 # ## 12.6 New answers, new labels
 #
 # The policy's answers have changed, so the old labels are **off-policy**: they compare answers that it would hardly give now. Labels on its new
-# answers teach more (lesson 04). Two more rounds.
+# answers teach more (lesson 04). Two more rounds. The curves show all rounds one behind the other: where DPO starts a round from the first model again,
+# margin and accuracy fall back to where they began.
 
 # %%
 loop.collect(round=2)
@@ -365,7 +369,8 @@ if loop.source == "scripted" and METHOD == "dpo":
 #
 # One run proves little. `benchmarks/own_preferences.py` makes whole runs with fresh seeds and several stated preferences. It compares each final
 # policy with the first model (40 new prompts, five answers each) and records KL, length and CPU time. **Best of 4** needs no training: the first
-# model samples four answers, and the same reward model chooses.
+# model samples four answers, and the same reward model chooses. A method without a row
+# was not measured.
 
 # %%
 jobs = {f"{method}, {kind}": results(f"{method}-{kind}")

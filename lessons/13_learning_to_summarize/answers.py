@@ -67,6 +67,17 @@ def no_shape_when_empty(ratings):
     return torch.tensor(by_combinations(ratings).tolist(), dtype=torch.long)
 
 
+@wrong("13.1", says="preferences of the mean rating")
+def of_the_mean_rating(ratings):
+    return by_combinations(ratings.nanmean(dim=0, keepdim=True))
+
+
+@wrong("13.1", says="in another order")
+def by_better_summary(ratings):
+    rows = [(k, i, j) for k, row in enumerate(ratings.tolist()) for i, a in enumerate(row) for j, b in enumerate(row) if a > b]
+    return torch.tensor(rows, dtype=torch.long).reshape(-1, 3)
+
+
 # ---------------------------------------------------------------------------------------------------------------- 13.2
 
 
@@ -155,6 +166,18 @@ def a_share(ratings):
     return agreed / max(total, 1), total
 
 
+@wrong("13.2", says="who rated *both* summaries")
+def those_who_rated_both(ratings):
+    agreed, number = 0.0, 0
+    for k, i, j, a, b in _compared(ratings):
+        others = [(c, d) for n, row in enumerate(ratings.tolist()) if n != k for c, d in [(row[i], row[j])] if c == c and d == d]
+        if a == b or not others:
+            continue
+        gap = sum(c - d for c, d in others)
+        agreed, number = agreed + (0.5 if gap == 0 else float((gap > 0) == (a > b))), number + 1
+    return agreed, number
+
+
 # ---------------------------------------------------------------------------------------------------------------- 13.3
 
 
@@ -217,6 +240,14 @@ def the_different_ones(first_rewards, second_rewards, first_lengths, second_leng
 def equal_is_wrong(first_rewards, second_rewards, first_lengths, second_lengths, mu, tolerance):
     return _matched(lambda m, n, limit: abs(m - n) <= limit * max(m, n), half=0.0)(
         first_rewards, second_rewards, first_lengths, second_lengths, mu, tolerance)
+
+
+@wrong("13.3", says="not of the first one")
+def of_the_first_length(first_rewards, second_rewards, first_lengths, second_lengths, mu, tolerance):
+    keep = (first_lengths - second_lengths).abs() <= tolerance * first_lengths
+    gap = (first_rewards - second_rewards)[keep]
+    right_ones = torch.where(gap == 0, 0.5, ((gap > 0) == (mu[keep] > 0.5)).double())
+    return (right_ones.mean().item() if len(gap) else NAN), len(gap)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 13.4
@@ -284,6 +315,12 @@ def one_too_few(article, summary, n):
     return by_joined_words(article[:-1], summary, n)
 
 
+@wrong("13.4", says="compare whole words")
+def looked_up_in_the_text(article, summary, n):
+    runs = _runs(summary, min(n, len(summary))) if summary else []
+    return sum(run in " ".join(article) for run in runs) / len(runs) if runs else 0.0
+
+
 # ---------------------------------------------------------------------------------------------------------------- 13.5
 
 
@@ -339,6 +376,13 @@ def times_the_mask(rewards, lengths, fewest, most):
 @wrong("13.5", says="-1 is wanted")
 def first_for_none(rewards, lengths, fewest, most):
     return row_by_row(rewards, lengths, fewest, most).clamp(min=0)
+
+
+@wrong("13.5", says="Filter first, then choose")
+def chosen_before_the_filter(rewards, lengths, fewest, most):
+    best = rewards.argmax(dim=1)
+    length = lengths.gather(1, best[:, None]).squeeze(1)
+    return torch.where((length >= fewest) & (length <= most), best, -1)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 13.6
@@ -405,6 +449,11 @@ def the_extremes(wins, articles, draws):
 def by_standard_deviations(wins, articles, draws):
     rates = np.asarray(_rates(wins, articles, draws))
     return float(rates.mean() - 1.96 * rates.std(ddof=1)), float(rates.mean() + 1.96 * rates.std(ddof=1))
+
+
+@wrong("13.6", says="numbers of *pairs*")
+def pairs_in_place_of_articles(wins, articles, draws):
+    return _ends(wins[draws].mean(dim=1))
 
 
 excused("13.1", "i + 1 → i", "i + 1 → i + 0", because="no rating is above or below itself")

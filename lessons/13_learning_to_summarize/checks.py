@@ -53,6 +53,10 @@ def _both_ways(ratings: Tensor) -> Tensor:
     return _rows([[k, a, b] for k, i, j in _pairs(ratings) if ratings[k, i] != ratings[k, j] for a, b in ((i, j), (j, i))])
 
 
+def _better_first(ratings: Tensor) -> Tensor:
+    return _rows(sorted(preferences(ratings).tolist()))
+
+
 def _zeros_for_nan(ratings: Tensor) -> Tensor:
     return preferences(ratings.nan_to_num(0.0))
 
@@ -62,6 +66,10 @@ PAIRS = [
     (_with_ties, "Equal ratings are no preference: leave them out."),
     (_both_ways, "Each pair comes twice: once is enough, the better one first."),
     (_zeros_for_nan, "nan means that there is no rating; it is not a rating of 0."),
+    (lambda ratings: preferences(ratings.nanmean(dim=0, keepdim=True)), "These are preferences of the mean rating. Each annotator's own preferences "
+     "are wanted, with the annotator's number in front."),
+    (_better_first, "The right preferences in another order: go through the pairs (0, 1), (0, 2), ..., (1, 2) of each annotator, whichever of the "
+     "two is the better one."),
     (lambda ratings: preferences(ratings)[:, [1, 2, 0]], "The annotator comes first in each row, then better, then worse."),
 ]
 
@@ -81,6 +89,12 @@ def _(fn):
     shape_is(got, (None, 3))
     right = torch.tensor([[0, 1, 0], [0, 2, 0], [1, 0, 1], [1, 0, 2], [1, 2, 1]])
     close(got, right, likely=likely_values(PAIRS, ratings, right=right))
+
+
+@pairing.case("one annotator who rates the last one best: pairs in their order")
+def _(fn):
+    ratings, right = torch.tensor([[1.0, 2.0, 0.0]]), torch.tensor([[0, 1, 0], [0, 0, 2], [0, 1, 2]])
+    close(fn(ratings), right, likely=likely_values(PAIRS, ratings, right=right))
 
 
 @pairing.case("ratings that are missing")
@@ -133,6 +147,18 @@ def agreement(ratings: Tensor) -> tuple[float, int]:
     return _count(ratings, _others)
 
 
+def _who_rated_both(ratings: Tensor) -> tuple[float, int]:
+    """Agreement with the others who rated both summaries of a pair."""
+    agreed, total = 0.0, 0
+    for k, i, j in _pairs(ratings):
+        others = torch.cat([ratings[:k], ratings[k + 1:]])
+        gap = (others[:, i] - others[:, j]).nanmean().item()                    # nan where one of the two is missing
+        if ratings[k, i] != ratings[k, j] and gap == gap:
+            agreed += 0.5 if gap == 0 else float((gap > 0) == bool(ratings[k, i] > ratings[k, j]))
+            total += 1
+    return agreed, total
+
+
 AGREEMENTS = [
     (lambda ratings: _count(ratings, lambda all_of_them, k: all_of_them.nanmean(dim=0)),
      "The mean holds this annotator's own rating: leave that row out."),
@@ -143,6 +169,8 @@ AGREEMENTS = [
      "Where nobody else rated one of the two, there is nothing to compare with: leave the preference out of both numbers."),
     (lambda ratings: _count(ratings, lambda all_of_them, k: _others(all_of_them.nan_to_num(0.0), k)),
      "nan means that there is no rating; it is not a rating of 0."),
+    (_who_rated_both, "Only people who rated *both* summaries were asked. The mean of each summary is over all others "
+     "who rated it."),
     (lambda ratings: (_count(ratings, _others)[0] / max(1, _count(ratings, _others)[1]), _count(ratings, _others)[1]),
      "The first number is how many were predicted, not their share: shares of different articles cannot be added up."),
 ]
@@ -209,9 +237,15 @@ def _halves(half):
     return slip
 
 
+def _of_the_first(first_rewards, second_rewards, first_lengths, second_lengths, mu, tolerance):
+    keep = (first_lengths - second_lengths).abs() <= tolerance * first_lengths
+    return _accuracy(keep, first_rewards - second_rewards, mu)
+
+
 MATCHES = [
     (_similar(lambda gap, shorter, longer, tolerance: gap >= 0), "All pairs are counted: only those of similar length belong here."),
     (_similar(lambda gap, shorter, longer, tolerance: gap <= tolerance * shorter), "The tolerance is a share of the longer one."),
+    (_of_the_first, "The tolerance is a share of the *longer* length, not of the first one."),
     (_similar(lambda gap, shorter, longer, tolerance: gap < tolerance * longer),
      "A difference of exactly tolerance times the longer one is still similar: <= and not <."),
     (_similar(lambda gap, shorter, longer, tolerance: gap <= tolerance), "The tolerance is a share of the length, not a number of words."),
@@ -233,7 +267,7 @@ def _draw_matched(rng: Draw):
 @matched.case("seven pairs by hand; one lies exactly on the border, one has equal rewards")
 def _(fn):
     first, second = torch.tensor([2.0, 1.0, 0.0, 3.0, 1.0, 5.0, 2.0]), torch.tensor([1.0, 2.0, 1.0, 1.0, 1.0, 2.0, 4.0])
-    lengths = (torch.tensor([8.0, 10.0, 6.0, 20.0, 9.0, 30.0, 17.0]), torch.tensor([10.0, 9.0, 12.0, 19.0, 9.0, 12.0, 21.0]))
+    lengths = (torch.tensor([8.0, 10.0, 6.0, 21.0, 9.0, 30.0, 17.0]), torch.tensor([10.0, 9.0, 12.0, 17.0, 9.0, 12.0, 21.0]))
     given = first, second, *lengths, torch.tensor([0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0]), 0.2
     right = length_matched_accuracy(*given)
     close(_two(fn(*given), right, "the accuracy and the number of pairs"), torch.tensor([float(part) for part in right]),
@@ -276,6 +310,13 @@ def copy_rate(article: list[str], summary: list[str], n: int) -> float:
     return _copied(article, summary, min(n, len(summary))) if summary else 0.0
 
 
+def _in_the_text(article: list[str], summary: list[str], n: int) -> float:
+    """Runs looked up in the joined text, where a word may begin or end within another."""
+    size = min(n, len(summary))
+    runs = [" ".join(summary[k:k + size]) for k in range(len(summary) - size + 1)] if summary else []
+    return sum(run in " ".join(article) for run in runs) / len(runs) if runs else 0.0
+
+
 COPIES = [
     (lambda article, summary, n: 1 - copy_rate(article, summary, n), "This is the share of new runs; wanted is that of copied ones."),
     (lambda article, summary, n: copy_rate(article, summary, 1), "These are single words: compare runs of n words."),
@@ -285,6 +326,7 @@ COPIES = [
     (lambda article, summary, n: _copied(article, summary, min(n, max(1, len(summary))), distinct=True),
      "Runs that come twice count twice: use a list, not a set, for the summary."),
     (lambda article, summary, n: _copied(article, summary, n), "A summary with fewer than n words is one run of its own length."),
+    (_in_the_text, "The words were joined into one text, and “other cat” holds “her cat”: compare whole words."),
     (lambda article, summary, n: _copied(article[:-1], summary, min(n, max(1, len(summary)))), "The article's last run is missing: range(len - n + 1)."),
 ]
 
@@ -304,7 +346,14 @@ def _(fn):
     close(fn(*given), right, likely=likely_values(COPIES, *given, right=right))
 
 
-SHORT, LAST, NEW, PLACES = COPIES[5], COPIES[6], COPIES[0], COPIES[2]
+SHORT, JOINED, LAST, NEW, PLACES = COPIES[5], COPIES[6], COPIES[7], COPIES[0], COPIES[2]
+
+
+@copying.case("words that begin or end within other words")
+def _(fn):
+    for article, summary, n in ((["the", "other", "cat", "sat"], ["her", "cat"], 2), (["a", "cart", "of", "hay"], ["a", "car"], 2),
+                                (["news", "today"], ["new"], 1)):
+        close(fn(list(article), list(summary), n), 0.0, likely=likely_values((JOINED, NEW), article, summary, n, right=0.0))
 
 
 @copying.case("copied to the article's last word; nothing copied; a summary that is longer than the article")
@@ -325,7 +374,7 @@ def _(fn):
 
 @copying.case("any words, runs of one to three")
 def _(fn):
-    agrees(fn, copy_rate, _draw_words, likely=COPIES)
+    agrees(fn, copy_rate, _draw_words, likely=[slip for slip in COPIES if slip is not JOINED])
 
 
 # ---------------------------------------------------------------------------------------------------------------- 13.5
@@ -356,6 +405,11 @@ def _inside(lengths: Tensor, fewest: int, most: int) -> Tensor:
     return (lengths >= fewest) & (lengths <= most)
 
 
+def _filtered_late(rewards: Tensor, lengths: Tensor, fewest: int, most: int) -> Tensor:
+    best = rewards.argmax(1)
+    return torch.where(_inside(lengths, fewest, most)[torch.arange(len(best)), best], best, -1)
+
+
 BEST = [
     (_chosen(lambda lengths, fewest, most: lengths > -1), "The filter is missing: samples that are too short or too long take part."),
     (_chosen(lambda lengths, fewest, most: lengths >= fewest), "Samples that are too long take part."),
@@ -363,6 +417,7 @@ BEST = [
     (_chosen(lambda lengths, fewest, most: (lengths > fewest) & (lengths <= most)), "The lower limit is allowed: >= and not >."),
     (_chosen(lambda lengths, fewest, most: (lengths >= fewest) & (lengths < most)), "The upper limit is allowed: <= and not <."),
     (_chosen(_inside, forbidden=0.0), "A forbidden sample with reward 0 wins against negative rewards: use minus infinity."),
+    (_filtered_late, "The best of all samples was chosen first and thrown away when its length was not allowed. Filter first, then choose."),
     (_chosen(_inside, none=None), "Where no sample is allowed, -1 is wanted."),
     (_chosen(_inside, sign=-1.0), "This is the worst of them."),
 ]
@@ -450,6 +505,8 @@ BOOTSTRAPS = [
     (_of_rates(_once), "An article that was drawn twice brings its pairs twice."),
     (_of_rates(_ratio, 0.05, 0.95), "These are the 5% and 95% quantiles, which hold 90%; 2.5% and 97.5% are wanted."),
     (_of_rates(_ratio, 0.0, 1.0), "These are the smallest and the largest rate; the 2.5% and 97.5% quantiles are wanted."),
+    (lambda wins, articles, draws: _quantiles(wins[draws].mean(1)), "The draws were used as numbers of *pairs*. They are numbers of articles: take all "
+     "pairs of each."),
     (_normal, "This is the mean plus and minus 1.96 standard deviations; the quantiles are wanted."),
     (_of_rates(lambda won, pairs, draws: 1 - _ratio(won, pairs, draws)), "This is the interval of the losses."),
 ]

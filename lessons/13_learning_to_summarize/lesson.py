@@ -2,7 +2,7 @@
 # # Lesson 13. Learning to summarize
 #
 # **Goals.** Turn real ratings of summaries into preferences. Fit a reward model to them and find out what it has learned: summarizing, or counting
-# words? Let it choose among samples of a language model. Judge the result yourself, blind and on four axes. That is Stiennon et al. (2020),
+# words? Let it choose among samples of a language model. Evaluate the result yourself, blind and on four axes. That is Stiennon et al. (2020),
 # *Learning to summarize from human feedback*, in small.
 #
 # **Time.** About 70 minutes to read, run and rate, 85 minutes for the exercises; the essential part takes 90 minutes in all. The cells use about
@@ -165,9 +165,8 @@ expect(abs(np.mean(over["reward model"][0]) - np.mean(over["the other annotators
 
 # %% [markdown]
 # Read the two columns. On all pairs the reward model is four points ahead of length; on pairs of similar length, where length is a coin, it is eight
-# points ahead. It has learned something about summaries beside their size. It also knows about as much of one annotator's mind as the other nine do, and
-# that is why more tricks bring so little. Reward models of GPT-2's size are reported to reach 60 to 65% on the paper's comparisons; ours is in that
-# region. On the five splits where the settings were chosen it reached 69%, on fresh ones 66%, and 67% with the
+# points ahead. It has learned something about summaries beside their size. It also predicts one annotator about as well as the other nine do. That is no
+# strict upper bound (lesson 10), but a sign that much of what is left differs from person to person. On the five splits where the settings were chosen it reached 69%, on fresh ones 66%, and 67% with the
 # simple numbers added. Choosing among fifty settings on five splits flatters by two or three points.
 #
 # **What did not help** (splits 0 to 4): the top layer, which is busy with the next word (66%); states averaged over the summary; the ratings of five
@@ -227,7 +226,11 @@ expect(chosen_words > mean_words + 5, "free to choose, it chooses longer ones",
 # `benchmarks/summarize.py best-of-n` drew 24 samples for each text: news articles of which no two summaries were ever compared, the course's own texts, and
 # film reviews, which are far from everything that was rated. (The stored run stopped after so many texts as are printed below; the command goes on.)
 #
-# > **Predict.** With $n$ the reward rises; that is what is maximized. Which way does copying go? And ROUGE-L, the overlap with a person's summary?
+# > **Predict.** With $n$ the reward rises; that is what is maximized. Which way does copying go? And ROUGE-L, the overlap with a person's summary (by the
+# > longest sequence of words that both have in the same order)?
+#
+# Below the figure stand three texts to compare with: the lead, sentences drawn at *random* from the text, and the reference, a person's summary. The
+# rewards there are not reduced by the lead's, so they may be below zero.
 
 # %%
 from course_lib.lm.best_of_n import best_of_n_kl, expected_best
@@ -282,9 +285,9 @@ expect(rouge[-1] < rouge[0] + 0.03, "and no higher overlap with what a person wr
 #   is over-optimisation (lesson 12) without any training.
 # - On reviews and letters the rewards rise just as prettily. A reward model does not say when it is out of its depth.
 #
-# ## 13.6 You are the judge
+# ## 13.6 Ask a person: yourself
 #
-# So ask a person. First blind pairs: the best sample against the lead, one pair for each of the course's texts that was sampled; sides drawn at random, answered on **nine points**
+# First blind pairs: the best sample against the lead, one pair for each of the course's texts that was sampled; sides drawn at random, answered on **nine points**
 # as the paper's labelers did (1: left, surely; 9: right, surely). Read the text before you answer; it stands above the pair.
 
 # %%

@@ -361,8 +361,13 @@ expect(stored_one[1] - first[1] > 2 * abs(stored_one[16] - first[16]), "pass@16 
 
 # %% [markdown]
 # RL used no label. pass@1 rises and pass@16 hardly moves: GRPO mostly **sharpens** the distribution, so that answers which were sampled now and then
-# become reliable. (Whether RL does more than this in large models is debated: Yue et al. 2025.) The next cell shows whole runs, stored by
-# `benchmarks/beyond_ppo.py`:
+# become reliable. (Whether RL does more than this in large models is debated: Yue et al. 2025.)
+#
+# Look at the curve of the short run, too. In the stored one the reward falls before it rises: in the first updates the policy moves more than a nat
+# away from the model that it was, with nothing to hold it ($\beta$ is 0 here), and then recovers.
+#
+# The next cell shows whole runs, stored by `benchmarks/beyond_ppo.py`. A method without a row was not measured.
+# Each seed trains a beginner of its own first, so the grey points differ from seed to seed.
 
 # %%
 def stored(job):
