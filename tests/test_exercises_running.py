@@ -211,11 +211,14 @@ def test_warnings_as_errors_do_not_turn_a_right_answer_wrong(centred):
 
 
 def test_random_states_and_switches_are_seeded_and_put_back(centred):
-    seen = []
+    seen, threads = [], []
+    torch.set_num_threads(2)
 
     def draws(x):
         seen.append((torch.rand(1).item(), np.random.rand(), random.random()))
+        threads.append(torch.get_num_threads())
         torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(3)
         torch.manual_seed(1)
         torch.set_grad_enabled(False)
         return x - x.mean(-1, keepdim=True)
@@ -232,6 +235,7 @@ def test_random_states_and_switches_are_seeded_and_put_back(centred):
     expected = next(plain)
     next(disturbed)
     run(centred, draws)
+    assert torch.get_num_threads() == 2 and set(threads) == {1}, "a limit of computing time knows one thread"
     assert next(disturbed) == expected
     first = list(seen)
     run(centred, draws)

@@ -61,9 +61,14 @@ def captured() -> Iterator[Output]:
 
 @contextmanager
 def undisturbed(seed: int) -> Iterator[None]:
-    """Seed torch (CPU), numpy and random for the block; put their states and torch's switches back after it."""
+    """Seed torch (CPU), numpy and random for the block; put their states and torch's switches back after it.
+
+    Torch computes on one thread meanwhile: cases are small, and on a busy machine several threads spend their computing
+    time, which is limited, waiting for each other (one right answer took 60 CPU-seconds instead of 4).
+    """
     torch_state, numpy_state, python_state = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    dtype = torch.get_default_dtype()
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    torch.set_num_threads(1)
     torch.default_generator.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
@@ -72,6 +77,7 @@ def undisturbed(seed: int) -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
         torch.set_rng_state(torch_state)
         np.random.set_state(numpy_state)
         random.setstate(python_state)
