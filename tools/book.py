@@ -86,7 +86,7 @@ def lay_out(pages: Path) -> None:
     shutil.copytree(SOURCE, pages)
     shutil.copytree(ROOT / "assets" / "pictures", pages / "assets" / "pictures")
     for name in ("architecture.md", "architecture.svg", "faults.md", "front_ends.md",
-                 "other_courses.md"):
+                 "other_courses.md", "results.md"):
         copy(ROOT / "docs" / name, pages / "docs" / name)
     here = [entry for entry in MAP if entry.here]
     for entry in here:
@@ -126,9 +126,10 @@ def page(notebook: dict, exercises: bool) -> dict:
 
 def table(entries: list[Entry]) -> str:
     """The lessons with what one does in each."""
-    rows = [f"| [{entry.number} {entry.title}](notebooks/{entry.slug}.ipynb) | {entry.does} | "
+    rows = [f"| ![{entry.shows}](assets/pictures/lessons/{entry.number}.webp){{width=150px}} "
+            f"| [{entry.number} {entry.title}](notebooks/{entry.slug}.ipynb) | {entry.does} | "
             f"[to {entry.number}](solutions/{entry.slug}.ipynb) |" for entry in entries]
-    return "\n".join(["| lesson | what you do | exercises |", "|---|---|---|", *rows])
+    return "\n".join(["| | lesson | what you do | exercises |", "|---|---|---|---|", *rows])
 
 
 def lines(entries: list[Entry], folder: str) -> str:
