@@ -35,7 +35,7 @@ PICKS = {
     "13": "Against n: the reward of the best", "14": "Left: proxy reward against KL",
     "15": "People's rating of the best of n",
 }
-LEFT = {"09": 0.32, "11": 0.34, "13": 0.24, "14": 0.49, "15": 0.46}         # panels on the left: this share of the width
+LEFT = {"09": 0.32, "11": 0.34, "13": 0.24, "14": 0.49, "15": 0.46}     # panels on the left: this share of the width
 
 
 def main() -> int:
