@@ -58,7 +58,7 @@ def trained_runs(tell: Callable[[str], None]) -> Iterator[Trained]:
         if len(agents) < 2:
             tell(f"{path.parent.name} was left out: its first round has not been trained yet.")
             continue
-        tell(f"{path.parent.name}: {len(agents) - 1} rounds …")
+        tell(f"{path.parent.name}: films or texts from before and after {len(agents) - 1} of its rounds …")
         source = sources.pop() if len(sources) == 1 else "mixed"
         try:
             yield Trained(run, len(agents) - 1, labels, source, **shown(task, seed, agents))

@@ -19,6 +19,8 @@ from course_lib.share.findings import Findings, LabelRun, Titles
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 WHOSE = {"human": "labels by a person", "scripted": "labels by a synthetic labeler",
          "mixed": "labels, by a person and by a synthetic labeler"}
+NUMBERS = ("points", "by people", "by a synthetic labeler", "ties", "skipped")         # heads of columns of numbers
+CLASS = ' class="number"'
 TITLES = {entry.number: entry.title for entry in MAP}
 
 
@@ -168,8 +170,9 @@ def figure(film: Film) -> str:
 
 
 def table(caption: str, heads: Sequence[str], rows: Sequence[str]) -> str:
-    """A table with a caption; on a narrow screen it scrolls by itself, also with keys."""
-    top = "".join(f'<th scope="col">{escape(head)}</th>' if head else "<td></td>" for head in heads)
+    """A table with a caption; on a narrow screen it scrolls by itself, also with keys. NUMBERS stand to the right."""
+    top = "".join(f'<th scope="col"{CLASS if head in NUMBERS else ""}>{escape(head)}</th>' if head else "<td></td>"
+                  for head in heads)
     return (f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
             f"<caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
             "</div>\n")
