@@ -11,9 +11,12 @@ from axe import axe_core
 from docutils.core import publish_doctree
 
 from course_lib.course_map import MAP
+from course_lib.hopper.shipped import FROM_LABELS, checkpoint
 from course_lib.paths import root
-from tools import book, book_check
+from course_lib.training.checkpoint import load_checkpoint
+from tools import book, book_check, book_gallery
 from tools.book_docstrings import as_rest
+from tools.results_figures import load
 
 NOTEBOOK = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5, "cells": [
     {"cell_type": "markdown", "metadata": {}, "source": ["Do [03.1](../exercises/03_bradley_terry.ipynb)."]},
@@ -46,8 +49,24 @@ def test_every_lesson_and_the_glossary_are_laid_out(tmp_path):
             assert (tmp_path / "pages" / folder / f"{entry.slug}.ipynb").is_file() == entry.here
             assert (f"{folder}/{entry.slug}\n" in index) == entry.here
     assert (tmp_path / "pages/notebooks/glossary.ipynb").is_file()
-    assert all((tmp_path / "pages/assets/pictures" / f"{name}.webp").is_file() for name in book.GALLERY)
     assert "{{" not in index + (tmp_path / "pages/gallery.md").read_text(encoding="utf-8")
+
+
+def test_the_gallery_shows_every_behaviour_with_its_facts(tmp_path):
+    text = book_gallery.gallery(tmp_path)
+    pictures = dict(re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", text))
+    for behaviour, name in FROM_LABELS.items():
+        assert f"### {behaviour.capitalize()}\n" in text and f"assets/pictures/{name}.webp" in pictures.values()
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.webp")}
+    assert made == {path for path in pictures.values() if path.startswith("assets/gallery/")} and len(made) == 6
+    backflip = load_checkpoint(checkpoint(FROM_LABELS["backflip"]))["facts"]
+    assert f"backwards {backflip['turns']:.1f} times" in text
+    for job in book_gallery.WISHES:
+        assert book_gallery.cell(load(f"own_preferences_{job}")[0]["examples"][0]["after"]) in text
+
+
+def test_a_text_of_a_model_is_no_markup():
+    assert book_gallery.cell("a | <b>b</b>\n[c](d) *e*") == r"a \| \<b\>b\</b\> \[c\]\(d\) \*e\*"
 
 
 DOCSTRING = """The mean of a row * weight_ | nothing, with `code_` in it. See lesson 03.

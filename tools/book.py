@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from course_lib.course_map import MAP, Entry  # noqa: E402
-from tools import book_check  # noqa: E402
+from tools import book_check, book_gallery  # noqa: E402
 
 BUILD = ROOT / "build" / "book"
 SOURCE = ROOT / "docs" / "book"
@@ -28,10 +28,6 @@ PACKAGES = {
     "preferences": "Preferences, reward models, the loop", "labels": "Labels: store, labeler, agreement",
     "rl": "PPO and its parts", "lm": "Language models: SFT, reward models, PPO, DPO", "atari": "Atari",
     "hopper": "The hopper", "training": "Training runs: stop, resume, progress", "exercises": "Checks and exercises",
-}
-GALLERY = {
-    "hopper_backflip": "A backflip.", "hopper_front_flip": "A flip forwards.", "hopper_hop": "Hopping on one leg.",
-    "hopper_bend": "Bending down.",
 }
 SPOKEN = {
     '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
@@ -94,6 +90,7 @@ def lay_out(pages: Path) -> None:
             notebook = json.loads((ROOT / folder / f"{entry.slug}.ipynb").read_text(encoding="utf-8"))
             write(pages / folder / f"{entry.slug}.ipynb", json.dumps(page(notebook, folder == "solutions")))
     copy(ROOT / "classroom" / "README.md", pages / "docs" / "classroom.md")
+    copy(ROOT / "CHANGELOG.md", pages / "docs" / "changelog.md")
     copy(ROOT / "notebooks" / "glossary.ipynb", pages / "notebooks" / "glossary.ipynb")
     index = (SOURCE / "index.md").read_text(encoding="utf-8")
     for slot, text in (("lessons", table(here)), ("lesson pages", lines(here, "notebooks")),
@@ -101,8 +98,7 @@ def lay_out(pages: Path) -> None:
         index = index.replace(f"{{{{{slot}}}}}", text)
     write(pages / "index.md", index)
     gallery = (SOURCE / "gallery.md").read_text(encoding="utf-8")
-    write(pages / "gallery.md", gallery.replace("{{gallery}}", "\n\n".join(
-        f"![{says}](assets/pictures/{name}.webp)\n\n{says}" for name, says in GALLERY.items())))
+    write(pages / "gallery.md", gallery.replace("{{gallery}}", book_gallery.gallery(pages)))
     api(pages / "api")
 
 

@@ -24,7 +24,7 @@ from course_lib.course_map import MAP  # noqa: E402
 PICTURES = ROOT / "assets" / "pictures" / "lessons"
 SIZE = (300, 180)                   # pixels; shown at half of that, so that sharp screens have enough
 SAME = 4.0                         # mean difference of grey levels up to which two pictures are the same figure
-FIGURE = re.compile(r'<img[^>]*\ssrc="data:image/(?:png|webp);base64,([^"]+)"')
+FIGURE = re.compile(r'<img[^>]*\ssrc="data:image/(png|webp);base64,([^"]+)"')
 PICKS = {
     "00": "A loop. A policy", "01": "Three carts with poles.", "02": "Two moon landers side by side.",
     "03": "Accuracy on unseen comparisons against the number of labels", "04": "CartPole played from the same start",
@@ -57,14 +57,19 @@ def main() -> int:
 
 def figure(number: str) -> Image.Image:
     """The picked figure of a lesson's stored notebook. Raises SystemExit when it is not there any more."""
+    return Image.open(io.BytesIO(shown_figure(number, PICKS[number])[0]))
+
+
+def shown_figure(number: str, start: str) -> tuple[bytes, str, str]:
+    """(content, "png" or "webp", alternative text) of a stored notebook's figure whose text begins with `start`."""
     slug = next(entry.slug for entry in MAP if entry.number == number)
     notebook = json.loads((ROOT / "notebooks" / f"{slug}.ipynb").read_text(encoding="utf-8"))
     for output in (output for cell in notebook["cells"] for output in cell.get("outputs", ())):
         shown = {kind: "".join(text) for kind, text in output.get("data", {}).items() if kind.startswith("text/")}
         found = FIGURE.search(shown.get("text/html", ""))
-        if found and shown.get("text/plain", "").startswith(PICKS[number]):
-            return Image.open(io.BytesIO(base64.b64decode(found[1])))
-    raise SystemExit(f"notebooks/{slug}.ipynb has no figure whose text begins “{PICKS[number]}”: choose one in PICKS")
+        if found and shown.get("text/plain", "").startswith(start):
+            return base64.b64decode(found[2]), found[1], shown["text/plain"]
+    raise SystemExit(f"notebooks/{slug}.ipynb has no figure whose text begins “{start}”: choose another in tools/")
 
 
 def thumbnail(image: Image.Image, share: float = 1.0) -> Image.Image:
