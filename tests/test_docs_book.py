@@ -2,13 +2,19 @@
 
 import copy
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+import uuid
+import zipfile
 
 import pytest
 from axe import axe_core
+from conftest import skip_unless_ci
 from docutils.core import publish_doctree
+from filelock import FileLock
 
 from course_lib.course_map import MAP
 from course_lib.hopper.shipped import FROM_LABELS, checkpoint
@@ -122,9 +128,15 @@ def test_a_style_sheet_that_fetches_and_a_site_without_pages_are_faults(tmp_path
 
 @pytest.fixture(scope="module")
 def site():
-    """The built book."""
-    done = subprocess.run([sys.executable, "tools/book.py"], cwd=root(), capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stdout + done.stderr
+    """The built book, as a site and for e-readers; where tests run in several processes, the first one builds it."""
+    mark, run = root() / "build/book-of-test-run", os.environ.get("PYTEST_XDIST_TESTRUNUID", str(uuid.uuid4()))
+    mark.parent.mkdir(exist_ok=True)
+    with FileLock(mark.with_suffix(".lock")):
+        if not mark.exists() or mark.read_text() != run:
+            done = subprocess.run([sys.executable, "tools/book.py", "--epub"], cwd=root(), capture_output=True,
+                                  text=True, timeout=1800)
+            assert done.returncode == 0, done.stdout + done.stderr
+            mark.write_text(run)
     return root() / "build/book/html"
 
 
@@ -158,3 +170,23 @@ def test_pages_are_whole_without_a_network_and_axe_finds_no_violation(site, brow
         assert asked == [], f"{name} asks other hosts for {asked}"
         page.close()
     assert found == {}, json.dumps(found, indent=1)
+
+
+def epubcheck() -> list[str]:
+    """The command of W3C's validator."""
+    jar = shutil.which("epubcheck")
+    if jar is None or shutil.which("java") is None:
+        skip_unless_ci("epubcheck is not installed: `apt install epubcheck default-jre-headless` brings it")
+    with open(jar, "rb") as file:
+        return ["java", "-jar", jar] if file.read(2) == b"PK" else [jar]       # Debian's is a jar that needs binfmt
+
+
+@pytest.mark.slow
+def test_the_book_for_e_readers_is_valid(site):
+    epub, = (site.parent / "epub").glob("*.epub")
+    done = subprocess.run([*epubcheck(), str(epub)], capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0 and "0 errors" in done.stdout + done.stderr, (done.stdout + done.stderr)[-3000:]
+    with zipfile.ZipFile(epub) as archive:
+        pictures = [name for name in archive.namelist() if name.endswith(".png")]
+        lesson = archive.read("notebooks/05_backflip.xhtml").decode()
+    assert len(pictures) > 150 and lesson.count("<img") > 10 and epub.stat().st_size < 30e6

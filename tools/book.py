@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from course_lib.course_map import MAP, Entry  # noqa: E402
-from tools import book_check, book_gallery  # noqa: E402
+from tools import book_check, book_epub, book_gallery  # noqa: E402
 
 BUILD = ROOT / "build" / "book"
 SOURCE = ROOT / "docs" / "book"
@@ -52,6 +52,9 @@ def main() -> int:
         if code:
             print(f"Sphinx found a fault (above) and stopped: build/book/{builder} is not complete.", file=sys.stderr)
             return code
+    for epub in BUILD.glob("epub/*.epub") if options.epub else ():
+        book_epub.tidy(epub)
+        print(f"{epub.relative_to(ROOT)}: {epub.stat().st_size / 1e6:.0f} MB, for e-readers")
     open_to_all(BUILD / "html")
     faults = book_check.faults(BUILD / "html")
     size = sum(path.stat().st_size for path in (BUILD / "html").rglob("*") if path.is_file())
