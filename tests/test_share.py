@@ -210,6 +210,8 @@ def test_runs_that_cannot_be_shown_are_named_to_the_learner_alone(tmp_path, monk
     (tmp_path / "checkpoints" / "d-broken" / "loop.pt").write_bytes(b"not a checkpoint")
     runs = list(films.trained_runs(told.append))
     assert [(run.run, run.films) for run in runs] == [("b-other", ()), ("c-own", ())]
+    page = without_pictures(shared(tmp_path))
+    assert "points</li>" not in page and "2 labels, by a person and by a synthetic labeler, 1 round of" in page
     for name, says in (("a-untrained", "has not been trained yet"), ("b-other", "could not act"),
                        ("d-broken", "cannot be read")):
         assert any(name in sentence and says in sentence for sentence in told), told

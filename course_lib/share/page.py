@@ -70,7 +70,8 @@ def head(page: Page, title: str) -> str:
     have, most = earned(every)
     passed = sum(line.status == "passed" for line in every)
     human, scripted = (sum(getattr(run, who) for run in found.labels) for who in ("human", "scripted"))
-    facts = [(f"{have:g} of {most:g}", "points"), (f"{passed} of {len(every)}", "exercises passed")] if every else []
+    facts = [(f"{have:g} of {most:g}", "points"), (f"{passed} of {len(every)}", "exercises passed")] \
+        if found.tried else []
     facts += [(f"{human:,}", plural(human, "label by a person", "labels by people"))] if human else []
     facts += [(f"{scripted:,}", plural(scripted, "label", "labels") + " by a synthetic labeler")] if scripted else []
     facts += [(str(len(page.runs)), plural(len(page.runs), "training run", "training runs") + " from labels")] \
@@ -149,7 +150,8 @@ def agents(page: Page) -> str:
 def one_run(run: Trained, titles: Titles) -> str:
     """One run: a film for each round, or texts before and after."""
     title, lesson = titles.of(run.run)
-    head = (f"<h3>{escape(f'{lesson} {title}'.strip())}</h3>\n<p>{run.labels:,} {WHOSE.get(run.source, 'labels')}, "
+    whose = WHOSE.get(run.source, "labels").replace("labels", plural(run.labels, "label", "labels"))
+    head = (f"<h3>{escape(f'{lesson} {title}'.strip())}</h3>\n<p>{run.labels:,} {whose}, "
             f"{run.rounds} {plural(run.rounds, 'round', 'rounds')} of training.</p>\n")
     if run.films:
         return head + f'<div class="films">{"".join(figure(film) for film in run.films)}</div>\n'
