@@ -115,7 +115,7 @@ def html_map() -> str:
 
 def markdown_map() -> str:
     """The map as the README's table; a test holds the README to it."""
-    rows = ["| | lesson | what you do | essential | with every exercise |", "|---|---|---|---|---|"]
+    rows = ["| shows | lesson | what you do | essential | with every exercise |", "|---|---|---|---|---|"]
     for entry in MAP:
         title = f"[{entry.number} {entry.title}](notebooks/{entry.slug}.ipynb)" if entry.here else \
             f"{entry.number} {entry.title} *(in preparation)*"

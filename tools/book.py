@@ -128,7 +128,7 @@ def table(entries: list[Entry]) -> str:
     rows = [f"| ![{entry.shows}](assets/pictures/lessons/{entry.number}.webp){{width=150px}} "
             f"| [{entry.number} {entry.title}](notebooks/{entry.slug}.ipynb) | {entry.does} | "
             f"[to {entry.number}](solutions/{entry.slug}.ipynb) |" for entry in entries]
-    return "\n".join(["| | lesson | what you do | exercises |", "|---|---|---|---|", *rows])
+    return "\n".join(["| shows | lesson | what you do | exercises |", "|---|---|---|---|", *rows])
 
 
 def lines(entries: list[Entry], folder: str) -> str:
