@@ -26,6 +26,7 @@ COMMANDS = {
     "doctor": Command("course_lib.doctor", "what is right and what is wrong on this machine, with remedies"),
     "assets": Command("course_lib.assets.commands", "fetch and verify the data that the lessons use"),
     "progress": Command("course_lib.exercises.progress", "your points, exercise by exercise"),
+    "share": Command("course_lib.share.command", "one page of what you did, to show to others"),
     "labels": Command("course_lib.labels.commands", "your labels: stats, export, import, merge, check, answer"),
     "grade": Command("course_lib.classroom.commands", "for teachers: grade notebooks, each in a process of its own"),
     "classroom": Command("course_lib.classroom.commands", "for teachers: a class's folder, Moodle, Canvas"),

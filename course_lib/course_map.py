@@ -15,6 +15,7 @@ class Entry:
     does: str                       # what the learner does and sees
     essential: int = 0              # minutes of the essential path, essential exercises included; 0 in preparation
     whole: int = 0                  # minutes with every exercise
+    shows: str = ""                 # what its small picture shows (tools/thumbnails.py)
 
     @property
     def number(self) -> str:
@@ -26,41 +27,62 @@ class Entry:
         """Whether this version of the course holds the lesson."""
         return (paths.root() / "notebooks" / f"{self.slug}.ipynb").is_file()
 
+    @property
+    def picture(self) -> str:
+        """Its small picture as HTML, with a path from the course's folder."""
+        return f'<img src="assets/pictures/lessons/{self.number}.webp" width="150" alt="{escape(self.shows)}">'
+
 
 MAP = (
     Entry("00_start_here", "Start here",
-          "look round, label ten pairs, meet a reward model of your own preferences", 45, 60),
+          "look round, label ten pairs, meet a reward model of your own preferences", 45, 60,
+          "A loop of policy, clips, your labels, reward model and reinforcement learning."),
     Entry("01_rl_basics", "What is a reward?",
-          "balance a pole by hand and by REINFORCE; watch a hand-written reward go wrong", 80, 130),
+          "balance a pole by hand and by REINFORCE; watch a hand-written reward go wrong", 80, 130,
+          "Three carts with poles, steered at random, by the angle alone, and by hand."),
     Entry("02_ppo", "PPO",
-          "actor-critic, GAE, clipping; solve CartPole and LunarLander; see what each part buys", 90, 150),
+          "actor-critic, GAE, clipping; solve CartPole and LunarLander; see what each part buys", 90, 150,
+          "Two moon landers, before and after training."),
     Entry("03_bradley_terry", "From “A beat B” to a number",
-          "fit a reward model to comparisons by real people", 70, 115),
+          "fit a reward model to comparisons by real people", 70, 115,
+          "Accuracy of a reward model rising with the number of human comparisons."),
     Entry("04_cartpole_from_preferences", "CartPole from your clicks",
-          "label clips in a cell; an agent that sees no reward learns to balance", 90, 150),
+          "label clips in a cell; an agent that sees no reward learns to balance", 90, 150,
+          "Four carts with poles: before, and after each of three rounds of labels."),
     Entry("05_backflip", "A backflip from your clicks",
-          "a hopper learns what nobody can write a reward for; then what you like", 80, 135),
+          "a hopper learns what nobody can write a reward for; then what you like", 80, 135,
+          "A one-legged robot in the middle of a backflip."),
     Entry("06_atari_ppo", "Pong from its score",
-          "PPO on pixels, to a clear win, on a laptop", 80, 140),
+          "PPO on pixels, to a clear win, on a laptop", 80, 140,
+          "Two games of Pong, untrained and trained."),
     Entry("07_atari_from_preferences", "Pong from preferences",
-          "the same from clips you compare; Donkey Kong; where it fails", 90, 160),
+          "the same from clips you compare; Donkey Kong; where it fails", 90, 160,
+          "Two games of Donkey Kong, from the score and from preferences."),
     Entry("08_tiny_gpt", "A tiny GPT",
-          "attention, training, sampling, the KV cache", 90, 150),
+          "attention, training, sampling, the KV cache", 90, 150,
+          "Two maps of attention: one head looks one character back, the other two."),
     Entry("09_sft_and_sentiment", "HappyGPT",
-          "fine-tune, reward a language model for sentiment, watch it cheat", 80, 140),
+          "fine-tune, reward a language model for sentiment, watch it cheat", 80, 140,
+          "The reward of a language model rising over 80 updates."),
     Entry("10_reward_model", "Reward models for text",
-          "human ratings, your own labels, rankings, annotators who disagree", 80, 140),
+          "human ratings, your own labels, rankings, annotators who disagree", 80, 140,
+          "Accuracy against labels: features of a pretrained model are far ahead."),
     Entry("11_ppo_for_language_models", "PPO for language models",
-          "tokens as actions, the KL penalty, over-optimisation", 90, 160),
+          "tokens as actions, the KL penalty, over-optimisation", 90, 160,
+          "With few labels the reward model's score rises on while a better one's falls."),
     Entry("12_your_taste", "Your taste, a real language model",
-          "choose between a pretrained model's answers, and train it on your choices", 90, 150),
+          "choose between a pretrained model's answers, and train it on your choices", 90, 150,
+          "Win rates with intervals of three stated preferences."),
     Entry("13_learning_to_summarize", "Learning to summarize",
-          "human ratings of summaries, a reward model against length alone, best-of-n, your own ratings", 90, 155),
+          "human ratings of summaries, a reward model against length alone, best-of-n, your own ratings", 90, 155,
+          "The reward of the best of n summaries, rising with n."),
     Entry("14_beyond_ppo", "Beyond PPO",
-          "best-of-n, rejection sampling, DPO and relatives, RLOO and GRPO, verifiable rewards", 90, 145),
+          "best-of-n, rejection sampling, DPO and relatives, RLOO and GRPO, verifiable rewards", 90, 145,
+          "Reward against KL for six ways to learn from preferences."),
     Entry("15_evaluate_and_scale", "Evaluate and scale",
           "helpful, honest, harmless; win rates; judges and their biases; length, ensembles; several processes",
-          95, 155),
+          95, 155,
+          "People's rating of the best of n, for one reward model and for five."),
 )
 
 
@@ -93,9 +115,9 @@ def html_map() -> str:
 
 def markdown_map() -> str:
     """The map as the README's table; a test holds the README to it."""
-    rows = ["| lesson | what you do | essential | with every exercise |", "|---|---|---|---|"]
+    rows = ["| shows | lesson | what you do | essential | with every exercise |", "|---|---|---|---|---|"]
     for entry in MAP:
         title = f"[{entry.number} {entry.title}](notebooks/{entry.slug}.ipynb)" if entry.here else \
             f"{entry.number} {entry.title} *(in preparation)*"
-        rows.append(f"| {title} | {entry.does} | {hours(entry.essential)} | {hours(entry.whole)} |")
+        rows.append(f"| {entry.picture} | {title} | {entry.does} | {hours(entry.essential)} | {hours(entry.whole)} |")
     return "\n".join(rows)

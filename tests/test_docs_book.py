@@ -2,18 +2,27 @@
 
 import copy
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+import uuid
+import zipfile
 
 import pytest
 from axe import axe_core
+from conftest import skip_unless_ci
 from docutils.core import publish_doctree
+from filelock import FileLock
 
 from course_lib.course_map import MAP
+from course_lib.hopper.shipped import FROM_LABELS, checkpoint
 from course_lib.paths import root
-from tools import book, book_check
+from course_lib.training.checkpoint import load_checkpoint
+from tools import book, book_check, book_gallery
 from tools.book_docstrings import as_rest
+from tools.results_figures import load
 
 NOTEBOOK = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5, "cells": [
     {"cell_type": "markdown", "metadata": {}, "source": ["Do [03.1](../exercises/03_bradley_terry.ipynb)."]},
@@ -46,8 +55,24 @@ def test_every_lesson_and_the_glossary_are_laid_out(tmp_path):
             assert (tmp_path / "pages" / folder / f"{entry.slug}.ipynb").is_file() == entry.here
             assert (f"{folder}/{entry.slug}\n" in index) == entry.here
     assert (tmp_path / "pages/notebooks/glossary.ipynb").is_file()
-    assert all((tmp_path / "pages/assets/pictures" / f"{name}.webp").is_file() for name in book.GALLERY)
     assert "{{" not in index + (tmp_path / "pages/gallery.md").read_text(encoding="utf-8")
+
+
+def test_the_gallery_shows_every_behaviour_with_its_facts(tmp_path):
+    text = book_gallery.gallery(tmp_path)
+    pictures = dict(re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", text))
+    for behaviour, name in FROM_LABELS.items():
+        assert f"### {behaviour.capitalize()}\n" in text and f"assets/pictures/{name}.webp" in pictures.values()
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.webp")}
+    assert made == {path for path in pictures.values() if path.startswith("assets/gallery/")} and len(made) == 6
+    backflip = load_checkpoint(checkpoint(FROM_LABELS["backflip"]))["facts"]
+    assert f"backwards {backflip['turns']:.1f} times" in text
+    for job in book_gallery.WISHES:
+        assert book_gallery.cell(load(f"own_preferences_{job}")[0]["examples"][0]["after"]) in text
+
+
+def test_a_text_of_a_model_is_no_markup():
+    assert book_gallery.cell("a | <b>b</b>\n[c](d) *e*") == r"a \| \<b\>b\</b\> \[c\]\(d\) \*e\*"
 
 
 DOCSTRING = """The mean of a row * weight_ | nothing, with `code_` in it. See lesson 03.
@@ -103,9 +128,15 @@ def test_a_style_sheet_that_fetches_and_a_site_without_pages_are_faults(tmp_path
 
 @pytest.fixture(scope="module")
 def site():
-    """The built book."""
-    done = subprocess.run([sys.executable, "tools/book.py"], cwd=root(), capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stdout + done.stderr
+    """The built book, as a site and for e-readers; where tests run in several processes, the first one builds it."""
+    mark, run = root() / "build/book-of-test-run", os.environ.get("PYTEST_XDIST_TESTRUNUID", str(uuid.uuid4()))
+    mark.parent.mkdir(exist_ok=True)
+    with FileLock(mark.with_suffix(".lock")):
+        if not mark.exists() or mark.read_text() != run:
+            done = subprocess.run([sys.executable, "tools/book.py", "--epub"], cwd=root(), capture_output=True,
+                                  text=True, timeout=1800)
+            assert done.returncode == 0, done.stdout + done.stderr
+            mark.write_text(run)
     return root() / "build/book/html"
 
 
@@ -139,3 +170,23 @@ def test_pages_are_whole_without_a_network_and_axe_finds_no_violation(site, brow
         assert asked == [], f"{name} asks other hosts for {asked}"
         page.close()
     assert found == {}, json.dumps(found, indent=1)
+
+
+def epubcheck() -> list[str]:
+    """The command of W3C's validator."""
+    jar = shutil.which("epubcheck")
+    if jar is None or shutil.which("java") is None:
+        skip_unless_ci("epubcheck is not installed: `apt install epubcheck default-jre-headless` brings it")
+    with open(jar, "rb") as file:
+        return ["java", "-jar", jar] if file.read(2) == b"PK" else [jar]       # Debian's is a jar that needs binfmt
+
+
+@pytest.mark.slow
+def test_the_book_for_e_readers_is_valid(site):
+    epub, = (site.parent / "epub").glob("*.epub")
+    done = subprocess.run([*epubcheck(), str(epub)], capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0 and "0 errors" in done.stdout + done.stderr, (done.stdout + done.stderr)[-3000:]
+    with zipfile.ZipFile(epub) as archive:
+        pictures = [name for name in archive.namelist() if name.endswith(".png")]
+        lesson = archive.read("notebooks/05_backflip.xhtml").decode()
+    assert len(pictures) > 150 and lesson.count("<img") > 10 and epub.stat().st_size < 30e6

@@ -22,6 +22,7 @@ BEGIN, END = "<!-- modules: written by tools/architecture.py -->", "<!-- end of 
 STEP = re.compile(r"`(?P<file>[\w/]+\.(?:py|js)):(?P<name>[\w.]+)`")           # a file of course_lib and what is in it
 
 PLACES = {                      # package: its column in the picture, and what it is in a few words
+    "share": (3, "a page to show others"),
     "authoring": (0, "lessons to notebooks"),
     "classroom": (1, "grading in a sandbox"),
     "exercises": (0, "checks, hints, progress"),

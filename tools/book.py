@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from course_lib.course_map import MAP, Entry  # noqa: E402
-from tools import book_check  # noqa: E402
+from tools import book_check, book_epub, book_gallery  # noqa: E402
 
 BUILD = ROOT / "build" / "book"
 SOURCE = ROOT / "docs" / "book"
@@ -28,10 +28,6 @@ PACKAGES = {
     "preferences": "Preferences, reward models, the loop", "labels": "Labels: store, labeler, agreement",
     "rl": "PPO and its parts", "lm": "Language models: SFT, reward models, PPO, DPO", "atari": "Atari",
     "hopper": "The hopper", "training": "Training runs: stop, resume, progress", "exercises": "Checks and exercises",
-}
-GALLERY = {
-    "hopper_backflip": "A backflip.", "hopper_front_flip": "A flip forwards.", "hopper_hop": "Hopping on one leg.",
-    "hopper_bend": "Bending down.",
 }
 SPOKEN = {
     '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
@@ -56,6 +52,9 @@ def main() -> int:
         if code:
             print(f"Sphinx found a fault (above) and stopped: build/book/{builder} is not complete.", file=sys.stderr)
             return code
+    for epub in BUILD.glob("epub/*.epub") if options.epub else ():
+        book_epub.tidy(epub)
+        print(f"{epub.relative_to(ROOT)}: {epub.stat().st_size / 1e6:.0f} MB, for e-readers")
     open_to_all(BUILD / "html")
     faults = book_check.faults(BUILD / "html")
     size = sum(path.stat().st_size for path in (BUILD / "html").rglob("*") if path.is_file())
@@ -86,7 +85,7 @@ def lay_out(pages: Path) -> None:
     shutil.copytree(SOURCE, pages)
     shutil.copytree(ROOT / "assets" / "pictures", pages / "assets" / "pictures")
     for name in ("architecture.md", "architecture.svg", "faults.md", "front_ends.md",
-                 "other_courses.md"):
+                 "other_courses.md", "results.md"):
         copy(ROOT / "docs" / name, pages / "docs" / name)
     here = [entry for entry in MAP if entry.here]
     for entry in here:
@@ -94,6 +93,7 @@ def lay_out(pages: Path) -> None:
             notebook = json.loads((ROOT / folder / f"{entry.slug}.ipynb").read_text(encoding="utf-8"))
             write(pages / folder / f"{entry.slug}.ipynb", json.dumps(page(notebook, folder == "solutions")))
     copy(ROOT / "classroom" / "README.md", pages / "docs" / "classroom.md")
+    copy(ROOT / "CHANGELOG.md", pages / "docs" / "changelog.md")
     copy(ROOT / "notebooks" / "glossary.ipynb", pages / "notebooks" / "glossary.ipynb")
     index = (SOURCE / "index.md").read_text(encoding="utf-8")
     for slot, text in (("lessons", table(here)), ("lesson pages", lines(here, "notebooks")),
@@ -101,8 +101,7 @@ def lay_out(pages: Path) -> None:
         index = index.replace(f"{{{{{slot}}}}}", text)
     write(pages / "index.md", index)
     gallery = (SOURCE / "gallery.md").read_text(encoding="utf-8")
-    write(pages / "gallery.md", gallery.replace("{{gallery}}", "\n\n".join(
-        f"![{says}](assets/pictures/{name}.webp)\n\n{says}" for name, says in GALLERY.items())))
+    write(pages / "gallery.md", gallery.replace("{{gallery}}", book_gallery.gallery(pages)))
     api(pages / "api")
 
 
@@ -126,9 +125,10 @@ def page(notebook: dict, exercises: bool) -> dict:
 
 def table(entries: list[Entry]) -> str:
     """The lessons with what one does in each."""
-    rows = [f"| [{entry.number} {entry.title}](notebooks/{entry.slug}.ipynb) | {entry.does} | "
+    rows = [f"| ![{entry.shows}](assets/pictures/lessons/{entry.number}.webp){{width=150px}} "
+            f"| [{entry.number} {entry.title}](notebooks/{entry.slug}.ipynb) | {entry.does} | "
             f"[to {entry.number}](solutions/{entry.slug}.ipynb) |" for entry in entries]
-    return "\n".join(["| lesson | what you do | exercises |", "|---|---|---|", *rows])
+    return "\n".join(["| shows | lesson | what you do | exercises |", "|---|---|---|---|", *rows])
 
 
 def lines(entries: list[Entry], folder: str) -> str:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from course_lib import paths
@@ -101,6 +101,19 @@ def standing(exercise: str) -> Standing:
         CannotSave: the file cannot be read.
     """
     return standings().get(exercise, Standing(0, 0, 0.0, False, 0))
+
+
+def days() -> tuple[date, date] | None:
+    """The first and the last day on which something written was checked; None before the first.
+
+    Raises:
+        CannotSave: the file cannot be read.
+    """
+    if not file().exists():
+        return None
+    with _usable() as connection:
+        ends = connection.execute("select min(at), max(at) from attempts where status <> 'unwritten'").fetchone()
+    return (date.fromisoformat(ends[0][:10]), date.fromisoformat(ends[1][:10])) if ends[0] else None
 
 
 def _write(statement: str, values: tuple[object, ...]) -> str:

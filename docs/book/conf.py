@@ -1,10 +1,12 @@
 """Sphinx's settings for the course as a book; tools/book.py lays out the pages and calls Sphinx."""
 
 from tools.book_docstrings import as_rest
+from tools.release_notes import version as course_version
 
 project = "From “what is a reward?” to RLHF"
 author = "the course's authors"
 project_copyright = author
+version = release = course_version()
 language = "en"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx-mathjax-offline"]
 exclude_patterns = ["**/.ipynb_checkpoints"]
