@@ -10,7 +10,7 @@
 #
 # Two functions run through the whole course. The second of them, the clipped objective, is in this lesson: the same code trains
 # a pole here, Pong in lesson 06 and a language model in lesson 11. (PPO is not the only choice: Christiano et al. (2017) used A2C and
-# TRPO, and many open language models are trained with DPO, which is in lesson 14.)
+# TRPO, two earlier policy-gradient algorithms, and many open language models are trained with DPO, which is in lesson 14.)
 
 # %%
 import copy
