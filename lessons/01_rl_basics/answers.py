@@ -172,6 +172,16 @@ def probabilities_for_logs(logprobs, returns):
     return -(logprobs.exp() * returns.detach()).mean()
 
 
+@wrong("01.3", says="You changed the returns first")
+def with_a_baseline(logprobs, returns):
+    return -(logprobs * (returns - returns.mean())).mean()
+
+
+@wrong("01.3", says="You changed the returns first")
+def with_normalized_returns(logprobs, returns):
+    return -(logprobs * (returns - returns.mean()) / (returns.std() + 1e-8)).mean()
+
+
 @wrong("01.3", says="No gradient flows back")
 def all_detached(logprobs, returns):
     return -(logprobs * returns).detach().mean()

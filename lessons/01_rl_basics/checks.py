@@ -163,6 +163,8 @@ def _(fn):
         (-2.25, "The sign is turned: an optimizer makes the loss *smaller*, so this makes actions with high returns rarer."),
         (4.5, "This is the sum. Take the mean, or a long episode takes larger gradient steps than a short one."),
         (-4.5, "Two mistakes: the sign, and a sum in place of a mean."),
+        *((value, "You changed the returns first (subtracted their mean, perhaps also divided by their standard deviation). That is a good idea, "
+                  "and lesson 02's; here each log-probability is multiplied by its return as it comes.") for value in (0.375, 0.1768, 0.25)),
         (1.875, "You averaged first and multiplied then. Each action is weighed by its *own* return."),
         (-1.0390, "These are probabilities. The gradient of the expected return needs their logarithm, which you were given."),
         (1.0390, "These are probabilities, and the sign is turned. The gradient needs their logarithm, which you were given.")])

@@ -236,8 +236,8 @@ explore(patience, "Left: the weight of a reward falls with the steps until it co
 # Gamma is part of what the agent *wants*, not a detail. Up to 0.91 the 12 points at once have the highest return, from
 # 0.92 to 0.98 the 70 points after 20 steps, and at 0.99 a point in each of a hundred steps.
 #
-# Environments usually run many at once and restart by themselves, so the rewards arrive as a stream of episodes. A
-# return must never count rewards of the next episode. **[Exercise 01.6](../exercises/01_rl_basics.ipynb)** is about a
+# Usually many copies of an environment run at once, and each restarts by itself when its episode is over. So rewards
+# arrive as a stream in which one episode follows another. A return must never count rewards of the next episode. **[Exercise 01.6](../exercises/01_rl_basics.ipynb)** is about a
 # bug in exactly this place, one that no error message will ever tell you about.
 
 # %%
@@ -289,8 +289,9 @@ print("log-probabilities:", [round(throttle.log_prob(draw).item(), 2) for draw i
 
 # %% [markdown]
 # We want a larger **expected return** $J(\theta)$. But the return comes out of an environment that has no gradient: a
-# pole falls or it does not. REINFORCE (Williams 1992) needs none. Take one step with actions $a$ and returns $G(a)$,
-# write $J$ as a sum over all actions, and use $\nabla \pi = \pi\, \nabla \log \pi$:
+# pole falls or it does not. REINFORCE (Williams 1992) needs none. Take an episode of a single step, in which the action
+# $a$ gives the return $G(a)$. Write $J$ as a sum over all actions, and use $\nabla \pi = \pi\, \nabla \log \pi$, which is
+# the chain rule for $\log$ ($\nabla \log \pi = \nabla \pi / \pi$):
 #
 # $$\nabla J = \nabla \sum_a \pi(a)\, G(a) = \sum_a \pi(a)\, \nabla \log \pi(a)\; G(a)
 # = \mathbb{E}\big[\nabla \log \pi(a)\; G(a)\big]$$
@@ -357,9 +358,10 @@ def reinforce(envs, network, updates, gamma=0.99, learning_rate=0.01, seed=0):
 
 # %% [markdown]
 # > **Predict.** By hand you needed some minutes. How many *steps* will the algorithm need? At random an episode lasts
-# > 23.
+# > about 23.
 #
-# The curves grow while it trains. ■ stops it after the update in progress.
+# The curves grow while it trains. ■ stops it after the update in progress. Afterwards the policy is evaluated with
+# **greedy** actions: the likeliest one each time, where training samples.
 
 # %%
 network = PolicyNetwork(4, 2, seed=0)
@@ -385,7 +387,8 @@ video(clip(greedy(network), steps=200), fps=50, width=320,
 # %% [markdown]
 # Nobody told it about angles. By hand it took *you* one line; the algorithm needed about a hundred thousand steps, or
 # 38 minutes of balancing in real time. The panel on the right above shows the **entropy** $H$ of the policy, which
-# measures how random it is: 0.69 nats when both actions are equally likely, 0 when one is certain.
+# measures how random it is, as the mean of $-\log \pi(a \mid s)$: $\log 2 = 0.69$ nats when both actions are equally
+# likely, 0 when one is certain. (A **nat** is the unit of such numbers when the logarithm is the natural one.)
 #
 # ## 1.7 How much of it was luck?
 #
@@ -652,9 +655,10 @@ show(plots.heights(flights, 1.41, title),
          "picture, three come down between steps 350 and 560.")
 
 # %% [markdown]
-# Hardly anything for approaching. It gains speed without a penalty and is rewarded for **braking**; it tilts without a
-# penalty and is rewarded for **straightening up**; and so on, for up to a thousand steps. Nobody would have listed
-# "rock like a boat" among the dangers.
+# It gets hardly anything for approaching. It gains speed without a penalty and is rewarded for **braking**; it tilts
+# without a penalty and is rewarded for **straightening up**; and so on, for up to a thousand steps. Nobody would have
+# listed "rock like a boat" among the dangers. (The last printed line: with greedy actions it gets next to nothing. Its
+# rocking depends on the sampling.)
 #
 # The plot shows three of its ten flights hitting the ground. Five end with −100, because two more leave the field at
 # the side, high above the picture; the other five are truncated after 1,000 steps. (The video above shows one of the

@@ -182,6 +182,12 @@ def always_clipped(logprobs, old_logprobs, advantages, clip):
     return -_gains(logprobs, old_logprobs, advantages, clip)[1].mean()
 
 
+@wrong("02.2", says="of two losses it is the larger")
+def minus_before_the_smaller(logprobs, old_logprobs, advantages, clip):
+    gain, clipped = _gains(logprobs, old_logprobs, advantages, clip)
+    return torch.min(-gain, -clipped).mean()
+
+
 @wrong("02.2", says="Nothing was clipped")
 def the_larger(logprobs, old_logprobs, advantages, clip):
     return -torch.max(*_gains(logprobs, old_logprobs, advantages, clip)).mean()
@@ -307,7 +313,7 @@ def numbered_by_the_flag(rewards, values, dones, last_value, gamma, lam):
     return _at_once(rewards, values, dones, last_value, gamma, lam, lambda ended: ended)
 
 
-@wrong("02.4", says="look at the steps around an end")
+@wrong("02.4", says="a number of its own")
 def counted_twice(rewards, values, dones, last_value, gamma, lam):
     return _at_once(rewards, values, dones, last_value, gamma, lam, lambda ended: ended.cumsum(0) + ended)
 
@@ -355,6 +361,19 @@ def with_probabilities(logits, actions, advantages, steps, lr=0.5, clip=0.2):
 @wrong("02.5", says="so the clip never takes effect")
 def old_logprobs_anew(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     return _improve(logits, actions, advantages, steps, lr, clip, old_anew=True)
+
+
+@wrong("02.5", says="those of the step before")
+def old_logprobs_one_step_behind(logits, actions, advantages, steps, lr=0.5, clip=0.2):
+    logits = logits.clone().requires_grad_(True)
+    old = torch.log_softmax(logits, -1)[actions].detach()
+    for _ in range(steps):
+        logprobs = torch.log_softmax(logits, -1)[actions]
+        ratio = (logprobs - old).exp()
+        gain = torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+        gradient, = torch.autograd.grad(-gain.mean(), logits)
+        old, logits = logprobs.detach(), (logits - lr * gradient).detach().requires_grad_(True)
+    return logits.detach()
 
 
 @wrong("02.5", says="Nothing moved")

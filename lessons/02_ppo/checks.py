@@ -198,7 +198,8 @@ def _(fn):
 @clipped.case("a good action that became much likelier: no further gain")
 def _(fn):
     close(_loss(fn, [1.5], [1.0]), torch.tensor(-1.2), likely=[
-        (-1.5, "Nothing was clipped: for a good action the objective stops growing at 1 + clip."),
+        (-1.5, "Nothing was clipped: for a good action the objective stops growing at 1 + clip. (If you did clip: of the two objectives the "
+               "smaller counts. If you put the minus sign in first, these are losses, and of two losses it is the larger.)"),
         (-0.8, "The larger bound is 1 + clip: check the order of the bounds."),
         (-0.2, "Hold the ratio between 1 - clip and 1 + clip, not between -clip and clip.")])
 
@@ -364,6 +365,8 @@ FALLS = (torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0]), torch.tensor([3.0, 2.0, 4.0, 3
          torch.tensor([False, True, False, False, True]), torch.tensor(5.0))
 
 
+ALONE = ("The step that ends an episode now has a number of its own, so that its TD error reaches no earlier step. It belongs to the same "
+         "episode as the steps before it.")
 ONE_EPISODE = "Now everything is one episode: TD errors leak back through the ends."
 UNTOUCHED = "This case was right before: another line was changed. Only the numbering of the episodes is at fault."
 
@@ -372,6 +375,7 @@ def _compare_at_once(fn, arguments, gamma, lam):
     close(fn(*arguments, gamma, lam), gae_at_once(*arguments, gamma, lam), likely=[
         (_leaky(*arguments, gamma, lam, _counted), "The step that ends an episode is counted to the next one: the TD error of the fall "
          "never reaches the steps before it, and it gets those of the next episode. Which step does dones[t] close?"),
+        (_leaky(*arguments, gamma, lam, lambda ended: ended.cumsum(0) + ended), ALONE),
         (_leaky(*arguments, gamma, lam, torch.zeros_like), ONE_EPISODE)],
         otherwise="Within one episode it is right; look at the steps around an end.")
 
@@ -443,6 +447,20 @@ def _unclipped(logits, actions, advantages, steps, lr=0.5, clip=0.2):
     return logits
 
 
+def _one_behind(logits, actions, advantages, steps, lr=0.5, clip=0.2):
+    """The old log-probabilities are those of the step before."""
+    before = logits
+    for _ in range(steps):
+        now = logits.clone().requires_grad_(True)
+        ratio = (torch.log_softmax(now, -1)[actions] - torch.log_softmax(before, -1)[actions]).exp()
+        gain = torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+        gradient, = torch.autograd.grad(-gain.mean(), now)
+        before, logits = logits, (now - lr * gradient).detach()
+    return logits
+
+
+BEHIND = ("Your old log-probabilities are those of the step before. They follow the policy, so the ratio stays near 1 and the clip hardly "
+          "ever takes effect. The old policy is the one that took the actions, and it stays the same in every round.")
 THREE = torch.tensor([0.2, 0.0, -0.3])
 NEVER_MOVED = ("Nothing moved. If the old log-probabilities carry a gradient, it cancels the new one's: they are numbers from the past, "
                "compute them before the loop and `.detach()` them.")
@@ -465,7 +483,7 @@ def _(fn):
     close(new, improve(THREE, actions, advantages, 50), call="improve([0.2, 0, -0.3], actions=[1], advantages=[1], steps=50)", likely=[
         (_unclipped(THREE, actions, advantages, 50), f"The action became {times:.1f} times as likely; with clip 0.2 it should stay where its "
          "first step past 1.2 brought it, at 1.36 times. The ratio is 1 in every round, so the clip never takes effect: when are old_logprobs computed?"),
-        (THREE, NEVER_MOVED)])
+        (_one_behind(THREE, actions, advantages, 50), BEHIND), (THREE, NEVER_MOVED)])
 
 
 @stale.case("fifty steps on a bad action: the same below")

@@ -5,12 +5,12 @@
 # what each of its parts is for: the baseline, the critic, the advantage, the ratio and its clip, the entropy bonus. Solve CartPole and
 # LunarLander.
 #
-# **Time.** About 50 minutes to read and run, 95 minutes for the exercises; the essential part takes 90 minutes in all. The cells use
-# about two CPU-minutes. **Builds on** lesson 01: policy, return, discount, REINFORCE.
+# **Time.** About 50 minutes to read and run, 95 minutes for the exercises (and 90 more for the optional build at their end); the essential
+# part takes 90 minutes in all. The cells use about two CPU-minutes. **Builds on** lesson 01: policy, return, discount, REINFORCE.
 #
 # Two functions run through the whole course. The second of them, the clipped objective, is in this lesson: the same code trains
 # a pole here, Pong in lesson 06 and a language model in lesson 11. (PPO is not the only choice: Christiano et al. (2017) used A2C and
-# TRPO, and many open language models are trained with DPO, which is in lesson 14.)
+# TRPO, two earlier policy-gradient algorithms, and many open language models are trained with DPO, which is in lesson 14.)
 
 # %%
 import copy

@@ -327,6 +327,23 @@ def raters_vote_twice(*args):
     return _agreement(*args, others=lambda r, k: sum(r) / len(r))
 
 
+@right("03.6")
+def by_removing_one_copy(*args):
+    def others(ratings, k):
+        left = list(ratings)
+        left.remove(ratings[k])
+        return sum(left) / len(left)
+    return _agreement(*args, others=others)
+
+
+@wrong("03.6", says="leave out one *position*")
+def leaves_out_the_value(*args):
+    def others(ratings, k):
+        left = [rating for rating in ratings if rating != ratings[k]]
+        return sum(left) / max(1, len(left))
+    return _agreement(*args, others=others)
+
+
 @wrong("03.6", says="The means of the others are equal")
 def equal_means_are_wrong(*args):
     return _agreement(*args, others=lambda r, k: (sum(r) - r[k]) / (len(r) - 1), tie=0.0)

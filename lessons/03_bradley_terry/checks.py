@@ -376,6 +376,13 @@ def _(fn):
         (0.0, "Everybody rated the first text higher, the two drawn raters as well: this label is predicted. Is a comparison turned round?")])
 
 
+@agreement.case("another rater may have given the same number")
+def _(fn):
+    close(fn([[3, 3, -2]], [0], [[0, 1, -1]], [0]), 1.0, likely=[
+        (0.0, "You left out every rating that equals the drawn one. Another rater gave the same number, a 3, and still counts: leave "
+              "out one *position*, first_rater, not a value.")])
+
+
 @agreement.case("the drawn raters do not vote twice")
 def _(fn):
     close(fn([[4, 0, 0]], [0], [[1, 1, 1]], [0]), 0.0, likely=[

@@ -71,8 +71,9 @@ torch.sigmoid(r1 - r2)
 # > [exercise 03.3](../exercises/03_bradley_terry.ipynb), then come back.
 #
 # Which scores fit best? Those that give the labels we saw the highest probability: **maximum likelihood**. It is the
-# same to minimize the **negative log-likelihood** (NLL), minus the logarithm of the probability of what happened. Here
-# it is for one comparison that the model expects to go to the first with 67%, and for the opposite label:
+# same to minimize the **negative log-likelihood** (NLL), minus the natural logarithm of the probability of what
+# happened (its unit is the nat). Here it is for one comparison that the model expects to go to the first with 67%, and
+# for the opposite label:
 
 # %%
 p = torch.sigmoid(r1 - r2)
@@ -80,8 +81,10 @@ print(f"the first is preferred: NLL {-torch.log(p):.3f} nats")
 print(f"the second is preferred: NLL {-torch.log(1 - p):.3f} nats")
 
 # %% [markdown]
-# The **Bradley–Terry loss** is the mean over all comparisons. For two outcomes this is the **binary cross-entropy**
-# that you know from classification, with the difference of the scores as logit.
+# Write a label as a number $\mu$: 1 where the first was preferred, 0 where the second was. With $p = \sigma(r_1 - r_2)$
+# both cases are one formula, $-\big(\mu \log p + (1 - \mu) \log (1 - p)\big)$. The **Bradley–Terry loss** is its mean over
+# all comparisons. For two outcomes this is the **binary cross-entropy** that you know from classification, with the
+# difference of the scores as logit.
 #
 # **Now do [exercise 03.1](../exercises/03_bradley_terry.ipynb)**: write this loss. The next line takes *your*
 # function as soon as its check has passed, and the course's until then. (Does it loop over the pairs? Then the fit of
@@ -116,7 +119,8 @@ for mode, strength in zip(MODES, strengths.tolist()):
 
 # %% [markdown]
 # Stereo comes out on top, a little above four-channel Matrix and the five-channel original: more than two loudspeakers
-# did not please more. The loss is **convex**, so there is one optimum. Did we find it? A general-purpose optimizer,
+# did not please more. The loss is **convex**, so there is one optimum (up to a shift of all
+# scores, which 3.4 is about). Did we find it? A general-purpose optimizer,
 # which knows nothing of our code, must agree.
 
 # %%

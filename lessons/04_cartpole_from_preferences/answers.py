@@ -357,6 +357,12 @@ def only_the_place(obs, place):
     return _mark(obs, place, angle=lambda a: 0.0)
 
 
+@wrong("04.6", says="Each fallen state has 10 more")
+def ten_once_a_clip(obs, place):
+    down = (obs[:, 2].abs() > LIMIT) | (obs[:, 0].abs() > 2.4)
+    return float(-((obs[:, 0] - place).abs() + obs[:, 2].abs() / LIMIT).sum()) - 10 * bool(down.any())
+
+
 @wrong("04.6", says="has a penalty of 10 more, not 20")
 def two_falls_cost_twice(obs, place):
     down, left = obs[:, 2].abs() > 0.20943951, obs[:, 0].abs() > 2.4

@@ -153,7 +153,12 @@ def _(fn):
     def over_n(raw, labelled, std):
         return (raw - labelled.mean()) / max(float(labelled.std(correction=0)), 1e-3) * std
 
+    def added(raw, labelled, std):
+        return (raw - labelled.mean()) / (labelled.std() + 1e-3) * std
+
+    plus = "You *added* 0.001 to the deviation, so that every scale is a little off. Divide by max(deviation, 0.001): the larger of the two."
     agrees(fn, reward_model.standardize_rewards, draw, also=[over_n], atol=5e-3,
+           likely=[(added, plus), (lambda raw, labelled, std: (raw - labelled.mean()) / (labelled.std(correction=0) + 1e-3) * std, plus)],
            otherwise="Subtract the mean of `labelled`, divide by its deviation (0.001 at least), multiply by `std`.")
 
 
@@ -364,6 +369,12 @@ taste = exercise(
 ANGLE = 0.209           # radians, just inside of the pole's limit of 0.2094
 
 
+def _once_a_clip(obs, place):
+    """The score with 10 for the whole clip, however many states fell."""
+    down = (obs[:, 2].abs() > 0.20943951) | (obs[:, 0].abs() > 2.4)
+    return float(-((obs[:, 0] - place).abs() + obs[:, 2].abs() / 0.20943951).sum() - 10.0 * down.any())
+
+
 def _twice(obs, place):
     """The score with 10 for each of the two falls."""
     down, left = obs[:, 2].abs() > 0.20943951, obs[:, 0].abs() > 2.4
@@ -415,4 +426,5 @@ def _(fn):
         return torch.stack([torch.where(off, 0.0, x), rng.normal(steps), angle, rng.normal(steps)], dim=1), rng.number(-2, 2)
 
     agrees(fn, cartpole.mark_place, draw, read=float, likely=[
-        (_twice, "A state in which the pole is down *and* the cart has left the track has a penalty of 10 more, not 20.")])
+        (_twice, "A state in which the pole is down *and* the cart has left the track has a penalty of 10 more, not 20."),
+        (_once_a_clip, "Your clip has 10 more once, however many of its states are fallen. Each fallen state has 10 more.")])

@@ -186,8 +186,8 @@ check("04.5", states_led_to)
 # your preference as a *score* of a clip, higher is better: here that of someone who wants the cart at `place`, upright.
 #
 # Each state of the clip has a penalty of $|x - \text{place}| + |\text{angle}|/0.2094$ (metres, and shares of the pole's limit, `ANGLE_LIMIT`), and
-# 10 more where the pole is down or the cart has left the track (beyond `X_LIMIT`, 2.4 m): 10 once, also where both are true. The
-# score is minus the sum over all states.
+# 10 more if the pole is down or the cart has left the track (beyond `X_LIMIT`, 2.4 m); a state in which both are true has 10
+# more, not 20. The score is minus the sum over all states.
 
 # %% tags=["exercise:04.6"]
 def mark_place(obs, place):

@@ -4,8 +4,8 @@
 # **Goals.** Train an agent without the environment's reward: you look at pairs of clips and say which is better. Know each step of the loop; see
 # what the reward model has learned, and where it is wrong; then teach a behaviour that no reward describes.
 #
-# **Time.** About 75 minutes to read, run and label, 45 minutes for the exercises; the essential part takes 90 minutes in all. The
-# cells use about one CPU-minute. **Builds on** lessons 02 and 03.
+# **Time.** About 75 minutes to read, run and label, 45 minutes for the exercises (and 90 more for the optional build at their end); the
+# essential part takes 90 minutes in all. The cells use about one CPU-minute. **Builds on** lessons 02 and 03.
 #
 # You can stop at any moment. Later, run the cells again from the top: what is done is skipped, and everything continues where it
 # stopped.
@@ -44,7 +44,8 @@ show(preference_loop(), alt="Six boxes in a ring. The agent acts in sealed envir
 # 3. **fit**: the reward model learns from all your labels, with the loss of lesson 03;
 # 4. **train**: PPO trains the agent on the reward model's rewards. Then new clips are cut, of what it can do now.
 #
-# This is Christiano et al. (2017), *Deep reinforcement learning from human preferences*, on a small scale. Our departures from the paper: the steps
+# This is Christiano et al. (2017), *Deep reinforcement learning from human preferences*, on a small scale. Our departures from the paper
+# (skip them at first; each comes again below): the steps
 # take turns instead of running asynchronously; PPO takes the place of A2C and TRPO; pairs are drawn at random by default, not by disagreement; the
 # reward is a function of the next state alone; the ensemble has five networks instead of three; all labels are kept, not the last 3,000;
 # rewards are standardized over the labelled clips (exercise 04.2), and lower where the ensemble disagrees; and the end
@@ -554,9 +555,10 @@ show(plots.seeds_of_jobs(chosen, title),
          "distance from the centre, one point a seed, green where both goals are met.")
 
 # %% [markdown]
-# Ways without stored results have no panel, so whether one of them beats random pairs is open here. Two warnings. No ties is not the same as much to
-# learn: a fall beside none always gives a label, and always the same one, "do not fall"; such pairs never ask where the cart should be. And
-# about disagreement, Christiano et al. (2017, section 2.2.4) found that in some tasks it even hurt.
+# Ways without stored results have no panel, so whether one of them beats random pairs is open here. Three warnings. A clip with a fall is needed
+# for contrast, and an agent that balances shows none: then it draws at random (the stored run above has no fewer ties with it). Few ties
+# do not mean much to learn: a fall beside none always gives a label, and always the same one, "do not fall"; such pairs never ask where the
+# cart should be. And about disagreement, Christiano et al. (2017, section 2.2.4) found that in some tasks it even hurt.
 
 # %%
 for name, rows in chosen.items():
@@ -653,6 +655,9 @@ for name, teacher in cartpole_teachers().items():
           f"equal {answers.count(0.5):3d}  skipped {answers.count(None):3d}  wrong {against:3d}")
 
 # %% [markdown]
+# Now that the agent is good, its clips are nearly alike, and that is when these teachers differ most: for "equal" nearly all pairs are equal,
+# "stochastic" is little better than a coin, and "left when unsure" is hardly ever sure. Clips of a beginner are easier to tell apart.
+#
 # A skipped pair is not replaced: the round brings fewer labels. "Left when unsure" favours no clip, because the label store
 # draws at random which one stands left: a position bias becomes noise. Stored whole runs, 60 pairs and *one seed* for each teacher, too few to
 # compare them:

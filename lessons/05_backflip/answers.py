@@ -50,6 +50,16 @@ def undivided(actions, mean, log_std):
     return -(0.5 * (actions - mean)**2 + log_std + HALF_LOG_2PI).sum(-1)
 
 
+@wrong("05.1", says="divide by log_std.exp()")
+def log_std_taken_for_std(actions, mean, log_std):
+    return (-0.5 * ((actions - mean) / log_std)**2 - log_std.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+@wrong("05.1", says="divide by log_std.exp()")
+def divided_by_log_std(actions, mean, log_std):
+    return (-0.5 * ((actions - mean) / log_std)**2 - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
 @wrong("05.1", says="The square is halved")
 def not_halved(actions, mean, log_std):
     z = (actions - mean) / log_std.exp()
@@ -205,6 +215,11 @@ def product(gamma, steps, old_dt, new_dt):
     return gamma * new_dt / old_dt, round(steps * old_dt / new_dt)
 
 
+@wrong("05.3", says="cuts off")
+def whole_number_by_int(gamma, steps, old_dt, new_dt):
+    return gamma ** (new_dt / old_dt), int(steps * old_dt / new_dt + 1e-9)
+
+
 @wrong("05.3", says="nearest whole number")
 def cut_off(gamma, steps, old_dt, new_dt):
     return gamma ** (new_dt / old_dt), steps * old_dt / new_dt
@@ -333,6 +348,11 @@ def the_size(sin_before, cos_before, sin_after, cos_after):
     return torch.atan2(torch.sin(turned), torch.cos(turned)).abs()
 
 
+@wrong("05.5", says="nearly a whole turn backwards")
+def between_nought_and_two_pi(sin_before, cos_before, sin_after, cos_after):
+    return (torch.atan2(sin_before, cos_before) - torch.atan2(sin_after, cos_after)) % (2 * math.pi)
+
+
 @wrong("05.5", says="loses this step")
 def leaves_the_jump_out(sin_before, cos_before, sin_after, cos_after):
     turned = torch.atan2(sin_before, cos_before) - torch.atan2(sin_after, cos_after)
@@ -375,6 +395,13 @@ def undivided_ends(good, runs, z=1.96):
     share = good / runs
     half = z * math.sqrt(share * (1 - share) / runs + z**2 / (4 * runs**2))
     return share + z**2 / (2 * runs) - half, share + z**2 / (2 * runs) + half
+
+
+@wrong("05.6", says="put the sum in parentheses")
+def divides_the_second_part_alone(good, runs, z=1.96):
+    share = good / runs
+    middle, half = share + z**2 / (2 * runs), z * math.sqrt(share * (1 - share) / runs + z**2 / (4 * runs**2))
+    return middle - half / (1 + z**2 / runs), middle + half / (1 + z**2 / runs)
 
 
 @wrong("05.6", says="Two parts are missing")

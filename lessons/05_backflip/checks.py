@@ -38,6 +38,8 @@ def _(fn):
         ([-HALF_LOG_2PI, -HALF_LOG_2PI - 0.5], "log_std is missing: a wide bell is lower."),
         ([math.log(2) - HALF_LOG_2PI, math.log(2) - HALF_LOG_2PI - 0.5], "The sign of log_std: a wide bell is lower, so it is "
          "subtracted."),
+        *(([-width - HALF_LOG_2PI, -0.5 * (2 / math.log(2))**2 - width - HALF_LOG_2PI],
+           "log_std is the *log* of the standard deviation: divide by log_std.exp().") for width in (math.log(2), math.log(math.log(2)))),
         ([at_mean, at_mean - 2.0], "Divide by the standard deviation, log_std.exp(), before you square."),
         ([at_mean, at_mean - 1.0], "The square is halved in a Gaussian's exponent."),
         ([math.exp(at_mean), math.exp(at_mean - 0.5)], "This is the density; its logarithm is wanted.")])
@@ -207,12 +209,12 @@ def _(fn):
 
 @units.case("a reward one second ahead counts the same, and steps are whole")
 def _(fn):
-    for gamma, steps, old, new in ((0.995, 100, 0.03, 0.02), (0.5, 7, 0.1, 0.3)):
+    for gamma, steps, old, new in ((0.995, 100, 0.03, 0.02), (0.5, 7, 0.1, 0.3), (0.5, 8, 0.1, 0.3)):
         got, count = _two(fn, gamma, steps, old, new)
         close(got ** (1 / new), gamma ** (1 / old), call=f"gamma ** (1 / {new}), what is left of a reward after one second",
               rtol=1e-6, otherwise="A second holds 1 / dt steps, and each multiplies by gamma.")
         close(count, float(round(steps * old / new)), call=f"{steps} steps of {old} s in steps of {new} s",
-              otherwise="Round to the nearest whole number: round(...).")
+              otherwise="Round to the nearest whole number with round(...); int(...) cuts off what stands behind the point.")
 
 
 @units.case("any gamma, episode and time steps")
@@ -332,6 +334,8 @@ def _(fn):
     shape_is(got, (3,))
     close(got, torch.tensor([0.1, -0.2, 0.0]), atol=1e-5, likely=[
         ([-0.1, 0.2, 0.0], "The sign: a positive pitch leans forwards, so turning backwards makes the pitch smaller and counts above 0."),
+        ([0.1, 2 * math.pi - 0.2, 0.0], "A small turn forwards became nearly a whole turn backwards: your difference lies between 0 and 2 pi. "
+         "Bring it to between -pi and pi."),
         ([0.1, 0.2, 0.0], "Turning forwards must count below 0, or rocking to and fro would be rewarded like a flip.")])
 
 
@@ -408,6 +412,8 @@ def _(fn):
                                        "z²/2n, z²/4n² and the division by 1 + z²/n."),
         ([share + z**2 / (2 * n) - full, share + z**2 / (2 * n) + full], "Both ends are divided by 1 + z²/n."),
         ([share - full, share + full], "Two parts are missing: z²/2n is added to the share, and both ends are divided by 1 + z²/n."),
+        ([share + z**2 / (2 * n) - full / (1 + z**2 / n), share + z**2 / (2 * n) + full / (1 + z**2 / n)], "Only the part after the ± was "
+         "divided by 1 + z²/n. The whole numerator is: put the sum in parentheses."),
         (list(wilson_interval(8, 10))[::-1], "The lower end first.")])
 
 

@@ -276,6 +276,10 @@ if not reached:
                         f"{last.mean_turns:.1f} turns, {last.mean_height:.2f} m"))
 
 # %% [markdown]
+# Compare this with the agent of 5.3, which learned from the written reward. In the stored run it turned nearly as often and was on the floor
+# about as long, so these two runs do not show that labels do better than that formula. What they show is that nobody needs the formula: the
+# agent never read an angle from anything but the labels. And the labels can go on where the formula ends, at how a flip should *look*.
+#
 # Now the flip in slow motion, a third of its speed, with the **learned reward** of each moment under it.
 
 # %%
@@ -381,6 +385,9 @@ labeler
 learn(my_loop, labeler, 2)
 
 # %% [markdown]
+# In the stored run the labels for "hop" have not led far after two rounds: the torso is lower than before. The stored film above needed 100 labels.
+# Would you go on, or label differently?
+#
 # ## 5.9 How many labels, and how often does it work?
 #
 # One film shows that it *can* work. How often it does takes whole runs with other seeds (`benchmarks/backflip.py`); here are the stored

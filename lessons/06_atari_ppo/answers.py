@@ -115,6 +115,12 @@ def one_column_a_cell(screens):
     return (screens[:, 34:194:2, ::4] != 87).astype(np.uint8)
 
 
+@wrong("06.2", says="darker than the court")
+def brighter_than_the_court(screens):
+    seen = screens[:, 34:194:2, ::2] > 87
+    return (seen[:, :, ::2] | seen[:, :, 1::2]).astype(np.uint8)
+
+
 @wrong("06.2", says="touches more cells than two")
 def any_of_eight(screens):
     court = screens[:, 34:194].reshape(len(screens), 80, 2, 40, 4)

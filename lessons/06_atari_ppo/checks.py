@@ -201,6 +201,8 @@ def _(fn):
     agrees(fn, to_cells, draw, times=8, likely=[
         (lambda screens: (screens[:, 34:194].reshape(-1, 80, 2, 40, 4) != EMPTY).any((2, 4)).astype(np.uint8),
          "All eight pixels of a cell were looked at. Look only at its first row, and there at its columns 0 and 2."),
+        (lambda screens: (screens[:, 34:194:2, ::2] > EMPTY).reshape(-1, 80, 40, 2).any(3).astype(np.uint8),
+         "Things darker than the court were lost: compare with `!= 87`, not `> 87`."),
         (lambda screens: (screens[:, 34:194:2, ::4] != EMPTY).astype(np.uint8), "Only column 0 of each cell was looked at, not column 2.")],
         otherwise="A cell is 1 where one of two pixels of its first row, columns 0 and 2, has not the shade 87.")
 

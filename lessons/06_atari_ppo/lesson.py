@@ -780,8 +780,8 @@ print(f"with sticky actions: mean {stuck.mean:+.1f} in {len(stuck.returns)} game
       f"from {min(stuck.returns):+.0f} to {max(stuck.returns):+.0f}")
 
 # %% [markdown]
-# Far less: it has learned to hit the ball with the edge of its paddle, and an action that comes a few frames late misses.
-# Within ten games this is a rough figure, of one agent. To be robust it would have to train with sticky actions.
+# Far less. It aims with the edge of its paddle (6.6), and an action that comes a few frames late can miss; whether this is
+# the reason we did not measure. From ten games of one agent this is a rough figure. To be robust it would have to train with sticky actions.
 #
 # ## 6.11 Ten numbers instead of a picture
 #

@@ -83,6 +83,12 @@ def _compare(across1, across2, count=_begins, mark=lambda won, lost: won - lost,
     return tie if a == b else float(a > b)
 
 
+@wrong("07.2", says="an unseen ball, count as")
+def unseen_is_behind_them(across1, across2):
+    balances = [int((across < 12).any()) - int((across >= 148).any()) for across in (across1, across2)]
+    return 0.5 + 0.5 * ((balances[0] > balances[1]) - (balances[0] < balances[1]))
+
+
 @wrong("07.2", says="You counted frames")
 def counts_frames(across1, across2):
     return _compare(across1, across2, count=lambda flags: int(flags.sum()))

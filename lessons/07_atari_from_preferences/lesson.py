@@ -66,7 +66,7 @@ expect(now.balance > before.balance + 10,
 # **The loop** is that of lesson 04, the same class: collect, label, fit, train. It is Christiano et al. (2017), *Deep
 # reinforcement learning from human preferences*. In the paper a clip is a **segment** $\sigma$; a label is a
 # **preference** $\mu$: 1 if the first segment is preferred, 0 if the second is, 0.5 for a tie; the **learned reward**
-# of a step is $\hat r$. Our departures:
+# of a step is $\hat r$. Our departures (skim them now; each row is explained where it is used):
 #
 # | | Christiano et al. (2017), Atari | here |
 # |---|---|---|
@@ -74,7 +74,7 @@ expect(now.balance > before.balance + 10,
 # | policy | A2C, frames of 84 x 84 | PPO, two frames of 80 x 40 cells (lesson 06) |
 # | segment | 25 steps of 4 frames: 1.7 s | the same |
 # | reward model | four convolutions, dense layers, batch norm | one convolution **summed over rows** (7.4), on 40 x 40 cells |
-# | ensemble | 3, each on a bootstrap sample | 3, each pair drawn by each member a Poisson number of times |
+# | ensemble | 3, each on a bootstrap sample | 3, each member counts each pair a random (Poisson) number of times, which comes to nearly the same |
 # | pairs | by disagreement of the ensemble | at random (7.8 compares) |
 # | regularization | L2, dropout | an L1 penalty on the rewards |
 # | rewards | mean 0, fixed standard deviation | the same (7.5), read from the observation that a step *led to* |
@@ -364,7 +364,8 @@ expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
        measured={pay: style.steps_a_point for pay, style in constant.items()})
 
 # %% [markdown]
-# In the stored run, the agent with −0.05 a step loses the ball quickly: this ends the rally soonest. A reward model
+# In the stored run, the agent with −0.05 a step loses the ball quickly: this ends the rally soonest. The one with +0.05
+# keeps the rally going and no longer wins many points, which nothing rewards now. A reward model
 # whose outputs happen to lie below zero would teach this, *without a single label that asks for it*. Hence we
 # **standardize** rewards: mean 0, and a fixed standard deviation, because each fit may change the scale. The running
 # mean must move slowly: if each rollout had mean 0 on its own, a good rollout would get no more reward than a bad one.
