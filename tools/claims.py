@@ -7,9 +7,9 @@ ones first, so that they are seen before they fail.
 The settings: `native` (this machine's own kernels), `default` (torch's plainest), `avx2`, `avx512`, `mkl` and
 `mkl-avx2` (Intel's matrix library in the form that every processor computes alike, and its AVX2 form), `dnnl` and
 `dnnl-avx` (oneDNN's plain forms), `bfloat16` and `float32` (what language models take where a processor is quick with
-16-bit products, and where it is not), and `rounding-N` (N any number): native, with the last bit of trained weights turned
-by chance, which is what another processor's kernels amount to (course_lib/authoring/rounding.py). A plus joins several:
-`rounding-1+bfloat16`.
+16-bit products, and where it is not), and `rounding-N` (N any number): native, with the last bit of trained weights
+turned by chance, which is what another processor's kernels amount to (course_lib/authoring/rounding.py). A plus joins
+several: `rounding-1+bfloat16`.
 
 Exit code 1 when a claim or a cell failed under any setting.
 """

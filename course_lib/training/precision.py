@@ -26,7 +26,7 @@ def bfloat16_is_quick() -> bool:
     """
     wanted = os.environ.get("COURSE_BFLOAT16", "")
     if wanted not in ("", "0", "1"):
-        raise ValueError(f"COURSE_BFLOAT16 is {wanted!r}, but it can only be 1 (16-bit products), 0 (32-bit), or absent.")
+        raise ValueError(f"COURSE_BFLOAT16 is {wanted!r}, but it can only be 1 (16-bit products), 0 (32-bit) or absent.")
     return wanted == "1" if wanted else _measured()
 
 
@@ -49,7 +49,7 @@ def _measured(rounds: int = 12) -> bool:
     for done in range(rounds):
         for dtype in best:
             best[dtype] = min(best[dtype], _seconds(dtype))
-        if done and best[torch.bfloat16] > 4 * best[torch.float32]:     # emulated: it may take as long as a training step
+        if done and best[torch.bfloat16] > 4 * best[torch.float32]:     # emulated: long enough
             break
     return best[torch.bfloat16] < 0.75 * best[torch.float32]
 
