@@ -59,8 +59,8 @@ MAP = (
     Entry("14_beyond_ppo", "Beyond PPO",
           "best-of-n, rejection sampling, DPO and relatives, RLOO and GRPO, verifiable rewards", 90, 145),
     Entry("15_evaluate_and_scale", "Evaluate and scale",
-          "helpful, honest, harmless; win rates; judges and their biases; length, ensembles; several processes",
-          95, 155),
+          "helpful, honest, harmless; win rates; judges and biases; length, ensembles, toxicity; several processes",
+          105, 175),
 )
 
 
