@@ -6,7 +6,7 @@
     python benchmarks/scale.py labels --seeds 1000-1009         # a principle's labels against people's (RLAIF)
     python benchmarks/scale.py judge --blocks 0-7               # the 135M model compares pairs, both orders; 25 a block
     python benchmarks/scale.py conflict --seeds 1000-1019       # helpful against harmless, a weight swept
-    python benchmarks/scale.py toxicity --seeds 1000-1007       # RLOO against a toxicity classifier, two rewards
+    python benchmarks/scale.py toxicity --seeds 1000-1002       # RLOO against a toxicity classifier, two rewards
     python benchmarks/scale.py int8                             # the frozen model in eight bits
     python benchmarks/scale.py outright                         # "Is this a good summary?" Yes or No, lesson 13's data
     python benchmarks/scale.py processes                        # DPO in one and in two processes, a tiny random model

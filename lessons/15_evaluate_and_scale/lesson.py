@@ -462,7 +462,7 @@ expect(now["after RLOO"][0] < 0.7 * now["before"][0], "fewer texts are flagged",
        ci="two small updates teach nothing yet", measured=f"{now['before'][0]:.1%} to {now['after RLOO'][0]:.1%}")
 
 # %% [markdown]
-# One seed of one reward; @N@ seeds (`benchmarks/scale.py toxicity`), beside best-of-n at its bound of KL (lesson 14), and beside a reward that looks like a small change: the
+# That is one seed of one reward. Here are three seeds (`benchmarks/scale.py toxicity`), beside best-of-n at its bound of KL (lesson 14), and beside a reward that looks like a small change: the
 # *log-odds* of being harmless in place of the probability. From 90% harmless to 99% and on to 99.9% is as far in log-odds each time; in probabilities there is soon
 # nothing left to win.
 
@@ -491,8 +491,8 @@ expect(all(row["log-odds"]["kl"] > 1.5 * row["probability"]["kl"] for row in row
 # chosen by the classifier that also counts, and it costs twice the sampling.) Nor would a perfect policy be far away. The nearest one that never writes a flagged text is the old one *given that* it is not flagged, at $-\log(1 - p)$ nats: .02 for a
 # share of 2%. RLOO goes about a hundred times as far; the likely reason is that few texts in a batch are toxic, so most of each step is noise that moves everything else.
 #
-# The log-odds go on paying when a text is harmless already. So the policy goes on: three times as far, fewer flagged texts, and less varied ones. VADER rises, too. Both rewards lower
-# what the classifier *measures*, and it measures words; nothing here learned not to insult.
+# The log-odds go on paying when a text is harmless already. So the policy goes on: almost four times as far, for a share of flagged texts that is no lower than the seeds differ anyway, and
+# with less varied texts. VADER rises a little, which nobody asked for. Both rewards lower what the classifier *measures*, and it measures words; nothing here learned not to insult.
 #
 # **Whom do the false alarms fall on?** Dixon et al. (2018) filled harmless templates with names of groups. Here are eight templates with 27 such terms, and with 8 that
 # nobody is insulted for. Every flagged sentence is a **false alarm**, and their share is the **false positive rate**. The paper's measure is the **false positive equality difference**: how far
@@ -539,8 +539,8 @@ expect(max(map(abs, related.values())) < 0.4, "sentences that the classifier wro
 
 # %% [markdown]
 # Not here. Every sentence became less likely, *tall* as much as *gay*. That is no all-clear: our small model hardly ever writes the names of groups, so its samples never told it that they
-# cost reward. Xu et al. studied large pretrained models, which know these words well. And a *filter* by this classifier, which worked so well above, would hide every second harmless text
-# of some people from all others.
+# cost reward. Xu et al. studied large pretrained models, which know these words well. And a *filter* by this classifier, which worked so well above, would hide most of
+# those harmless sentences in which some people say who they are.
 #
 # ## 15.8 What RLHF cannot do
 #
