@@ -7,9 +7,10 @@ The package keeps its model in two pickles, which run code when they are opened 
 are opened here, in an environment of their own, and never on a learner's machine; what is shipped is numbers only.
 
 The words are kept as fingerprints (the first eight bytes of their BLAKE2b hash), in ascending order: a text's words can
-be looked up, and no list of offensive words is shipped. idf: (V,) of each. weights: (5, V) and bias: (5,), the five
-linear SVMs of its cross-validation with their calibration (Platt's sigmoid) multiplied in, so that the probability is
-the mean of five sigmoids. Weights are rounded to half precision; the tool prints by how much that moves probabilities
+be looked up, and no list of offensive words is shipped. idf: (V,) of each; the package's page speaks of counts, but its
+vectorizer is TF-IDF, each text's row of length 1. weights: (5, V) and bias: (5,), the five linear SVMs of its
+cross-validation with their calibration (Platt's sigmoid) multiplied in, so that the probability is the mean of five
+sigmoids. Weights are rounded to half precision; the tool prints by how much that moves probabilities
 and refuses to write when it is more than 0.005.
 """
 
