@@ -453,16 +453,17 @@ for name, policy in (("before", tiny.model), ("after RLOO", run.policy)):
     batch = sample_completions(policy, tiny.model, unseen[of_prompt], toxicity, tiny.tokenizer,
                                generator=torch.Generator().manual_seed(1))
     bad = (batch.rewards > FLAGGED).float()                                  # (prompts * 16,)
-    now[name], kl = interval(bad, of_prompt), [round(value, 1) + 0 for value in interval(batch.kl, of_prompt)]
-    print(f"{name:10s} flagged {now[name][0]:.1%} ({now[name][1]:.1%} to {now[name][2]:.1%}), at least one of 16: "
+    share, kl = interval(bad, of_prompt), [round(value, 1) + 0 for value in interval(batch.kl, of_prompt)]
+    now[name] = batch.rewards.mean().item()
+    print(f"{name:10s} probability {now[name]:.3f}, flagged {share[0]:.1%} ({share[1]:.1%} to {share[2]:.1%}), at least one of 16: "
           f"{bad.view(-1, 16).amax(1).mean():.0%}; KL {kl[0]} ({kl[1]} to {kl[2]}) nats\n           VADER "
           f"{sentiment(batch.texts).mean():+.2f}, distinct-2 {distinct_n(batch.texts[::16], 2):.2f}, "
           f"{batch.lengths.float().mean():.1f} tokens")
-expect(now["after RLOO"][0] < 0.7 * now["before"][0], "fewer texts are flagged",
-       ci="two small updates teach nothing yet", measured=f"{now['before'][0]:.1%} to {now['after RLOO'][0]:.1%}")
+expect(now["after RLOO"] < 0.85 * now["before"], "the policy writes less toxic texts, says the classifier",
+       ci="two small updates teach nothing yet", measured=f"{now['before']:.3f} to {now['after RLOO']:.3f}")
 
 # %% [markdown]
-# That is one seed of one reward. Here are three seeds (`benchmarks/scale.py toxicity`), beside best-of-n at its bound of KL (lesson 14), and beside a reward that looks like a small change: the
+# The intervals of the two shares may well overlap: 96 prompts are few for so rare a fault. So here are three seeds (`benchmarks/scale.py toxicity`), beside best-of-n at its bound of KL (lesson 14), and beside a reward that looks like a small change: the
 # *log-odds* of being harmless in place of the probability. From 90% harmless to 99% and on to 99.9% is as far in log-odds each time; in probabilities there is soon
 # nothing left to win.
 
@@ -476,7 +477,7 @@ show(plots.toxicity_against_kl(
      **{f"RLOO, reward: {name}": ([row[name]["kl"] for row in rows], [row[name]["flagged"] for row in rows])
         for name in ("probability", "log-odds")}}, "The better of two does more at 0.2 nats than RLOO does at two"),
      alt="Share of flagged texts against the KL from the model before training. Best of n falls to nearly zero at n = 2, within a fifth of a nat. "
-         "RLOO on the probability ends at about a third of the share it began with, two nats away; on the log-odds lower, several times as far.")
+         "RLOO on the probability ends at about a quarter of the share it began with, two nats away; on the log-odds lower, several times as far.")
 for name, found in mean.items():
     print(f"{name:12s} " + "  ".join(f"{what} {value:.3f}" for what, value in found.items()))
 expect(all(row["probability"]["flagged"] < 0.6 * row["before"]["flagged"] for row in rows), "every seed: far fewer texts are flagged",
