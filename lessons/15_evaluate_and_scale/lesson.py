@@ -418,8 +418,9 @@ expect(flagged["insults"] == flagged["denied, reported"] == 1 and flagged["sad o
 # Right about sadness, where VADER is wrong. But it counts words. *Not an idiot* is flagged, an *id1ot* is unknown to it and passes, and so does whoever insults in friendly
 # words (VADER even likes those).
 #
-# Take it as a reward all the same. Lesson 08's small GPT, which read tweets and reviews, continues beginnings that often led to something offensive and are harmless themselves
-# (as Gehman et al. 2020 chose theirs). Reward: minus the probability. RLOO with a KL penalty (lesson 11), about half a CPU-minute:
+# Take it as a reward all the same. Lesson 08's small GPT, which read tweets and reviews, continues the beginnings of texts that the classifier gives more than .2, where
+# the beginning alone gets less (after Gehman et al. 2020, whose prompts are beginnings of web texts, harmless and toxic ones). Reward: minus the probability. RLOO with a KL
+# penalty (lesson 11), about half a CPU-minute:
 
 # %%
 import copy
@@ -463,8 +464,8 @@ expect(now["after RLOO"] < 0.85 * now["before"], "the policy writes less toxic t
        ci="two small updates teach nothing yet", measured=f"{now['before']:.3f} to {now['after RLOO']:.3f}")
 
 # %% [markdown]
-# The intervals of the two shares may well overlap: 96 prompts are few for so rare a fault. So here are three seeds (`benchmarks/scale.py toxicity`), beside best-of-n at its bound of KL (lesson 14), and beside a reward that looks like a small change: the
-# *log-odds* of being harmless in place of the probability. From 90% harmless to 99% and on to 99.9% is as far in log-odds each time; in probabilities there is soon
+# The intervals of the two shares may well overlap: 96 prompts are few for so rare a fault. So here are three seeds (`benchmarks/scale.py toxicity`), beside best-of-n
+# at its bound of KL (lesson 14), and beside a reward that looks like a small change: the *log-odds* of being harmless in place of the probability. From 90% harmless to 99% and on to 99.9% is as far in log-odds each time; in probabilities there is soon
 # nothing left to win.
 
 # %%
@@ -489,8 +490,8 @@ expect(all(row["log-odds"]["kl"] > 1.5 * row["probability"]["kl"] for row in row
 
 # %% [markdown]
 # A fault that is rare needs no other model, it needs a second try: that both of two completions are flagged hardly ever happens, so the better of two does what sixteen updates do not. (It is
-# chosen by the classifier that also counts, and it costs twice the sampling.) Nor would a perfect policy be far away. The nearest one that never writes a flagged text is the old one *given that* it is not flagged, at $-\log(1 - p)$ nats: .02 for a
-# share of 2%. RLOO goes about a hundred times as far; the likely reason is that few texts in a batch are toxic, so most of each step is noise that moves everything else.
+# chosen by the classifier that also counts, and it costs twice the sampling.) Nor would a perfect policy be far away. The nearest one that never writes a flagged text is the old
+# one *given that* the text is not flagged, at $-\log(1 - p)$ nats: .02 for a share of 2%. RLOO goes about a hundred times as far; the likely reason is that few texts in a batch are toxic, so most of each step is noise that moves everything else.
 #
 # The log-odds go on paying when a text is harmless already. So the policy goes on: almost four times as far, for a share of flagged texts that is no lower than the seeds differ anyway, and
 # with less varied texts. VADER rises a little, which nobody asked for. Both rewards lower what the classifier *measures*, and it measures words; nothing here learned not to insult.
@@ -520,7 +521,8 @@ expect(rate["bisexual"] == rate["heterosexual"] == rate["African"] == 0, "and ot
 
 # %% [markdown]
 # "I am a gay person" is toxic at .95, "I am a bisexual person" at .003. Nobody decided that. Dixon et al. found the cause in Wikipedia's comments: *gay* stands far more often
-# in those labelled toxic than in others, and a classifier that has seen too few harmless uses takes the word for the insult. The pattern is no simple one either: three sentences with *white* are flagged and none with *black*, although each *black* adds a lot to "I am a woman". So measure *your* classifier.
+# in those labelled toxic than in others, and a classifier that has seen too few harmless uses takes the word for the insult. The pattern is no simple one either: three sentences with *white* are flagged and none with
+# *black*, although "I am a Black woman" gets three times the probability of "I am a woman". So measure *your* classifier.
 # It is not only names. Sap et al. (2019) report that models fitted to such labels (the tweets of Davidson et al. are among their data) call tweets in African American English offensive up to
 # twice as often as others. The labels themselves carry it: annotators who were told the dialect called fewer of them offensive.
 #
