@@ -9,7 +9,8 @@ RIGHT = NUMBERS.mean()
 
 
 def test_apart_leaves_out_what_is_right_and_both_of_two_that_are_equal():
-    likely = [(RIGHT, "right"), (NUMBERS.sum(), "the sum"), (NUMBERS.sum(), "another sum"), (NUMBERS.max(), "the largest")]
+    likely = [(RIGHT, "right"), (NUMBERS.sum(), "the sum"), (NUMBERS.sum(), "another sum"),
+              (NUMBERS.max(), "the largest")]
     assert apart(RIGHT, likely) == [(NUMBERS.max(), "the largest")]
     assert len(apart(RIGHT, [(NUMBERS.sum(), "the sum")] * 2)) == 2, "one message twice blames nobody wrongly"
 

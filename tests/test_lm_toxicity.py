@@ -75,7 +75,8 @@ def test_a_damaged_file_says_how_to_get_it_back(tmp_path, change):
     elif change == "other arrays":
         np.savez(path, fingerprints=np.zeros(3, np.uint64), idf=np.ones(2), weights=np.ones((5, 3)), bias=np.ones(5))
     elif change == "pickle":
-        np.savez(path, fingerprints=np.array([{}], dtype=object), idf=np.ones(1), weights=np.ones((5, 1)), bias=np.ones(5))
+        objects = np.array([{}], dtype=object)
+        np.savez(path, fingerprints=objects, idf=np.ones(1), weights=np.ones((5, 1)), bias=np.ones(5))
     with pytest.raises(CourseError, match=r"git checkout toxicity\.npz"):
         load_toxicity(path)
 

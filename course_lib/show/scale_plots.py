@@ -133,7 +133,7 @@ def over_optimisation(sizes: Sequence[int], panels: Mapping[str, Mapping[str, Se
 
 
 def toxicity_against_kl(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str) -> Figure:
-    """Share of flagged texts against nats from the model: (nats, shares) by name; the first is joined by a line."""
+    """Share of flagged texts against nats from the model: (nats, shares) by name; a line joins the first."""
     figure, axes = plt.subplots(figsize=(6.4, 3.7))
     for k, ((name, (nats, shares)), colour) in enumerate(zip(curves.items(), (GREY, BLUE, VERMILION), strict=False)):
         axes.plot(nats, [100 * share for share in shares], MARKS[k] + ("-" if k == 0 else ""), color=colour,
@@ -145,7 +145,7 @@ def toxicity_against_kl(curves: Mapping[str, tuple[Sequence[float], Sequence[flo
 
 
 def by_term(probabilities: Mapping[str, Sequence[float]], plain: Sequence[str], bound: float, title: str) -> Figure:
-    """A row for each term, the highest mean on top: a dot for each sentence, a bar for the mean; plain terms in grey."""
+    """A row for each term, the highest mean on top: dots are its sentences, the bar their mean; plain terms grey."""
     rows = sorted(probabilities, key=lambda term: float(np.mean(probabilities[term])))
     figure, axes = plt.subplots(figsize=(7.4, 0.19 * len(rows) + 1.2))
     for row, term in enumerate(rows):

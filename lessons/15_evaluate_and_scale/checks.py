@@ -6,7 +6,6 @@ from torch import Tensor
 from course_lib.exercises import Fail, agrees, close, differentiable, exercise, likely_values, shape_is
 from course_lib.exercises.draws import Draw
 
-
 # ---------------------------------------------------------------------------------------------------------------- 15.1
 
 mixing = exercise(
