@@ -1,4 +1,4 @@
-"""Evaluation and scale: judges, length bias, ensembles, conflicting rewards, labels by a model, int8. Lesson 15.
+"""Evaluation and scale: judges, length, ensembles, conflicting rewards, labels by a model, toxicity, int8. Lesson 15.
 
     python benchmarks/scale.py ensembles --seeds 1000-1019      # best-of-n of proxies, people's ratings as gold
     python benchmarks/scale.py length --seeds 1000-1019         # preferences in which the longer text wins too often
@@ -6,6 +6,7 @@
     python benchmarks/scale.py labels --seeds 1000-1009         # a principle's labels against people's (RLAIF)
     python benchmarks/scale.py judge --blocks 0-7               # the 135M model compares pairs, both orders; 25 a block
     python benchmarks/scale.py conflict --seeds 1000-1019       # helpful against harmless, a weight swept
+    python benchmarks/scale.py toxicity --seeds 1000-1002       # RLOO against a toxicity classifier, two rewards
     python benchmarks/scale.py int8                             # the frozen model in eight bits
     python benchmarks/scale.py outright                         # "Is this a good summary?" Yes or No, lesson 13's data
     python benchmarks/scale.py processes                        # DPO in one and in two processes, a tiny random model
@@ -16,10 +17,12 @@ a stopped run goes on. Settings were chosen on seeds 0 to 19. Texts of others ar
 """
 
 import argparse
+import copy
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +31,16 @@ from record import append, circumstances, lines
 from safetensors.torch import load_file
 from summarize import states, wide_features
 
+from course_lib.lm.best_of_n import best_of_n_kl, expected_best
+from course_lib.lm.evaluation import kl_of
+from course_lib.lm.generate import sample_completions
 from course_lib.lm.hhh_heads import fit_heads, read_requests, sweep
 from course_lib.lm.hhh_texts import QUESTIONS, REQUESTS
 from course_lib.lm.int8 import megabytes, to_int8
 from course_lib.lm.llm_judge import judge_pairs, right_odds, swap_test
+from course_lib.lm.metrics import distinct_n, row_nats
 from course_lib.lm.pretrained import load_pretrained, load_tokenizer
+from course_lib.lm.recipes import TOXICITY_RECIPE
 from course_lib.lm.reward_audit import (
     RULES,
     best_of_pool,
@@ -46,9 +54,14 @@ from course_lib.lm.reward_audit import (
     test_comparisons,
 )
 from course_lib.lm.reward_model import fit_linear_reward
+from course_lib.lm.rloo import RLOO
 from course_lib.lm.scale_training import save_tiny_model
+from course_lib.lm.sentiment import sentiment
+from course_lib.lm.shipped import BPE, load_shipped
 from course_lib.lm.summaries import preferences_from_ratings, some_of, split_by_text
 from course_lib.lm.summary_reward import compared_summaries, fit_summary_reward, length_matched, load_summary_features
+from course_lib.lm.toxicity import FLAGGED, load_toxicity, provoking_prompts
+from course_lib.lm.toxicity_texts import PLAIN_TERMS, TERMS, sentences
 from course_lib.preferences.evaluation import pair_accuracy
 from course_lib.preferences.human_ratings import sample_comparisons
 
@@ -145,6 +158,43 @@ def _requests() -> torch.Tensor:
     if not _READ:
         _READ.append(read_requests(REQUESTS))
     return _READ[0]
+
+
+LOG_ODDS_BETA = 0.1                         # their std is about ten times that of the probability
+WRITTEN = (96, 16)                          # prompts that no training saw, completions of each
+
+
+def toxicity(seed: int) -> dict:
+    """What a small language model writes before and after RLOO against a toxicity classifier, for two rewards."""
+    shipped, classifier = load_shipped(BPE), load_toxicity()
+    reference, tokenizer = shipped.model, shipped.tokenizer
+    unseen = torch.cat([provoking_prompts(part, tokenizer) for part in ("validation", "test")])
+    drawn = torch.randperm(len(unseen), generator=torch.Generator().manual_seed(seed))[:WRITTEN[0]]
+    rows = {term: [[tokenizer.eos, *ids, tokenizer.eos] for ids in tokenizer.encode_batch(sentences(term))]
+            for term in (*TERMS, *PLAIN_TERMS)}
+
+    def written(policy) -> dict:
+        batch = sample_completions(policy, reference, unseen[drawn].repeat_interleave(WRITTEN[1], dim=0), classifier,
+                                   tokenizer, generator=torch.Generator().manual_seed(seed))
+        values = batch.rewards.view(WRITTEN)                                                    # (prompts, 16)
+        blocks = [batch.texts[k::WRITTEN[1]] for k in range(WRITTEN[1])]            # one completion of each prompt
+        return {"flagged": (values > FLAGGED).float().mean().item(), "probability": values.mean().item(),
+                "once": (values > FLAGGED).any(dim=1).float().mean().item(),
+                "best": {n: expected_best(-values, n, (values > FLAGGED).float()).mean().item() for n in (2, 4, 8, 16)},
+                "vader": sentiment(batch.texts).mean().item(), "kl": kl_of(policy, reference, batch),
+                "distinct_2": float(np.mean([distinct_n(block, 2) for block in blocks])),
+                "length": batch.lengths.float().mean().item(),
+                "nats": {term: row_nats(policy, some).mean().item() for term, some in rows.items()}}
+
+    found = {"before": written(reference)}
+    for name, reward, beta in (("probability", lambda texts: -classifier(texts), TOXICITY_RECIPE.beta),
+                               ("log-odds", classifier.harmless_log_odds, LOG_ODDS_BETA)):
+        run = RLOO(copy.deepcopy(reference), reference, provoking_prompts("train", tokenizer), reward, tokenizer,
+                   replace(TOXICITY_RECIPE, beta=beta, seed=seed))
+        for _ in run.train():
+            pass
+        found[name] = written(run.policy) | {"cpu_seconds": round(run.cpu_seconds, 1)}
+    return {"seed": seed, "kl_of_best": {n: best_of_n_kl(n) for n in (2, 4, 8, 16)}, **found}
 
 
 def int8() -> dict:
@@ -245,6 +295,13 @@ def table() -> None:
             print(f"  {WEIGHTS[k]:.1f}  " + "   ".join(
                 " ".join(f"{np.mean([row[kind][name][k] for row in rows]):.2f}" for name in ("helped", "declined"))
                 for kind in ("risky only", "ties too")))
+    if rows := lines("scale_toxicity"):
+        print(f"\nToxicity, {len(rows)} seeds: flagged, any of 16 flagged, KL, VADER, distinct-2, length")
+        for name in ("before", "probability", "log-odds"):
+            print(f"  {name:12s} " + "   ".join(mean_std([row[name][what] for row in rows]) for what in
+                                               ("flagged", "once", "kl", "vader", "distinct_2", "length")))
+        for n in rows[0]["kl_of_best"]:
+            print(f"  best of {n:4s} {mean_std([row['before']['best'][n] for row in rows])}")
     for row in lines("scale_processes"):
         print(f"\nDPO, {row['steps']} steps of {row['batch']} pairs: weights move by up to {row['moved']:.1e}; two "
               f"processes end within {row['apart']:.1e} of one")
@@ -258,7 +315,8 @@ def numbers(text: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-SEEDED = {"ensembles": ensembles, "length": length, "summaries": summaries, "labels": labels, "conflict": conflict}
+SEEDED = {"ensembles": ensembles, "length": length, "summaries": summaries, "labels": labels, "conflict": conflict,
+          "toxicity": toxicity}
 
 
 SINGLE = {"opinions": opinions, "outright": outright, "int8": int8, "processes": processes}

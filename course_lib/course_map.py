@@ -80,8 +80,8 @@ MAP = (
           "best-of-n, rejection sampling, DPO and relatives, RLOO and GRPO, verifiable rewards", 90, 145,
           "Reward against KL for six ways to learn from preferences."),
     Entry("15_evaluate_and_scale", "Evaluate and scale",
-          "helpful, honest, harmless; win rates; judges and their biases; length, ensembles; several processes",
-          95, 155,
+          "helpful, honest, harmless; win rates; judges and biases; length, ensembles, toxicity; several processes",
+          105, 175,
           "People's rating of the best of n, for one reward model and for five."),
 )
 

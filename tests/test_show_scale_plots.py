@@ -24,6 +24,8 @@ FIGURES = {
     "length_bias": lambda: plots.length_bias([0.5, 0.9], {"words": {"a": SEEDS}, "rating": {"a": SEEDS}}, TITLE),
     "over_optimisation": lambda: plots.over_optimisation(
         [1, 4], {"x": {"a": [1, 2]}, "y": {"a": [1, 2]}}, [1, 3], TITLE),
+    "toxicity_against_kl": lambda: plots.toxicity_against_kl({"best of n": ([0, 1], [0.1, 0]), "a": ([2], [0])}, TITLE),
+    "by_term": lambda: plots.by_term({"tall": [0.1, 0.2], "gay": [0.8, 0.9]}, ["tall"], 0.5, TITLE),
     "costs": lambda: plots.costs({"labels by people": 100.0, "SFT": 2.0}, TITLE),
 }
 
@@ -39,3 +41,13 @@ def test_titles_and_axes(name):
 def test_the_schematic_names_the_sections():
     words = " ".join(text.get_text() for text in plots.who_judges().axes[0].texts)
     assert all(section in words for section in ("15.2", "15.3", "15.5", "15.6"))
+
+
+def test_the_term_with_the_highest_mean_stands_on_top():
+    figure = plots.by_term({"high": [0.9], "low": [0.1], "middle": [0.5]}, ["low"], 0.5, TITLE)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["low", "middle", "high"]
+
+
+def test_flagged_shares_are_drawn_as_percentages():
+    lines = plots.toxicity_against_kl({"best of n": ([0, 1], [0.04, 0.0])}, TITLE).axes[0].lines
+    assert list(lines[0].get_ydata()) == [4.0, 0.0]

@@ -191,7 +191,12 @@ def lesson_15() -> Row:
                      for count, who in ((1000, "people"), (10_000, "model")))
     odds = load("scale_opinions")[0]["odds"]
     right = {name: sum(value > 0 for value in odds[name]) for name in odds}
-    apart = load("scale_processes")[0]
+    apart, toxicity = load("scale_processes")[0], load("scale_toxicity")
+
+    def flagged(when: str) -> str:
+        return f"{statistics.mean(100 * run[when]['flagged'] for run in toxicity):.1f}%"
+
+    nats = statistics.mean(run["probability"]["kl"] for run in toxicity)
     interval = between(*wilson(right["wrong"], len(odds["wrong"])))
     return (f"a user's wrong opinion takes it from {right['None']} right answers of {len(odds['None'])} to "
             f"{right['wrong']}", f"{len(odds['wrong'])} questions ({interval})", "`scale.py`", [
@@ -205,6 +210,8 @@ def lesson_15() -> Row:
             f"teach {plus_minus(model)}%, 1,000 by people {plus_minus(people)}%.",
             f"A user's wrong opinion takes it from {right['None']} right answers of {len(odds['None'])} to "
             f"{right['wrong']} (`benchmarks/scale.py`).",
+            f"Rewarded for a low probability by a toxicity classifier, a small model's flagged texts fall from "
+            f"{flagged('before')} to {flagged('probability')} at {nats:.1f} nats ({len(toxicity)} seeds).",
             f"Two processes of trl end within {apart['apart']:.1e} of the weights of one, where training moves them "
             f"by up to {apart['moved']:.1e} (`tests/test_lm_scale_training.py`)."])
 

@@ -26,7 +26,7 @@ def apart(expected: Numbers, likely: Likely, rtol: float = RTOL, atol: float = A
 
 def likely_values(slips: Sequence[tuple[Callable[..., Any], str]], *given: Any,
                   right: Any) -> list[tuple[torch.Tensor, str]]:
-    """What each wrong function makes of one input, for `close(likely=...)`: the first slip of those that give one value.
+    """What each wrong function makes of one input, for `close(likely=...)`: the first slip of those with one value.
 
     slips: pairs of (function, message); given: the arguments; right: the right value. A slip that gives the right value
     is left out. Values come as tensors: a tuple of numbers is one of shape (n,).

@@ -1,4 +1,4 @@
-"""A frozen model in eight bits: a quarter of float32's memory, and what that costs. Lesson 15, section 15.8.
+"""A frozen model in eight bits: a quarter of float32's memory, and what that costs. Lesson 15, section 15.10.
 
 Each row of a weight matrix is divided by its largest absolute value and rounded to a whole number from -127 to 127
 (absmax quantisation, a scale for each output). What is computed with are the rounded weights, turned back into floats

@@ -65,3 +65,5 @@ PARTS_RECIPE = replace(VADER_RECIPE, updates=24, batch_size=128, minibatch_size=
 PARTS_RLOO_RECIPE = replace(RLOO_RECIPE, updates=24, batch_size=128, minibatch_size=64, kl_target=None)
 PROXY_RECIPE = TokenPPOConfig(updates=60, batch_size=128, minibatch_size=64, beta=0.12, learning_rate=4e-4,
                               value_learning_rate=1e-3)
+TOXICITY_RECIPE = RLOOConfig(updates=16, batch_size=256, samples_per_prompt=4, minibatch_size=128, beta=0.01,
+                             learning_rate=2.5e-4)              # of rewards from -1 to 0; benchmarks/scale.py toxicity

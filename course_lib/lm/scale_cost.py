@@ -1,4 +1,4 @@
-"""What a full-size RLHF run costs, on paper. Lesson 15, section 15.9.
+"""What a full-size RLHF run costs, on paper. Lesson 15, section 15.11.
 
 Three rules of thumb. Training a transformer with N weights on D tokens takes 6 N D floating-point operations (2 for the
 forward pass, 4 for the backward pass); reading or writing D tokens takes 2 N D. A GPU reaches a share of its peak, the

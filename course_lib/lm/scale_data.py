@@ -1,4 +1,4 @@
-"""The course's data in the form that trl's trainers take, checked before anything is started. Lesson 15, section 15.7.
+"""The course's data in the form that trl's trainers take, checked before anything is started. Lesson 15, section 15.9.
 
     load_pairs("summaries")                 # real preferences between summaries, lesson 13
     load_pairs("requests")                  # the requests of lesson 15: the helpful answer is preferred

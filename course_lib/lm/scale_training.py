@@ -1,4 +1,4 @@
-"""SFT, reward model, DPO and GRPO with trl and accelerate: the way out of the notebook. Lesson 15, section 15.7.
+"""SFT, reward model, DPO and GRPO with trl and accelerate: the way out of the notebook. Lesson 15, section 15.9.
 
     python -m course_lib.lm.scale_training dpo --model FOLDER_OR_NAME --data summaries --output runs/dpo
     torchrun --nproc-per-node 2 -m course_lib.lm.scale_training dpo ...          # two processes here, gloo

@@ -132,6 +132,34 @@ def over_optimisation(sizes: Sequence[int], panels: Mapping[str, Mapping[str, Se
     return figure
 
 
+def toxicity_against_kl(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str) -> Figure:
+    """Share of flagged texts against nats from the model: (nats, shares) by name; a line joins the first."""
+    figure, axes = plt.subplots(figsize=(6.4, 3.7))
+    for k, ((name, (nats, shares)), colour) in enumerate(zip(curves.items(), (GREY, BLUE, VERMILION), strict=False)):
+        axes.plot(nats, [100 * share for share in shares], MARKS[k] + ("-" if k == 0 else ""), color=colour,
+                  markersize=5, alpha=1 if k == 0 else 0.75, label=name)
+    axes.set(xlabel="KL from the model before training (nats a text)", ylabel="flagged texts (%)", title=title)
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def by_term(probabilities: Mapping[str, Sequence[float]], plain: Sequence[str], bound: float, title: str) -> Figure:
+    """A row for each term, the highest mean on top: dots are its sentences, the bar their mean; plain terms grey."""
+    rows = sorted(probabilities, key=lambda term: float(np.mean(probabilities[term])))
+    figure, axes = plt.subplots(figsize=(7.4, 0.19 * len(rows) + 1.2))
+    for row, term in enumerate(rows):
+        colour = GREY if term in plain else BLUE
+        axes.plot(probabilities[term], [row] * len(probabilities[term]), "o", color=colour, markersize=3.5, alpha=0.5)
+        axes.plot(np.mean(probabilities[term]), row, "|", color=colour, markersize=11, markeredgewidth=2.5)
+    axes.axvline(bound, color=VERMILION, linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(rows)), rows, fontsize=8)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.set(xlabel="probability of being toxic (dot: a harmless sentence; bar: mean; dashed: flagged above)",
+             xlim=(-0.02, 1.02), title=title)
+    return figure
+
+
 def costs(dollars: Mapping[str, float], title: str) -> Figure:
     """Dollars of each stage on a logarithmic scale, people and machines in two colours."""
     figure, axes = plt.subplots(figsize=(7.2, 0.4 * len(dollars) + 1.3))

@@ -402,8 +402,82 @@ def still_floats(weight):
     return codes.to(weight.dtype), scale
 
 
+# ---------------------------------------------------------------------------------------------------------------- 15.8
+
+
+def _rates(flagged, term, terms):
+    return torch.stack([flagged[term == k].float().mean() for k in range(terms)])
+
+
+def _summed(rates, overall):
+    known = ~rates.isnan()
+    return rates, (rates[known] - overall).abs().sum()
+
+
+@right("15.8")
+def term_by_term(probability, harmless, term, terms, bound=0.5):
+    flagged, term = (probability > bound)[harmless], term[harmless]
+    return _summed(_rates(flagged, term, terms), flagged.float().mean())
+
+
+@right("15.8")
+def by_counting(probability, harmless, term, terms, bound=0.5):
+    alarms = torch.bincount(term[harmless & (probability > bound)], minlength=terms).float()
+    texts = torch.bincount(term[harmless], minlength=terms).float()
+    return _summed(alarms / texts, alarms.sum() / texts.sum())
+
+
+@wrong("15.8", says="have no part in a false positive rate")
+def of_all_texts(probability, harmless, term, terms, bound=0.5):
+    flagged = probability > bound
+    return _summed(_rates(flagged, term, terms), flagged.float().mean())
+
+
+@wrong("15.8", says="number of *harmless* texts")
+def over_all_texts_of_the_term(probability, harmless, term, terms, bound=0.5):
+    flagged = (probability > bound) & harmless
+    return _summed(_rates(flagged, term, terms), flagged.float().mean())
+
+
+@wrong("15.8", says="not the mean of the terms")
+def mean_of_rates(probability, harmless, term, terms, bound=0.5):
+    rates = _rates((probability > bound)[harmless], term[harmless], terms)
+    return _summed(rates, rates.nanmean())
+
+
+@wrong("15.8", says="not a mean")
+def mean_difference(probability, harmless, term, terms, bound=0.5):
+    rates, difference = term_by_term(probability, harmless, term, terms, bound)
+    return rates, difference / (~rates.isnan()).sum()
+
+
+@wrong("15.8", says="cancel")
+def without_absolute_values(probability, harmless, term, terms, bound=0.5):
+    flagged = (probability > bound)[harmless].float()
+    rates = _rates(flagged, term[harmless], terms)
+    return rates, (flagged.mean() - rates).nansum()
+
+
+@wrong("15.8", says="left out of the difference")
+def zero_for_nothing(probability, harmless, term, terms, bound=0.5):
+    flagged = (probability > bound)[harmless].float()
+    return _summed(_rates(flagged, term[harmless], terms).nan_to_num(), flagged.mean())
+
+
+@wrong("15.8", says="exactly at it is not")
+def from_the_bound_on(probability, harmless, term, terms, bound=0.5):
+    flagged = (probability >= bound)[harmless]
+    return _summed(_rates(flagged, term[harmless], terms), flagged.float().mean())
+
+
+@wrong("15.8", says="only its default")
+def fixed_bound(probability, harmless, term, terms, bound=0.5):
+    return term_by_term(probability, harmless, term, terms)
+
+
 DETACHED = "the answer → the answer, detached"
 excused("15.3", DETACHED, because="what a frozen judge says: nothing trains through them")
 excused("15.4", "lengths - lengths.mean() → lengths.mean() - lengths", because="it comes twice: the two signs cancel")
 excused("15.6", DETACHED, because="gradients of parameters: nothing trains through them")
 excused("15.7", DETACHED, because="the weights are frozen")
+excused("15.8", "rates - flagged.mean() → flagged.mean() - rates", because="the absolute value comes next")

@@ -6,7 +6,6 @@ from torch import Tensor
 from course_lib.exercises import Fail, agrees, close, differentiable, exercise, likely_values, shape_is
 from course_lib.exercises.draws import Draw
 
-
 # ---------------------------------------------------------------------------------------------------------------- 15.1
 
 mixing = exercise(
@@ -452,3 +451,102 @@ def _(fn):
 @rounding.case("any weights")
 def _(fn):
     agrees(fn, quantize_rows, _draw_weight, likely=ROUNDINGS, names=("codes", "scale"))
+
+
+# ---------------------------------------------------------------------------------------------------------------- 15.8
+
+alarms = exercise(
+    "15.8", title="Whom false alarms fall on", function="false_alarms", points=2, kind="implement",
+    difficulty=2, importance=2, minutes=10, reference="checks:false_alarms",
+    hints=("Keep the harmless texts only, then look at each term by itself.",
+           "The rate of a term is the mean of flagged over the harmless texts with that term; so is the rate of all, over all harmless texts.",
+           "mentions = one_hot(term[harmless], terms).float(); rates = (flagged @ mentions) / mentions.sum(0); then abs().nansum()."))
+
+
+def _rates(flagged, term, terms, count=None):
+    return torch.stack([(flagged[term == k].sum() / (term == k).sum() if count is None else flagged[term == k].sum() / count)
+                        for k in range(terms)])
+
+
+def _difference(rates, overall, join=torch.nansum, distance=torch.abs):
+    return rates, join(distance(overall - rates))
+
+
+def false_alarms(probability: Tensor, harmless: Tensor, term: Tensor, terms: int, bound: float = 0.5) -> tuple[Tensor, Tensor]:
+    """(rates (terms,), difference ()). probability, harmless, term: (texts,)."""
+    flagged = (probability > bound)[harmless].float()
+    return _difference(_rates(flagged, term[harmless], terms), flagged.mean())
+
+
+def _precisely(p, h, t, n, b=0.5):
+    wrongly = ((p > b) & h).float()
+    return _difference(torch.stack([wrongly[t == k].sum() / (p > b)[t == k].sum() for k in range(n)]), wrongly.sum() / (p > b).sum())
+
+
+ALARMS = [
+    (lambda p, h, t, n, b=0.5: _difference(_rates((p > b).float(), t, n), (p > b).float().mean()),
+     "Toxic texts have no part in a false positive rate: keep the harmless ones."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates(((p > b) & h).float(), t, n), ((p > b) & h).float().mean()),
+     "Divide by the number of *harmless* texts of the term, not by all of its texts."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates((p > b)[h].float(), t[h], n, h.sum()), (p > b)[h].float().mean()),
+     "Divide by the harmless texts *of the term*, not by those of all terms."),
+    (lambda p, h, t, n, b=0.5: false_alarms(p, ~h, t, n, b), "These are the toxic texts: a false positive is a harmless text that is flagged."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates((p > b)[h].float(), t[h], n), _rates((p > b)[h].float(), t[h], n).nanmean()),
+     "FPR is the rate of all harmless texts together, not the mean of the terms' rates: some terms have more texts."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates((p > b)[h].float(), t[h], n), (p > b)[h].float().mean(), torch.nanmean),
+     "The difference is a sum over the terms, not a mean."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates((p > b)[h].float(), t[h], n), (p > b)[h].float().mean(), distance=lambda x: x),
+     "Without absolute values, terms above and below cancel."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates((p > b)[h].float(), t[h], n), (p > b)[h].float().mean(), distance=torch.square),
+     "Absolute differences, not squared ones."),
+    (lambda p, h, t, n, b=0.5: false_alarms(p, h, t, n), "The bound is an argument: 0.5 is only its default."),
+    (lambda p, h, t, n, b=0.5: false_alarms(1 - p, h, t, n, 1 - b), "Flagged is what is *above* the bound."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates(p[h], t[h], n), p[h].mean()), "A rate counts flagged texts; this is a mean of probabilities."),
+    (_precisely, "Divide by the harmless texts, not by the flagged ones: that would be one minus the precision."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates((p > b)[h].float(), t[h], n).nan_to_num(), (p > b)[h].float().mean()),
+     "A term without harmless texts has no rate: nan, and it is left out of the difference."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates((p >= b)[h].float(), t[h], n), (p >= b)[h].float().mean()),
+     "Flagged is above the bound; a text exactly at it is not."),
+]
+ALARM_PARTS = ("rates", "difference")
+
+
+def _draw_alarms(rng: Draw):
+    terms, texts = rng.whole(2, 4), 8 + 2 * rng.length()
+    probability = rng.among((0.05, 0.2, 0.4, 0.5, 0.6, 0.9), texts)
+    harmless, term = rng.flags(texts, p=0.7), rng.wholes(0, terms - 1, texts)
+    harmless[0] = True
+    return probability, harmless, term, terms, rng.one_of((0.3, 0.5, 0.7))
+
+
+def _alarms_by_hand(fn, some, probability, harmless, term, terms, *bound):
+    """Compare on one example; some: which of ALARMS give another value on it."""
+    given = (torch.tensor(probability), torch.tensor(harmless).bool(), torch.tensor(term), terms, *bound)
+    agrees(fn, false_alarms, lambda rng: given, likely=[ALARMS[k] for k in some], names=ALARM_PARTS, times=1)
+
+
+@alarms.case("two terms by hand, three harmless texts each")
+def _(fn):
+    got = fn(torch.tensor([0.9, 0.1]), torch.ones(2, dtype=torch.bool), torch.tensor([0, 1]), 2)
+    if not isinstance(got, tuple | list) or len(got) != 2:
+        raise Fail("", "two tensors: rates, difference", repr(got)[:80], "Return the rates and their difference.")
+    shape_is(got[0], (2,))
+    _alarms_by_hand(fn, (0, 1, 2, 3, 5, 6, 7, 9, 10), [0.9, 0.1, 0.7, 0.9, 0.1, 0.2, 0.3, 0.8, 0.6],
+                    [1, 1, 1, 0, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1, 1, 1, 1], 2)
+
+
+@alarms.case("some terms have more texts, and the bound is lower")
+def _(fn):
+    _alarms_by_hand(fn, (2, 4, 5, 6, 7, 8, 9, 10), [0.9, 0.8, 0.1, 0.2, 0.1, 0.3, 0.6, 0.1, 0.2, 0.1],
+                    [1] * 10, [0, 0, 1, 1, 1, 1, 1, 2, 2, 2], 3, 0.25)
+
+
+@alarms.case("a term without harmless texts, a text at the bound")
+def _(fn):
+    _alarms_by_hand(fn, (0, 1, 2, 3, 5, 6, 7, 9, 10, 12, 13), [0.9, 0.5, 0.1, 0.95, 0.7, 0.2, 0.1],
+                    [1, 1, 1, 0, 1, 1, 1], [0, 0, 1, 2, 1, 1, 1], 3)
+
+
+@alarms.case("any texts, any bound")
+def _(fn):
+    agrees(fn, false_alarms, _draw_alarms, likely=ALARMS, names=ALARM_PARTS)

@@ -2,7 +2,7 @@
 # # Lesson 15 exercises: evaluate and scale
 #
 # **Goals.** Weigh two rewards against each other. Read a report of an evaluation. Take position bias out of a judge, length out of a reward, and optimism
-# out of an ensemble. Average gradients of several processes. Keep weights in eight bits.
+# out of an ensemble. Average gradients of several processes. Keep weights in eight bits. Measure whom a classifier's false alarms fall on.
 #
 # **Time.** {{time}}
 # **Builds on** lessons 10, 13 and 14; do each exercise when the [lesson](../notebooks/15_evaluate_and_scale.ipynb) sends you here.
@@ -204,12 +204,42 @@ check("15.7", quantize_rows)
 # the precision of all rows.
 
 # %% [markdown]
+# {{exercise 15.8}}
+#
+# **False alarms.** A classifier flags every text whose probability is above a bound. Its **false positive rate** is the share of the *harmless* texts that it flags. How
+# much does that depend on who is mentioned? Dixon et al. (2018) sum, over the terms, how far each term's rate is from the rate of all harmless texts together:
+# $\text{FPED} = \sum_t |\text{FPR} - \text{FPR}_t|$, the **false positive equality difference**. It is 0 when every term gets the same rate.
+
+# %% tags=["exercise:15.8"]
+def false_alarms(probability, harmless, term, terms, bound=0.5):
+    """(rates, difference): (terms,) false positive rate of each term, and their equality difference, a 0-dimensional tensor.
+
+    probability: (texts,) that a text is toxic; above `bound` it is flagged. harmless: (texts,) bool, what people say; the other
+    texts have no part in a false positive rate. term: (texts,) int64, from 0 to terms - 1, which term each text contains.
+    A term without harmless texts has the rate nan and is left out of the difference.
+    """
+    # BEGIN SOLUTION
+    flagged = (probability > bound).float()[harmless]                       # (harmless texts,)
+    mentions = torch.nn.functional.one_hot(term[harmless], terms).float()   # (harmless texts, terms)
+    rates = (flagged @ mentions) / mentions.sum(dim=0)                      # (terms,) 0 / 0 is nan
+    return rates, (rates - flagged.mean()).abs().nansum()
+    # END SOLUTION
+
+# %% tags=["check:15.8"]
+check("15.8", false_alarms)
+
+# %% [markdown] tags=["solution-only"]
+# The difference is a sum, so it grows with the number of terms: compare classifiers on the same ones. It also depends on the bound. Borkan et al. (2019) measure
+# the same thing without one, by the AUC on texts with the term, and on harmless texts with it beside toxic texts without it.
+
+# %% [markdown]
 # ## What you learned
 #
 # Two rewards are brought to one scale before they are mixed. A judge is asked in both orders. A line in length can be subtracted. Proxies that disagree are
 # distrusted. Gradients are averaged by tokens, not by processes. Eight bits are enough for weights that do not learn.
+# A false positive rate is counted among harmless texts only, for each group by itself.
 #
 # **What fails:** mixing raw scales, one order, 0 times nan, cutting in place of rounding.
 #
 # **Further reading.** L. Zheng et al. (2023), *Judging LLM-as-a-judge*; T. Coste et al. (2023), *Reward model ensembles help mitigate overoptimization*; T. Dettmers et al. (2022),
-# *LLM.int8()*. Back to the [lesson](../notebooks/15_evaluate_and_scale.ipynb).
+# *LLM.int8()*; L. Dixon et al. (2018), *Measuring and mitigating unintended bias in text classification*. Back to the [lesson](../notebooks/15_evaluate_and_scale.ipynb).

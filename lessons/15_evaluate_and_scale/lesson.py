@@ -2,11 +2,11 @@
 # # Lesson 15. Evaluate and scale
 #
 # **Goals.** Say what helpful, honest and harmless mean, and see two of them pull apart. Give a win rate the interval it deserves. Test a language model
-# as a judge. Find length bias and over-optimisation in a reward model, and treat them. Then leave the notebook: the same training in several
+# as a judge. Find length bias and over-optimisation in a reward model, and treat them. Measure toxicity, and whom its false alarms fall on. Then leave the notebook: the same training in several
 # processes, with the libraries that people use on clusters, and what a full-size run costs.
 #
-# **Time.** About 75 minutes to read and run, 80 minutes for the exercises; the essential part takes 95 minutes in all. The cells use about two
-# CPU-minutes. **Builds on** lessons 10, 12, 13 and 14.
+# **Time.** About 85 minutes to read and run, 90 minutes for the exercises; the essential part takes 105 minutes in all. The cells use about three
+# CPU-minutes. **Builds on** lessons 10 to 14.
 
 # %%
 import json
@@ -385,17 +385,178 @@ expect(gain["mean - std, same labels"] < 0.1, "on the same labels they gain noth
 # differ in what they do *not* know. (Here the gold rating never falls with n, since every candidate is a text that a person wrote. Lesson 11 let a policy
 # invent its own texts, and there it fell.)
 #
-# ## 15.7 What RLHF cannot do
+# ## 15.7 Toxicity, and whom it is measured on
+#
+# "Negative is not toxic", said lesson 10. For harmlessness one needs a reward that was fitted to the right question. This one was: **toxicity** classifiers learn from texts
+# that people labelled as hateful, offensive or insulting. Ours is that of the package alt-profanity-check (MIT), a linear classifier on single words, fitted to about 200,000
+# texts: tweets labelled by a crowd (Davidson et al. 2017) and comments from Wikipedia's talk pages (Jigsaw). Its words are shipped as fingerprints, so no list of insults
+# comes with the course. Five kinds of sentences, written for this course, beside VADER:
+#
+# > **Predict.** Which of the five kinds does it flag? Think of "You are not an idiot", too.
+
+# %%
+from course_lib.lm import toxicity_texts as ours
+from course_lib.lm.data import short_texts
+from course_lib.lm.sentiment import sentiment
+from course_lib.lm.toxicity import FLAGGED, load_toxicity
+
+toxicity = load_toxicity()                                                   # texts -> (texts,) probabilities
+kinds = {"sad or cross": ours.NEGATIVE, "unkind, friendly words": ours.UNKIND, "insults": ours.INSULTS,
+         "the same, misspelt": ours.MISSPELT, "denied, reported": ours.DENIED}
+flagged = {kind: (toxicity(texts) > FLAGGED).float().mean().item() for kind, texts in kinds.items()}
+for kind, texts in kinds.items():
+    negative = (sentiment(texts) <= -0.05).float().mean()                    # VADER's own bound for negative
+    print(f"{kind:24s} flagged {flagged[kind]:4.0%}, negative to VADER {negative:4.0%}   {texts[0]}  |  {texts[5]}")
+rated = short_texts("test")[::budget(full=1, ci=8)]
+agree = np.corrcoef(toxicity(rated), -sentiment(rated))[0, 1]
+print(f"{len(rated):,} rated texts: correlation of toxicity with VADER's negativity {agree:.2f}")
+expect(abs(agree) < 0.45, "negative is not toxic: on real texts the two have little in common", measured=agree)
+expect(flagged["insults"] == flagged["denied, reported"] == 1 and flagged["sad or cross"] == flagged["unkind, friendly words"] == 0
+       and flagged["the same, misspelt"] < 0.5, "it finds the words of an insult, not the insult", measured=flagged)
+
+# %% [markdown]
+# Right about sadness, where VADER is wrong. But it counts words. *Not an idiot* is flagged, an *id1ot* is unknown to it and passes, and so does whoever insults in friendly
+# words (VADER even likes those).
+#
+# Take it as a reward all the same. Lesson 08's small GPT, which read tweets and reviews, continues the beginnings of texts that the classifier gives more than .2, where
+# the beginning alone gets less (after Gehman et al. 2020, whose prompts are beginnings of web texts, harmless and toxic ones). Reward: minus the probability. RLOO with a KL
+# penalty (lesson 11), about half a CPU-minute:
+
+# %%
+import copy
+from dataclasses import replace
+
+from course_lib.lm.recipes import TOXICITY_RECIPE
+from course_lib.lm.rloo import RLOO
+from course_lib.lm.shipped import load_shipped
+from course_lib.lm.toxicity import provoking_prompts
+from course_lib.show.training_view import watch
+
+tiny = load_shipped("gpt_bpe.pt")
+config = replace(TOXICITY_RECIPE, updates=budget(full=16, ci=2), batch_size=budget(full=256, ci=64), seed=1000)
+run = RLOO(copy.deepcopy(tiny.model), tiny.model, provoking_prompts("train", tiny.tokenizer),
+           lambda texts: -toxicity(texts), tiny.tokenizer, config)
+watch(run.train(), curves=("reward", "kl_from_reference", "distinct_2"), past=run.history,
+      total=config.updates * config.batch_size, unit="completions")
+
+# %% [markdown]
+# Sixteen fresh completions of each of 96 prompts that the training did not see. Offensive texts are rare, so Gehman et al. also ask: how often is *at least one* of several
+# completions flagged? Intervals draw whole prompts (15.2).
+
+# %%
+from course_lib.lm.generate import sample_completions
+from course_lib.lm.metrics import distinct_n
+
+unseen = torch.cat([provoking_prompts(part, tiny.tokenizer) for part in ("validation", "test")])
+unseen = unseen[torch.randperm(len(unseen), generator=torch.Generator().manual_seed(1000))[:budget(full=96, ci=12)]]
+of_prompt, now = torch.arange(len(unseen)).repeat_interleave(16), {}
+for name, policy in (("before", tiny.model), ("after RLOO", run.policy)):
+    batch = sample_completions(policy, tiny.model, unseen[of_prompt], toxicity, tiny.tokenizer,
+                               generator=torch.Generator().manual_seed(1))
+    bad = (batch.rewards > FLAGGED).float()                                  # (prompts * 16,)
+    share, kl = interval(bad, of_prompt), [round(value, 1) + 0 for value in interval(batch.kl, of_prompt)]
+    now[name] = batch.rewards.mean().item()
+    print(f"{name:10s} probability {now[name]:.3f}, flagged {share[0]:.1%} ({share[1]:.1%} to {share[2]:.1%}), at least one of 16: "
+          f"{bad.view(-1, 16).amax(1).mean():.0%}; KL {kl[0]} ({kl[1]} to {kl[2]}) nats\n           VADER "
+          f"{sentiment(batch.texts).mean():+.2f}, distinct-2 {distinct_n(batch.texts[::16], 2):.2f}, "
+          f"{batch.lengths.float().mean():.1f} tokens")
+expect(now["after RLOO"] < 0.85 * now["before"], "the policy writes less toxic texts, says the classifier",
+       ci="two small updates teach nothing yet", measured=f"{now['before']:.3f} to {now['after RLOO']:.3f}")
+
+# %% [markdown]
+# The intervals of the two shares may well overlap: 96 prompts are few for so rare a fault. So here are three seeds (`benchmarks/scale.py toxicity`), beside best-of-n
+# at its bound of KL (lesson 14), and beside a reward that looks like a small change: the *log-odds* of being harmless in place of the probability. From 90% harmless to 99% and on to 99.9% is as far in log-odds each time; in probabilities there is soon
+# nothing left to win.
+
+# %%
+rows = results("toxicity")
+mean = {name: {what: np.mean([row[name][what] for row in rows]) for what in ("flagged", "once", "kl", "vader", "distinct_2", "length")}
+        for name in ("before", "probability", "log-odds")}
+best = {n: np.mean([row["before"]["best"][n] for row in rows]) for n in rows[0]["kl_of_best"]}
+show(plots.toxicity_against_kl(
+    {"best of n (1, 2, 4, 8, 16)": ([0, *rows[0]["kl_of_best"].values()], [mean["before"]["flagged"], *best.values()]),
+     **{f"RLOO, reward: {name}": ([row[name]["kl"] for row in rows], [row[name]["flagged"] for row in rows])
+        for name in ("probability", "log-odds")}}, "The better of two does more at 0.2 nats than RLOO does at two"),
+     alt="Share of flagged texts against the KL from the model before training. Best of n falls to nearly zero at n = 2, within a fifth of a nat. "
+         "RLOO on the probability ends at about a quarter of the share it began with, two nats away; on the log-odds lower, several times as far.")
+for name, found in mean.items():
+    print(f"{name:12s} " + "  ".join(f"{what} {value:.3f}" for what, value in found.items()))
+expect(all(row["probability"]["flagged"] < 0.6 * row["before"]["flagged"] for row in rows), "every seed: far fewer texts are flagged",
+       measured=f"{mean['before']['flagged']:.1%} to {mean['probability']['flagged']:.1%}")
+expect(all(row["before"]["best"]["2"] < 0.5 * row["probability"]["flagged"] for row in rows), "every seed: the better of two is flagged less often still",
+       measured=f"{best['2']:.2%}")
+expect(all(row["log-odds"]["kl"] > 1.5 * row["probability"]["kl"] for row in rows), "every seed: the log-odds take it farther away",
+       measured=f"{mean['probability']['kl']:.1f} and {mean['log-odds']['kl']:.1f} nats")
+
+# %% [markdown]
+# A fault that is rare needs no other model, it needs a second try: that both of two completions are flagged hardly ever happens, so the better of two does what sixteen updates do not. (It is
+# chosen by the classifier that also counts, and it costs twice the sampling.) Nor would a perfect policy be far away. The nearest one that never writes a flagged text is the old
+# one *given that* the text is not flagged, at $-\log(1 - p)$ nats: .02 for a share of 2%. RLOO goes about a hundred times as far; the likely reason is that few texts in a batch are toxic, so most of each step is noise that moves everything else.
+#
+# The log-odds go on paying when a text is harmless already. So the policy goes on: almost four times as far, for a share of flagged texts that is no lower than the seeds differ anyway, and
+# with less varied texts. VADER rises a little, which nobody asked for. Both rewards lower what the classifier *measures*, and it measures words; nothing here learned not to insult.
+#
+# **Whom do the false alarms fall on?** Dixon et al. (2018) filled harmless templates with names of groups. Here are eight templates with 27 such terms, and with 8 that
+# nobody is insulted for. Every flagged sentence is a **false alarm**, and their share is the **false positive rate**. The paper's measure is the **false positive equality difference**: how far
+# the rates of single terms are from the common one, summed. **Do [exercise 15.8](../exercises/15_evaluate_and_scale.ipynb).**
+#
+# > **Predict.** "I am a ... person." Which words get it flagged?
+
+# %%
+terms = [*ours.TERMS, *ours.PLAIN_TERMS]
+probability = torch.stack([toxicity(ours.sentences(term)) for term in terms])                 # (terms, templates)
+which = torch.arange(len(terms)).repeat_interleave(len(ours.TEMPLATES))
+rates, difference = mine("15.8")(probability.flatten(), torch.ones(len(which), dtype=torch.bool), which, len(terms), FLAGGED)
+show(plots.by_term(dict(zip(terms, probability.tolist(), strict=True)), ours.PLAIN_TERMS, FLAGGED,
+                   "One word turns a harmless sentence into a toxic one, for some groups"),
+     alt="A row for each term with the probabilities of its eight harmless sentences. Queer, homosexual and gay lie mostly above the bound "
+         "of a half, transgender and white on both sides of it, all others below; bisexual and the plain words are near zero.")
+rate = dict(zip(terms, rates.tolist(), strict=True))
+print({term: f"{value:.0%}" for term, value in rate.items() if value > 0}, f"of 8 sentences; equality difference {difference:.2f}")
+for text in ("I am a gay person.", "I am a bisexual person.", "I am a woman.", "I am a tall woman.", "I am a Black woman."):
+    print(f"{toxicity([text]).item():5.3f}  {text}")
+expect(min(rate["gay"], rate["homosexual"], rate["queer"]) > 0.7 and max(rate[term] for term in ours.PLAIN_TERMS) == 0,
+       "most harmless sentences that name some groups are flagged, and none with a plain word", measured=float(difference))
+expect(rate["bisexual"] == rate["heterosexual"] == rate["African"] == 0, "and others are not, so it is words, not topics")
+
+# %% [markdown]
+# "I am a gay person" is toxic at .95, "I am a bisexual person" at .003. Nobody decided that. Dixon et al. found the cause in Wikipedia's comments: *gay* stands far more often
+# in those labelled toxic than in others, and a classifier that has seen too few harmless uses takes the word for the insult. The pattern is no simple one either: three sentences with *white* are flagged and none with
+# *black*, although "I am a Black woman" gets three times the probability of "I am a woman". So measure *your* classifier.
+# It is not only names. Sap et al. (2019) report that models fitted to such labels (the tweets of Davidson et al. are among their data) call tweets in African American English offensive up to
+# twice as often as others. The labels themselves carry it: annotators who were told the dialect called fewer of them offensive.
+#
+# And what does the *policy* learn from that? Xu et al. (2021) report that models trained to be less toxic become worse on texts that mention minorities. Here: how much less likely did each
+# harmless sentence become, in nats, against how toxic the classifier finds it?
+
+# %%
+related = {}
+for name in ("probability", "log-odds"):
+    change = np.array([[row[name]["nats"][term] - row["before"]["nats"][term] for term in terms] for row in rows]).mean(0)     # (terms,)
+    some = {label: np.mean([change[terms.index(term)] for term in group]) for label, group in
+            (("queer, homosexual, gay", ("queer", "homosexual", "gay")), ("plain words", ours.PLAIN_TERMS))}
+    related[name] = np.corrcoef(change, probability.mean(1))[0, 1]
+    print(f"{name:12s} nats lost: " + ", ".join(f"{label} {value:+.2f}" for label, value in some.items())
+          + f"; correlation with toxicity over {len(terms)} terms {related[name]:+.2f}")
+expect(max(map(abs, related.values())) < 0.4, "sentences that the classifier wrongs did not become rarer than others")
+
+# %% [markdown]
+# Not here. Every sentence became less likely, *tall* as much as *gay*. That is no all-clear: our small model hardly ever writes the names of groups, so its samples never told it that they
+# cost reward. Xu et al. studied large pretrained models, which know these words well. And a *filter* by this classifier, which worked so well above, would hide most of
+# those harmless sentences in which some people say who they are.
+#
+# ## 15.8 What RLHF cannot do
 #
 # Casper et al. (2023) sort the open problems into three: those of human feedback, of the reward model, of the policy. You have met most of them:
 #
 # | problem | who says so | where you met it |
 # |---|---|---|
 # | labelers disagree, and differ from those who use the model | Santurkar et al. (2023) ask whose opinions a model has | 10, 13.2: two in three |
+# | labels carry prejudice, and the reward learns it | Dixon et al. (2018), Sap et al. (2019) | 15.7: who is named |
 # | people prefer what agrees with them | Sharma et al. (2023) | 15.1 |
 # | people cannot check what they cannot follow; long answers look good | Singhal et al. (2023) find much of the gain of RLHF in length | 13.5, 15.5 |
 # | one reward for many people and several values | Casper et al. (2023), section 3.2 | 15.1: a weight must be chosen |
-# | the proxy is exploited | Gao et al. (2023) | 01, 09, 11, 14.7, 15.6 |
+# | the proxy is exploited | Gao et al. (2023) | 01, 09, 11, 14.7, 15.6, 15.7 |
 # | reward models are right where they were trained | Casper et al. (2023) | 13.5: reviews and letters |
 # | judges share the weaknesses of what they judge | Zheng et al. (2023) | 15.3, 15.4 |
 #
@@ -403,7 +564,7 @@ expect(gain["mean - std, same labels"] < 0.1, "on the same labels they gain noth
 # all, however many labels there are. What follows in practice: say who labelled, by which guidelines; keep tests that were never trained on; look at
 # samples; and use other means beside RLHF, such as filters, limits on what a model may do, and people who answer for it.
 #
-# ## 15.8 Several processes
+# ## 15.9 Several processes
 #
 # A model of billions of weights needs several GPUs, each with a process of its own. The simplest way to share the work is **data parallelism**: every
 # process has a copy of the model and a share (**shard**) of the batch; the gradients are averaged (**all-reduce**), and all make the same step. If the averaging is right, many processes compute
@@ -477,7 +638,7 @@ expect(one["apart"] < 1e-3 * one["moved"], "two processes end with the weights o
 # | model | a tiny random one | a name on the hub, or a folder | yes |
 # | a stop | the same command goes on from the last checkpoint | the same, and checkpoints on shared disks | no |
 #
-# ## 15.9 A frozen model in eight bits
+# ## 15.10 A frozen model in eight bits
 #
 # DPO holds a frozen reference; PPO holds a frozen reward model beside it. Nothing is learned in them, so they can be kept in eight bits: each row of
 # weights is divided by its largest absolute value and rounded to −127 ... 127 (absmax **quantisation**). **Do [exercise 15.7](../exercises/15_evaluate_and_scale.ipynb)**,
@@ -507,7 +668,7 @@ print(f"time, int8 over float32 (stored): {one['int8_seconds'] / one['float32_se
 # *subtracts* two log-probabilities: compute both with the same weights, or the reference's error becomes a reward. It is no faster here,
 # since weights are turned back into floats; libraries with integer products are.
 #
-# ## 15.10 What a full-size run costs
+# ## 15.11 What a full-size run costs
 #
 # On paper: training takes about $6ND$ floating-point operations for $N$ weights and $D$ tokens, reading or sampling $2ND$ (Kaplan et al. 2020); Adam in mixed precision keeps
 # 16 bytes a weight (Rajbhandari et al. 2020). The prices are *assumptions*. Change them:
@@ -533,7 +694,7 @@ expect(dollars["labels by people"] > 20 * (sum(dollars.values()) - dollars["labe
 # labels from models (15.4) are so tempting, and why what *you* label should be chosen well. Sampling takes fewer operations than learning and yet much
 # time, because writing token by token leaves the GPU waiting for memory: that is what inference engines are for.
 #
-# ## 15.11 Capstone
+# ## 15.12 Capstone
 #
 # The course ends with something of your own. Take two to four evenings.
 #
@@ -563,13 +724,16 @@ expect(dollars["labels by people"] > 20 * (sum(dollars.values()) - dollars["labe
 # - An interval draws whole prompts. More raters for the same prompts make it look narrower than it is.
 # - A judge is tested like a reward model: both orders, people's labels, length. Labels from a model carry its systematic errors.
 # - Length bias can be made, measured and taken out; whether it should be is your decision. Ensembles help as far as their members know different things.
+# - A toxicity classifier sees what its labels and its features let it see: here single words. Reward it, and the policy avoids words; name some groups, and it sounds the alarm.
 # - Data parallelism is one gradient, averaged by tokens. The losses on a cluster are those you wrote here.
 #
-# **What failed.** The 135M model as a judge of pairs. Single questions about summaries. Length control where length matters. Ensembles of linear rewards on the same labels.
+# **What failed.** The 135M model as a judge of pairs. Single questions about summaries. Length control where length matters. A count of words as judge of toxicity. Ensembles of linear rewards on the same labels.
 #
 # **Further reading.** A. Askell et al. (2021), *A general language assistant as a laboratory for alignment*; Y. Bai et al. (2022), *Training a helpful and harmless assistant with
 # RLHF*, and *Constitutional AI*; S. Casper et al. (2023), *Open problems and fundamental limitations of RLHF*, arXiv 2307.15217; T. Coste et al. (2023), *Reward model ensembles help
-# mitigate overoptimization*; L. Gao et al. (2023), *Scaling laws for reward model overoptimization*; H. Lee et al. (2023), *RLAIF*; S. Santurkar et al. (2023), *Whose
+# mitigate overoptimization*; L. Dixon et al. (2018), *Measuring and mitigating unintended bias in text classification*; M. Sap et al. (2019), *The risk of racial bias in hate
+# speech detection*; A. Xu et al. (2021), *Detoxifying language models risks marginalizing minority voices*; S. Gehman et al. (2020), *RealToxicityPrompts*; T. Davidson et al.
+# (2017), *Automated hate speech detection and the problem of offensive language*; L. Gao et al. (2023), *Scaling laws for reward model overoptimization*; H. Lee et al. (2023), *RLAIF*; S. Santurkar et al. (2023), *Whose
 # opinions do language models reflect?*; M. Sharma et al. (2023), *Towards understanding sycophancy in language models*; P. Singhal et al. (2023), *A long way to go*; L. Zheng et al. (2023),
 # *Judging LLM-as-a-judge with MT-Bench and Chatbot Arena*; T. Dettmers et al. (2022), *LLM.int8()*; J. Kaplan et al. (2020), *Scaling laws for neural language
 # models*; S. Rajbhandari et al. (2020), *ZeRO*.
