@@ -1,4 +1,4 @@
-"""Bradley–Terry with annotator effects: the optimum that scipy finds, known annotators found again, errors that hold."""
+"""Bradley–Terry with annotator effects: the optimum that scipy finds, annotators found again, errors that hold."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_equal_trust_is_bradley_terry():
     nll = -(said * p.log() + (1 - said) * (1 - p).log()).mean().item()
     assert fit.nll == pytest.approx(nll, abs=1e-6) and (fit.reliability == 1).all()
     pushed = torch.zeros(ITEMS, dtype=torch.float64).index_add_(0, left, said - p).index_add_(0, right, p - said)
-    assert fit.weights.numpy() == pytest.approx(pushed.numpy(), abs=1e-4), "at the optimum the ridge balances the labels"
+    assert fit.weights.numpy() == pytest.approx(pushed.numpy(), abs=1e-4), "the ridge balances the labels"
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -124,15 +124,15 @@ def _errors(p: Tensor, rates: Tensor, annotator: Tensor, pull: float, tied: bool
     p: (labels,) sigma(s_left - s_right). tied: l and r are one number. The scores are taken as known: they rest on the
     labels of all.
     """
-    slope = rates * (1 - rates)                                                           # (annotators, 2) d rate/d logit
-    l, r = rates[annotator].T                                                             # (labels,) each
-    chance = (l * p + (1 - r) * (1 - p)).clamp(1e-9, 1 - 1e-9)
+    slope = rates * (1 - rates)                                                       # (annotators, 2) d rate/d logit
+    left, right = rates[annotator].T                                                  # (labels,) each
+    chance = (left * p + (1 - right) * (1 - p)).clamp(1e-9, 1 - 1e-9)
     moves = torch.stack([p, -(1 - p)], dim=1) * slope[annotator]                          # (labels, 2) d chance/d logit
     moves = moves.sum(dim=1, keepdim=True) if tied else moves
     size = moves.shape[1]
     each = moves[:, :, None] * moves[:, None, :] / (chance * (1 - chance))[:, None, None]
     information = torch.zeros(len(rates), size, size, dtype=torch.float64).index_add_(0, annotator, each)
-    information += max(2 * pull, 1e-9) * torch.eye(size, dtype=torch.float64)             # the prior knows something, too
+    information += max(2 * pull, 1e-9) * torch.eye(size, dtype=torch.float64)      # the prior knows something, too
     covariance = torch.linalg.inv(information).expand(-1, 2, 2)                           # of the logits of l and r
     found = []
     for direction in ((0.5, 0.5), (1.0, -1.0)):
