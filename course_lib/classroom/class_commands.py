@@ -19,7 +19,7 @@ def labels(arguments: argparse.Namespace) -> int:
     store = PreferenceStore(arguments.out)
     found = class_labels.collect(files, arguments.labels_run, store)
     for path, why in found.refused.items():
-        print(printable(f"Left out: {path}: {why}"))
+        print(printable(f"Left out: {why if str(path) in why else f'{path}: {why}'}"))
     for note in found.notes:
         print(printable(f"Look at {note}."))
     shared = agreement(store, arguments.labels_run)
