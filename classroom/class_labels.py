@@ -8,7 +8,7 @@
 # always left, upside down, ...), so that one can see how well the method finds them. For your own class, change one variable.
 
 # %%
-SUBMITTED = None           # your class: "../../my_class/submitted", a folder with a folder for each student
+SUBMITTED = None           # your class: "submitted", or wherever the folder with a folder for each student is
 RUN = "text-taste"         # which labels: the run of lesson 10
 LEAVE_OUT = []             # names of students whose labels should not count
 
