@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from course_lib import paths
-from course_lib.authoring import glossary, notebook_file
+from course_lib.authoring import glossary, notebook_file, teachers_notebook
 from course_lib.authoring.render import FOLDERS, render
 from course_lib.authoring.rules import faults
 from course_lib.authoring.source import Lesson, lessons
@@ -13,13 +13,17 @@ from course_lib.errors import CourseError
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, check or execute; the exit code is 1 when any lesson is at fault."""
-    chosen = lessons(arguments.lessons)
+    words = [word for word in arguments.lessons if word != teachers_notebook.WORD]
+    teachers = not words                                # asked for by its name, or with everything
+    chosen = lessons(words) if words or not arguments.lessons else []
     sound = [lesson for lesson in chosen if _is_sound(lesson)]
     bad = len(chosen) - len(sound)
     if arguments.check:
         bad += sum(not check(lesson) for lesson in sound)
         if not arguments.lessons:
             bad += sum(map(_say_orphan, orphans())) + _check_glossary()
+        if teachers:
+            bad += _check_teachers_notebook()
         if not bad:
             print(f"{len(chosen)} lessons: every cell as in the source")
         return int(bad > 0)
@@ -27,8 +31,11 @@ def run(arguments: argparse.Namespace) -> int:
         build(lesson)
     if not arguments.lessons and (said := glossary.build()):
         print(said)
+    if teachers and (said := teachers_notebook.build()):
+        print(said)
     if arguments.execute:
         bad += sum(not run_and_store(lesson, arguments.timeout) for lesson in sound)
+        bad += teachers and not _run_teachers_notebook(arguments.timeout)
     return int(bad > 0)
 
 
@@ -87,6 +94,23 @@ def _check_glossary() -> int:
     for sentence in found:
         print(f"notebooks/{glossary.NAME}: {sentence}: run `course build` and commit what it writes.", file=sys.stderr)
     return int(bool(found))
+
+
+def _check_teachers_notebook() -> int:
+    found = teachers_notebook.differences()
+    for sentence in found:
+        print(f"{teachers_notebook.WORD}/{teachers_notebook.NAME}.ipynb: {sentence}: run `course build "
+              f"{teachers_notebook.WORD}` and commit what it writes.", file=sys.stderr)
+    return int(bool(found))
+
+
+def _run_teachers_notebook(cell_seconds: int) -> bool:
+    try:
+        teachers_notebook.execute(cell_seconds)
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True
 
 
 def _is_sound(lesson: Lesson) -> bool:

@@ -27,7 +27,8 @@ class Looked:
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add `course build` and `course answers` to the command line."""
     parser = subparsers.add_parser("build", help="for authors: lessons/ into notebooks/, exercises/, solutions/")
-    parser.add_argument("lessons", nargs="*", metavar="NN", help="lesson numbers; all lessons when none is given")
+    parser.add_argument("lessons", nargs="*", metavar="NN",
+                        help="lesson numbers, or `classroom` for the teacher's notebook; all when none is given")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="write nothing; exit 1 when a notebook differs")
     what.add_argument("--execute", action="store_true", help="also run notebooks and solutions and store their outputs")

@@ -21,6 +21,26 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     export.add_argument("--to", required=True, choices=("moodle", "canvas"))
     export.add_argument("--out", type=Path, required=True, metavar="CSV")
     export.set_defaults(run=lambda arguments: _grading().export(arguments))
+    _add_labels(words)
+    _add_dashboard(words)
+
+
+def _add_labels(words: argparse._SubParsersAction) -> None:
+    parser = words.add_parser("labels", help="the label files of all students in one file",
+                              description="Check the label files that students handed in, and join those of one run.")
+    parser.add_argument("folder", type=Path, metavar="SUBMITTED", help="a folder with a folder for each student")
+    parser.add_argument("--run", dest="labels_run", default="text-taste", metavar="RUN",
+                        help="which labels (default: %(default)s, those of lesson 10)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new label file")
+    parser.set_defaults(run=lambda arguments: _module("class_commands").labels(arguments))
+
+
+def _add_dashboard(words: argparse._SubParsersAction) -> None:
+    parser = words.add_parser("dashboard", help="one page: who is where, what stops the class",
+                              description="Write one page about a class's results, for the teacher.")
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="the folder that `course grade` wrote")
+    parser.add_argument("--out", type=Path, metavar="HTML", help="the page (default: RESULTS/dashboard.html)")
+    parser.set_defaults(run=lambda arguments: _module("class_commands").dashboard_page(arguments))
 
 
 def _add_grade(subparsers: argparse._SubParsersAction) -> None:
@@ -47,4 +67,8 @@ def _add_grade(subparsers: argparse._SubParsersAction) -> None:
 
 def _grading() -> ModuleType:
     """What does the work; it loads torch, which `course --help` must not."""
-    return importlib.import_module("course_lib.classroom.grading")
+    return _module("grading")
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"course_lib.classroom.{name}")

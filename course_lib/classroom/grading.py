@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from course_lib import atomic
-from course_lib.classroom import deadlines, feedback, gradebooks, grader, hidden, notebooks, results, sandbox, setup
+from course_lib.classroom import (
+    class_labels,
+    deadlines,
+    feedback,
+    gradebooks,
+    grader,
+    hidden,
+    notebooks,
+    results,
+    sandbox,
+    setup,
+)
 from course_lib.classroom.results import Record, Results
 from course_lib.errors import CourseError, printable
 from course_lib.exercises import registry
@@ -33,6 +44,10 @@ def grade(arguments: argparse.Namespace) -> int:
         done = grade_all(found, Results(arguments.out), box, arguments.lesson, seed, arguments.again, due)
     finally:
         box.close()
+    handed = {student for folder in arguments.submissions if folder.is_dir()
+              for student, _ in class_labels.find(folder)}
+    if handed:
+        print(f"Label files of {len(handed)} students: course classroom labels {arguments.submissions[0]} --out FILE")
     return 0 if all(one["status"] == "graded" for one in done) else 1
 
 

@@ -38,7 +38,11 @@ def merge(store: PreferenceStore, path: Path, labeler: str | None = None, take_u
     second, different answer of one person to one question is kept in `set_aside`. take_undos: also take back here what
     was taken back there. Raises `CourseError`, naming the other file, where any of it is not sound.
     """
-    other = read(path)
+    return bring_in(store, read(path), labeler, take_undos)
+
+
+def bring_in(store: PreferenceStore, other: Foreign, labeler: str | None = None, take_undos: bool = False) -> Merged:
+    """`merge` for a file that was judged already (foreign.py), or for a part of it."""
     with store.transaction():
         return _Merge(store, other, labeler, take_undos).bring()
 

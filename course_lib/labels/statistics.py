@@ -78,6 +78,33 @@ def agreement_of(preferences: dict[tuple[str, int], float]) -> Agreement:
     return Agreement(len(shared), percent, kappa, alpha)
 
 
+@dataclass(frozen=True)
+class AgreementMatrix:
+    """How far each two labellers of a run agree. All arrays: (labellers, labellers)."""
+
+    labelers: tuple[str, ...]
+    shared: np.ndarray                 # pairs that both have labelled; the diagonal: all that one has
+    same: np.ndarray                   # share of these with the same label; nan without any
+    kappa: np.ndarray                  # Cohen's kappa; nan where it is undefined
+
+
+def agreement_matrix(preferences: dict[tuple[str, int], float]) -> AgreementMatrix:
+    """Agreement of each two, for preferences by (labeller, pair): 1 first preferred, 0 second, 0.5 tie."""
+    labelers, pairs = (sorted({key[place] for key in preferences}) for place in (0, 1))
+    row, column = ({name: place for place, name in enumerate(names)} for names in (labelers, pairs))
+    table = np.full((len(labelers), len(pairs)), np.nan)
+    for (labeler, pair), mu in preferences.items():
+        table[row[labeler], column[pair]] = mu
+    given = (~np.isnan(table)).astype(float)                                           # (labellers, pairs)
+    said = [(table == value).astype(float) for value in np.unique(table[~np.isnan(table)])]
+    shared = given @ given.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        same = sum((one @ one.T for one in said), np.zeros_like(shared)) / shared
+        chance = sum(((one @ given.T) * (given @ one.T) for one in said), np.zeros_like(shared)) / shared ** 2
+        kappa = np.where(chance < 1 - 1e-12, (same - chance) / (1 - chance), np.nan)
+    return AgreementMatrix(tuple(labelers), shared.astype(int), same, kappa)
+
+
 def majority_right(p: float, raters: int) -> float:
     """Chance that the majority of `raters` is right, each right with chance p and *independently* of the others.
 
