@@ -26,7 +26,7 @@ def bfloat16_is_quick() -> bool:
     """
     wanted = os.environ.get("COURSE_BFLOAT16", "")
     if wanted not in ("", "0", "1"):
-        raise ValueError(f"COURSE_BFLOAT16 is {wanted!r}, but it can only be 1 (16-bit products), 0 (32-bit) or absent.")
+        raise ValueError(f"COURSE_BFLOAT16 is {wanted!r}, but it can only be 1 (16 bits), 0 (32 bits) or absent.")
     return wanted == "1" if wanted else _measured()
 
 
