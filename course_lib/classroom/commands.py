@@ -14,12 +14,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     start = words.add_parser("init", help="make a class's folder", description="Make a class's folder.")
     start.add_argument("folder", type=Path, metavar="DIR")
     start.add_argument("--roster", type=Path, metavar="CSV", help="a line for each student; see classroom/README.md")
+    start.add_argument("--nbgrader", action="store_true",
+                       help="also a course of nbgrader: assignments, database, configuration (`make classroom`)")
+    start.add_argument("--private-solutions", dest="private_solutions", action="store_true",
+                       help="also a copy of the course without its solutions, for the students' server or a download")
     start.set_defaults(run=lambda arguments: _grading().init(arguments))
-    export = words.add_parser("export", help="scores as Moodle or Canvas imports them",
-                              description="Write the scores of a class as a file that Moodle or Canvas imports.")
+    export = words.add_parser("export", help="scores for Moodle, Canvas or nbgrader",
+                              description="Write the scores of a class as a file that Moodle or Canvas imports, or "
+                                          "into nbgrader's database.")
     export.add_argument("folder", type=Path, metavar="DIR", help="the class's folder")
-    export.add_argument("--to", required=True, choices=("moodle", "canvas"))
-    export.add_argument("--out", type=Path, required=True, metavar="CSV")
+    export.add_argument("--to", required=True, choices=("moodle", "canvas", "nbgrader"))
+    export.add_argument("--out", type=Path, metavar="CSV", help="of Moodle and Canvas: the file to write")
     export.set_defaults(run=lambda arguments: _grading().export(arguments))
 
 
