@@ -19,6 +19,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     start.add_argument("--private-solutions", dest="private_solutions", action="store_true",
                        help="also a copy of the course without its solutions, for the students' server or a download")
     start.set_defaults(run=lambda arguments: _grading().init(arguments))
+    hub = words.add_parser("hub", help="a JupyterHub for the class, on this machine",
+                           description="Start a JupyterHub for the class on this machine (Linux, with sudo).")
+    hub.add_argument("folder", type=Path, metavar="DIR", help="the class's folder, made with --nbgrader")
+    hub.add_argument("--port", type=int, default=8000, help="where it listens, on this machine only (default: 8000)")
+    hub.add_argument("--teacher", default="teacher", metavar="NAME", help="the teacher's name on it (default: teacher)")
+    hub.add_argument("--memory", type=float, default=3.0, metavar="GB", help="for each student (default: 3)")
+    hub.add_argument("--cpus", type=float, default=1.0, metavar="N", help="cores for each student (default: 1)")
+    hub.set_defaults(run=_hub)
     export = words.add_parser("export", help="scores for Moodle, Canvas or nbgrader",
                               description="Write the scores of a class as a file that Moodle or Canvas imports, or "
                                           "into nbgrader's database.")
@@ -48,6 +56,12 @@ def _add_grade(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--i-trust-these-notebooks", dest="trusted", action="store_true",
                         help="grade without a shield where there is none")
     parser.set_defaults(run=lambda arguments: _grading().grade(arguments))
+
+
+def _hub(arguments: argparse.Namespace) -> int:
+    module = importlib.import_module("course_lib.classroom.hub")
+    module.run(arguments.folder, arguments.port, arguments.teacher, arguments.memory, arguments.cpus)
+    return 0
 
 
 def _grading() -> ModuleType:

@@ -32,11 +32,14 @@ DATABASE = "gradebook.db"
 COURSE_ID = "rlhf"
 TEXT = '''"""nbgrader's configuration of this class, written by `course classroom init`. It is yours to change."""
 
+import os
 from pathlib import Path
 
 c = get_config()  # noqa: F821
 c.CourseDirectory.root = str(Path(__file__).resolve().parent)
 c.CourseDirectory.course_id = "{course}"
+if "COURSE_EXCHANGE" in os.environ:             # on the class's hub
+    c.Exchange.root = os.environ["COURSE_EXCHANGE"]
 
 # The exercises are stubs already; there is nothing to cut out of them.
 c.GenerateAssignment.preprocessors = ["nbgrader.preprocessors." + name for name in (
@@ -54,8 +57,12 @@ c.ExchangeFactory.collect = "course_lib.classroom.nbgrader_plugins.Collect"
 '''
 STUDENTS = '''"""nbgrader's configuration for students: which class, and nothing of the teacher's."""
 
+import os
+
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "{course}"
+if "COURSE_EXCHANGE" in os.environ:             # on the class's hub
+    c.Exchange.root = os.environ["COURSE_EXCHANGE"]
 '''
 
 

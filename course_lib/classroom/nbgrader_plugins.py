@@ -5,7 +5,6 @@ Only nbgrader imports this file; it needs the extra that `make classroom` instal
 
 import csv
 import os
-import pwd
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from nbgrader.exchange.default import ExchangeCollect
 from nbgrader.plugins.export import ExportPlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from course_lib.classroom import deadlines, nbgrader_scores, notebooks, results
+from course_lib.classroom import deadlines, hub_users, nbgrader_scores, notebooks, results
 from course_lib.errors import CourseError
 
 COLUMNS = ("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score",
@@ -116,10 +115,7 @@ class Collect(ExchangeCollect):
         name, about = os.path.basename(path), os.lstat(path)
         student = name.rsplit("+", 3)[0]
         if self.check_owner:
-            try:
-                owner = pwd.getpwuid(about.st_uid).pw_name
-            except KeyError:
-                owner = f"unknown-{about.st_uid}"
+            owner = hub_users.owner(Path(self.coursedir.root), about.st_uid)
             if owner != student:
                 self.log.warning("%s says that %s handed it in, and belongs to %s: it counts as that student's", path,
                                  student, owner)
