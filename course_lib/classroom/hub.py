@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from course_lib import atomic, paths
 from course_lib.classroom import gradebooks, hub_users, nbgrader_course
@@ -21,6 +22,7 @@ TOOLS = {"bwrap": "sudo apt install bubblewrap", "setpriv": "sudo apt install ut
          "prlimit": "sudo apt install util-linux", "taskset": "sudo apt install util-linux",
          "node": "sudo apt install nodejs npm, then make classroom"}
 LAB_OFF = ("formgrader", "course-list", "create-assignment")     # panels of nbgrader that are not for students
+FRAMES = {"Content-Security-Policy": "frame-ancestors 'self'"}      # formgrader is a page in a frame of JupyterLab
 
 
 def missing() -> list[str]:
@@ -66,17 +68,18 @@ def prepare(folder: Path, teacher: str = "teacher") -> dict[str, hub_users.User]
             os.chown(home, user.number or owner, user.number or -1)
         for name, text in zip(("passwd", "group"), hub_users.passwd(users), strict=True):
             atomic.write_text(here / name, text)
-        _panels(folder / "for_students")
+        off = {f"nbgrader.server_extensions.{name}": False for name in ("formgrader", "course_list")}
+        _settings(folder / "for_students", {"jpserver_extensions": off},
+                  {"disabledExtensions": {f"@jupyter/nbgrader:{name}": True for name in LAB_OFF}})
+        _settings(here / "for_teacher", {"tornado_settings": {"headers": FRAMES}}, {})
     return users
 
 
-def _panels(folder: Path) -> None:
-    """Settings of students' servers: nbgrader's list of assignments, and none of the teacher's panels."""
-    off = {f"nbgrader.server_extensions.{name}": False for name in ("formgrader", "course_list")}
-    files = {"jupyter_server_config.json": {"ServerApp": {"jpserver_extensions": off}},
-             "labconfig/page_config.json": {"disabledExtensions": {f"@jupyter/nbgrader:{name}": True
-                                                                   for name in LAB_OFF}}}
-    for name, content in files.items():
+def _settings(folder: Path, server: dict[str, Any], page: dict[str, Any]) -> None:
+    """Write settings of Jupyter servers; JupyterLab asks no server of the internet for news."""
+    quiet = {"@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}}
+    for name, content in (("jupyter_server_config.json", {"ServerApp": server}), ("labconfig/page_config.json", page),
+                          ("labconfig/default_setting_overrides.json", quiet)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         atomic.write_text(folder / name, json.dumps(content, indent=1) + "\n")
 

@@ -83,7 +83,7 @@ class Sandboxed(LocalProcessSpawner):
             return env | {"HOME": str(self.home), "COURSE_ROOT": str(paths.root().resolve()),
                           "PYTHONPATH": str(paths.root().resolve()), "COURSE_WORK": str(self.home / "my_work"),
                           "COURSE_EXCHANGE": str(self.folder / "hub" / "exchange"),
-                          "JUPYTER_CONFIG_PATH": str(self.folder)}
+                          "JUPYTER_CONFIG_PATH": f"{self.folder / 'hub' / 'for_teacher'}:{self.folder}"}
         home = f"/home/{self.user.name}"
         return env | {"HOME": home, "COURSE_ROOT": str(self.course), "PYTHONPATH": str(self.course),
                       "COURSE_WORK": f"{home}/my_work", "COURSE_EXCHANGE": EXCHANGE, "JUPYTER_CONFIG_PATH": CONFIG}
