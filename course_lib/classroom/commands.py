@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     hub.add_argument("folder", type=Path, metavar="DIR", help="the class's folder, made with --nbgrader")
     hub.add_argument("--port", type=int, default=8000, help="where it listens, on this machine only (default: 8000)")
     hub.add_argument("--teacher", default="teacher", metavar="NAME", help="the teacher's name on it (default: teacher)")
-    hub.add_argument("--memory", type=float, default=3.0, metavar="GB", help="for each student (default: 3)")
+    hub.add_argument("--memory", type=float, default=4.0, metavar="GB", help="for each student (default: 4)")
     hub.add_argument("--cpus", type=float, default=1.0, metavar="N", help="cores for each student (default: 1)")
     hub.set_defaults(run=_hub)
     export = words.add_parser("export", help="scores for Moodle, Canvas or nbgrader",

@@ -92,7 +92,8 @@ def command(folder: Path, port: int, teacher: str, memory: float, cpus: float) -
                    "COURSE_HUB_PORTS": ports, "COURSE_HUB_TEACHER": teacher, "COURSE_HUB_PROXY": str(proxy()),
                    "COURSE_HUB_MEMORY": f"{memory * 1024:.0f}M", "COURSE_HUB_CPUS": str(cpus),
                    "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))}
-    return [sys.executable, "-m", "jupyterhub", "-f", str(root / "classroom" / "hub" / "jupyterhub_config.py")], environment
+    config = root / "classroom" / "hub" / "jupyterhub_config.py"
+    return [sys.executable, "-m", "jupyterhub", "-f", str(config)], environment
 
 
 def run(folder: Path, port: int, teacher: str, memory: float, cpus: float) -> None:

@@ -1,9 +1,9 @@
-"""A student's Jupyter server on the class's hub: in a sandbox of bubblewrap, with limits of memory, processor, processes.
+"""A student's Jupyter server on the class's hub: in a sandbox of bubblewrap, with limits of memory, cores, processes.
 
 The sandbox sees Python and the course (read-only), the student's own home, and nbgrader's exchange; not the teacher's
-files, not other students'. Its processes have a user number of their own. What it does not shield: the network (a notebook
-may talk to whatever this machine can reach) and the Linux kernel, which all share. The teacher's server runs outside
-of any sandbox, as the user whom the class's folder belongs to.
+files, not other students'. Its processes have a user number of their own. What it does not shield: the network (a
+notebook may talk to whatever this machine can reach) and the Linux kernel, which all share. The teacher's server runs
+outside of any sandbox, as the user whom the class's folder belongs to.
 
 Only JupyterHub imports this file; it needs the extra that `make classroom` installs.
 """
@@ -37,7 +37,8 @@ class Passwords(Authenticator):
 
     async def authenticate(self, handler: Any, data: Any = None, **_: Any) -> str | None:
         """The user's name where name and password belong together."""
-        return hub_users.checked(hub_users.read(Path(self.classroom)), str(data["username"]).strip(), str(data["password"]))
+        users = hub_users.read(Path(self.classroom))
+        return hub_users.checked(users, str(data["username"]).strip(), str(data["password"]))
 
 
 class Sandboxed(LocalProcessSpawner):

@@ -1,7 +1,7 @@
 """Who may use a class's hub: the teacher and the students of the roster, each with a password and a user number.
 
-The numbers are the students' own on this machine's file systems, without accounts: nobody can log in to the machine with
-them, and files of two students have different owners. They stay the same from one start of the hub to the next.
+The numbers are the students' own on this machine's file systems, without accounts: nobody can log in to the machine
+with them, and files of two students have different owners. They stay the same from one start of the hub to the next.
 """
 
 import csv
@@ -18,7 +18,7 @@ from course_lib.classroom.gradebooks import Roster
 from course_lib.errors import CourseError
 
 FILE = "private/hub_users.csv"
-FIRST = 50_000          # the lowest user number of a student; numbers that this machine has given to somebody are left out
+FIRST = 50_000          # the lowest user number of a student; those that this machine has given to somebody are left out
 COLUMNS = ("user", "number", "password")
 
 
@@ -58,7 +58,7 @@ def make(folder: Path, roster: Roster, teacher: str) -> dict[str, User]:
     """
     found = read(folder)
     if teacher in roster:
-        raise CourseError(f"{teacher!r} is a student of the roster. Choose another name for the teacher: --teacher NAME")
+        raise CourseError(f"{teacher!r} is a student of the roster. Choose another name for yourself: --teacher NAME")
     for name in (teacher, *roster):
         if not name.isascii() or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or (
                 name != name.lower() or name[0] in ".-"):
