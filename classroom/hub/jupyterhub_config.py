@@ -7,14 +7,15 @@ web server with TLS. Without TLS it listens on this machine only.
 import os
 from pathlib import Path
 
-from course_lib.classroom import hub_users
+from course_lib.classroom import gradebooks, hub_users
 from course_lib.classroom.hub_spawner import Passwords, Sandboxed
 
 c = get_config()  # noqa: F821
 folder = Path(os.environ["COURSE_CLASS"])
 port, hub_port, api_port = os.environ["COURSE_HUB_PORTS"].split(",")
 teacher = os.environ["COURSE_HUB_TEACHER"]
-users = hub_users.read(folder)
+roster = gradebooks.read_roster(folder / "private" / "roster.csv")
+users = {name for name in hub_users.read(folder) if name == teacher or name in roster}
 
 # Addresses: students open the first; the others are for the hub, the proxy and the servers among themselves.
 c.JupyterHub.bind_url = f"http://127.0.0.1:{port}"
@@ -29,7 +30,8 @@ c.JupyterHub.cleanup_servers = True             # servers end with the hub; work
 # Who: the teacher and the students of the roster, with the passwords of private/hub_users.csv.
 c.JupyterHub.authenticator_class = Passwords
 c.Passwords.classroom = str(folder)
-c.Authenticator.allowed_users = set(users)
+c.Authenticator.allowed_users = users
+c.Authenticator.allow_existing_users = False    # who is taken out of the roster is let in no more
 c.Authenticator.admin_users = {teacher}
 
 # How: each student in a sandbox, with at most so much memory and so many processor cores.

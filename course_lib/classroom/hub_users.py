@@ -18,7 +18,7 @@ from course_lib.classroom.gradebooks import Roster
 from course_lib.errors import CourseError
 
 FILE = "private/hub_users.csv"
-FIRST = 50_000          # the lowest user number of a student; those that this machine has given to somebody are left out
+FIRST = 50_000          # the lowest user number of a student; what this machine has given to somebody is left out
 COLUMNS = ("user", "number", "password")
 
 
@@ -76,6 +76,8 @@ def make(folder: Path, roster: Roster, teacher: str) -> dict[str, User]:
             atomic.create(path, b"")
             os.chmod(path, 0o600)
         atomic.write_text(path, text.getvalue())
+        if os.geteuid() == 0:                               # `sudo`: the file is the teacher's all the same
+            os.chown(path, folder.stat().st_uid, -1)
     return {name: user for name, user in found.items() if name == teacher or name in roster}
 
 

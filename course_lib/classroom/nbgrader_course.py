@@ -179,9 +179,10 @@ def students(nbgrader: "NbGraderAPI", roster: Roster) -> None:
     """Bring the roster into the database; nobody is taken out of it."""
     with nbgrader.gradebook as gradebook:
         for student, row in roster.items():
+            first, _, last = row.get("name", "").rpartition(" ")
             gradebook.update_or_create_student(
-                student, first_name=row.get("first_name") or None, email=row.get("email") or None,
-                last_name=row.get("last_name") or row.get("name") or None, lms_user_id=row.get("canvas_id") or None)
+                student, first_name=row.get("first_name") or first, last_name=row.get("last_name") or last or student,
+                email=row.get("email") or None, lms_user_id=row.get("canvas_id") or None)
 
 
 def due_dates(nbgrader: "NbGraderAPI", due: deadlines.Due) -> None:
