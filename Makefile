@@ -6,7 +6,7 @@ TORCH_INDEX ?=
 ARGS ?=
 BOOTSTRAP = $(PYTHON) tools/bootstrap.py $(if $(TORCH_INDEX),--torch-index='$(subst ','\'',$(TORCH_INDEX))')
 
-.PHONY: help lab lab-scale setup test test-all build book
+.PHONY: help lab lab-scale classroom setup test test-all build book
 
 help:
 	@echo "make lab         set up if needed, then open JupyterLab on your copies of the lessons"
@@ -14,6 +14,7 @@ help:
 	@echo "                 make lab TORCH_INDEX=URL takes torch from another index (the small CPU build on Linux)"
 	@echo "make lab-scale   the same, with the packages of lesson 15's last part (trl, peft, datasets)"
 	@echo "make setup       set up only"
+	@echo "make classroom   for teachers: set up with nbgrader and JupyterHub (see classroom/README.md)"
 	@echo "make test        set up if needed, then the whole suite: 20 to 40 minutes on two cores"
 	@echo "make test-all    the suite, the slow proofs, and every claim on other processors: one to two hours"
 	@echo "make book        the course as a web site, in build/book/html (ARGS=--epub: for e-readers, too)"
@@ -29,12 +30,17 @@ lab-scale:
 setup:
 	@$(BOOTSTRAP)
 
+classroom:
+	@$(BOOTSTRAP) --classroom
+	@.venv/bin/python tools/hub_proxy.py
+
 test:
 	@$(BOOTSTRAP) --test
 	@.venv/bin/python tools/run_tests.py $(ARGS)
 
 test-all:
-	@$(BOOTSTRAP) --test
+	@$(BOOTSTRAP) --test --classroom
+	@.venv/bin/python tools/hub_proxy.py
 	@.venv/bin/python tools/run_tests.py --all $(ARGS)
 
 build: setup

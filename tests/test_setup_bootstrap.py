@@ -52,7 +52,8 @@ def bootstrap(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "UNFINISHED", str(tmp_path / ".venv" / "unfinished"))
     monkeypatch.setattr(module, "LOG", str(tmp_path / ".venv" / "log"))
     monkeypatch.setattr(module, "LOCK", str(tmp_path / ".lock"))
-    for name in ("requirements.lock", "requirements-test.lock", "requirements-scale.lock"):
+    for name in ("requirements.lock", "requirements-test.lock", "requirements-scale.lock",
+                 "requirements-classroom.lock"):
         shutil.copy(root() / name, tmp_path)
     return module
 
@@ -148,6 +149,15 @@ def test_the_packages_of_lesson_15_are_asked_for_by_name(bootstrap):
     assert any(pin.startswith("trl==") for pin in bootstrap.pinned(scale) - bootstrap.pinned(plain))
     shutil.copy(root() / "pyproject.toml", bootstrap.ROOT)
     assert bootstrap.fingerprint(scale).items() > bootstrap.fingerprint(plain).items()      # `make lab` is ready then
+
+
+def test_nbgrader_and_jupyterhub_are_asked_for_by_name(bootstrap):
+    plain, teacher, both = (bootstrap.parse(words) for words in ([], ["--classroom"], ["--test", "--classroom"]))
+    assert bootstrap.locks_of(teacher) == ["requirements.lock", "requirements-classroom.lock"]
+    names = {pin.split("==")[0] for pin in bootstrap.pinned(teacher) - bootstrap.pinned(plain)}
+    assert {"nbgrader", "jupyterhub"} <= names
+    shutil.copy(root() / "pyproject.toml", bootstrap.ROOT)
+    assert bootstrap.fingerprint(both).items() > bootstrap.fingerprint(teacher).items()
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make here")

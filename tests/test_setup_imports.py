@@ -14,6 +14,7 @@ from course_lib.paths import root
 PROJECT = tomllib.loads((root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 COURSE = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
 TESTS = {canonicalize_name(Requirement(text).name) for text in PROJECT["optional-dependencies"]["test"]}
+CLASSROOM = {Requirement(text).name for text in PROJECT["optional-dependencies"]["classroom"]}
 SCALE = {Requirement(text).name for text in PROJECT["optional-dependencies"]["scale"]}
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
 
@@ -58,12 +59,17 @@ def undeclared(declared, *folders):
 
 
 def test_the_course_declares_what_it_imports():
+    further = undeclared(COURSE, "course_lib", "lessons")
     only_in_lesson_15s_last_part = {name: ["course_lib/lm/scale_training.py"] for name in SCALE}
-    assert undeclared(COURSE, "course_lib", "lessons") == only_in_lesson_15s_last_part
+    assert {name: further[name] for name in SCALE} == only_in_lesson_15s_last_part
+    for name in further.keys() - SCALE:
+        assert name in CLASSROOM and all(file.startswith("course_lib/classroom/") for file in further[name]), name
 
 
 def test_the_tools_tests_and_benchmarks_declare_what_they_import():
-    assert undeclared(COURSE | TESTS, "tools", "benchmarks", "tests") == {}
+    further = undeclared(COURSE | TESTS, "tools", "benchmarks", "tests")
+    for name, files in further.items():
+        assert name in CLASSROOM and all(file.startswith("tests/test_classroom_") for file in files), name
 
 
 def test_imports_are_seen_wherever_they_stand():

@@ -2,10 +2,12 @@
 
 import functools
 import importlib.metadata
+import importlib.util
 import tomllib
 
 import pytest
 import yaml
+from conftest import skip_unless_ci
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -39,7 +41,7 @@ def needs(name: str) -> list[Requirement]:
 
 
 CORE, TEST = pins("requirements.lock"), pins("requirements-test.lock")
-SCALE = pins("requirements-scale.lock")
+SCALE, CLASSROOM = pins("requirements-scale.lock"), pins("requirements-classroom.lock")
 
 
 @pytest.mark.parametrize(("asked", "locked"), [
@@ -47,7 +49,8 @@ SCALE = pins("requirements-scale.lock")
     (PROJECT["build-system"]["requires"], CORE),
     (PROJECT["project"]["optional-dependencies"]["test"], {**CORE, **TEST}),
     (PROJECT["project"]["optional-dependencies"]["scale"], {**CORE, **SCALE}),
-], ids=["dependencies", "build", "test", "scale"])
+    (PROJECT["project"]["optional-dependencies"]["classroom"], {**CORE, **CLASSROOM}),
+], ids=["dependencies", "build", "test", "scale", "classroom"])
 def test_every_dependency_is_locked_at_a_version_that_fits(asked, locked):
     for requirement in map(Requirement, asked):
         assert locked[canonicalize_name(requirement.name)] in requirement.specifier
@@ -66,8 +69,20 @@ def test_what_a_locked_package_needs_is_locked_too(locked, system, python):
                 assert locked[needed] in requirement.specifier, f"{name} needs {requirement}"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_what_nbgrader_and_jupyterhub_need_is_locked_too(python):
+    if importlib.util.find_spec("nbgrader") is None:
+        skip_unless_ci("nbgrader is not installed: `make classroom` installs it")
+    test_what_a_locked_package_needs_is_locked_too({**CORE, **CLASSROOM}, "Linux", python)
+
+
 def test_no_package_is_in_both_locks():
-    assert not CORE.keys() & TEST.keys() and not CORE.keys() & SCALE.keys()
+    assert not any(CORE.keys() & further.keys() for further in (TEST, SCALE, CLASSROOM))
+
+
+def test_one_environment_can_have_the_tests_and_the_classroom():
+    assert {name: version for name, version in CLASSROOM.items() if TEST.get(name, version) != version} == {}
 
 
 def test_the_scale_part_is_tested_with_the_versions_that_learners_get():

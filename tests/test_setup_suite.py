@@ -113,7 +113,9 @@ def make(*words: str) -> str:
     (["lab", "TORCH_INDEX=URL"], ['tools/bootstrap.py --torch-index=\'URL\'', ".venv/bin/course lab"]),
     (["lab-scale"], ["tools/bootstrap.py --scale", ".venv/bin/course lab"]),
     (["test"], ["tools/bootstrap.py --test", ".venv/bin/python tools/run_tests.py"]),
-    (["test-all"], ["tools/bootstrap.py --test", ".venv/bin/python tools/run_tests.py --all"]),
+    (["test-all"], ["tools/bootstrap.py --test --classroom", ".venv/bin/python tools/hub_proxy.py",
+                    ".venv/bin/python tools/run_tests.py --all"]),
+    (["classroom"], ["tools/bootstrap.py --classroom", ".venv/bin/python tools/hub_proxy.py"]),
     (["setup"], ["tools/bootstrap.py"]),
 ])
 def test_make_does_what_it_says(words, expected):

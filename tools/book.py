@@ -85,7 +85,7 @@ def lay_out(pages: Path) -> None:
     shutil.copytree(SOURCE, pages)
     shutil.copytree(ROOT / "assets" / "pictures", pages / "assets" / "pictures")
     for name in ("architecture.md", "architecture.svg", "faults.md", "front_ends.md",
-                 "other_courses.md", "results.md"):
+                 "larger_classes.md", "other_courses.md", "results.md"):
         copy(ROOT / "docs" / name, pages / "docs" / name)
     here = [entry for entry in MAP if entry.here]
     for entry in here:

@@ -2,7 +2,8 @@
 """Set the course up in `.venv`: `python3 tools/bootstrap.py`. Run again it takes a second and installs nothing.
 
 Standard library only, in the syntax of Python 3.6, so that an old Python gets a sentence and not a syntax error.
-`--test` adds what the tests need, `--scale` what the last part of lesson 15 needs; `--torch-index URL` takes torch from
+`--test` adds what the tests need, `--scale` what the last part of lesson 15 needs, `--classroom` what teachers need
+(nbgrader, JupyterHub); `--torch-index URL` takes torch from
 another index (the small CPU build on Linux).
 """
 
@@ -84,6 +85,7 @@ def parse(words):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--test", action="store_true", help="also install what the tests need")
     parser.add_argument("--scale", action="store_true", help="also install what the last part of lesson 15 needs")
+    parser.add_argument("--classroom", action="store_true", help="also install nbgrader and JupyterHub, for teachers")
     parser.add_argument("--torch-index", metavar="URL", default="", help="take torch from this package index")
     return parser.parse_args(words)
 
@@ -130,6 +132,8 @@ def fingerprint(options):
         files["test"] = "requirements-test.lock"
     if options.scale:
         files["scale"] = "requirements-scale.lock"
+    if options.classroom:
+        files["classroom"] = "requirements-classroom.lock"
     found = {key: sha256(os.path.join(ROOT, name)) for key, name in files.items()}
     found["place"] = VENV      # a venv does not survive a move
     return found
@@ -247,7 +251,8 @@ def install_packages(options):
 def locks_of(options):
     """The names of the lock files that are installed."""
     return (["requirements.lock"] + (["requirements-test.lock"] if options.test else [])
-            + (["requirements-scale.lock"] if options.scale else []))
+            + (["requirements-scale.lock"] if options.scale else [])
+            + (["requirements-classroom.lock"] if options.classroom else []))
 
 
 def pinned(options):

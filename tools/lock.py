@@ -3,6 +3,7 @@
 requirements.lock       every package that `dependencies` in pyproject.toml needs, with its exact version
 requirements-test.lock  what the extra `test` needs beyond that
 requirements-scale.lock what the extra `scale` needs beyond the first; all of it is in the second, too
+requirements-classroom.lock what the extra `classroom` needs beyond the first; left as it is where that is not installed
 environment.yml         the first list once more, for conda
 
 The lists are closures over the installed packages' own requirements, so a package that happens to be installed and is
@@ -60,12 +61,21 @@ def files() -> dict[str, str]:
     test = closure(project["project"]["optional-dependencies"]["test"])
     scale = closure(project["project"]["optional-dependencies"]["scale"])
     extra, more = ({name: version for name, version in some.items() if name not in core} for some in (test, scale))
+    try:
+        classroom = closure(project["project"]["optional-dependencies"]["classroom"])
+        for_teachers = {"requirements-classroom.lock": HEADER.format(
+            what="What nbgrader and JupyterHub (`make classroom`) need beyond requirements.lock.")
+            + lines({name: version for name, version in classroom.items() if name not in core})}
+    except importlib.metadata.PackageNotFoundError as missing:
+        print(f"requirements-classroom.lock: left as it is, since {missing.name} is not installed (make classroom)")
+        for_teachers = {}
     return {
         "requirements.lock": HEADER.format(what="The course and all that it needs.") + lines(core),
         "requirements-test.lock": HEADER.format(what="What the tests need beyond requirements.lock.") + lines(extra),
         "requirements-scale.lock": HEADER.format(what="What lesson 15's scale part needs beyond requirements.lock.")
                                    + lines(more),
         "environment.yml": CONDA + lines(core, indent="      - "),
+        **for_teachers,
     }
 
 

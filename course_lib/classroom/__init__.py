@@ -9,4 +9,7 @@ bridge, wire, remote, mirrors, gradients, copies    calls between the two: value
 graders_door, students_door, errors_across      what each end lets the other do
 notebooks, results, feedback, deadlines, gradebooks     files: what comes in, what goes out
 hidden, setup, grading, commands    inputs of a class, its folder, the command line
+students_course     the course without its solutions
+nbgrader_course, nbgrader_scores, nbgrader_plugins      nbgrader's files and database; what its configuration loads
+hub, hub_users, hub_spawner, mounts     a JupyterHub: how it starts, who may use it, the sandbox of each student
 """

@@ -14,12 +14,25 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     start = words.add_parser("init", help="make a class's folder", description="Make a class's folder.")
     start.add_argument("folder", type=Path, metavar="DIR")
     start.add_argument("--roster", type=Path, metavar="CSV", help="a line for each student; see classroom/README.md")
+    start.add_argument("--nbgrader", action="store_true",
+                       help="also a course of nbgrader: assignments, database, configuration (`make classroom`)")
+    start.add_argument("--private-solutions", dest="private_solutions", action="store_true",
+                       help="also a copy of the course without its solutions, for the students' server or a download")
     start.set_defaults(run=lambda arguments: _grading().init(arguments))
-    export = words.add_parser("export", help="scores as Moodle or Canvas imports them",
-                              description="Write the scores of a class as a file that Moodle or Canvas imports.")
+    hub = words.add_parser("hub", help="a JupyterHub for the class, on this machine",
+                           description="Start a JupyterHub for the class on this machine (Linux, with sudo).")
+    hub.add_argument("folder", type=Path, metavar="DIR", help="the class's folder, made with --nbgrader")
+    hub.add_argument("--port", type=int, default=8000, help="where it listens, on this machine only (default: 8000)")
+    hub.add_argument("--teacher", default="teacher", metavar="NAME", help="the teacher's name on it (default: teacher)")
+    hub.add_argument("--memory", type=float, default=4.0, metavar="GB", help="for each student (default: 4)")
+    hub.add_argument("--cpus", type=float, default=1.0, metavar="N", help="cores for each student (default: 1)")
+    hub.set_defaults(run=_hub)
+    export = words.add_parser("export", help="scores for Moodle, Canvas or nbgrader",
+                              description="Write the scores of a class as a file that Moodle or Canvas imports, or "
+                                          "into nbgrader's database.")
     export.add_argument("folder", type=Path, metavar="DIR", help="the class's folder")
-    export.add_argument("--to", required=True, choices=("moodle", "canvas"))
-    export.add_argument("--out", type=Path, required=True, metavar="CSV")
+    export.add_argument("--to", required=True, choices=("moodle", "canvas", "nbgrader"))
+    export.add_argument("--out", type=Path, metavar="CSV", help="of Moodle and Canvas: the file to write")
     export.set_defaults(run=lambda arguments: _grading().export(arguments))
     _add_labels(words)
     _add_dashboard(words)
@@ -63,6 +76,12 @@ def _add_grade(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--i-trust-these-notebooks", dest="trusted", action="store_true",
                         help="grade without a shield where there is none")
     parser.set_defaults(run=lambda arguments: _grading().grade(arguments))
+
+
+def _hub(arguments: argparse.Namespace) -> int:
+    module = importlib.import_module("course_lib.classroom.hub")
+    module.run(arguments.folder, arguments.port, arguments.teacher, arguments.memory, arguments.cpus)
+    return 0
 
 
 def _grading() -> ModuleType:

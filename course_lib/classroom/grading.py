@@ -15,6 +15,7 @@ from course_lib.classroom import (
     gradebooks,
     grader,
     hidden,
+    nbgrader_scores,
     notebooks,
     results,
     sandbox,
@@ -53,30 +54,39 @@ def grade(arguments: argparse.Namespace) -> int:
 
 def init(arguments: argparse.Namespace) -> int:
     """Make a class's folder."""
-    for line in setup.init(arguments.folder, arguments.roster):
+    for line in setup.init(arguments.folder, arguments.roster, arguments.nbgrader, arguments.private_solutions):
         print(printable(line))
     return 0
 
 
 def export(arguments: argparse.Namespace) -> int:
     """Write the scores for a learning platform."""
-    path = arguments.folder / "results" / results.JSON
+    folder = arguments.folder
+    if (arguments.out is None) != (arguments.to == "nbgrader"):
+        raise CourseError("nbgrader's scores go into the database of the class's folder: leave --out away."
+                          if arguments.out else f"Where to? Add --out {arguments.to}.csv")
+    path = folder / "results" / results.JSON
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CourseError(f"{path} is missing. Grade first: course grade {arguments.folder / 'submitted'} --class "
-                          f"{arguments.folder} --out {arguments.folder / 'results'}") from None
-    roster = gradebooks.read_roster(arguments.folder / "private" / "roster.csv")
-    text = {"moodle": gradebooks.moodle, "canvas": gradebooks.canvas}[arguments.to](records, roster)
-    with atomic.in_a_sentence(arguments.out):
-        atomic.write_text(arguments.out, text)
+        raise CourseError(f"{path} is missing. Grade first: course grade {folder / 'submitted'} --class "
+                          f"{folder} --out {folder / 'results'}") from None
+    file = folder / "private" / "roster.csv"
+    roster = {} if arguments.to == "nbgrader" and not file.exists() else gradebooks.read_roster(file)
+    if arguments.to == "nbgrader":
+        for line in nbgrader_scores.bring(folder, records, roster):
+            print(printable(line))
+    else:
+        text = {"moodle": gradebooks.moodle, "canvas": gradebooks.canvas}[arguments.to](records, roster)
+        with atomic.in_a_sentence(arguments.out):
+            atomic.write_text(arguments.out, text)
+        print(f"{len(roster)} students: {arguments.out}.")
     ungraded = sum(one["points"] is None for one in gradebooks.counted(records).values())
-    print(f"{len(roster)} students: {arguments.out}.")
     if ungraded:
         print(f"Not graded: {ungraded}. Their points are left empty (the reasons stand in "
-              f"{arguments.folder / 'results' / results.CSV}).")
-    for student in gradebooks.strangers(records, roster):
-        print(printable(f"{student} is not in the roster and not in the file."))
+              f"{folder / 'results' / results.CSV}).")
+    for student in gradebooks.strangers(records, roster) if roster else ():
+        print(printable(f"{student} is not in the roster and left out."))
     return 0
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 
 import course_lib
+from course_lib.classroom import mounts
 from course_lib.classroom.running import Forked, Running, Single, Warm
 from course_lib.classroom.worker import LIMITS
 from course_lib.errors import CourseError
@@ -128,29 +129,13 @@ class Bubblewrap(Sandbox):
     def shell(self) -> list[str]:
         """Everything before the program that runs inside."""
         root = Path(course_lib.__file__).resolve().parent.parent
-        seen = [path for path in dict.fromkeys(Path(one) for one in (sys.prefix, sys.base_prefix))
-                if not path.is_relative_to("/usr")]
         line = [self._program, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
-                "--unshare-cgroup-try",
-                "--die-with-parent", "--new-session", "--clearenv", "--hostname", "student", "--ro-bind", "/usr",
-                "/usr",
+                "--unshare-cgroup-try", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "student",
                 "--proc", "/proc", "--dev", "/dev", "--size", str(self.limits.folder), "--tmpfs", "/dev/shm",
-                "--size", str(self.limits.folder), "--perms", "1777", "--tmpfs", "/tmp"]
+                "--size", str(self.limits.folder), "--perms", "1777", "--tmpfs", "/tmp", *mounts.system()]
         if self._user_namespace:
             line += ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
-        for name in ("/bin", "/sbin", "/lib", "/lib64", "/lib32"):
-            if Path(name).is_symlink():
-                line += ["--symlink", os.readlink(name), name]
-            elif Path(name).is_dir():
-                line += ["--ro-bind", name, name]
-        for path in ("/etc/ld.so.cache", "/etc/localtime"):
-            line += ["--ro-bind-try", path, path]
-        seen += [root / "course_lib", root / "assets"]
-        for parent in dict.fromkeys(one for path in seen for one in reversed(path.parents)
-                                    if str(one) not in ("/", "/tmp")):
-            line += ["--perms", "0755", "--dir", str(parent)]
-        for path in seen:
-            line += ["--ro-bind-try", str(path), str(path)]
+        line += mounts.read_only([*mounts.python(), root / "course_lib", root / "assets"])
         for key, value in {"PATH": "/usr/bin:/bin", **worker_environment(self, "/tmp")}.items():
             line += ["--setenv", key, value]
         return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--"]

@@ -116,7 +116,9 @@ def again(exercise: Exercise, step: int) -> str:
 
 
 def solution_text(solution: str) -> str:
-    """The way to the solution."""
+    """The way to the solution; an empty path: the class's teacher holds it back."""
+    if not solution:
+        return "Your teacher holds the solutions back for this class: ask them."
     return f"The worked solution is in {solution}. Read it, close it, and write it again in your own words."
 
 
@@ -164,7 +166,7 @@ def report_card(result: Report, step: int, notes: Sequence[str], solution: str, 
     Args:
         step: steps of the hint ladder that were asked for: 0 to 3, 4 for the way to the solution.
         notes: sentences at the end, for example that nothing could be saved.
-        solution: the solution notebook, relative to the exercise notebook.
+        solution: the solution notebook, relative to the exercise notebook; empty where it is held back.
         offer: whether a miss says how to ask for a hint before any was asked for.
     """
     exercise, status = result.exercise, result.status
@@ -244,6 +246,8 @@ def _ladder(exercise: Exercise, step: int, solution: str, offer: bool) -> list[s
 
 
 def _solution(solution: str) -> str:
+    if not solution:
+        return _line(solution_text(solution))
     link = f'<a href="{escape(solution, quote=True)}">{escape(solution.removeprefix("../"))}</a>'
     text = prose(solution_text("\0"))
     return f'<p class="course-line">{text.replace(chr(0), link)}</p>'

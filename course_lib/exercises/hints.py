@@ -49,7 +49,12 @@ def opened(id: str) -> int:
 
 
 def solution(exercise: Exercise) -> str:
-    """The solution notebook, seen from the exercise notebook: `../solutions/03_bradley_terry.ipynb`."""
+    """The solution notebook, seen from the exercise notebook: `../solutions/03_bradley_terry.ipynb`.
+
+    Empty in a copy of the course that holds the solutions back (`course classroom init --private-solutions`).
+    """
+    if (paths.root() / ".solutions_held_back").exists():
+        return ""
     folder = next(iter(sorted((paths.root() / "lessons").glob(f"{exercise.lesson}_*"))), None)
     return f"../solutions/{folder.name}.ipynb" if folder else "../solutions/"
 
