@@ -192,8 +192,9 @@ def firefox(folder: Path, program: str) -> Iterator[Firefox]:
     profile, log = folder / "profile", folder / "firefox.log"
     profile.mkdir(parents=True)
     settings = {"browser.aboutwelcome.enabled": False, "browser.startup.page": 0, "termsofuse.bypassNotification": True,
-                "datareporting.policy.dataSubmissionPolicyBypassNotification": True, "services.settings.server": "data:,",
-                "datareporting.policy.dataSubmissionEnabled": False, "app.update.disabledForTesting": True,
+                "datareporting.policy.dataSubmissionPolicyBypassNotification": True,
+                "services.settings.server": "data:,", "datareporting.policy.dataSubmissionEnabled": False,
+                "app.update.disabledForTesting": True,
                 "network.captive-portal-service.enabled": False, "network.connectivity-service.enabled": False}
     (profile / "user.js").write_text("".join(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n"
                                              for name, value in settings.items()))

@@ -167,7 +167,8 @@ def label(page: Page, lab: Lab) -> None:
     assert len({question for question, _ in labels(lab.folder, "clips")}) == PAIRS
     page.run_cell(1)
     page.wait(".jp-CodeCell .jp-OutputArea-output", "]")
-    assert sorted(json.loads(page.text(".jp-CodeCell:nth-of-type(2) .jp-OutputArea-output")))[2:4] == [0.5, 0.5]
+    mus = json.loads(page.text(".jp-CodeCell:nth-of-type(2) .jp-OutputArea-output"))
+    assert len(mus) == PAIRS - 1 and mus.count(0.5) == 2                            # one was skipped
     assert integrity(lab.folder / "clips.sqlite") == "ok"
 
 
