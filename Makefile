@@ -15,7 +15,7 @@ help:
 	@echo "make lab-scale   the same, with the packages of lesson 15's last part (trl, peft, datasets)"
 	@echo "make setup       set up only"
 	@echo "make test        set up if needed, then the whole suite: under 25 minutes"
-	@echo "make test-all    the suite, the slow proofs, and every claim on other processors: under 75 minutes"
+	@echo "make test-all    the suite, the slow proofs, and every claim on other processors: under 90 minutes"
 	@echo "make book        the course as a web site, in build/book/html (ARGS=--epub: for e-readers, too)"
 	@echo "make build       for authors: lessons/ into notebooks/, exercises/ and solutions/"
 
