@@ -199,7 +199,11 @@ def firefox(folder: Path, program: str) -> Iterator[Firefox]:
     (profile / "user.js").write_text("".join(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n"
                                              for name, value in settings.items()))
     with ended([program, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"], log):
-        yield Firefox(said(log, r"WebDriver BiDi listening on (ws://\S+)") + "/session")
+        engine = Firefox(said(log, r"WebDriver BiDi listening on (ws://\S+)") + "/session")
+        try:
+            yield engine
+        finally:
+            engine.wire.close()
 
 
 @contextmanager

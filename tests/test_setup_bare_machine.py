@@ -60,7 +60,7 @@ def test_the_two_commands_of_the_readme(debian, user, tmp_path):
     finally:
         server.kill()                                           # and with it all that it started in there
         server.wait()
-    told = debian.run(f'{test} ARGS="--only lint build"', user, course)
+    told = debian.run(f'{test} ARGS="--only lint build --patience 60"', user, course)
     assert re.search(r"^lint +passed", told, re.MULTILINE) and re.search(r"^build +passed", told, re.MULTILINE)
 
 
