@@ -170,6 +170,17 @@ def test_a_pair_that_nobody_has_seen_is_not_answered(clips):
     assert [choice for _, choice in clips.choices()] == ["left"]
 
 
+def test_a_mouse_does_not_swipe(clips):
+    assert not clips.root.get_by_text("Swipe").is_visible()
+    box = clips.root.locator(".cl-canvas").first.bounding_box()
+    clips.page.mouse.move(box["x"] + 50, box["y"] + 50)
+    clips.page.mouse.down()
+    clips.page.mouse.move(box["x"] + 250, box["y"] + 50, steps=5)
+    clips.page.mouse.up()
+    clips.wait()
+    assert clips.choices() == []
+
+
 def test_undo_and_answer_again(clips):
     first = clips.shown
     clips.press("ArrowLeft", "e", "u", "u")

@@ -52,7 +52,7 @@ STAGES = (
           (*PYTEST, *IN_ORDER, *TWO, "-m", "not slow", "tests/notebooks"), 505),
     Stage("browser", "a real JupyterLab in Chromium",
           (*PYTEST, *IN_ORDER, "-n", "2", "--dist", "loadfile", "-m", "browser and not slow", "tests"), 200),
-    Stage("slow", "the slow proofs", (*PYTEST, *IN_ORDER, *TWO, "-m", "slow", "tests"), 2300, slow=True),
+    Stage("slow", "the slow proofs", (*PYTEST, *IN_ORDER, *TWO, "-m", "slow", "tests"), 3000, slow=True),
     Stage("processors", "every claim of the notebooks on other processors",
           (sys.executable, "tools/claims.py", "--solutions", "--settings", "default", "rounding-1+bfloat16"), 700,
           slow=True),

@@ -25,6 +25,7 @@ const COARSE = 200;                                                // narrower c
 const PAST = 10;                                                   // answers that can be taken back without asking
 const REVIEWED = 4;                                                // past answers on one page of the review
 const CHOICES = { left: "Left", equal: "Equal", skip: "Skip", right: "Right" };
+const SWIPE = 60;                                                  // pixels that a finger moves sideways to answer
 const BATCH = 10;                                                  // pairs that the synthetic labeler answers at a time
 const BATCH_MS = 20000;                                            // so long it may take for them without a word
 
@@ -341,6 +342,39 @@ class PastAnswer {
   }
 }
 
+/** Swipes of one finger over `node`. `asked()` is the question on screen, null where a swipe means nothing. */
+class Swipe {
+  constructor(node, asked, answer) {
+    Object.assign(this, { node, asked, answer, from: null });
+    for (const [name, act] of Object.entries({ down: this.begin, move: this.follow, up: this.end, cancel: this.reset }))
+      node.addEventListener(`pointer${name}`, (event) => event.pointerType === "touch" && act.call(this, event));
+  }
+  begin({ isPrimary, clientX, clientY }) {                         // a second finger ends it: that is a pinch
+    this.reset();
+    const question = this.asked();
+    if (isPrimary && question) this.from = { clientX, clientY, question };
+  }
+  follow({ clientX, clientY }) {
+    if (!this.from) return;
+    const across = clientX - this.from.clientX, along = clientY - this.from.clientY;
+    const far = Math.abs(across) >= SWIPE && Math.abs(across) > 2 * Math.abs(along);       // else one wants to scroll
+    this.towards = !far ? "" : across < 0 ? "left" : "right";
+    this.node.dataset.towards = this.towards;
+    this.node.style.setProperty("--swiped", `${Math.max(-14, Math.min(14, across / 6))}px`);
+  }
+  end(event) {
+    this.follow(event);
+    const choice = this.from?.question === this.asked() && this.towards;
+    this.reset();
+    if (choice) this.answer(choice);
+  }
+  reset() {
+    [this.from, this.towards] = [null, ""];
+    this.node.style.removeProperty("--swiped");
+    delete this.node.dataset.towards;
+  }
+}
+
 // ---- the whole widget ----------------------------------------------------------------------------------------------
 
 class Labeler {
@@ -393,6 +427,7 @@ class Labeler {
     this.number = div("cl-number");
     this.prompt = h("div", { class: "cl-prompt", tabIndex: 0, role: "region", "aria-label": "Prompt" });
     this.body = div("cl-body");
+    new Swipe(this.body, () => (this.mode === "pair" ? this.current : null), (choice) => this.answer({ choice }));
     this.sheet = h("div", { class: "cl-sheet", tabIndex: -1, role: "group", hidden: true });
 
     this.playButton = button("cl-small", () => this.player.play(!this.player.playing));
@@ -434,10 +469,11 @@ class Labeler {
     this.help = h("div", { class: "cl-help", hidden: true });
     this.live = h("div", { class: "cl-sr", role: "status", "aria-live": "polite" });
     const hint = h("span", { class: "cl-hint" }, "Click here, then use the keys.");
+    this.touchHint = h("span", { class: "cl-touch-hint" }, "Swipe towards the better one, or tap a button.");
     this.root = h("div", { class: "cl-root", tabIndex: 0, role: "group", "aria-labelledby": this.title.id },
       div("cl-head", this.title, div("cl-far", this.progress, this.number)),
       this.prompt, this.body, this.sheet, this.controls, ...Object.values(this.bars), this.banner,
-      div("cl-foot", this.undoButton, div("cl-says", this.status, hint), this.script, this.helpButton),
+      div("cl-foot", this.undoButton, div("cl-says", this.status, hint, this.touchHint), this.script, this.helpButton),
       this.help, this.live);
     this.root.addEventListener("click", (event) => {
       if (event.detail && !this.root.contains(document.activeElement)) this.focus();
@@ -748,6 +784,7 @@ class Labeler {
       bar.hidden = name !== mode;
       for (const one of bar.querySelectorAll("button")) one.disabled = this.closed;
     }
+    this.touchHint.hidden = mode !== "pair";
     if (mode === "ranking") this.save.disabled = this.closed || !this.stage.complete;
     this.undoButton.disabled = this.closed || Boolean(page) || !(this.past.length || done > (state?.scripted ?? 0));
     this.script.hidden = !state?.has_synthetic || this.closed || over || Boolean(page);
