@@ -67,6 +67,11 @@ def test_a_part_that_is_finished_is_not_taken_for_a_run_cut_short(capsys):
     assert "This part is finished: 1,000 steps, 10% of the whole run's 10,000" in capsys.readouterr().out
 
 
+def test_what_is_counted_has_its_name(capsys):
+    watch(Run().train(), total=1_000, unit="completions")
+    assert "Finished: 1,000 completions of 1,000" in capsys.readouterr().out
+
+
 def test_a_second_interrupt_stops_at_once(capsys):
     run = Run(interrupt_in=4, times=2)
     with pytest.raises(KeyboardInterrupt):
@@ -109,6 +114,8 @@ def test_the_alternative_text_says_what_the_curves_found():
     figure, alt = curves_figure(records, ("episode_return", "entropy"), goal=475)
     assert alt == ("Training curves against agent steps. return of an episode: 20.4 to 488; entropy, nats: 0.5 to 0.5.")
     assert len(figure.axes) == 2
+    started = [Record(100, 0.1, -3e-9), Record(200, 0.2, 2.0)]
+    assert "return of an episode: 0 to 2." in curves_figure(started, ("episode_return",))[1], "not -3e-09 to 2"
     assert "nothing yet" in curves_figure(records[:1], ("episode_return",))[1]
 
 

@@ -35,6 +35,9 @@ NAMES = {
     "explained_variance": "explained variance",
     "loss": "loss, nats a token",
     "held_out_loss": "held-out loss, nats a token",
+    "kl_from_reference": "KL from the reference, nats a text",
+    "distinct_2": "distinct-2",
+    "margin": "margin, nats",
 }
 
 
@@ -73,7 +76,7 @@ def watch(training: Iterator, *, curves: Sequence[str] = ("episode_return", "ent
                     made = picture()
                 now = time.monotonic()
                 if now >= next_drawing:
-                    screen.draw(records, curves, goal, made, _status("Training", records, total, interrupt.asked),
+                    screen.draw(records, curves, goal, made, _status("Training", records, total, unit, interrupt.asked),
                                 _bar(records, total))
                     cost = time.monotonic() - now
                     next_drawing = time.monotonic() + max(REDRAW_SECONDS, cost / DRAWING_SHARE)
@@ -85,9 +88,9 @@ def watch(training: Iterator, *, curves: Sequence[str] = ("episode_return", "ent
         if picture is not None and records:
             made = picture()
         state = "Finished" if finished else "Stopped"
-        last_words = _status(state, records, total) + ("" if finished else f" Nothing is lost. {go_on}")
+        last_words = _status(state, records, total, unit) + ("" if finished else f" Nothing is lost. {go_on}")
     except BaseException as error:
-        last_words = _status(f"Broken off ({type(error).__name__})", records, total)
+        last_words = _status(f"Broken off ({type(error).__name__})", records, total, unit)
         raise
     finally:
         screen.close(records, curves, goal, made, f"{last_words} ({time.monotonic() - begun:.0f} s by the clock.)")
@@ -106,11 +109,12 @@ def curves_figure(records: Sequence, curves: Sequence[str], goal: float | None =
         if points:
             steps, values = zip(*points, strict=True)
             panel.plot(steps, values, color=colour)
-            finding = f"{name}: {_short(values[0])} to {_short(values[-1])}"
+            first, last = (_short(value, max(map(abs, values))) for value in (values[0], values[-1]))
+            finding = f"{name}: {first} to {last}"
         else:
             finding = f"{name}: nothing yet"
         if goal is not None and field == curves[0]:
-            panel.axhline(goal, color=GREY, linestyle="--", label=f"goal {_short(goal)}")
+            panel.axhline(goal, color=GREY, linestyle="--", label=f"goal {_short(goal, abs(goal))}")
             panel.legend(frameon=False, loc="best", fontsize=8)
         panel.set_title(finding, loc="left", fontsize=10)
         panel.set(xlabel=unit, ylabel=name)
@@ -123,18 +127,21 @@ def curves_figure(records: Sequence, curves: Sequence[str], goal: float | None =
     return figure, f"Training curves against {unit}. {'; '.join(findings)}."
 
 
-def _short(value: float) -> str:
+def _short(value: float, largest: float) -> str:
+    """A number for a title; 0 for what rounding left of it, beside the largest of its curve."""
+    if abs(value) < 1e-5 * largest:
+        return "0"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _status(verb: str, records: Sequence, total: float | None, stopping: bool = False) -> str:
+def _status(verb: str, records: Sequence, total: float | None, unit: str, stopping: bool = False) -> str:
     if not records:
         return f"{verb}: no update yet."
     last = records[-1]
     share = f" of {total:,.0f} ({min(100, 100 * last.steps / total):.0f}%)" if total else ""
     if verb == "Finished" and total and last.steps < 0.995 * total:       # one round of several
         verb, share = "This part is finished", f", {100 * last.steps / total:.0f}% of the whole run's {total:,.0f}"
-    return (f"{verb}: {last.steps:,} steps{share}, {last.cpu_seconds:.1f} CPU-seconds."
+    return (f"{verb}: {last.steps:,} {unit.removeprefix('agent ')}{share}, {last.cpu_seconds:.1f} CPU-seconds."
             + (" Stopping after this update …" if stopping else ""))
 
 
