@@ -1,5 +1,7 @@
 """Time limits: what can be stopped is stopped with its line, what cannot is named, an interrupt passes through."""
 
+import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -69,6 +71,40 @@ def test_a_busy_machine_is_not_taken_for_an_endless_loop(centred, monkeypatch):
         return right(x)
 
     assert run(replace(centred, cases=centred.cases[:1]), waits).status == "passed"
+
+
+@pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")
+@pytest.mark.parametrize(("busy", "status"), [(False, "stopped"), (True, "passed")])
+def test_time_without_a_processor_is_not_waiting(centred, monkeypatch, busy, status):
+    monkeypatch.setattr(isolation, "WAITING", 1)
+    monkeypatch.setattr(isolation, "kept_waiting", time.monotonic if busy else lambda: 0.0)
+
+    def starved(x):
+        time.sleep(0.8)
+        return right(x)
+
+    assert run(replace(centred, cases=centred.cases[:1]), starved).outcomes[0].status == status
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says how long a thread was kept waiting")
+def test_a_thread_that_shares_a_processor_was_kept_waiting():
+    def work(until_then):
+        while time.thread_time() < until_then:
+            pass
+
+    cores, begun = os.sched_getaffinity(0), isolation.kept_waiting()
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        other = multiprocessing.get_context("fork").Process(target=work, args=(time.thread_time() + 5,))
+        other.start()
+        wall, computed = time.monotonic(), time.thread_time()
+        work(computed + 0.3)
+        wall, computed = time.monotonic() - wall, time.thread_time() - computed
+        other.kill()
+        other.join()
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert isolation.kept_waiting() - begun > 0.5 * (wall - computed)
 
 
 @pytest.mark.skipif(not isolation.can_interrupt(), reason="there is no alarm signal on this system")

@@ -4,7 +4,8 @@ The time limit stops what can be stopped, and says what to do about what cannot.
 an alarm signal interrupts Python code. It cannot interrupt one long call inside C++ (a huge matrix product), and there
 is no alarm on Windows or in other threads: there a watchdog thread says which call hangs and how to interrupt the
 kernel. The limit counts computing time, so that right code on a busy machine is not called endless; code that waits
-without computing (a `sleep`) is stopped after `WAITING` times the limit by the clock on the wall.
+without computing (a `sleep`) is stopped after `WAITING` times the limit by the clock on the wall, less the time when
+it was ready and the machine was busy with others (Linux says how long that was).
 """
 
 import io
@@ -129,6 +130,15 @@ def time_limit(seconds: float, speak: Callable[[str], None], call: Callable[[], 
         done.set()
 
 
+def kept_waiting() -> float:
+    """Seconds so far in which this thread was ready to compute and had no processor; 0 where nobody knows."""
+    try:
+        with open("/proc/thread-self/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 class _Alarm:
     """Rings in the main thread from `seconds` on, and raises `TimeIsUp` when that much was computed."""
 
@@ -144,12 +154,13 @@ class _Alarm:
     def set(self) -> Iterator[None]:
         """Ring during the block; put back the alarm that was set before it."""
         armed = True
-        wall, computed = time.monotonic(), time.thread_time()
+        wall, computed, kept = time.monotonic(), time.thread_time(), kept_waiting()
 
         def ring(*_: object) -> None:
             self._last_ring = time.monotonic()
             used_up = time.thread_time() - computed >= self._seconds
-            if armed and (used_up or self._last_ring - wall >= WAITING * self._seconds):
+            idle = self._last_ring - wall - (kept_waiting() - kept)
+            if armed and (used_up or idle >= WAITING * self._seconds):
                 raise TimeIsUp
 
         handler = signal.signal(signal.SIGALRM, ring)

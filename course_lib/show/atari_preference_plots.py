@@ -119,7 +119,7 @@ def occlusion_maps(frames: Mapping[str, np.ndarray], rests: Mapping[str, np.ndar
         ax.grid(False)
     colours = plt.cm.ScalarMappable(image.norm, image.cmap)
     bar = figure.colorbar(colours, ax=panels[0].tolist(), ticks=[-largest, 0, largest], shrink=0.85)
-    bar.ax.set_yticklabels(["disliked", "no matter", "liked"])
+    bar.ax.set_yticklabels(["lowers the reward", "no effect", "raises the reward"])
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -135,7 +135,7 @@ def cell_map(worth: np.ndarray, title: str) -> Figure:
                 arrowprops={"arrowstyle": "->", "color": GREY})
     ax.grid(False)
     bar = figure.colorbar(image, ax=ax, ticks=[-limit, 0, limit])
-    bar.ax.set_yticklabels(["disliked", "no matter", "liked"])
+    bar.ax.set_yticklabels(["lowers the reward", "no effect", "raises the reward"])
     return figure
 
 
