@@ -20,7 +20,7 @@ class Missing(SystemExit):
 
 
 def load(name: str) -> list[dict]:
-    """The runs in benchmarks/results/NAME.jsonl or NAME.json. Raises Missing where there are none."""
+    """The runs in a file `NAME.jsonl` or `NAME.json` of benchmarks/results. Raises Missing where there are none."""
     path = next((path for path in (RESULTS / f"{name}.jsonl", RESULTS / f"{name}.json") if path.is_file()), None)
     if path is None:
         raise Missing(f"benchmarks/results has no file {name}: run the benchmark again, or take its sentences out")
