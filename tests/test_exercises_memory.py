@@ -98,7 +98,7 @@ def test_a_loop_that_takes_more_and_more_is_stopped_with_its_line(greedy, name):
     said = greedy[name]
     assert (said["status"], said["rest"]) == ("stopped", 3 * ["skipped"]) and "script_0.py, line" in said["where"]
     if name == "appends_tensors" and "There is not enough memory for that" in said["mistake"]:
-        return                          # from half to three quarters of what is free between two looks: Linux refused it
+        return                          # it took more than the rest between two looks, and Linux refused that
     assert "300 MB were free" in said["mistake"]
     assert 150 <= int(said["got"].split()[-2]) <= 300, said["got"]
 
