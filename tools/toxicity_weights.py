@@ -18,10 +18,15 @@ import hashlib
 import sys
 from pathlib import Path
 
-import joblib
 import numpy as np
-import profanity_check
-import sklearn
+
+try:
+    import joblib
+    import profanity_check
+    import sklearn
+except ImportError as missing:
+    raise SystemExit(f"{missing.name} is missing: this runs in an environment of its own, see the head of this file."
+                     ) from missing
 
 ROOT = Path(__file__).resolve().parent.parent
 SHA256 = {"vectorizer.joblib": "19c5200dc6a41f026e0558e2f164f5fe8d8f58e502b46b37e4385037fcfa4831",
