@@ -659,8 +659,9 @@ for name, teacher in cartpole_teachers().items():
 # "stochastic" is little better than a coin, and "left when unsure" is hardly ever sure. Clips of a beginner are easier to tell apart.
 #
 # A skipped pair is not replaced: the round brings fewer labels. "Left when unsure" favours no clip, because the label store
-# draws at random which one stands left: a position bias becomes noise. Stored whole runs, 60 pairs and *one seed* for each teacher, too few to
-# compare them:
+# draws at random which one stands left: a position bias becomes noise. Below are stored whole runs of 60 pairs each
+# (`benchmarks/cartpole_from_preferences.py`). Where a teacher has fewer than twenty seeds, they are too few to compare it with another. We had aimed
+# at 16 of 20 for each; answers turned round miss that, because nothing in the loop finds out *which* answers are wrong:
 
 # %%
 teachers = measured({name: f"teacher-{name.replace(' ', '-')}" for name in cartpole_teachers()})

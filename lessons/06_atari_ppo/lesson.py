@@ -126,15 +126,15 @@ rng = np.random.default_rng(0)
 slow = emulators(PONG, 1, frameskip=1, noop_max=0)
 fast = emulators(PONG, 1, frameskip=4, maxpool=True, noop_max=0)
 slow.reset(seed=0), fast.reset(seed=0)
-frames, paid, pictures, scores = [], [], [], []
+frames, rewards, pictures, scores = [], [], [], []
 for button in rng.choice(PONG.actions, budget(full=150, ci=75)):
     for _ in range(4):
         seen, reward, *_ = slow.step(np.array([button]))
-        frames.append(seen[0, 0].copy()), paid.append(reward[0])
+        frames.append(seen[0, 0].copy()), rewards.append(reward[0])
     seen, reward, *_ = fast.step(np.array([button]))
     pictures.append(seen[0, 0].copy()), scores.append(reward[0])
 
-ours, our_rewards = frame_skip(np.stack(frames), np.array(paid), 4)
+ours, our_rewards = frame_skip(np.stack(frames), np.array(rewards), 4)
 expect(np.array_equal(ours, np.stack(pictures)) and np.array_equal(our_rewards, scores),
        "your frame-skip gives what the emulator's own gives, pixel by pixel and point by point",
        measured=f"{len(pictures)} pictures, {np.count_nonzero(scores)} points")
@@ -175,7 +175,7 @@ def ball_down(court):
 
 flight = pong[:72, PONG.court]                             # (72, 160, 160)
 show(plots.ball_trail(ball_across(flight), ball_down(flight), 4,
-                      "From look to look the ball flies 4 pixels across, and 4 or 8 down"),
+                      "From observation to observation: 4 pixels across, and 4 or 8 down"),
      alt="The ball's path over lines four pixels apart: a dot for each frame, a ring at every "
          "fourth. It turns at the left paddle; then each ring is 4 pixels across and 8 up.")
 
@@ -279,7 +279,7 @@ expect(0.6 < speeds["16 games, native"] / speeds["1 game, Gymnasium"] < 1.7,
        measured={name: round(value) for name, value in speeds.items()})
 
 # %% [markdown]
-# Not faster at all. In the stored run, emulating four frames takes about a fifth of a millisecond in each case. Sixteen
+# Not faster at all. In the stored run, emulating four frames takes about 0.3 milliseconds in each case. Sixteen
 # games help elsewhere: the *network* processes sixteen observations in one **batch**, and the sixteen situations
 # differ.
 
@@ -374,7 +374,7 @@ def shares(steps):
     return dict(zip(values.tolist(), counts / counts.sum()))
 
 counts = {"across": shares(steps_across), "down": shares(steps_down)}
-show(plots.bars_of_counts(counts, "from look to look (4 pixels)",
+show(plots.bars_of_counts(counts, "from one observation to the next (4 pixels)",
                           "Four pixels across, up to eight up or down: few steps are possible"),
      alt="Two bar charts in units of 4 pixels. Across, nearly all steps are -1 or +1. Down, "
          "they are -2, -1, 0, 1 or 2.")
@@ -724,7 +724,7 @@ video(side_by_side(clips, ["untrained", "trained"]), fps=15, width=488,
 # How good is it? Twenty fresh games. But there are two ways to act: **sample** each action from the policy $\pi(a \mid
 # s)$, as in training, or act **greedily**: always take the most likely action.
 #
-# > **Predict.** Which is better? And which tells you more? (In the figure "drawn" means sampled, "likeliest" means greedy.)
+# > **Predict.** Which is better? And which tells you more?
 
 # %%
 from course_lib.atari.evaluate import fresh_games
@@ -732,15 +732,15 @@ from course_lib.atari.evaluate import fresh_games
 limit = budget(full=5_000, ci=200)
 games = {name: fresh_games(agent, "pong", BinaryFrames(), games=budget(full=20, ci=3),
                            greedily=greedily, step_limit=limit)
-         for name, greedily in (("drawn", False), ("likeliest", True))}
+         for name, greedily in (("sampled", False), ("greedy", True))}
 for name, played in games.items():
     returns = np.sort(played.returns).astype(int).tolist()
     print(f"{name:9s} mean {played.mean:5.1f}, games: {returns}")
 spots = {name: (played.returns, played.lengths) for name, played in games.items()}
-title = "Drawn actions give different games; the likeliest ones the same few again"
+title = "Sampled actions give different games; greedy ones the same few again"
 show(plots.games_played(spots, limit, title),
-     alt="Return against length of games. The games with drawn actions are spread; those with "
-         "the likeliest action fall on a few spots, marked larger where several coincide.")
+     alt="Return against length of games. The games with sampled actions are spread; those with "
+         "greedy actions fall on a few spots, marked larger where several coincide.")
 
 # %%
 def clusters(lengths, gap=50):
@@ -750,10 +750,10 @@ def clusters(lengths, gap=50):
 groups = {name: clusters(played.lengths) for name, played in games.items()}
 cut = {name: int((played.lengths >= limit).sum()) for name, played in games.items()}
 print("different games:", groups, " cut off at the limit:", cut)
-expect(games["drawn"].mean > 15, "the agent wins clearly", ci=games["drawn"].mean > 0,
-       measured=games["drawn"].mean)
-expect(groups["likeliest"] < groups["drawn"],
-       "twenty games of the likeliest actions are only a few games", ci="all are cut off", measured=groups)
+expect(games["sampled"].mean > 15, "the agent wins clearly", ci=games["sampled"].mean > 0,
+       measured=games["sampled"].mean)
+expect(groups["greedy"] < groups["sampled"],
+       "twenty games with greedy actions are only a few games", ci="all are cut off", measured=groups)
 
 # %% [markdown]
 # The emulator is **deterministic**, and so is the greedy policy. All that differs between those games is how many

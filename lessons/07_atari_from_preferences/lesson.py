@@ -283,9 +283,9 @@ for words, value in (("point won", 1.0), ("point lost", -1.0)):
     n, start, at = around(value)
     clip = slice(start, start + 44)
     stories[words] = (in_colour(good_frames[clip, n], PONG), after[clip, n].numpy(), at)
-    beliefs = {"shipped model": rewards_along(shipped.reward_model, stories[words][1]),
+    predictions = {"shipped model": rewards_along(shipped.reward_model, stories[words][1]),
                "from your labels": rewards_along(models, stories[words][1])}
-    show(plots.reward_along_clip(stories[words][0], beliefs, [(at, words)],
+    show(plots.reward_along_clip(stories[words][0], predictions, [(at, words)],
                                  f"The learned reward of each step around a {words}",
                                  shown=(0, 12, 24, max(0, at - 4), max(0, at - 1), 43)),
          alt=f"Six frames of a clip above the learned reward of each of its steps, for the "
@@ -343,25 +343,25 @@ show(plots.occlusion_maps(looks, rests, "Occlusion: how much of a step's reward 
 from course_lib.rl.ppo import PPO
 
 
-def after_constant_pay(pay, updates):
-    """How the shipped agent plays after training with the same reward `pay` at each step."""
+def after_constant_reward(constant_reward, updates):
+    """How the shipped agent plays after training with the same reward at each step."""
     agent = load_shipped(FROM_PREFERENCES).agent
     trainer = PPO(AtariEnvs(PONG, 16, BinaryFrames()), agent,
                   learned_reward_ppo(num_steps=num_steps, warmup_share=0.0),
                   boundary_function=boundary,
-                  reward_function=lambda rollout: torch.full(rollout.ended.shape, float(pay)))
+                  reward_function=lambda rollout: torch.full(rollout.ended.shape, float(constant_reward)))
     for _ in trainer.train(until=updates * 16 * num_steps):
         pass
     return play_style(agent, steps)
 
 updates = budget(full=16, ci=1)
-constant = {pay: after_constant_pay(pay, updates) for pay in (0.05, -0.05)}
+constant = {value: after_constant_reward(value, updates) for value in (0.05, -0.05)}
 print("as shipped:      ", now)
-for pay, style in constant.items():
-    print(f"{pay:+.2f} a step:   ", style)
+for value, style in constant.items():
+    print(f"{value:+.2f} a step:   ", style)
 expect(constant[-0.05].steps_a_point < 0.75 * constant[0.05].steps_a_point,
        "rallies are shorter with a constant reward below zero than with one above", ci="one update",
-       measured={pay: style.steps_a_point for pay, style in constant.items()})
+       measured={value: style.steps_a_point for value, style in constant.items()})
 
 # %% [markdown]
 # In the stored run, the agent with −0.05 a step loses the ball quickly: this ends the rally soonest. The one with +0.05
@@ -929,8 +929,8 @@ labeler = kong_loop.labeler(KongLadderLabeler(), round=1)
 labeler
 
 # %%
-kong_verdicts = labeler.require()
-print(kong_verdicts[0].source, "labels:", [preference.mu for preference in kong_verdicts])
+kong_preferences = labeler.require()
+print(kong_preferences[0].source, "labels:", [preference.mu for preference in kong_preferences])
 
 # %% [markdown]
 # ## What you learned
