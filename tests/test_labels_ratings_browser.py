@@ -1,4 +1,4 @@
-"""The rater in a real JupyterLab: seven buttons an axis, what is missing is named, a reload goes on, texts stay text."""
+"""The rater in a real JupyterLab: seven buttons an axis, what is missing is named, a reload goes on, nothing runs."""
 
 import json
 
