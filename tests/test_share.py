@@ -221,7 +221,7 @@ def test_a_label_file_that_cannot_be_read_costs_nothing_else(at, capsys, monkeyp
     work = shutil.copytree(at, tmp_path / "work")
     monkeypatch.setenv("COURSE_WORK", str(work))
     default_path().write_bytes(b"no label file at all, but long enough to be looked at" * 20)
-    for side_file in ("-wal", "-shm"):              # while a store of another test is open, SQLite would mend it from there
+    for side_file in ("-wal", "-shm"):          # while another test has a store open, SQLite mends the file from these
         default_path().with_name(default_path().name + side_file).unlink(missing_ok=True)
     page = without_pictures(shared(work))
     assert "01 What is a reward?" in page and "<h2>Labels</h2>" not in page
