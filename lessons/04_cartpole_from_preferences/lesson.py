@@ -661,7 +661,7 @@ for name, teacher in cartpole_teachers().items():
 # A skipped pair is not replaced: the round brings fewer labels. "Left when unsure" favours no clip, because the label store
 # draws at random which one stands left: a position bias becomes noise. Below are stored whole runs of 60 pairs each
 # (`benchmarks/cartpole_from_preferences.py`). Where a teacher has fewer than twenty seeds, they are too few to compare it with another. We had aimed
-# at 16 of 20 for each; answers turned round miss that, because nothing in the loop finds out *which* answers are wrong:
+# at 16 of 20 for each, and not all reach it: nothing in the loop finds out *which* answers are wrong, and an answer "equal" says little:
 
 # %%
 teachers = measured({name: f"teacher-{name.replace(' ', '-')}" for name in cartpole_teachers()})
