@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import time
 import urllib.error
 
 import pytest
@@ -12,6 +13,8 @@ from labelling import clip_store, text_store
 pytestmark = pytest.mark.browser
 
 PAUSE = 330                                        # ms between answers: a person is slower, the lock is 250
+ANOTHER = 5                                        # seconds until another question is shown, at most
+ANSWERS = {"ArrowLeft", "ArrowRight", "e", "s", "u"}
 SHOW = """from course_lib.labels import Labeler
 labeler = Labeler('{file}.sqlite', run='{file}', target={target}, labeler='ann', repeats=0)
 labeler"""
@@ -50,11 +53,18 @@ class Notebook:
 
     def press(self, *keys):
         for key in keys:
-            self.page.keyboard.press(key)
-            self.page.wait_for_timeout(PAUSE)
+            self.then(lambda key=key: self.page.keyboard.press(key), answers=key in ANSWERS)
 
     def click(self, name):
-        self.root.get_by_role("button", name=name).click()
+        self.then(self.root.get_by_role("button", name=name).click, answers=name != "Try again")
+
+    def then(self, act, answers):
+        """Act; after an answer wait until another question is shown (on a busy machine that takes a while), if one
+        comes; then until the lock on it is over."""
+        before, end = self.root.get_attribute("data-question"), time.monotonic() + ANOTHER
+        act()
+        while answers and self.root.get_attribute("data-question") == before and time.monotonic() < end:
+            self.page.wait_for_timeout(20)
         self.page.wait_for_timeout(PAUSE)
 
     def required(self):
@@ -228,6 +238,7 @@ def test_two_notebooks_on_one_file_and_a_closed_tab(tmp_path, browser_page, brow
 
 BREAK = """
 import sqlite3
+import time
 import urllib.error
 def full(*arguments, **options):
     error = sqlite3.OperationalError("database or disk is full")
