@@ -93,6 +93,8 @@ def lay_out(pages: Path) -> None:
             notebook = json.loads((ROOT / folder / f"{entry.slug}.ipynb").read_text(encoding="utf-8"))
             write(pages / folder / f"{entry.slug}.ipynb", json.dumps(page(notebook, folder == "solutions")))
     copy(ROOT / "classroom" / "README.md", pages / "docs" / "classroom.md")
+    class_labels = json.loads((ROOT / "classroom" / "class_labels.ipynb").read_text(encoding="utf-8"))
+    write(pages / "docs" / "class_labels.ipynb", json.dumps(page(class_labels, exercises=False)))
     copy(ROOT / "CHANGELOG.md", pages / "docs" / "changelog.md")
     copy(ROOT / "notebooks" / "glossary.ipynb", pages / "notebooks" / "glossary.ipynb")
     index = (SOURCE / "index.md").read_text(encoding="utf-8")
