@@ -171,8 +171,12 @@ def test_in_jupyterlab(tablet, tmp_path):
         page.locator('.cl-root[data-question]:not([data-question=""])').wait_for()
         page.wait_for_timeout(1000)
         finger, scrolled = Finger(page), "document.querySelector('.jp-WindowedPanel-outer').scrollTop"
+        shown, first = "document.querySelector('.cl-root').dataset.question", page.locator(".cl-root").get_attribute(
+            "data-question")
         finger.move(across=150, down=10)
         until(lambda: [choice for _, choice in labels(tmp_path, "clips")] == ["right"])
+        until(lambda: page.evaluate(shown) not in ("", first), pause=lambda: page.wait_for_timeout(100))
+        page.wait_for_timeout(500)                                  # the lock on the next pair is over
         page.get_by_role("button", name="Undo").tap()
         until(lambda: labels(tmp_path, "clips") == [])
         before = page.evaluate(scrolled)
