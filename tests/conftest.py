@@ -49,6 +49,37 @@ def skip_unless_ci(sentence: str) -> None:
     pytest.skip(sentence)
 
 
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """A test leaves the process as it found it, so that the next one, whichever it is, begins like the first.
+
+    Figures are closed and matplotlib's settings put back; a test that leaves anything else changed fails, by name.
+    """
+    import matplotlib
+    from process_state import left_behind, process_state
+
+    before = process_state()
+    with matplotlib.rc_context():
+        yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+    changed = left_behind(before, process_state())
+    if changed:
+        pytest.fail("the test leaves this behind for the next one: " + "; ".join(changed))
+
+
+@pytest.fixture
+def course_style(as_it_was: None) -> Iterator[None]:
+    """Figures are drawn in the course's style, as in a lesson."""
+    import matplotlib.pyplot as plt
+
+    from course_lib.show import palette
+
+    with plt.rc_context():
+        palette.style()
+        yield
+
+
 @pytest.fixture(scope="session")
 def shielded() -> Iterator[Any]:
     """A sandbox that keeps student code in. Without one the test is skipped; where CI=true it fails."""

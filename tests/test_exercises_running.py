@@ -210,9 +210,16 @@ def test_warnings_as_errors_do_not_turn_a_right_answer_wrong(centred):
         assert run(centred, warns).status == "passed"
 
 
-def test_random_states_and_switches_are_seeded_and_put_back(centred):
-    seen, threads = [], []
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_random_states_and_switches_are_seeded_and_put_back(centred, two_threads):
+    seen, threads = [], []
 
     def draws(x):
         seen.append((torch.rand(1).item(), np.random.rand(), random.random()))

@@ -1,16 +1,9 @@
 """Lesson 06's figures: labelled axes, the right marks, and a title that is there."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from course_lib.show import atari_plots as plots
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_a_screen_has_its_parts_named_and_its_court_framed():

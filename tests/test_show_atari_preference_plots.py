@@ -2,7 +2,6 @@
 
 import json
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -12,12 +11,6 @@ SETTINGS = {"labels": [40, *[6] * 20], "updates": [12] * 20 + [300]}
 LINE = {"seed": 0, "true_return": 3.0, "labels": 160, "ties": 80, "cpu_s": 500.0, "settings": SETTINGS,
         "reached": False,
         "games_at_step_limit": 2, "curve": [[51200, 27.0, -20.0], [102400, 48.0, -15.0]]}
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_measured_runs_are_those_from_preferences_and_half_a_line_is_left_out(tmp_path, monkeypatch):

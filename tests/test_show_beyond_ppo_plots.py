@@ -1,12 +1,10 @@
 """The figures of lesson 14: a Figure each, every axis labelled, the title given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from course_lib.show import beyond_ppo_plots as plots
-from course_lib.show import palette
 
 SHARES = np.linspace(0, 1, 5)
 FIGURES = {
@@ -25,14 +23,7 @@ FIGURES = {
          "best of 16": plots.Way([(0, 0), (1.8, 1.4)], 0.8, (0.7, 0.9)),
          "not counted": plots.Way([(0, 0), (5, 1)])}, title),
 }
-
-
-@pytest.fixture(autouse=True)
-def in_the_courses_style():
-    with plt.rc_context():
-        palette.style()
-        yield
-        plt.close("all")
+pytestmark = pytest.mark.usefixtures("course_style")
 
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)

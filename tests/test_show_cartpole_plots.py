@@ -1,17 +1,9 @@
 """Lesson 04's figures: labelled axes, the right marks, and a title that is there."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 import torch
 
 from course_lib.show import preference_plots as plots
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_reward_maps_show_the_liked_place():

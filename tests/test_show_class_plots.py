@@ -1,21 +1,12 @@
 """The figures of the class's notebook: titles and labelled axes, no square where two share nothing, both marks."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from course_lib.show import class_plots as plots
-from course_lib.show import palette
 
 NAMES = ("ada", "bob", "cleo")
-
-
-@pytest.fixture(autouse=True)
-def in_the_courses_style():
-    with plt.rc_context():
-        palette.style()
-        yield
-        plt.close("all")
+pytestmark = pytest.mark.usefixtures("course_style")
 
 
 def test_agreement_is_in_the_order_asked_for_and_white_without_shared_pairs():

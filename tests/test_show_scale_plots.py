@@ -1,18 +1,10 @@
 """The figures of lesson 15: a Figure each, every axis labelled, the title given."""
 
-import matplotlib.pyplot as plt
 import pytest
 
-from course_lib.show import palette
 from course_lib.show import scale_plots as plots
 
-
-@pytest.fixture(autouse=True)
-def in_the_courses_style():
-    with plt.rc_context():
-        palette.style()
-        yield
-        plt.close("all")
+pytestmark = pytest.mark.usefixtures("course_style")
 
 
 TITLE, SEEDS = "What was found", [[0.1, 0.2], [0.2, 0.4]]

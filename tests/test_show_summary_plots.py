@@ -1,19 +1,11 @@
 """The figures of lesson 13: a Figure each, every axis labelled, the title given."""
 
-import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
 
-from course_lib.show import palette
 from course_lib.show import summary_plots as plots
 
-
-@pytest.fixture(autouse=True)
-def in_the_courses_style():
-    with plt.rc_context():
-        palette.style()
-        yield
-        plt.close("all")
+pytestmark = pytest.mark.usefixtures("course_style")
 
 
 def test_every_figure_has_its_title_and_labelled_axes():

@@ -1,10 +1,8 @@
 """The figures of lesson 10: a Figure each, every axis labelled, the title given."""
 
-import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
 
-from course_lib.show import palette
 from course_lib.show import text_rl_plots as plots
 
 FIGURES = {
@@ -15,14 +13,7 @@ FIGURES = {
     "ways_to_spend": lambda title: plots.ways_to_spend({"once": [0.77, 0.78], "often": [0.74]}, title, "share"),
     "found_among_the_first": lambda title: plots.found_among_the_first({"a": [1.0, 0.5], "b": [0.0, 0.5]}, 0.2, title),
 }
-
-
-@pytest.fixture(autouse=True)
-def in_the_courses_style():
-    with plt.rc_context():
-        palette.style()
-        yield
-        plt.close("all")
+pytestmark = pytest.mark.usefixtures("course_style")
 
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
