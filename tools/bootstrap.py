@@ -2,9 +2,8 @@
 """Set the course up in `.venv`: `python3 tools/bootstrap.py`. Run again it takes a second and installs nothing.
 
 Standard library only, in the syntax of Python 3.6, so that an old Python gets a sentence and not a syntax error.
-`--test` adds what the tests need, `--scale` what the last part of lesson 15 needs, `--classroom` what teachers need
-(nbgrader, JupyterHub); `--torch-index URL` takes torch from
-another index (the small CPU build on Linux).
+`--test`, `--scale` and `--classroom` add what EXTRAS says; `--torch-index URL` takes torch from another index (the small
+CPU build on Linux).
 """
 
 import argparse
@@ -33,6 +32,11 @@ LOCK = os.path.join(ROOT, ".venv-setup.lock")                 # held while a set
 FITTING = ((3, 11), (3, 12), (3, 13))
 GIGABYTE = 1000 ** 3
 INTERRUPTED = (-2, 130, 0xC000013A)      # exit codes of a command that Ctrl+C ended: POSIX, shells, Windows
+EXTRAS = {      # option, key in the stamp, part of the lock's name: what it installs
+    "test": "what the tests need",
+    "scale": "what the last part of lesson 15 needs",
+    "classroom": "nbgrader and JupyterHub, for teachers",
+}
 SPACE = {"cpu": 4, "gpu": 12}      # gigabytes: packages and pip's copies of them while it unpacks
 
 
@@ -83,9 +87,8 @@ def one_at_a_time():
 def parse(words):
     """The command line's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--test", action="store_true", help="also install what the tests need")
-    parser.add_argument("--scale", action="store_true", help="also install what the last part of lesson 15 needs")
-    parser.add_argument("--classroom", action="store_true", help="also install nbgrader and JupyterHub, for teachers")
+    for name, what in EXTRAS.items():
+        parser.add_argument("--" + name, action="store_true", help="also install " + what)
     parser.add_argument("--torch-index", metavar="URL", default="", help="take torch from this package index")
     return parser.parse_args(words)
 
@@ -127,13 +130,7 @@ def is_ready(options):
 
 def fingerprint(options):
     """What a set-up is made from: the hashes of the locks, and the place."""
-    files = {"course": "pyproject.toml", "core": "requirements.lock"}
-    if options.test:
-        files["test"] = "requirements-test.lock"
-    if options.scale:
-        files["scale"] = "requirements-scale.lock"
-    if options.classroom:
-        files["classroom"] = "requirements-classroom.lock"
+    files = dict(locks_of(options), course="pyproject.toml")
     found = {key: sha256(os.path.join(ROOT, name)) for key, name in files.items()}
     found["place"] = VENV      # a venv does not survive a move
     return found
@@ -244,21 +241,20 @@ def install_packages(options):
     if options.torch_index:
         say("torch from the index that was named")
         pip("install", "--no-deps", "--index-url", options.torch_index, torch_pin())
-    locks = [word for name in locks_of(options) for word in ("--requirement", os.path.join(ROOT, name))]
+    locks = [word for name in locks_of(options).values() for word in ("--requirement", os.path.join(ROOT, name))]
     pip("install", *locks, packages=len(pinned(options)))
 
 
 def locks_of(options):
-    """The names of the lock files that are installed."""
-    return (["requirements.lock"] + (["requirements-test.lock"] if options.test else [])
-            + (["requirements-scale.lock"] if options.scale else [])
-            + (["requirements-classroom.lock"] if options.classroom else []))
+    """The lock files that are installed, by their keys in the stamp."""
+    return dict([("core", "requirements.lock")]
+                + [(name, "requirements-{}.lock".format(name)) for name in EXTRAS if getattr(options, name)])
 
 
 def pinned(options):
     """The packages that the locks pin: `name==version`."""
     found = set()
-    for name in locks_of(options):
+    for name in locks_of(options).values():
         with open(os.path.join(ROOT, name)) as lock:
             found.update(line.split()[0] for line in lock if "==" in line and not line.startswith("#"))
     return found

@@ -7,14 +7,29 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 import psutil
 
 from course_lib.errors import CourseError
+from course_lib.exercises.isolation import kept_waiting
 
 STARTS = 180.0          # seconds by the clock on the wall until a worker has loaded torch
 CLEANS = 30.0           # the same until all that a student's code left is gone
+
+
+class Taken(NamedTuple):
+    """What the processes of a worker have taken so far; 0 where nobody can tell.
+
+    Attributes:
+        computed: seconds.
+        waited: seconds in which their first threads were ready to compute and the machine was busy with others.
+        held: bytes that they hold for themselves now.
+    """
+
+    computed: float = 0.0
+    waited: float = 0.0
+    held: int = 0
 
 
 class Running(Protocol):
@@ -29,8 +44,8 @@ class Running(Protocol):
     writes: int
     most_memory: int
 
-    def taken(self) -> tuple[float, int]:
-        """(seconds that its processes have computed, bytes that they hold for themselves); 0 where nobody can tell."""
+    def taken(self) -> Taken:
+        """What its processes have taken since they were started."""
 
     def said(self) -> str:
         """The end of what it wrote before student code came: why it did not start."""
@@ -59,9 +74,9 @@ class Single:
             os.set_blocking(handle, False)
         self._processes = _Processes(process.pid)
 
-    def taken(self) -> tuple[float, int]:
+    def taken(self) -> Taken:
         """As `Running.taken`."""
-        return self._processes.taken() if self._counts else (0.0, 0)
+        return self._processes.taken() if self._counts else Taken()
 
     def said(self) -> str:
         """The end of what it wrote before student code came: why it did not start."""
@@ -123,14 +138,14 @@ class Forked:
         self._channel, theirs = socket.socketpair()
         self._channel.setblocking(False)
         self.reads = self.writes = self._channel.fileno()
-        self._before = warm.processes.taken()[1]
+        self._before = warm.processes.taken().held
         with theirs, suppress(OSError):
             socket.send_fds(warm.control, [b"s"], [theirs.fileno()])
 
-    def taken(self) -> tuple[float, int]:
+    def taken(self) -> Taken:
         """As `Running.taken`; what the warm process holds is not counted."""
-        seconds, held = self._processes.taken()
-        return seconds, held - self._before
+        taken = self._processes.taken()
+        return taken._replace(held=taken.held - self._before)
 
     def said(self) -> str:
         """The end of what the warm process wrote."""
@@ -151,10 +166,11 @@ class _Processes:
     def __init__(self, first: int) -> None:
         self._first = first
         self._known: list[psutil.Process] = []
+        self._waited: dict[int, float] = {}         # by process, those that have ended among them
         self._looked = -1.0
 
-    def taken(self) -> tuple[float, int]:
-        """(seconds that they have computed, bytes that they hold for themselves)."""
+    def taken(self) -> Taken:
+        """What they have taken so far."""
         if time.monotonic() > self._looked + 0.5:               # looking for them takes longer than asking them
             self._looked = time.monotonic()
             with suppress(psutil.Error):
@@ -167,7 +183,8 @@ class _Processes:
                     times, info = process.cpu_times(), process.memory_info()
                 seconds += times.user + times.system + times.children_user + times.children_system
                 held += info.rss - getattr(info, "shared", 0)
-        return seconds, held
+                self._waited[process.pid] = kept_waiting(str(process.pid))
+        return Taken(seconds, sum(self._waited.values()), held)
 
 
 def _end_of(words: BinaryIO) -> str:

@@ -114,7 +114,7 @@ class Bubblewrap(Sandbox):
     def close(self) -> None:
         """End the process that workers are forked from."""
         if self._warm is not None:
-            self.computed += self._warm.processes.taken()[0]
+            self.computed += self._warm.processes.taken().computed
             self._warm.stop()
             self._warm = None
 

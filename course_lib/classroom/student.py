@@ -37,9 +37,12 @@ class Line:
         self.limit(STARTS)
 
     def limit(self, seconds: float) -> None:
-        """From now on: so much computing, and `WAITING` times as much by the clock on the wall."""
+        """From now on: so much computing, and `WAITING` times as much by the clock on the wall.
+
+        Time in which the process was ready and the machine was busy with others is not counted.
+        """
         self._seconds = seconds
-        self._computed, self._began = self._running.taken()[0], time.monotonic()
+        self._before, self._began = self._running.taken(), time.monotonic()
         self._looked = self._began
 
     def send(self, frame: bytes) -> None:
@@ -96,11 +99,11 @@ class Line:
         self.broken = self.broken or how
 
     def _look(self) -> None:
-        computed, memory = self._running.taken()
-        self._looked = time.monotonic()
-        if memory > self._running.most_memory:
+        taken, self._looked = self._running.taken(), time.monotonic()
+        if taken.held > self._running.most_memory:
             self._break("it took too much memory")
-        if time.monotonic() - self._began > WAITING * self._seconds or computed - self._computed > self._seconds:
+        idle = self._looked - self._began - (taken.waited - self._before.waited)
+        if idle > WAITING * self._seconds or taken.computed - self._before.computed > self._seconds:
             self.lose("time")
             raise TimeIsUp
 
@@ -151,7 +154,7 @@ class Student:
     def _in_time(self, seconds: float) -> Iterator[None]:
         """A limit for both ends: what comes from the student's end may take this one long to read."""
         self._line.limit(seconds)
-        with time_limit(seconds, lambda words: None, str):
+        with time_limit(seconds, lambda words: None, str, waiting_counts=False):         # the line counts it
             yield
 
     def define(self, exercise: str, passed: Sequence[str]) -> tuple[bool, list[str]]:

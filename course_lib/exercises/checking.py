@@ -70,14 +70,14 @@ def _run(exercise: Exercise, fn: Callable[..., Any], announce: Callable[[str], N
     return Report(exercise, tuple(outcomes))
 
 
-def run_case(exercise: Exercise, case: Case, fn: Callable[..., Any]) -> Outcome:
-    """Run `fn` against one case."""
+def run_case(exercise: Exercise, case: Case, fn: Callable[..., Any], waiting_counts: bool = True) -> Outcome:
+    """Run `fn` against one case; `waiting_counts` as in `time_limit`."""
     guard = Guard(fn, exercise.function)
     screen = sys.stdout
     seed = zlib.crc32(f"{exercise.id} {case.name}".encode())
     with undisturbed(seed), captured() as output:
         outcome = _attempt(case, guard, lambda: time_limit(
-            case.seconds, lambda text: say(text, screen), lambda: guard.last_call))
+            case.seconds, lambda text: say(text, screen), lambda: guard.last_call, waiting_counts))
     return replace(outcome, printed=output.text())
 
 

