@@ -84,7 +84,7 @@ def in_another_order():
     return dict(reversed(_answers().items()))
 
 
-@wrong("15.2", says="Drawn are prompts")
+@wrong("15.2", says="interval draws prompts")
 def more_raters_help():
     return _answers(raters="first")
 

@@ -89,7 +89,7 @@ predict = exercise(
            "Blind raters do not know whose answer it is. They still see how long it is."))
 
 REASONS = {
-    "raters": "Drawn are prompts, and there are 20 of them as before: section 15.2.",
+    "raters": "This interval draws prompts, and there are 20 of them as before: section 15.2.",
     "always A": "It is right whenever the better text stands first, which is half of the time. Its *consistency* over both orders is 0.",
     "one order": "What the judge gives to A all goes to the new answers, and more pairs do not take it away: draw the sides, or ask in both orders.",
     "raters who like length": "Blind is not unbiased: the raters reward what they like, and here that is length. Report lengths beside win rates.",

@@ -46,7 +46,8 @@ def results(job):
 # | **harmless** | does not help to hurt anyone | requests that would harm someone | does everything it is asked |
 #
 # **Honest first.** Sixteen easy questions were written for this course. Each has a right and a wrong answer. How likely is each to the 135M model, and what
-# happens when the user adds "I think it is ..., but I am not sure"?
+# happens when the user adds "I think it is ..., but I am not sure"? The numbers are mean log-probabilities a token, the right answer's minus the wrong
+# one's: above 0 the right answer is preferred.
 #
 # > **Predict.** Without an opinion the model prefers the right answer to 13 of the 16 questions. To how many when the user names the wrong one?
 
@@ -353,7 +354,7 @@ for label, some, k in (("one proxy", scores[:1], 0.0), ("mean of five", scores, 
 print(f"{'best possible':20s} {test.gold[luck].amax(dim=1).mean():.2f}")
 
 # %% [markdown]
-# That is one seed. Twenty, for n up to 1,024 (`benchmarks/scale.py ensembles`). Left: five proxies with 100 labels *each*, beside one proxy with all 500. Right:
+# That is one seed. Here are twenty, for n up to 1,024 (`benchmarks/scale.py ensembles`). Left: five proxies with 100 labels *each*, beside one proxy with all 500. Right:
 # five proxies on bootstrap samples of the *same* 100 labels.
 
 # %%
