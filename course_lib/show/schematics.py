@@ -28,7 +28,8 @@ def feedback_loop() -> Figure:
     _arrow(axes, (4.6, 0.9), (3.1, 0.9), "rewards")
     _arrow(axes, (1.5, 1.75), (1.5, 3.05), "")
     axes.text(1.65, 2.4, "changes the policy", fontsize=9, color=GREY, va="center")
-    axes.text(5.4, 2.4, "the whole loop: lessons 04, 05, 07, 11, 12\nhow good is the result? lesson 15", fontsize=9.5, ha="center", va="center")
+    axes.text(5.4, 2.4, "the whole loop: lessons 04, 05, 07, 11, 12\nhow good is the result? lesson 15", fontsize=9.5,
+              ha="center", va="center")
     return figure
 
 

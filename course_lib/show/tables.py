@@ -46,7 +46,8 @@ def text_table(prompts: Sequence[str], columns: Mapping[str, Sequence[str]],
     """An HTML table: a row a prompt, a column of completions for each name, in front of each text its score.
 
     columns: name -> whole texts (prompt and completion, the prompt shown pale) or completions alone; then the prompts
-    stand in a column of their own, in front. scores: name -> numbers, for all or some of the columns. Texts are shown as text: nothing in them is read as HTML.
+    stand in a column of their own, in front. scores: name -> numbers, for all or some of the columns. Texts are
+    shown as text: nothing in them is read as HTML.
     Raises ValueError when the columns are not of one length.
     """
     _check(prompts, columns, scores)
