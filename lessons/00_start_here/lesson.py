@@ -160,8 +160,8 @@ for first, second, mu in unseen:
     print(f"model: first preferred with {likely:.0%}; you preferred {said}")
 
 # %% [markdown]
-# Three weights from seven labels: it is often wrong, and three pairs are too few to say how often. But look at what
-# happened. You never wrote down a rule; you compared. Now there is a *function* that scores a reply it has never seen, and a language model can be trained to
+# Three weights from seven labels: such a model is often wrong, and three pairs are too few to say how often. But look at
+# what happened. You never wrote down a rule; you compared. Now there is a *function* that scores a reply it has never seen, and a language model can be trained to
 # get high scores from it.
 #
 # > **Predict.** What would a language model write that is rewarded by *this* function? (One feature is the length.
