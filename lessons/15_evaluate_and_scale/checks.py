@@ -35,8 +35,9 @@ MIXES = [
     (lambda a, b, w: _mixed(a / a.var(), b / b.var(), w), "This divides by the variance: divide by the standard deviation."),
     (lambda a, b, w: best_by_weight(a, b, w).T, "The shape is (W, requests): a row for each weight."),
     (lambda a, b, w: (w[:, None, None] * a / a.std() + b / b.std()).argmax(dim=-1), "The harmless reward is multiplied by 1 - weight."),
-    (lambda a, b, w: a.shape[1] - 1 - best_by_weight(a.flip(1), b.flip(1), w), "Of equal rewards the first one is kept, as argmax does."),
 ]
+LAST_OF_EQUALS = (lambda a, b, w: a.shape[1] - 1 - best_by_weight(a.flip(1), b.flip(1), w),
+                  "Of equal rewards the first one is kept, as argmax does.")
 
 
 def _draw_mix(rng: Draw):
@@ -45,8 +46,6 @@ def _draw_mix(rng: Draw):
     helpful, harmless = rng.normal(requests, n, scale=scale), rng.normal(requests, n)
     helpful[0, 0] += 3 * scale
     harmless[0, 1] += 3
-    if rng.chance(0.3):
-        helpful[0, 1], harmless[0, 0] = helpful[0, 0], harmless[0, 1]            # a tie
     return helpful, harmless, rng.among((0.0, 0.25, 0.5, 0.75, 1.0), 1 + rng.length())
 
 
@@ -69,9 +68,10 @@ def _(fn):
 
 @mixing.case("two equal rewards")
 def _(fn):
+    # weights 1 and 0 only: there the mixes of both answers are equal however a product is rounded
     given = torch.tensor([[2.0, 2.0, 0.0]]), torch.tensor([[0.0, 1.0, 1.0]]), torch.tensor([1.0, 0.0])
     right = best_by_weight(*given)
-    close(fn(*given), right, likely=likely_values([MIXES[-1], MIXES[1]], *given, right=right))
+    close(fn(*given), right, likely=likely_values([LAST_OF_EQUALS, MIXES[1]], *given, right=right))
 
 
 @mixing.case("any rewards, any weights")
