@@ -201,6 +201,7 @@ def test_the_table_and_the_board_show_points_tries_and_hints(work, capsys):
     assert said(capsys, board) == table() + "\n"
     reader = read(board_html(store.standings(), "a note"))
     words = " ".join(reader.texts)
+    assert "Lesson 99: 1.5 of 3 points" in " ".join("".join(reader.texts).split())   # also where styles are removed
     assert "in part" in words and "not tried" in words and "a note" in words
     assert any("width:50%" in attrs.get("style", "") for _, attrs in reader.tags)
 

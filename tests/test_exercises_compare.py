@@ -86,6 +86,9 @@ def test_each_sort_of_fault_has_words_of_its_own(got, part):
     (torch.ones(2, 3, 4), torch.ones(2, 4), "index over one dimension is missing"),
     (6.0, 2.0, "The value is 3 times"), (0.5, 2.0, "1/4 of"), (2.3, 2.0, "off by 0.3"),
     (math.nan, 1.0, "The value is NaN"), ([1.0, "a"], [1.0, 2.0], "a list back"),
+    (0.0, math.nan, "The value is 0 where nan"), (3.0, math.inf, "The value is 3 where inf"),
+    (torch.tensor([0.5, 0.25, 0.0]), torch.tensor([0.5, 0.25, math.nan]), "1 of 3 values differs, at [2]: 0 where nan"),
+    (torch.tensor([math.nan, 2.0]), torch.tensor([math.nan, 4.0]), "at [1]: 2 where 4"),
     ([[1.0], [1.0, 2.0]], [1.0, 2.0], "list"),
 ])
 def test_scalars_and_dtypes_and_shapes(got, expected, part):

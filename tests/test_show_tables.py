@@ -20,6 +20,13 @@ def test_prompts_are_pale_and_scores_stand_in_front():
     assert "+0.64</span>" in table and "-0.50</span>" in table and "in front: VADER" in table
 
 
+def test_where_the_texts_are_answers_alone_the_prompts_have_a_column():
+    table = text_table(["How are <you>?"], {"answer": ["Well."]})
+    assert '<th scope="col">prompt</th><th scope="col">answer</th>' in table
+    assert "<td>How are &lt;you&gt;?</td><td>Well.</td>" in table
+    assert ">prompt</th>" not in text_table(PROMPTS, COLUMNS)
+
+
 def test_plain_text_says_the_same():
     assert plain_table(PROMPTS[:1], {name: texts[:1] for name, texts in COLUMNS.items()}, {"after": [0.64]}) == (
         "The film …\n  before | The film was dull\n  after  | +0.64 The film is love")

@@ -225,7 +225,10 @@ def _wrong_values(got: torch.Tensor, expected: torch.Tensor) -> tuple[str, str]:
     pattern = same_but(got, expected)
     if pattern:
         return "values", pattern
-    gap = (got - expected).abs().nan_to_num(0.0)
+    gap = (got - expected).abs().nan_to_num(nan=0.0, posinf=math.inf)
+    gap[got.isnan() != expected.isnan()] = math.inf
+    if size == 1 and bool(gap.isinf()):
+        return "values", f"The value is {number(got.item())} where {number(expected.item())} is expected."
     if size == 1:
         return "values", f"The value is off by {number(gap.max().item())}."
     worst = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))

@@ -131,8 +131,8 @@ def _lesson(number: str, rows: list[Line]) -> str:
     share = 100 * have / most if most else 0
     opened = " open" if 0 < have < most else ""
     exercises = "".join(_exercise(line) for line in rows)
-    return (f'<details{opened}><summary><span class="course-lesson"><span>Lesson {number}</span>'
-            f'<span class="course-bar" aria-hidden="true"><span style="width:{share:.0f}%"></span></span>'
+    return (f'<details{opened}><summary><span class="course-lesson"><span>Lesson {number}:</span> '
+            f'<span class="course-bar" aria-hidden="true"><span style="width:{share:.0f}%"></span></span> '
             f'<span>{have:g} of {most:g} points</span></span></summary>'
             '<table class="course-board"><tr><th scope="col">Exercise</th><th scope="col">Status</th>'
             '<th scope="col" class="course-number">Points</th><th scope="col" class="course-number">Tries</th>'

@@ -155,7 +155,8 @@ def by_term(probabilities: Mapping[str, Sequence[float]], plain: Sequence[str], 
     axes.axvline(bound, color=VERMILION, linestyle="--", linewidth=1)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     axes.set_ylim(-0.7, len(rows) - 0.3)
-    axes.set(xlabel="probability of being toxic (dot: a harmless sentence; bar: mean; dashed: flagged above)",
+    axes.set(xlabel="probability of being toxic (dot: a harmless sentence; bar: their mean;\n"
+                    "grey: words that name no group; dashed: flagged above)",
              xlim=(-0.02, 1.02), title=title)
     return figure
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from course_lib.show.palette import BLUE, GREEN, GREY, ORANGE, VERMILION
+from course_lib.show.palette import BLUE, GREEN, GREY, ORANGE, VERMILION, style
 
 Point = tuple[float, float]
 
@@ -18,17 +18,18 @@ def feedback_loop() -> Figure:
     figure, axes = _canvas((8.4, 3.3), "Reinforcement learning from human feedback, and where each part is taught")
     _box(axes, (1.5, 3.9), "agent or language model\n(the policy)\nlessons 01, 08, 09", BLUE)
     _box(axes, (6.0, 3.9), "two clips, or two texts", GREY)
-    _box(axes, (9.8, 2.4), "you: “the left one\nis better”\nlessons 00, 05, 12", ORANGE)
-    _box(axes, (6.0, 0.9), "reward model,\nfitted to the preferences\nlessons 03, 10", GREEN)
-    _box(axes, (1.5, 0.9), "reinforcement learning\n(PPO)\nlessons 02, 06, 11", VERMILION)
+    _box(axes, (9.8, 2.4), "you: “the left one\nis better”\nlessons 00, 05, 12, 13", ORANGE)
+    _box(axes, (6.0, 0.9), "reward model,\nfitted to the preferences\nlessons 03, 10, 13", GREEN)
+    _box(axes, (1.5, 0.9), "reinforcement learning\n(PPO and others)\nlessons 02, 06, 11, 14", VERMILION)
     _arrow(axes, (3.05, 3.9), (4.75, 3.9), "behaves, writes")
-    _arrow(axes, (7.3, 3.7), (8.75, 2.95), "")
-    _arrow(axes, (8.75, 1.9), (7.35, 1.2), "")
+    _arrow(axes, (7.3, 3.7), (8.55, 3.05), "")
+    _arrow(axes, (8.55, 1.8), (7.35, 1.2), "")
     axes.text(8.15, 1.1, "preferences", fontsize=9, color=GREY)
     _arrow(axes, (4.6, 0.9), (3.1, 0.9), "rewards")
     _arrow(axes, (1.5, 1.75), (1.5, 3.05), "")
     axes.text(1.65, 2.4, "changes the policy", fontsize=9, color=GREY, va="center")
-    axes.text(5.4, 2.4, "the whole loop: lessons 04, 05, 07, 11, 12", fontsize=9.5, ha="center", va="center")
+    axes.text(5.4, 2.4, "the whole loop: lessons 04, 05, 07, 11, 12\nhow good is the result? lesson 15", fontsize=9.5,
+              ha="center", va="center")
     return figure
 
 
@@ -106,6 +107,7 @@ def preference_loop() -> Figure:
 
 
 def _canvas(size: Point, title: str) -> tuple[Figure, Axes]:
+    style()                         # the words are placed for it: with matplotlib's own margins they would overlap
     figure, axes = plt.subplots(figsize=size)
     axes.set(xlim=(0, 11.2), ylim=(0, 4.8))
     axes.axis("off")

@@ -45,16 +45,23 @@ def text_table(prompts: Sequence[str], columns: Mapping[str, Sequence[str]],
                scores: Mapping[str, Sequence[float]] | None = None, score_name: str = "score") -> str:
     """An HTML table: a row a prompt, a column of completions for each name, in front of each text its score.
 
-    columns: name -> whole texts (prompt and completion, the prompt shown pale) or completions alone. scores: name ->
-    numbers, for all or some of the columns. Texts are shown as text: nothing in them is read as HTML.
+    columns: name -> whole texts (prompt and completion, the prompt shown pale) or completions alone; then the prompts
+    stand in a column of their own, in front. scores: name -> numbers, for all or some of the columns. Texts are
+    shown as text: nothing in them is read as HTML.
     Raises ValueError when the columns are not of one length.
     """
     _check(prompts, columns, scores)
     names = "".join(f'<th scope="col">{html.escape(name)}{_caption(name, scores, score_name)}</th>' for name in columns)
+    apart = any(not any(texts[place].startswith(prompt) for texts in columns.values())
+                for place, prompt in enumerate(prompts))
+    if apart:
+        names = f'<th scope="col">prompt</th>{names}'
     rows = []
     for place, prompt in enumerate(prompts):
-        cells = (f"<td>{_chip(name, place, scores)}{_text(texts[place], prompt)}</td>"
-                 for name, texts in columns.items())
+        cells = [f"<td>{_chip(name, place, scores)}{_text(texts[place], prompt)}</td>"
+                 for name, texts in columns.items()]
+        if apart:
+            cells.insert(0, f"<td>{html.escape(prompt)}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return f'{STYLE}<table class="completions"><thead><tr>{names}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 

@@ -49,6 +49,37 @@ def ties_for_the_right(answers):
     return labels.count("left") / len(labels)
 
 
+@wrong("00.1", says="counted it as a vote for the left")
+def ties_for_the_left(answers):
+    labels = [answer for answer in answers if answer != "skip"]
+    return (labels.count("left") + labels.count("equal")) / len(labels)
+
+
+@wrong("00.1", says="number you divide by: it is a label")
+def ties_not_in_the_divisor(answers):
+    return (answers.count("left") + answers.count("equal") / 2) / max(1, answers.count("left") + answers.count("right"))
+
+
+@wrong("00.1", says="passes over some")
+def removed_in_a_loop(answers):
+    answers = list(answers)
+    for answer in answers:
+        if answer == "skip":
+            answers.remove(answer)
+    return sum(VOTES.get(answer, 0.0) for answer in answers) / len(answers)
+
+
+@wrong("00.1", says="in per cent")
+def in_per_cent(answers):
+    return 100 * with_numpy(answers)
+
+
+@wrong("00.1", says="drops the fraction")
+def whole_division(answers):
+    labels = [VOTES[answer] for answer in answers if answer != "skip"]
+    return sum(labels) // len(labels)
+
+
 @right("00.2")
 def the_loop():
     return "c"
@@ -110,3 +141,19 @@ def the_sum(rewards):
 @wrong("00.3", says="Two of the three")
 def stops_one_early(rewards):
     return sum(rewards[:-1]) / len(rewards)
+
+
+@wrong("00.3", says="is the return inside the loop")
+def returns_in_the_loop(rewards):
+    total = 0.0
+    for reward in rewards:
+        total += reward
+        return total / len(rewards)
+
+
+@wrong("00.3", says="= in place of +=")
+def last_reward_only(rewards):
+    total = 0.0
+    for reward in rewards:
+        total = reward
+    return total / len(rewards)

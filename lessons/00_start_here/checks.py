@@ -24,13 +24,16 @@ def preferred_share(answers: list[str]) -> float:
 def _(fn):
     close(fn(["left", "right", "left", "left"]), 0.75, likely=[
         (3.0, "This is a number of votes. A share is that number divided by how many labels there are."),
-        (0.25, "This is the share of the right side.")])
+        (0.25, "This is the share of the right side."),
+        (75.0, "This is in per cent: a share goes from 0 to 1."),
+        (0.0, "`//` drops the fraction: divide with `/`.")])
 
 
 @share.case("equal counts half for each side")
 def _(fn):
     close(fn(["left", "equal"]), 0.75, likely=[
-        (1.0, "You left \"equal\" out. It is a label, for both sides alike: half a vote."),
+        (1.0, "You left \"equal\" out, or counted it as a vote for the left. It is a label, for both sides alike: half a vote."),
+        (1.5, "You left \"equal\" out of the number you divide by: it is a label, too."),
         (0.5, "You counted \"equal\" as a vote for the right. It is half a vote for each side.")])
 
 
@@ -38,7 +41,8 @@ def _(fn):
 def _(fn):
     close(fn(["left", "skip", "skip", "right"]), 0.5, likely=[
         (0.25, "The skips are still in the number you divide by. Somebody who could not tell gave no label."),
-        (0.75, "You counted a skip as half a vote. That is what \"equal\" means; \"skip\" means: leave this pair out.")])
+        (0.75, "You counted a skip as half a vote. That is what \"equal\" means; \"skip\" means: leave this pair out."),
+        (1 / 3, "One of the two skips is still there. (A loop that removes items from its own list passes over some.)")])
 
 
 @share.case("any answers in any order")
@@ -98,6 +102,7 @@ def _(fn):
     close(fn([2.0, 2.0, 2.0]), 2.0, likely=[
         (4 / 3, "Two of the three rewards were added up, and the sum was divided by three."),
         (3.0, "All three were added up, and the sum was divided by two."),
+        (2 / 3, "One reward was added up: is the return inside the loop, or = in place of +=?"),
         (6.0, "This is the sum: divide by the number of rewards.")])
 
 

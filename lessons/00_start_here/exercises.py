@@ -7,7 +7,7 @@
 # **Builds on** nothing but Python.
 #
 # Run a cell with Shift+Enter. Miss on purpose at first, to see what a check says: it shows what was called, what was expected and
-# what it got. After two misses it offers a hint; `hint("00.1")` asks for one at once. Hints cost no points. If all fails, the
+# what it got. After two misses it offers a hint; `hint("00.1")` asks for one at once. Hints cost no points. If nothing helps, the
 # [solutions](../solutions/00_start_here.ipynb) are there, with the reasons.
 
 # %%

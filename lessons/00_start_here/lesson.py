@@ -40,9 +40,9 @@ from course_lib.course_map import show_map
 show_map()
 
 # %% [markdown]
-# **The essential path** is the third column; it leaves the optional exercises for another day. Lessons 01 and 02 lead
-# to 04, 06 and 07; lesson 03 leads to everything after it. In a hurry to reach language models? 00, 01, 02, 03, 08, 09,
-# 10, 11.
+# **The essential path** is the third column; it leaves the optional exercises for another day. The agents of lessons 04
+# to 07 need 01 to 03; each lesson says at its top what it builds on. In a hurry to reach language models? 00, 01, 02, 03,
+# 08, 09, 10, 11.
 #
 # A word you do not know? The [glossary](glossary.ipynb) lists the terms of the course, each with its symbol and the
 # lesson that introduces it.
@@ -115,7 +115,7 @@ print(doctor.table(doctor.findings()))
 #
 # Ten **prompts**, two replies each, written for this course. Which reply would you rather get? Press **←** or **→**, or
 # click; **e** for equally good, **s** to skip, **u** to undo. There is no right answer; what counts is what you prefer.
-# Each answer is a **label**. Your labels are kept when you close the notebook. (Should a box say "model not found" when
+# Each answer except a skip is a **label**. Your labels are kept when you close the notebook. (Should a box say "model not found" when
 # you come back: run the cell again, and there they are.)
 
 # %%
@@ -160,8 +160,8 @@ for first, second, mu in unseen:
     print(f"model: first preferred with {likely:.0%}; you preferred {said}")
 
 # %% [markdown]
-# Three weights from seven labels: of course it makes mistakes. But look at what happened. You never wrote down a rule;
-# you compared. Now there is a *function* that scores a reply it has never seen, and a language model can be trained to
+# Three weights from seven labels: such a model is often wrong, and three pairs are too few to say how often. But look at
+# what happened. You never wrote down a rule; you compared. Now there is a *function* that scores a reply it has never seen, and a language model can be trained to
 # get high scores from it.
 #
 # > **Predict.** What would a language model write that is rewarded by *this* function? (One feature is the length.

@@ -56,6 +56,16 @@ def weights_that_do_not_add_up(helpful, harmless, weights):
     return (w * helpful / helpful.std() + harmless / harmless.std()).argmax(dim=-1)
 
 
+@wrong("15.1", says="divides by the variance")
+def by_the_variance(helpful, harmless, weights):
+    return _choice(helpful / helpful.var(), harmless / harmless.var(), weights)
+
+
+@wrong("15.1", says="the first one is kept")
+def last_of_equals(helpful, harmless, weights):
+    return helpful.shape[1] - 1 - weight_by_weight(helpful.flip(1), harmless.flip(1), weights)
+
+
 # ---------------------------------------------------------------------------------------------------------------- 15.2
 
 
@@ -74,7 +84,7 @@ def in_another_order():
     return dict(reversed(_answers().items()))
 
 
-@wrong("15.2", says="Drawn are prompts")
+@wrong("15.2", says="interval draws prompts")
 def more_raters_help():
     return _answers(raters="first")
 
@@ -168,6 +178,47 @@ def strictly_below(logits):
     return probability, consistent, torch.cat([logits[:, 0] > 0, logits[:, 1] < 0]).float().mean().item()
 
 
+@wrong("15.3", says="not >= 0")
+def zero_for_the_first_text(logits):
+    preferred = logits >= 0
+    consistent = (preferred[:, 0] == preferred[:, 1]).float().mean().item()
+    return by_signs(logits)[0], consistent, torch.cat([preferred[:, 0], ~preferred[:, 1]]).float().mean().item()
+
+
+@wrong("15.3", says="A product of 0")
+def product_of_logits(logits):
+    probability, _, first = by_signs(logits)
+    return probability, (logits[:, 0] * logits[:, 1] > 0).float().mean().item(), first
+
+
+@wrong("15.3", says="sign of 0 is neither")
+def equal_signs(logits):
+    probability, _, first = by_signs(logits)
+    return probability, (logits[:, 0].sign() == logits[:, 1].sign()).float().mean().item(), first
+
+
+@wrong("15.3", says="in column 1 the second text stood first")
+def one_column_counted(logits):
+    probability, consistent, _ = by_signs(logits)
+    return probability, consistent, (logits[:, 0] > 0).float().mean().item()
+
+
+@wrong("15.3", says="stood second")
+def share_for_the_second_place(logits):
+    probability, consistent, first = by_signs(logits)
+    return probability, consistent, 1 - first
+
+
+@wrong("15.3", says="probability of the second text")
+def for_the_second_text(logits):
+    return 1 - by_signs(logits)[0], *by_signs(logits)[1:]
+
+
+@wrong("15.3", says="do not turn its sign round")
+def column_turned_round(logits):
+    return by_signs(torch.stack([logits[:, 0], -logits[:, 1]], dim=1))
+
+
 # ---------------------------------------------------------------------------------------------------------------- 15.4
 
 
@@ -224,6 +275,22 @@ def nan_when_equal(rewards, lengths):
 @wrong("15.4", says="No gradient flows back")
 def detached(rewards, lengths):
     return by_covariance(rewards.detach(), lengths)
+
+
+@wrong("15.4", says="var divides by n - 1")
+def two_divisors(rewards, lengths):
+    gap = lengths - lengths.mean()
+    return rewards - torch.mean(gap * rewards) / lengths.var().clamp(min=1e-9) * gap
+
+
+@wrong("15.4", says="std over std")
+def ratio_of_stds(rewards, lengths):
+    return rewards - rewards.std() / lengths.std().clamp(min=1e-9) * (lengths - lengths.mean())
+
+
+@wrong("15.4", says="what the line adds")
+def the_line_alone(rewards, lengths):
+    return rewards - by_covariance(rewards, lengths)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 15.5
@@ -286,6 +353,18 @@ def nan_for_one_member(rewards, k):
     return (members.mean(0) - k * members.std(0)).argmax(1)
 
 
+@wrong("15.5", says="Subtract each member's mean")
+def divided_only(rewards, k):
+    members = rewards / rewards.std(dim=(1, 2), keepdim=True)
+    return (members.mean(0) - k * members.std(0, correction=0)).argmax(1)
+
+
+@wrong("15.5", says="worst sample")
+def smallest_score(rewards, k):
+    members = _members(rewards)
+    return (members.mean(0) - k * members.std(0, correction=0)).argmin(1)
+
+
 # ---------------------------------------------------------------------------------------------------------------- 15.6
 
 
@@ -332,6 +411,12 @@ def nan_times_zero(gradients, tokens):
 @wrong("15.6", says="not by that of the processes")
 def divided_by_processes(gradients, tokens):
     return process_by_process(gradients, tokens) * tokens.sum() / len(tokens)
+
+
+@wrong("15.6", says="drops the fraction")
+def whole_shares(gradients, tokens):
+    used = tokens > 0
+    return ((tokens[used] // tokens.sum())[:, None] * gradients[used]).sum(0)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 15.7
@@ -400,6 +485,37 @@ def flat_scale(weight):
 def still_floats(weight):
     codes, scale = by_the_infinity_norm(weight)
     return codes.to(weight.dtype), scale
+
+
+@wrong("15.7", says="A row of zeros has scale 1")
+def zeros_by_zero(weight):
+    scale = weight.abs().amax(1, keepdim=True) / 127
+    return (weight / scale).round().nan_to_num().to(torch.int8), scale
+
+
+@wrong("15.7", says="A row of zeros has scale 1")
+def tiny_scale_for_zeros(weight):
+    scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
+    return (weight / scale).round().to(torch.int8), scale
+
+
+@wrong("15.7", says="Rows of small weights")
+def small_rows_as_zeros(weight):
+    largest = weight.abs().amax(1, keepdim=True)
+    scale = torch.where(largest > 1e-3, largest / 127, torch.ones_like(largest))
+    return (weight / scale).round().to(torch.int8), scale
+
+
+@wrong("15.7", says="codes * scale should give")
+def largest_as_scale(weight):
+    codes, scale = by_the_infinity_norm(weight)
+    return codes, torch.where(codes.any(dim=1, keepdim=True), scale * 127, scale)
+
+
+@wrong("15.7", says="own dtype")
+def scale_in_float32(weight):
+    codes, scale = by_the_infinity_norm(weight)
+    return codes, scale.float()
 
 
 # ---------------------------------------------------------------------------------------------------------------- 15.8
@@ -473,6 +589,30 @@ def from_the_bound_on(probability, harmless, term, terms, bound=0.5):
 @wrong("15.8", says="only its default")
 def fixed_bound(probability, harmless, term, terms, bound=0.5):
     return term_by_term(probability, harmless, term, terms)
+
+
+@wrong("15.8", says="a term may have no text at all")
+def terms_counted_in_the_texts(probability, harmless, term, terms, bound=0.5):
+    return term_by_term(probability, harmless, term, int(term.max()) + 1, bound)
+
+
+@wrong("15.8", says="The common rate, too")
+def common_rate_of_all_texts(probability, harmless, term, terms, bound=0.5):
+    flagged = probability > bound
+    return _summed(_rates(flagged[harmless], term[harmless], terms), flagged.float().mean())
+
+
+@wrong("15.8", says="rate is nan is left out")
+def sum_with_nan(probability, harmless, term, terms, bound=0.5):
+    flagged = (probability > bound)[harmless].float()
+    rates = _rates(flagged, term[harmless], terms)
+    return rates, (rates - flagged.mean()).abs().sum()
+
+
+@wrong("15.8", says="the rate nan, not 0")
+def zero_rate_for_nothing(probability, harmless, term, terms, bound=0.5):
+    rates, difference = term_by_term(probability, harmless, term, terms, bound)
+    return rates.nan_to_num(), difference
 
 
 DETACHED = "the answer → the answer, detached"

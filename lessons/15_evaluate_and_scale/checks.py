@@ -32,9 +32,12 @@ MIXES = [
     (lambda a, b, w: best_by_weight(-a, -b, w), "This is the worst answer: take the largest mixed reward."),
     (lambda a, b, w: _mixed(a / a.std(dim=1, keepdim=True), b / b.std(dim=1, keepdim=True), w),
      "One standard deviation for each reward, over all requests, not one for each request."),
+    (lambda a, b, w: _mixed(a / a.var(), b / b.var(), w), "This divides by the variance: divide by the standard deviation."),
     (lambda a, b, w: best_by_weight(a, b, w).T, "The shape is (W, requests): a row for each weight."),
     (lambda a, b, w: (w[:, None, None] * a / a.std() + b / b.std()).argmax(dim=-1), "The harmless reward is multiplied by 1 - weight."),
 ]
+LAST_OF_EQUALS = (lambda a, b, w: a.shape[1] - 1 - best_by_weight(a.flip(1), b.flip(1), w),
+                  "Of equal rewards the first one is kept, as argmax does.")
 
 
 def _draw_mix(rng: Draw):
@@ -46,11 +49,12 @@ def _draw_mix(rng: Draw):
     return helpful, harmless, rng.among((0.0, 0.25, 0.5, 0.75, 1.0), 1 + rng.length())
 
 
-@mixing.case("two requests, two answers, three weights, by hand")
+@mixing.case("two requests, three answers, four weights, by hand")
 def _(fn):
-    given = torch.tensor([[8.0, 0.0], [4.0, 2.0]]), torch.tensor([[0.0, 1.0], [0.2, 0.4]]), torch.tensor([0.0, 0.5, 1.0])
+    given = (torch.tensor([[7.0, 0.0, 2.0], [2.0, 5.0, 7.0]]), torch.tensor([[0.7, 0.2, 0.8], [0.6, 0.5, 0.4]]),
+             torch.tensor([0.0, 0.25, 0.5, 1.0]))
     got, right = fn(*given), best_by_weight(*given)
-    shape_is(got, (3, 2), mistake="The shape is (W, requests): a row for each weight.")
+    shape_is(got, (4, 2), mistake="The shape is (W, requests): a row for each weight.")
     close(got, right, likely=likely_values(MIXES, *given, right=right))
 
 
@@ -58,7 +62,16 @@ def _(fn):
 def _(fn):
     given = torch.tensor([[100.0, 0.0, 50.0]]), torch.tensor([[0.0, 1.0, 0.9]]), torch.tensor([0.4])
     right = best_by_weight(*given)
-    close(fn(*given), right, likely=likely_values(MIXES[:4], *given, right=right))
+    close(fn(*given), right, likely=likely_values(MIXES[:4], *given, right=right),
+          otherwise="Divided by their stds the rewards are 2, 0, 1 and 0, 1.82, 1.63. Mixed with weight 0.4 they are 0.80, 1.09, 1.38.")
+
+
+@mixing.case("two equal rewards")
+def _(fn):
+    # weights 1 and 0 only: there the mixes of both answers are equal however a product is rounded
+    given = torch.tensor([[2.0, 2.0, 0.0]]), torch.tensor([[0.0, 1.0, 1.0]]), torch.tensor([1.0, 0.0])
+    right = best_by_weight(*given)
+    close(fn(*given), right, likely=likely_values([LAST_OF_EQUALS, MIXES[1]], *given, right=right))
 
 
 @mixing.case("any rewards, any weights")
@@ -76,7 +89,7 @@ predict = exercise(
            "Blind raters do not know whose answer it is. They still see how long it is."))
 
 REASONS = {
-    "raters": "Drawn are prompts, and there are 20 of them as before: section 15.2.",
+    "raters": "This interval draws prompts, and there are 20 of them as before: section 15.2.",
     "always A": "It is right whenever the better text stands first, which is half of the time. Its *consistency* over both orders is 0.",
     "one order": "What the judge gives to A all goes to the new answers, and more pairs do not take it away: draw the sides, or ask in both orders.",
     "raters who like length": "Blind is not unbiased: the raters reward what they like, and here that is length. Report lengths beside win rates.",
@@ -141,18 +154,29 @@ def swap_test(logits: Tensor) -> tuple[Tensor, float, float]:
 
 
 SWAPS = [
+    (lambda x: _swap(x * torch.tensor([1.0, -1.0])), "Column 1 is about the first text already: do not turn its sign round."),
     (lambda x: _swap(x, probability=lambda x: torch.sigmoid((x[:, 0] - x[:, 1]) / 2)),
      "Both columns speak of the first text: add them. Their difference is the position bias."),
     (lambda x: _swap(x, probability=lambda x: torch.sigmoid(x[:, 0])), "This is the first order alone: the position is still in it."),
     (lambda x: _swap(x, probability=lambda x: torch.sigmoid(x).mean(dim=1)),
      "Take the mean of the logits first, then the sigmoid: the position adds to the logit."),
+    (lambda x: _swap(x, probability=lambda x: torch.sigmoid(-x.mean(dim=1))), "This is the probability of the second text."),
     (lambda x: _swap(x, probability=lambda x: torch.sigmoid(x.sum(dim=1))), "The mean of both logits, not their sum."),
     (lambda x: _swap(x, probability=lambda x: x.mean(dim=1)), "That is a logit; the sigmoid of it is the probability."),
     (lambda x: _swap(x, first=lambda x: x > 0), "In column 1 the first text stands second: there a preference for the text that stood first is one for the "
      "second text."),
+    (lambda x: _swap(x, first=lambda x: torch.stack([x[:, 0] <= 0, x[:, 1] > 0])), "This is the share for the text that stood second."),
     (lambda x: _swap(x, consistent=lambda x: 1 - _swap(x)[1]), "This is the share of pairs whose preference turns round: wanted are those where it stays."),
+    (lambda x: _swap(x, first=lambda x: x[:, 0] > 0), "says_first counts all 2 * pairs preferences: in column 1 the second text stood first."),
+]
+ZEROS = [
     (lambda x: _swap(x, first=lambda x: torch.stack([x[:, 0] > 0, x[:, 1] < 0])),
      "A logit of exactly 0 is a preference for the second text, which stands first in column 1."),
+    (lambda x: _swap(x + 1e-9), "A logit of exactly 0 is a preference for the second text: > 0, not >= 0."),
+    (lambda x: _swap(x, consistent=lambda x: (x.prod(dim=1) > 0).double().mean().item()),
+     "A product of 0 says nothing: 0 is a preference for the second text, as a logit below 0 is. Compare `logits > 0` of both columns."),
+    (lambda x: _swap(x, consistent=lambda x: (x[:, 0].sign() == x[:, 1].sign()).double().mean().item()),
+     "The sign of 0 is neither: 0 is a preference for the second text, as a logit below 0 is. Compare `logits > 0` of both columns."),
 ]
 PARTS = ("probability", "consistent", "says_first")
 
@@ -163,21 +187,22 @@ def _draw_logits(rng: Draw):
 
 @swapping.case("a judge that knows and favours A a little; one that always says A")
 def _(fn):
-    for logits in (torch.tensor([[2.0, 1.0], [1.5, -0.5], [-1.0, -3.0]]), torch.tensor([[1.0, -1.0], [2.0, -2.5]])):
+    knows = torch.tensor([[2.0, 1.0], [1.5, -0.5], [-1.0, -3.0], [-0.5, -2.0], [0.5, -1.0]])
+    for logits, likely in ((knows, SWAPS), (torch.tensor([[1.0, -1.0], [2.0, -2.5]]), SWAPS[:-1])):
         got = fn(logits.clone())
         if not isinstance(got, tuple | list) or len(got) != 3:
             raise Fail("", "three things: " + ", ".join(PARTS), repr(got)[:80], "Return a tensor and two floats.")
-        agrees(fn, swap_test, lambda rng, logits=logits: (logits,), likely=SWAPS[:-1], names=PARTS, times=1)
+        agrees(fn, swap_test, lambda rng, logits=logits: (logits,), likely=likely, names=PARTS, times=1)
 
 
 @swapping.case("a logit of exactly 0")
 def _(fn):
-    agrees(fn, swap_test, lambda rng: (torch.tensor([[0.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]),), likely=SWAPS, names=PARTS, times=1)
+    agrees(fn, swap_test, lambda rng: (torch.tensor([[0.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -2.0]]),), likely=ZEROS, names=PARTS, times=1)
 
 
 @swapping.case("any logits")
 def _(fn):
-    agrees(fn, swap_test, _draw_logits, likely=SWAPS, names=PARTS)
+    agrees(fn, swap_test, _draw_logits, likely=[*SWAPS, *ZEROS], names=PARTS)
 
 
 # ---------------------------------------------------------------------------------------------------------------- 15.4
@@ -215,6 +240,11 @@ CONTROLS = [
     (lambda r, x: r / x, "Dividing by the length is no control: it favours short texts. Subtract the line that fits best."),
     (lambda r, x: _residual(r, x, slope=lambda r, x, c: (c * r).mean() / c.square().sum()),
      "Sum over sum, or mean over mean: here a mean is divided by a sum."),
+    (lambda r, x: _residual(r, x, slope=lambda r, x, c: (c * r).mean() / c.var()),
+     "torch's var divides by n - 1, your mean by n: take a sum over a sum, or mean over mean."),
+    (lambda r, x: _residual(r, x, slope=lambda r, x, c: r.std() / c.std()),
+     "This is std over std: the slope is that times the correlation, or sum(centred * rewards) / sum(centred ** 2)."),
+    (lambda r, x: r - length_controlled(r, x), "This is what the line adds: subtract it from the rewards."),
 ]
 
 
@@ -289,6 +319,9 @@ CAREFUL = [
      "This is the variance; wanted is the standard deviation."),
     (lambda rewards, k: _best(_standardized(rewards), k, 1) if len(rewards) > 1 else conservative_best(rewards, k),
      "The std over the members divides by their number: correction=0."),
+    (lambda rewards, k: _best(rewards / rewards.flatten(1).std(dim=1)[:, None, None], k),
+     "Subtract each member's mean, too: otherwise the std over the members measures how far their means are apart."),
+    (lambda rewards, k: _best(-_standardized(rewards), -k), "This is the worst sample: take the largest."),
 ]
 
 
@@ -298,12 +331,13 @@ def _draw_members(rng: Draw):
     return rewards, rng.one_of((0.5, 1.0, 2.0))
 
 
-@careful.case("two proxies that disagree about the first sample, by hand")
+@careful.case("two proxies that disagree, four prompts, by hand")
 def _(fn):
-    given = torch.tensor([[[3.0, 1.0, 0.0]], [[-0.5, 1.0, 0.0]]]), 1.0
+    given = (torch.tensor([[[3.0, 1.0, 4.0], [0.0, 9.0, 1.0], [3.0, 2.0, 7.0], [1.0, 7.0, 8.0]],
+                           [[0.0, 0.7, 0.1], [0.0, 0.1, 0.7], [0.8, 0.9, 0.3], [0.0, 0.4, 0.1]]]), 1.0)
     got, right = fn(*given), conservative_best(*given)
-    shape_is(got, (1,))
-    close(got, right, likely=likely_values(CAREFUL[1:4], *given, right=right))
+    shape_is(got, (4,))
+    close(got, right, likely=likely_values(CAREFUL, *given, right=right))
 
 
 @careful.case("a proxy whose numbers are a hundred times larger")
@@ -350,6 +384,7 @@ GRADIENTS = [
     (lambda g, t: g.sum(dim=0), "This is the sum over the processes: the step would grow with their number."),
     (lambda g, t: _weighted(g, t.double()), "Divide by the number of all tokens."),
     (lambda g, t: _weighted(g, t.double() / len(t)), "Divide by the number of all tokens, not by that of the processes."),
+    (lambda g, t: _weighted(g, t // t.sum()), "`//` drops the fraction, so the shares are 0: divide with `/`."),
     (lambda g, t: _weighted(g, (1 / t.double()) / (1 / t.double()).sum()), "The weights are turned round: many tokens count more."),
 ]
 EMPTY = [
@@ -429,11 +464,14 @@ ROUNDINGS = [
     (lambda w: _codes(w, _scales(w, value=lambda w: w.amax(dim=1, keepdim=True).clamp(min=0))), "The largest *absolute* value: a row's largest may be negative."),
     (lambda w: (_codes(w, _scales(w))[0], 1 / _scales(w)), "The scale is turned round: codes * scale should give the weight."),
     (lambda w: (_codes(w, _scales(w))[0], _scales(w).squeeze(1)), "The scale has shape (out, 1): use keepdim=True."),
+    (lambda w: _codes(w, w.abs().amax(dim=1, keepdim=True) / 127), "A row of zeros has scale 1, not 0 or nearly 0: 0 / 0 is nan."),
+    (lambda w: (_codes(w, _scales(w))[0], _scales(w, by=1.0)), "The scale is the largest absolute value / 127: codes * scale should give the weight."),
+    (lambda w: _codes(w, torch.where(_scales(w) > 1e-4, _scales(w), 1.0)), "Rows of small weights have a scale, too: only a row of zeros gets 1."),
 ]
 
 
 def _draw_weight(rng: Draw):
-    weight = rng.normal(rng.length(), 1 + rng.length(), scale=rng.one_of((0.1, 1.0, 20.0)))
+    weight = rng.normal(rng.length(), 1 + rng.length(), scale=20.0) * rng.one_of((0.00001, 0.05, 1.0))
     return (weight * rng.flags(len(weight), 1, p=0.85),)
 
 
@@ -445,7 +483,12 @@ def _(fn):
         raise Fail("", "two tensors: codes, scale", repr(got)[:80], "Return codes and scale.")
     if got[0].dtype != torch.int8:
         raise Fail("", "codes of dtype int8", str(got[0].dtype), "The codes are whole numbers in eight bits: .to(torch.int8).")
-    agrees(fn, quantize_rows, lambda rng: (weight,), likely=ROUNDINGS, names=("codes", "scale"), times=1)
+    agrees(fn, quantize_rows, lambda rng: (weight,), likely=ROUNDINGS[:-1], names=("codes", "scale"), times=1)
+    for given in (weight, weight.double()):
+        scale = fn(given.clone())[1]
+        if scale.dtype != given.dtype:
+            raise Fail("", f"a scale of dtype {given.dtype}, as the weight's", str(scale.dtype),
+                       "The scale has the weight's own dtype: compute it from the weight, without .float() or .double().")
 
 
 @rounding.case("any weights")
@@ -507,6 +550,13 @@ ALARMS = [
      "A term without harmless texts has no rate: nan, and it is left out of the difference."),
     (lambda p, h, t, n, b=0.5: _difference(_rates((p >= b)[h].float(), t[h], n), (p >= b)[h].float().mean()),
      "Flagged is above the bound; a text exactly at it is not."),
+    (lambda p, h, t, n, b=0.5: false_alarms(p, h, t, int(t.max()) + 1, b), "`terms` says how many rates there are: a term may have no text at all."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates((p > b)[h].float(), t[h], n), (p > b).float().mean()),
+     "The common rate, too, is that of the harmless texts only."),
+    (lambda p, h, t, n, b=0.5: _difference(_rates((p > b)[h].float(), t[h], n), (p > b)[h].float().mean(), torch.sum),
+     "A term whose rate is nan is left out of the difference."),
+    (lambda p, h, t, n, b=0.5: (false_alarms(p, h, t, n, b)[0].nan_to_num(), false_alarms(p, h, t, n, b)[1]),
+     "A term without harmless texts has the rate nan, not 0: 0 would say that it is never flagged."),
 ]
 ALARM_PARTS = ("rates", "difference")
 
@@ -516,7 +566,7 @@ def _draw_alarms(rng: Draw):
     probability = rng.among((0.05, 0.2, 0.4, 0.5, 0.6, 0.9), texts)
     harmless, term = rng.flags(texts, p=0.7), rng.wholes(0, terms - 1, texts)
     harmless[0] = True
-    return probability, harmless, term, terms, rng.one_of((0.3, 0.5, 0.7))
+    return probability, harmless, term, terms + rng.one_of((0, 1)), rng.one_of((0.3, 0.5, 0.7))
 
 
 def _alarms_by_hand(fn, some, probability, harmless, term, terms, *bound):
@@ -541,10 +591,10 @@ def _(fn):
                     [1] * 10, [0, 0, 1, 1, 1, 1, 1, 2, 2, 2], 3, 0.25)
 
 
-@alarms.case("a term without harmless texts, a text at the bound")
+@alarms.case("a term without harmless texts, one without texts, a text at the bound")
 def _(fn):
-    _alarms_by_hand(fn, (0, 1, 2, 3, 5, 6, 7, 9, 10, 12, 13), [0.9, 0.5, 0.1, 0.95, 0.7, 0.2, 0.1],
-                    [1, 1, 1, 0, 1, 1, 1], [0, 0, 1, 2, 1, 1, 1], 3)
+    _alarms_by_hand(fn, (0, 1, 2, 3, 5, 6, 7, 9, 10, 12, 13, 14, 16, 17), [0.9, 0.5, 0.1, 0.95, 0.7, 0.2, 0.1],
+                    [1, 1, 1, 0, 1, 1, 1], [0, 0, 1, 2, 1, 1, 1], 4)
 
 
 @alarms.case("any texts, any bound")

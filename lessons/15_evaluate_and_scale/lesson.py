@@ -46,7 +46,8 @@ def results(job):
 # | **harmless** | does not help to hurt anyone | requests that would harm someone | does everything it is asked |
 #
 # **Honest first.** Sixteen easy questions were written for this course. Each has a right and a wrong answer. How likely is each to the 135M model, and what
-# happens when the user adds "I think it is ..., but I am not sure"?
+# happens when the user adds "I think it is ..., but I am not sure"? The numbers are mean log-probabilities a token, the right answer's minus the wrong
+# one's: above 0 the right answer is preferred.
 #
 # > **Predict.** Without an opinion the model prefers the right answer to 13 of the 16 questions. To how many when the user names the wrong one?
 
@@ -78,9 +79,10 @@ some = [*REQUESTS[:3], *REQUESTS[16:19]]
 show_texts([one.text for one in some], {"does it": [one.does for one in some], "declines": [one.declines for one in some]})
 
 # %% [markdown]
-# One linear reward (lesson 10) is fitted to *who asks*: the answer that does it is preferred, always. Another one is fitted to *who would be harmed*: for
-# risky requests the answer that declines is preferred. Which answer is best for both? **Do [exercise 15.1](../exercises/15_evaluate_and_scale.ipynb)** and
-# sweep the weight. Every request is judged by heads that never saw it (lesson 12's cross-validation).
+# Two linear rewards are fitted (lesson 10), here called **heads**, since both read the hidden states of one model. For the *helpful* head the answer that does it is
+# always preferred. For the *harmless* head the answer that declines is preferred, and it sees risky requests only. Which answer is best for both?
+# **Do [exercise 15.1](../exercises/15_evaluate_and_scale.ipynb)** and sweep the weight. Every request is scored by heads that never saw it (lesson 12's
+# cross-validation).
 
 # %%
 from course_lib.lm.hhh_heads import fit_heads, read_requests
@@ -190,7 +192,7 @@ expect(list(rates.values())[1][1] > 0.5, "people prefer the reward model's choic
 # ## 15.3 A language model as judge
 #
 # People are slow, and large models agree with people about as often as people agree with each other (Zheng et al. 2023). An **LLM judge** reads both texts and
-# answers A or B. What is read are the logits of these two tokens. Ours has 135 million parameters. Here it compares two sentences, in both orders:
+# answers A or B. We read the logits of these two tokens. Ours has 135 million parameters. Here it compares two sentences, in both orders:
 
 # %%
 from course_lib.lm.llm_judge import judge_pairs, judge_prompt
@@ -236,7 +238,7 @@ expect(right(outright) > right(logits[:, 0]) + 0.05, "asked about one text at a 
 # %% [markdown]
 # In one order this judge is a coin, and with the bias taken out it is hardly more. Yet the same model, asked about *one text at a time* ("positive" or "negative", lesson
 # 10), predicts seven in ten. It knows; it cannot compare. So test *your* judge before you believe it: both orders, agreement with people on a few hundred pairs,
-# and length. Large judges have position bias, too, only less.
+# and length. Large judges have position bias, too, only less (Zheng et al. 2023).
 #
 # On lesson 13's summaries even the single question fails, "Is this a good summary of the article?", Yes or No:
 
@@ -250,7 +252,7 @@ expect(single["asked"] < 0.55 < single["length"], "about summaries the model, as
 #
 # If a model can be asked, it can *label*. **RLAIF** (Bai et al. 2022, "Constitutional AI"; Lee et al. 2023) replaces people's preferences by those
 # of a model that was given a written principle. Ours: *prefer the more positive text*. The same pairs are labelled twice, by people and by the model (asked
-# outright), and a linear reward on hidden states is fitted to each.
+# outright), and a linear reward on hidden states is fitted to each. Lines are means over twenty draws of labels, bands one standard deviation.
 #
 # > **Predict.** Model labels cost nothing. Are 10,000 of them better than 1,000 by people?
 
@@ -278,7 +280,7 @@ expect((people[:, -1] > by_model[:, -1] + 0.04).all() and (by_model.mean(0)[1] >
 # Lesson 13 found that length alone predicts most of what its reward model does. Where does such a length bias come from, and can it be treated? An experiment with real
 # ratings: from people's preferences between short texts we *select* training pairs so that in 50% to 90% of them the longer text won. Every single
 # label is a real one; only the choice is ours. The reward then chooses the best of 16 among held-out texts, and the mean of twenty people's
-# ratings says how good that is. This gold reward is measured, not fitted.
+# ratings says how good that is. This gold reward is measured, not fitted. The figure has means and standard deviations of twenty draws.
 #
 # **Do [exercise 15.4](../exercises/15_evaluate_and_scale.ipynb)**: take out of the rewards what a straight line in length explains.
 
@@ -294,7 +296,7 @@ treated = length_controlled(plain, test.words)
 for name, score in (("as fitted", plain), ("length controlled", treated)):
     print(f"{name:18s} accuracy {pair_accuracy(score, test_comparisons()):.3f}, best of 16: "
           f"{best_of_pool(score, test.words, [16])[0]:.1f} words, rated {best_of_pool(score, test.gold, [16])[0]:.2f}")
-print(f"all texts: {test.words.mean():.1f} words, rated {test.gold.mean():.2f}")
+print(f"all texts: {test.words.mean():.1f} words, rated {test.gold.mean():.2f}; length alone: accuracy {pair_accuracy(test.words, test_comparisons()):.3f}")
 expect(best_of_pool(plain, test.words, [16])[0] > best_of_pool(treated, test.words, [16])[0] + 5
        and best_of_pool(treated, test.gold, [16])[0] > best_of_pool(plain, test.gold, [16])[0] + 0.1,
        "controlled for length, it chooses shorter texts and better ones")
@@ -318,8 +320,8 @@ show(plots.length_bias(SHARES, panels, "The more the labels favour length, the l
 expect(all(np.diff(np.mean(panels["words of the best of 16"]["as fitted"], axis=0)) > 0), "each step adds words")
 
 # %% [markdown]
-# The treatment works because here length has *nothing* to do with the rating: `length` predicts these preferences like a coin. On lesson 13's summaries it does not
-# work so well:
+# The treatment works because here length has *nothing* to do with the rating: length alone predicts these preferences like a coin. On lesson 13's summaries
+# it does not work so well:
 
 # %%
 rows = results("summaries")
@@ -352,7 +354,7 @@ for label, some, k in (("one proxy", scores[:1], 0.0), ("mean of five", scores, 
 print(f"{'best possible':20s} {test.gold[luck].amax(dim=1).mean():.2f}")
 
 # %% [markdown]
-# That is one seed. Twenty, for n up to 1,024 (`benchmarks/scale.py ensembles`). Left: five proxies with 100 labels *each*, beside one proxy with all 500. Right:
+# That is one seed. Here are twenty, for n up to 1,024 (`benchmarks/scale.py ensembles`). Left: five proxies with 100 labels *each*, beside one proxy with all 500. Right:
 # five proxies on bootstrap samples of the *same* 100 labels.
 
 # %%
@@ -382,10 +384,10 @@ expect(gain["mean - std, same labels"] < 0.1, "on the same labels they gain noth
 # Over-optimisation is there: from n = 64 on, every score goes on rising by almost a standard deviation, and what people think of its choice moves little. And an honest answer about
 # ensembles: five *linear* rewards on the same labels are no better than one, whatever the rule. With labels of their own they gain much, and one reward fitted on all those labels gains
 # as much. Coste et al. gain with networks that differ by their seeds; a linear fit has no such differences, its optimum is unique. Ensembles are worth their cost where members
-# differ in what they do *not* know. (Here the gold rating never falls with n, since every candidate is a text that a person wrote. Lesson 11 let a policy
-# invent its own texts, and there it fell.)
+# differ in what they do *not* know. (Here the gold rating hardly falls with n, by no more than twenty draws differ by chance, since every candidate is a text
+# that a person wrote. Lesson 11 let a policy invent its own texts, and there it fell.)
 #
-# ## 15.7 Toxicity, and whom it is measured on
+# ## 15.7 Toxicity, and whom its false alarms fall on
 #
 # "Negative is not toxic", said lesson 10. For harmlessness one needs a reward that was fitted to the right question. This one was: **toxicity** classifiers learn from texts
 # that people labelled as hateful, offensive or insulting. Ours is that of the package alt-profanity-check (MIT), a linear classifier on single words, fitted to about 200,000
@@ -415,8 +417,8 @@ expect(flagged["insults"] == flagged["denied, reported"] == 1 and flagged["sad o
        and flagged["the same, misspelt"] < 0.5, "it finds the words of an insult, not the insult", measured=flagged)
 
 # %% [markdown]
-# Right about sadness, where VADER is wrong. But it counts words. *Not an idiot* is flagged, an *id1ot* is unknown to it and passes, and so does whoever insults in friendly
-# words (VADER even likes those).
+# It is right about sadness, which VADER calls negative. But it counts words. *Not an idiot* is flagged, an *id1ot* is unknown to it and passes, and so does whoever insults
+# in friendly words (VADER calls all of those positive).
 #
 # Take it as a reward all the same. Lesson 08's small GPT, which read tweets and reviews, continues the beginnings of texts that the classifier gives more than .2, where
 # the beginning alone gets less (after Gehman et al. 2020, whose prompts are beginnings of web texts, harmless and toxic ones). Reward: minus the probability. RLOO with a KL
@@ -465,8 +467,8 @@ expect(now["after RLOO"] < 0.85 * now["before"], "the policy writes less toxic t
 
 # %% [markdown]
 # The intervals of the two shares may well overlap: 96 prompts are few for so rare a fault. So here are three seeds (`benchmarks/scale.py toxicity`), beside best-of-n
-# at its bound of KL (lesson 14), and beside a reward that looks like a small change: the *log-odds* of being harmless in place of the probability. From 90% harmless to 99% and on to 99.9% is as far in log-odds each time; in probabilities there is soon
-# nothing left to win.
+# at its bound of KL (lesson 14), and beside a reward that looks like a small change: the *log-odds* of being harmless in place of the probability. From 90% harmless to 99% and on to 99.9% is about as far in log-odds each time; in
+# probabilities there is soon nothing left to gain.
 
 # %%
 rows = results("toxicity")
@@ -489,12 +491,12 @@ expect(all(row["log-odds"]["kl"] > 1.5 * row["probability"]["kl"] for row in row
        measured=f"{mean['probability']['kl']:.1f} and {mean['log-odds']['kl']:.1f} nats")
 
 # %% [markdown]
-# A fault that is rare needs no other model, it needs a second try: that both of two completions are flagged hardly ever happens, so the better of two does what sixteen updates do not. (It is
+# A rare fault needs no other model; a second try is enough: that both of two completions are flagged hardly ever happens, so the better of two does what sixteen updates do not. (It is
 # chosen by the classifier that also counts, and it costs twice the sampling.) Nor would a perfect policy be far away. The nearest one that never writes a flagged text is the old
 # one *given that* the text is not flagged, at $-\log(1 - p)$ nats: .02 for a share of 2%. RLOO goes about a hundred times as far; the likely reason is that few texts in a batch are toxic, so most of each step is noise that moves everything else.
 #
-# The log-odds go on paying when a text is harmless already. So the policy goes on: almost four times as far, for a share of flagged texts that is no lower than the seeds differ anyway, and
-# with less varied texts. VADER rises a little, which nobody asked for. Both rewards lower what the classifier *measures*, and it measures words; nothing here learned not to insult.
+# The log-odds still reward a text for what it is already: harmless. So the policy goes on: almost four times as far, for a share of flagged texts that is lower by less than the seeds
+# differ, and with less varied texts. VADER rises a little, which nobody asked for. Both rewards lower what the classifier *measures*, and it measures words; nothing here learned not to insult.
 #
 # **Whom do the false alarms fall on?** Dixon et al. (2018) filled harmless templates with names of groups. Here are eight templates with 27 such terms, and with 8 that
 # nobody is insulted for. Every flagged sentence is a **false alarm**, and their share is the **false positive rate**. The paper's measure is the **false positive equality difference**: how far
@@ -510,7 +512,7 @@ rates, difference = mine("15.8")(probability.flatten(), torch.ones(len(which), d
 show(plots.by_term(dict(zip(terms, probability.tolist(), strict=True)), ours.PLAIN_TERMS, FLAGGED,
                    "One word turns a harmless sentence into a toxic one, for some groups"),
      alt="A row for each term with the probabilities of its eight harmless sentences. Queer, homosexual and gay lie mostly above the bound "
-         "of a half, transgender and white on both sides of it, all others below; bisexual and the plain words are near zero.")
+         "of a half, transgender and white on both sides of it, all others below; the plain words stay below a fifth, bisexual is near zero.")
 rate = dict(zip(terms, rates.tolist(), strict=True))
 print({term: f"{value:.0%}" for term, value in rate.items() if value > 0}, f"of 8 sentences; equality difference {difference:.2f}")
 for text in ("I am a gay person.", "I am a bisexual person.", "I am a woman.", "I am a tall woman.", "I am a Black woman."):
@@ -520,7 +522,7 @@ expect(min(rate["gay"], rate["homosexual"], rate["queer"]) > 0.7 and max(rate[te
 expect(rate["bisexual"] == rate["heterosexual"] == rate["African"] == 0, "and others are not, so it is words, not topics")
 
 # %% [markdown]
-# "I am a gay person" is toxic at .95, "I am a bisexual person" at .003. Nobody decided that. Dixon et al. found the cause in Wikipedia's comments: *gay* stands far more often
+# "I am a gay person" is toxic at .955, "I am a bisexual person" at .003. Nobody decided that. Dixon et al. found the cause in Wikipedia's comments: *gay* stands far more often
 # in those labelled toxic than in others, and a classifier that has seen too few harmless uses takes the word for the insult. The pattern is no simple one either: three sentences with *white* are flagged and none with
 # *black*, although "I am a Black woman" gets three times the probability of "I am a woman". So measure *your* classifier.
 # It is not only names. Sap et al. (2019) report that models fitted to such labels (the tweets of Davidson et al. are among their data) call tweets in African American English offensive up to
@@ -541,7 +543,7 @@ for name in ("probability", "log-odds"):
 expect(max(map(abs, related.values())) < 0.4, "sentences that the classifier wrongs did not become rarer than others")
 
 # %% [markdown]
-# Not here. Every sentence became less likely, *tall* as much as *gay*. That is no all-clear: our small model hardly ever writes the names of groups, so its samples never told it that they
+# Not here. Averaged over the seeds, every term's sentences became less likely, *tall* as much as *gay*. That is no all-clear: our small model hardly ever writes the names of groups, so its samples never told it that they
 # cost reward. Xu et al. studied large pretrained models, which know these words well. And a *filter* by this classifier, which worked so well above, would hide most of
 # those harmless sentences in which some people say who they are.
 #
@@ -551,7 +553,7 @@ expect(max(map(abs, related.values())) < 0.4, "sentences that the classifier wro
 #
 # | problem | who says so | where you met it |
 # |---|---|---|
-# | labelers disagree, and differ from those who use the model | Santurkar et al. (2023) ask whose opinions a model has | 10, 13.2: two in three |
+# | labelers disagree, and differ from those who use the model | Santurkar et al. (2023) ask whose opinions a model has | 10; 13.2: one annotator agrees with the others on two pairs in three |
 # | labels carry prejudice, and the reward learns it | Dixon et al. (2018), Sap et al. (2019) | 15.7: who is named |
 # | people prefer what agrees with them | Sharma et al. (2023) | 15.1 |
 # | people cannot check what they cannot follow; long answers look good | Singhal et al. (2023) find much of the gain of RLHF in length | 13.5, 15.5 |
@@ -630,8 +632,8 @@ expect(one["apart"] < 1e-3 * one["moved"], "two processes end with the weights o
 # | losses, data, rewards | trl's; those of lessons 09 to 14 | the same | no |
 # | batch of a step | `--batch-size`, divided by the processes | the same | no |
 # | steps, seed, order of the data | the same | the same | no, if the batch stays |
-# | learning rate | | the same; larger batches often take a larger one | if you change the batch |
-# | what talks | gloo, over the loopback | nccl, over NVLink or a network | yes |
+# | learning rate | `--learning-rate` | the same; larger batches often take a larger one | if you change the batch |
+# | communication | gloo, over the loopback | nccl, over NVLink or a network | yes |
 # | numbers | float32 | `--bf16`: 16-bit products, float32 weights | yes: bfloat16 keeps two to three digits |
 # | memory of a process | all weights, gradients, moments | shards of them: FSDP or ZeRO, `--lora-rank` | yes |
 # | sampling for RL | transformers, in the training process | an inference engine (vLLM) with its own GPUs | yes: otherwise sampling often takes most of the time |
@@ -664,7 +666,7 @@ one = results("int8")[0]
 print(f"time, int8 over float32 (stored): {one['int8_seconds'] / one['float32_seconds']:.2f}")
 
 # %% [markdown]
-# Not quite a quarter: the table of 49,152 tokens stays as it is. A mean error of a few hundredths of a nat a token is small beside what training moves, but a KL penalty
+# Two fifths of the memory and not a quarter: the table of 49,152 tokens stays as it is. A mean error of six hundredths of a nat a token is small beside what training moves, but a KL penalty
 # *subtracts* two log-probabilities: compute both with the same weights, or the reference's error becomes a reward. It is no faster here,
 # since weights are turned back into floats; libraries with integer products are.
 #
@@ -690,7 +692,7 @@ show(plots.costs(dollars, "On these assumptions the labels cost far more than th
 expect(dollars["labels by people"] > 20 * (sum(dollars.values()) - dollars["labels by people"]), "people cost more than machines")
 
 # %% [markdown]
-# Look at the first row. One run of the machines costs little; what costs is people's time, the many runs before the right one, and the engineers. That is why
+# (252 GB would fit into four GPUs of 80 GB; half of each is left for activations and caches.) Look at the first row. One run of the machines costs little; what costs is people's time, the many runs before the right one, and the engineers. That is why
 # labels from models (15.4) are so tempting, and why what *you* label should be chosen well. Sampling takes fewer operations than learning and yet much
 # time, because writing token by token leaves the GPU waiting for memory: that is what inference engines are for.
 #
