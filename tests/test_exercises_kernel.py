@@ -100,8 +100,8 @@ from dataclasses import replace
 from unittest.mock import patch
 from course_lib.exercises import checking, isolation, registry
 heard, short = threading.Event(), registry.load("99.1")
-def aloud(seconds, speak, call):
-    return isolation.time_limit(seconds, lambda text: (speak(text), heard.set()), call)
+def aloud(seconds, speak, *more):
+    return isolation.time_limit(seconds, lambda text: (speak(text), heard.set()), *more)
 def centred(r):
     assert heard.wait(200)
     return r

@@ -150,7 +150,7 @@ def along_the_run(updates: Sequence[float], reward: Sequence[float], kl: Sequenc
 
     Variety is lower among 512 texts than among the 128 of a batch for the same model: the legend says so.
     """
-    figure, panels = plt.subplots(1, 3, figsize=(10.0, 3.1))
+    figure, panels = plt.subplots(1, 3, figsize=(10.0, 3.6))
     fields = (("reward", reward, "mean VADER score", BLUE), ("kl", kl, "KL to the SFT model (nats a text)", VERMILION),
               ("distinct_2", distinct, "different pairs of words (share)", GREEN))
     for panel, (field, values, name, colour) in zip(panels, fields, strict=True):
@@ -159,7 +159,8 @@ def along_the_run(updates: Sequence[float], reward: Sequence[float], kl: Sequenc
                    label="512 unseen prompts")
         panel.set(xlabel="updates", ylabel=name)
         panel.set_ylim(bottom=0)
-    panels[2].legend(loc="best", fontsize=8, title="more texts, more repetition", title_fontsize=8)
+    figure.legend(*panels[2].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8,
+                  title="more texts, more repetition", title_fontsize=8)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
