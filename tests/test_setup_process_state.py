@@ -50,10 +50,11 @@ def test_switches(what, put_back):
     assert line.startswith(f"{what}: ")
 
 
-def test_the_first_import_of_torch_is_no_change():
-    after = process_state()
-    before = {name: value for name, value in after.items() if not name.startswith("torch's")}
+def test_what_the_first_import_of_a_library_brings_is_no_change():
+    after = {**process_state(), "$LIBRARYS_OWN": "1"}
+    before = {name: value for name, value in after.items() if not name.startswith(("torch's", "$LIBRARYS_OWN"))}
     assert left_behind(before, after) == []
+    assert left_behind(after, before) != [], "what was there and is gone, is"
 
 
 @pytest.mark.parametrize("which", ["one", "the next"])
