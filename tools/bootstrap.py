@@ -2,8 +2,8 @@
 """Set the course up in `.venv`: `python3 tools/bootstrap.py`. Run again it takes a second and installs nothing.
 
 Standard library only, in the syntax of Python 3.6, so that an old Python gets a sentence and not a syntax error.
-`--test`, `--scale` and `--classroom` add what EXTRAS says; `--torch-index URL` takes torch from another index (the small
-CPU build on Linux).
+`--test`, `--scale` and `--classroom` add what EXTRAS says; `--torch-index URL` takes torch from another index (the
+small CPU build on Linux).
 """
 
 import argparse
@@ -248,7 +248,7 @@ def install_packages(options):
 def locks_of(options):
     """The lock files that are installed, by their keys in the stamp."""
     return dict([("core", "requirements.lock")]
-                + [(name, "requirements-{}.lock".format(name)) for name in EXTRAS if getattr(options, name)])
+                + [(name, f"requirements-{name}.lock") for name in EXTRAS if getattr(options, name)])
 
 
 def pinned(options):
