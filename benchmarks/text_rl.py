@@ -4,7 +4,7 @@
     python benchmarks/text_rl.py best-of-n --seeds 0
     python benchmarks/text_rl.py parts no-kl no-value-start no-whitening no-clip parts-rloo --seeds 0-2
     python benchmarks/text_rl.py proxy proxy-no-kl --seeds 0 --gold --ship     # lesson 11's models
-    python benchmarks/text_rl.py few few-no-kl --seeds 0 --gold                # a proxy from 100 comparisons
+    python benchmarks/text_rl.py few few-no-kl proxy proxy-no-kl --seeds 1000-1002 --gold      # section 11.9
 
 One JSON line a seed goes to benchmarks/results/text_rl_<job>.jsonl; a seed that has a line is skipped, unless that run
 started from another SFT model than the shipped one. All are charged for their distance from where they start. An
@@ -55,7 +55,7 @@ from course_lib.lm.tokenizers import Tokenizer
 from course_lib.preferences.human_ratings import sample_comparisons
 
 TARGET = {"vader": 0.80, "kl": 5.0, "distinct_2": 0.80, "cpu_s": 60}
-GOLD_TEXTS = 64                     # of each evaluation are read by the 135M model
+GOLD_TEXTS = 256                    # of each evaluation are read by the 135M model
 FEW_LABELS = 100                    # of the poorer proxy
 
 
@@ -67,7 +67,8 @@ class Job:
     changes: dict = field(default_factory=dict)
     value_start: bool = True        # the value network begins as the reward model; else as the SFT model, head new
     proxy: bool = False             # rewarded by the proxy; else by VADER
-    few: bool = False               # the proxy is one from FEW_LABELS comparisons, fitted now; else the shipped one
+    few: bool = False               # the proxy is one from FEW_LABELS comparisons of the seed's own, fitted now; else
+                                    # the shipped one
     every: int = 5                  # updates between two evaluations
     ships: str | None = None        # the file in assets/checkpoints that seed 0 can become
 
@@ -103,7 +104,7 @@ def make(job: Job, seed: int) -> tuple[TokenPPO | RLOO, TextReward, Tensor]:
     generator = torch.Generator().manual_seed(1_000 + seed)
     texts = sample_completions(reference, reference, prompts[torch.randperm(len(prompts), generator=generator)[:256]],
                                sentiment, tokenizer, config.max_new_tokens, generator).texts
-    reward_model = poor_proxy(tokenizer) if job.few else load_proxy()[0]
+    reward_model = poor_proxy(tokenizer, seed) if job.few else load_proxy()[0]
     proxy = ScaledReward.on(lambda some: reward_model.rewards(some, tokenizer), texts)
     reward = proxy if job.proxy else sentiment
     if isinstance(config, RLOOConfig):
@@ -113,11 +114,11 @@ def make(job: Job, seed: int) -> tuple[TokenPPO | RLOO, TextReward, Tensor]:
     return TokenPPO(policy, reference, values, prompts, reward, tokenizer, config), proxy, unseen
 
 
-def poor_proxy(tokenizer: Tokenizer) -> RewardModel:
-    """A reward model from few comparisons, on the texts of which gold has seen none."""
+def poor_proxy(tokenizer: Tokenizer, seed: int) -> RewardModel:
+    """A reward model from few comparisons, others for each seed, on the texts of which gold has seen none."""
     texts, (model, _) = proxy_texts(), new_reward_model()
     fit_reward_model(model, tokenizer.encode_batch([text.text for text in texts]), tokenizer.eos,
-                     sample_comparisons(texts, FEW_LABELS, seed=7), from_language_model(FEW_LABELS))
+                     sample_comparisons(texts, FEW_LABELS, seed=7 + seed), from_language_model(FEW_LABELS))
     return model
 
 

@@ -23,3 +23,15 @@ def test_every_figure_has_its_title_and_labelled_axes(draw):
     titles = [ax.get_title(loc) for ax in figure.axes for loc in ("left", "center")]
     assert "What was found" in [*titles, figure.get_suptitle()]
     assert all(ax.get_xlabel() and ax.get_ylabel() for ax in figure.axes)
+
+
+def test_over_optimisation_has_a_panel_for_each_way_and_a_line_for_each_seed():
+    ways = {name: {"proxy": [([0, 4], [0, 2]), ([0, 9], [0, 3])], "gold": [([0, 4], [0, 1]), ([0, 9], [0, -1])]}
+            for name in ("few labels", "many labels", "with a penalty")}
+    figure = plots.over_optimisation(ways, "What was found")
+    assert [axes.get_title("left") for axes in figure.axes] == list(ways) and figure.get_suptitle() == "What was found"
+    for axes in figure.axes:
+        curves = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_marker() not in ("", "None")]
+        assert [line.get_ydata().tolist() for line in curves] == [[0, 2], [0, 3], [0, 1], [0, -1]]
+        assert [line.get_xdata().max() for line in curves] == [2, 3, 2, 3]          # the root of the KL
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["proxy", "gold"]

@@ -31,7 +31,7 @@ PICKS = {
     "05": "A one-legged robot leans back", "06": "Two games of Pong side by side, we are on the right.",
     "07": "Two games of Donkey Kong side by side", "08": "Two heat maps of attention weights",
     "09": "Three curves over 80 updates", "10": "Accuracy on unseen preferences against the number of labels",
-    "11": "Three panels: gains of proxy", "12": "For each method and preference the blind win rate",
+    "11": "Four panels: gains of proxy", "12": "For each method and preference the blind win rate",
     "13": "Against n: the reward of the best", "14": "Left: proxy reward against KL",
     "15": "People's rating of the best of n",
 }

@@ -138,24 +138,30 @@ def trade_off(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], tar
     return figure
 
 
-def over_optimisation(runs: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], title: str) -> Figure:
-    """One panel for each run: several rewards against the square root of the distance, each in std of the start.
+def over_optimisation(runs: Mapping[str, Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]],
+                      title: str) -> Figure:
+    """A panel for each way to train, two in a row: rewards against the square root of the KL, a line for each seed.
 
-    runs: name of the run -> name of the reward -> (kl, reward in standard deviations from where it began). The root is
-    the axis of Gao et al. (2023).
+    runs: way to train -> name of the reward -> for each seed (KL in nats, reward in standard deviations from where it
+    began). The root is the axis of Gao et al. (2023).
     """
-    figure, panels = plt.subplots(1, len(runs), figsize=(4.4 * len(runs), 3.5), sharey=True, squeeze=False)
-    for panel, (name, rewards) in zip(panels[0], runs.items(), strict=True):
-        for (which, (kl, values)), colour, mark in zip(rewards.items(), (VERMILION, BLUE, GREEN, PURPLE), MARKS,
-                                                       strict=False):
-            panel.plot(np.sqrt(kl), values, mark + "-", color=colour, markersize=4, label=which)
+    rows = -(-len(runs) // 2)
+    figure, panels = plt.subplots(rows, 2, figsize=(8.8, 2.9 * rows + 0.4), sharex=True, sharey=True,
+                                  squeeze=False)
+    for panel in panels.flat[len(runs):]:
+        panel.remove()
+    for panel, (name, rewards) in zip(panels.flat, runs.items(), strict=False):
+        for (which, seeds), colour, mark in zip(rewards.items(), (VERMILION, BLUE, GREEN, PURPLE), MARKS, strict=False):
+            for number, (kl, values) in enumerate(seeds):
+                panel.plot(np.sqrt(kl), values, mark + "-", color=colour, markersize=3, linewidth=1.2, alpha=0.8,
+                           label="" if number else which)
         panel.axhline(0, color=GREY, linewidth=0.8)
         panel.set_title(name, fontsize=10)
-        roots = np.arange(0, np.sqrt(max(max(kl) for kl, _ in rewards.values())) + 0.5)
-        roots = roots[::max(1, len(roots) // 6)]
-        panel.set_xticks(roots, [f"{root * root:.0f}" for root in roots])
-        panel.set_xlabel("KL from the SFT model (nats, root scale)")
-    panels[0, 0].set_ylabel("gain, in std of\nthe SFT model's texts")
+        panel.set(xlabel="KL from the SFT model (nats, root scale)", ylabel="gain, in std of\nthe SFT model's texts")
+    farthest = max(max(kl) for rewards in runs.values() for seeds in rewards.values() for kl, _ in seeds)
+    roots = np.arange(0, np.sqrt(farthest) + 0.5)
+    roots = roots[::max(1, len(roots) // 6)]
+    panels[0, 0].set_xticks(roots, [f"{root * root:.0f}" for root in roots])
     panels[0, 0].legend(fontsize=8)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
