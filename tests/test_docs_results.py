@@ -93,6 +93,12 @@ def test_numbers_are_rounded_as_people_round(value, digits, says):
     assert results_figures.number(value, digits) == says
 
 
+@pytest.mark.parametrize(("seeds", "says"), [
+    ([5], "seed 5"), ([6, 5], "seeds 5 to 6"), ([5, 1000, 1002, 1001], "seeds 5 and 1000 to 1002")])
+def test_seeds_are_named_by_their_blocks(seeds, says):
+    assert results_figures.seeds_of([{"seed": seed} for seed in seeds]) == says
+
+
 def test_intervals_are_those_of_the_textbook():
     assert results_figures.of_seeds(5, 5) == "5 of 5 seeds (57–100%)"              # Wilson (1927)
     assert results_figures.mean_interval([1.0, 2.0, 3.0]) == ("2.0", "3 seeds (-0.5–4.5)")        # t(2) = 4.303

@@ -2,7 +2,19 @@
 
 import re
 
-from tools.results_figures import column, each, goal, keyed, load, mean_interval, of_seeds, percent, printed, span
+from tools.results_figures import (
+    column,
+    each,
+    goal,
+    keyed,
+    load,
+    mean_interval,
+    of_seeds,
+    percent,
+    printed,
+    seeds_of,
+    span,
+)
 
 Row = tuple[str, str, str, list[str]]       # result; seeds and interval; where from; the longer sentences
 
@@ -139,7 +151,7 @@ def lesson_07() -> Row:
         sentences.append(
             f"{words[0].upper()}{words[1:]} ({ties} ties): {each(column(chosen, 'true_return'))} in "
             f"{span(column(chosen, 'cpu_s'))} CPU-seconds (the aim was {chosen[0]['target']:.0f} in "
-            f"{chosen[0]['target_cpu_s']:.0f}); seed 5, run once when all was settled, "
+            f"{chosen[0]['target_cpu_s']:.0f}); {seeds_of(fresh)}, run once when all was settled, "
             f"{each(column(fresh, 'true_return'))}.")
     noise, kong = load("pong_pixels-160-noise"), load("donkey_kong")
     climbed, scored = ([height for row in kong if row["job"] == job for height in row["heights"]]

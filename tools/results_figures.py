@@ -114,6 +114,18 @@ def shares(wins: float, pairs: float) -> str:
     return f"{percent(wins / pairs)} ({between(*wilson(wins, pairs))})"
 
 
+def seeds_of(rows: list[dict]) -> str:
+    """`seed 5`, or `seeds 5 and 1000 to 1004`."""
+    blocks: list[list[int]] = []
+    for seed in sorted(column(rows, "seed")):
+        if blocks and seed == blocks[-1][-1] + 1:
+            blocks[-1].append(seed)
+        else:
+            blocks.append([seed])
+    words = [f"{block[0]} to {block[-1]}" if len(block) > 1 else f"{block[0]}" for block in blocks]
+    return ("seeds " if len(rows) > 1 else "seed ") + " and ".join(words)
+
+
 def column(rows: list[dict], name: str) -> list:
     """One figure of each run."""
     return [row[name] for row in rows]

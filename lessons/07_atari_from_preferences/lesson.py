@@ -539,7 +539,7 @@ for job in ("features-200", *pixels):
 # half the learning rate of `pixels-400`: both its seeds end below all of the other's. `features-200` observes lesson
 # 06's ten numbers instead of pixels. Some jobs have one or two seeds only, and some miss their goal.
 #
-# Schedules and learning rates were chosen on some of seeds 0 to 4, so the results of these are optimistic. Seed 5 was
+# Schedules and learning rates were chosen on some of seeds 0 to 4, so the results of these are optimistic. The others were
 # run once, after that.
 #
 # What others report for Pong from preferences:
