@@ -386,7 +386,7 @@ def test_the_command_grades_a_class_with_hidden_inputs(tmp_path, capsys):
 def preferred_share(answers):
     for given, share in {known!r}:
         if list(answers) == given: return share
-    return 99.0
+    return 731.25
 """
     folder = tmp_path / "class" / "submitted"
     save(solution("00"), folder / "ada" / "00_start_here.ipynb")
@@ -401,7 +401,7 @@ def preferred_share(answers):
     assert "ada  3 of 3" in said and "bob  2 of 3" in said and "cleo  Not graded, because the file is empty" in said
     assert "bob" in said.partition("Look at ")[2] and "no others" in said
     told = (out / "results.json").read_text(encoding="utf-8")
-    assert "99" not in told
+    assert "731.25" not in told
     main([*command, "--again"])
     assert (out / "results.json").read_text(encoding="utf-8") == told
 
