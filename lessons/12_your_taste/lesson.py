@@ -24,7 +24,7 @@ from course_lib.show.tables import show_texts
 from course_lib.show.training_view import watch
 
 palette.style()
-torch.set_num_threads(2)
+torch.set_num_threads(budget(full=2, ci=1))
 
 
 def results(job):
