@@ -94,7 +94,8 @@ def test_numbers_are_rounded_as_people_round(value, digits, says):
 
 
 @pytest.mark.parametrize(("seeds", "says"), [
-    ([5], "seed 5"), ([6, 5], "seeds 5 to 6"), ([5, 1000, 1002, 1001], "seeds 5 and 1000 to 1002")])
+    ([5], "seed 5"), ([6, 5], "seeds 5 and 6"), ([5, 1000, 1002, 1001], "seeds 5 and 1000 to 1002"),
+    ([5, 7, 9], "seeds 5, 7 and 9")])
 def test_seeds_are_named_by_their_blocks(seeds, says):
     assert results_figures.seeds_of([{"seed": seed} for seed in seeds]) == says
 

@@ -115,15 +115,16 @@ def shares(wins: float, pairs: float) -> str:
 
 
 def seeds_of(rows: list[dict]) -> str:
-    """`seed 5`, or `seeds 5 and 1000 to 1004`."""
+    """`seed 5`, or `seeds 5, 7 and 1000 to 1004`."""
     blocks: list[list[int]] = []
     for seed in sorted(column(rows, "seed")):
         if blocks and seed == blocks[-1][-1] + 1:
             blocks[-1].append(seed)
         else:
             blocks.append([seed])
-    words = [f"{block[0]} to {block[-1]}" if len(block) > 1 else f"{block[0]}" for block in blocks]
-    return ("seeds " if len(rows) > 1 else "seed ") + " and ".join(words)
+    words = [word for block in blocks
+             for word in ([f"{block[0]} to {block[-1]}"] if len(block) > 2 else map(str, block))]
+    return ("seeds " if len(rows) > 1 else "seed ") + " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def column(rows: list[dict], name: str) -> list:
