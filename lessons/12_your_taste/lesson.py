@@ -390,8 +390,8 @@ show(plots.win_rates(jobs),
 # %% [markdown]
 # Read the table by columns. The win rate alone says little. A policy can also raise it by moving far away (KL), by the length of its answers alone,
 # or by giving similar answers to all prompts (**mode collapse**: distinct-2 falls). Best of 4 is the baseline: no training, four times the inference
-# cost, and a KL of at most $\log 4 - 3/4 = 0.64$ nats (lesson 14). Each row is *one synthetic labeler's* preference and one seed so far; none of it is a person's. The course's goal was a win
-# rate of 75% at no more than 10 nats. All three are within 10 nats; *simple words* reaches the win rate, *short* just misses it, *cheerful* misses it
+# cost, and a KL of at most $\log 4 - 3/4 = 0.64$ nats (lesson 14). Each row is *one synthetic labeler's* preference and one or two seeds so far; none of it is a person's. The course's goal was a win
+# rate of 75% at no more than 10 nats. All three are within 10 nats; *simple words* reaches the win rate, *short* misses it by a little, *cheerful*
 # clearly. For *short* and *cheerful* answers, best of 4 wins about as often as the trained policy. For *simple words* it wins no more often than
 # chance, and only training on the labels themselves helps.
 #
