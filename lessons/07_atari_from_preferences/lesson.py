@@ -540,7 +540,8 @@ for job in ("features-200", *pixels):
 # 06's ten numbers instead of pixels. Some jobs have one or two seeds only, and some miss their goal.
 #
 # Schedules and learning rates were chosen on some of seeds 0 to 4, so the results of these are optimistic. The others were
-# run once, after that; those from seed 1000 on shared their processor with other work, which costs a quarter more CPU-seconds.
+# run once, after that; those from seed 1000 on on another processor and beside other work:
+# compare their returns with the others', not their CPU-seconds (two of the three reach +15 and take more than 10 CPU-minutes).
 #
 # What others report for Pong from preferences:
 #

@@ -546,7 +546,7 @@ expect(max(lengths) < 0.85 * evaluations[0].length,
        measured=" / ".join(f"{value:.1f}" for value in lengths))
 
 # %% [markdown]
-# - **It bounds the KL.** From update 12 on the penalized runs stay between 4.5 and 6.1 nats; the others are at 18 to 35 nats by then.
+# - **It bounds the KL.** From update 12 on the penalized runs stay between 3.5 and 6.1 nats; the others are at 18 to 35 nats by then.
 # - **It keeps a poor reward model useful.** With 100 labels gold ends higher with the penalty in each run. It does not improve the reward
 #   model: what 100 labels do not say cannot be learned from it.
 # - **Early stopping would do it, too**, if one knew when: without a penalty and with 100 labels, gold is at its best after 12 updates, or at
