@@ -12,7 +12,7 @@ from course_lib.authoring.source import Cell, Fault, Lesson, SourceError, read_c
 
 MAX_LINES = 30
 MAX_LINES_OF_A_BUILD = 100         # what the learner writes into one empty cell
-ANYWHERE = frozenset({"third-party-text", "this-machine"})
+ANYWHERE = frozenset({"third-party-text", "this-machine", "nbval-check-output"})
 IN_EXERCISES = frozenset({"solution-only"})
 
 _EXERCISE_TAG = re.compile(r"(exercise|check):(\d\d\.\d+)")
@@ -67,7 +67,7 @@ def _tags(cell: Cell, has_exercises: bool) -> list[Fault]:
         if tag in ANYWHERE:
             continue
         if tag not in IN_EXERCISES and not _EXERCISE_TAG.fullmatch(tag):
-            known = "exercise:NN.N, check:NN.N, solution-only, third-party-text, this-machine"
+            known = "exercise:NN.N, check:NN.N, solution-only, " + ", ".join(sorted(ANYWHERE))
             found.append(cell.fault(f"unknown tag {tag!r} (known: {known})"))
         elif not has_exercises:
             found.append(cell.fault(f"the tag {tag!r} belongs in exercises.py"))

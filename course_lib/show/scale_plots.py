@@ -14,20 +14,21 @@ MARKS = "osD^vPX*"
 def who_judges() -> Figure:
     """The schematic of the lesson: three who can say which of two answers is better, and what each gets wrong."""
     figure, axes = plt.subplots(figsize=(8.6, 3.3))
-    axes.set(xlim=(0, 11), ylim=(0, 4.6))
+    axes.set(xlim=(0, 9.2), ylim=(0, 4.6))
     axes.axis("off")
     figure.suptitle("Three ways to say which answer is better, and what each gets wrong", x=0.01, ha="left",
                     fontsize=11)
-    axes.text(1.3, 2.3, "two answers\nto one prompt", ha="center", va="center", fontsize=9.5,
-              bbox={"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": GREY, "linewidth": 2})
+    pair = axes.text(0.9, 2.3, "two answers\nto one prompt", ha="center", va="center", fontsize=9.5,
+                     bbox={"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": GREY, "linewidth": 2})
     rows = ((3.8, "people", "slow, expensive, do not agree:\ngive an interval (15.2)", BLUE),
             (2.3, "LLM judge", "prefers a position:\nswap the sides (15.3, 15.4)", ORANGE),
             (0.8, "reward model", "counts words, is exploited:\ncontrol for length, ensembles (15.5, 15.6)", VERMILION))
     for y, name, fault, colour in rows:
-        axes.text(4.8, y, name, ha="center", va="center", fontsize=9.5,
-                  bbox={"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": colour, "linewidth": 2})
-        axes.text(6.6, y, fault, va="center", fontsize=9.5)
-        axes.annotate("", xy=(3.9, y), xytext=(2.4, 2.3), arrowprops={"arrowstyle": "->", "linewidth": 1.2})
+        who = axes.text(4.0, y, name, ha="center", va="center", fontsize=9.5,
+                        bbox={"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": colour, "linewidth": 2})
+        axes.text(5.2, y, fault, va="center", fontsize=9.5)
+        axes.annotate("", xy=(4.0, y), xytext=(0.9, 2.3), arrowprops={       # from the edge of one box to the other's
+            "arrowstyle": "->", "linewidth": 1.2, "patchA": pair.get_bbox_patch(), "patchB": who.get_bbox_patch()})
     return figure
 
 

@@ -303,7 +303,7 @@ expect(worst[0.5] < -0.2 and worst[0.95] > 0.8, "λ = 0.95 for each of them; λ 
 #
 # Are these five typical? `benchmarks/rl_lambda.py` did the same with twenty other agents, whose seeds had not been used before:
 
-# %%
+# %% tags=["nbval-check-output"]
 runs = json.loads((paths.root() / "benchmarks" / "results" / "rl_lambda.json").read_text())["runs"]
 others = np.array([run["mean_cosine"] for run in runs])                          # (agents, lams)
 print(f"stored in benchmarks/results/rl_lambda.json: {len(others)} agents")
@@ -530,7 +530,7 @@ video(side_by_side(clips, ["before", "after"]), fps=25, width=488,
 # %% [markdown]
 # Is one seed luck? `benchmarks/rl_cartpole.py` trained five and stored the results:
 
-# %%
+# %% tags=["nbval-check-output"]
 def stored(name):
     return json.loads((paths.root() / "benchmarks" / "results" / f"{name}.json").read_text())["runs"]
 
@@ -603,7 +603,7 @@ expect(drops["twenty epochs"].max() < 100 < drops["twenty epochs, no clip"].max(
 #
 # > **Predict.** Which part does LunarLander need most?
 
-# %%
+# %% tags=["nbval-check-output"]
 from course_lib.rl.settings import stored_ablation
 
 lander, greedily = {}, {}
@@ -651,7 +651,7 @@ else:
     lander, facts = load_agent(LANDER)
     print(f"{facts['trained_on']}: {facts['agent_steps']:,} steps, {facts['cpu_seconds']:.0f} CPU-seconds")
 
-# %%
+# %% tags=["nbval-check-output"]
 five = [run for run in stored("rl_lunarlander") if run["key"].startswith("LunarLander, seed")]
 points = min(len(run["steps"]) for run in five)
 returns = np.array([run["returns"][:points] for run in five])
@@ -688,7 +688,7 @@ video(side_by_side(clips, ["before", "after"]), fps=17, width=608,
 # input its advantages, policy loss, critic loss and entropy equal ours to one part in a million (`tests/test_rl_gae.py` and
 # `tests/test_rl_ppo_loss.py` check it). And speed? Stored agent steps per CPU-second, with the same network, batch and number of epochs:
 
-# %%
+# %% tags=["nbval-check-output"]
 print("benchmarks/results/rl_speed.json" + 31 * " " + "course  stable-baselines3")
 speeds = stored("rl_speed")
 for run in speeds:

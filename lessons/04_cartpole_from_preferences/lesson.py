@@ -537,7 +537,7 @@ for name, select in choices.items():
 # (`benchmarks/results/cartpole_from_preferences_*.jsonl`). A run reaches the goal (green) when the return is at least
 # 490 and the mean distance below 0.5 m.
 
-# %%
+# %% tags=["nbval-check-output"]
 import json
 
 
@@ -614,7 +614,7 @@ expect(far < 0.02, "hardly any labelled state of the untrained agent is a metre 
 #
 # **Seeds differ.** One run proves little. Each point below is a whole run with another seed, from the stored results:
 
-# %%
+# %% tags=["nbval-check-output"]
 failing = measured({"60 in 3 rounds": "60-labels", "40 in 3 rounds": "40-labels",
                     "60, a tenth wrong": "60-labels-noise", "60 at once": "all-at-once",
                     "60, no penalty": "no-penalty"})
@@ -663,7 +663,7 @@ for name, teacher in cartpole_teachers().items():
 # (`benchmarks/cartpole_from_preferences.py`). We had aimed at 16 of 20 for each teacher, and not all reach it: nothing in the loop finds out
 # *which* answers are wrong, and an answer "equal" says little:
 
-# %%
+# %% tags=["nbval-check-output"]
 teachers = measured({name: f"teacher-{name.replace(' ', '-')}" for name in cartpole_teachers()})
 if teachers:
     show(plots.seeds_of_jobs(teachers, "Imperfect teachers (stored): 60 pairs in 3 rounds; a point is a seed"),

@@ -393,7 +393,7 @@ learn(my_loop, labeler, 2)
 # One film shows that it *can* work. How often it does takes whole runs with other seeds (`benchmarks/backflip.py`); here are the stored
 # results. Your [**exercise 05.6**](../exercises/05_backflip.ipynb) gives a **confidence interval** for so few runs.
 
-# %%
+# %% tags=["nbval-check-output"]
 import json
 
 from course_lib.paths import root

@@ -819,7 +819,7 @@ for name, network in (("cells", FrameAgent()), ("objects", BinnedObjectAgent()))
 # `benchmarks/pong.py` trains on the true score for 650,000 steps, or until five CPU-minutes are over. The goal, set
 # before anything was measured, is a mean of 18 in 20 fresh games, without sticky actions. This is what its file says:
 
-# %%
+# %% tags=["nbval-check-output"]
 from course_lib.atari.shipped import benchmark_results
 
 runs = benchmark_results("pixels-true")
@@ -848,7 +848,7 @@ expect(won == len(runs), "every seed learns to win", measured=f"{won} of {len(ru
 # **Ablation.** Now take parts away. `benchmarks/pong_parts.py` trains each variant for a fixed number of steps,
 # everything else as taught; the seeds above, up to the same number of steps, stand beside it.
 
-# %%
+# %% tags=["nbval-check-output"]
 parts = benchmark_results("parts", script="pong_parts")
 curves = {"as taught": [run["curve"] for run in runs]}
 for run in parts:
@@ -873,7 +873,7 @@ show(plots.curves(shown, "The same number of steps with and without a part"),
 # **Speed.** The emulator takes the same time in all programs, so the network decides. `benchmarks/pong_speed.py` lets
 # programs take turns in one process, one thread each, learning included. (sb3 is stable-baselines3.)
 
-# %%
+# %% tags=["nbval-check-output"]
 speeds = benchmark_results("speed", script="pong_speed")[-1]["steps_per_cpu_s"]
 show(plots.bars(speeds, "agent steps per CPU-second",
                 "A small network makes Pong a matter of minutes"),

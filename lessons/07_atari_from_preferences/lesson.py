@@ -832,7 +832,7 @@ for name, style in (("as shipped", now), ("my preference", my_style)):
 #
 # > **Predict.** Which of the two gets higher up?
 
-# %%
+# %% tags=["nbval-check-output"]
 import json
 
 from course_lib.atari.games import DONKEY_KONG

@@ -482,7 +482,7 @@ expect(abs(alone - beside) > 0.001, "read in the padding, a reward depends on it
 # All together. Each point is the mean of three draws of the labels, all measured by the same protocol
 # (`benchmarks/results/text_reward.json`, which `benchmarks/text_reward.py` writes).
 
-# %%
+# %% tags=["nbval-check-output"]
 runs = json.loads((root() / "benchmarks" / "results" / "text_reward.json").read_text())["runs"]
 
 

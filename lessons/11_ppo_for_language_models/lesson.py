@@ -443,7 +443,7 @@ expect(gain > 0.5, "PPO raises the reward of fresh prompts by more than half a s
 # labels are others in each run. Gold reads 256 texts at each point; its standard error is about 0.07. The horizontal axis is the KL on a
 # square-root scale, as in Gao et al.; the vertical one is the gain over the SFT model, in standard deviations of the SFT model's texts.
 
-# %%
+# %% tags=["nbval-check-output"]
 from course_lib.lm.evaluation import benchmark_results
 
 names = {"few-no-kl": "100 labels, no KL penalty", "few": "100 labels, with the KL penalty",
@@ -614,7 +614,7 @@ expect(strange > 2 * usual, "and the SFT model would hardly write those tokens",
 # 09.4. (Ours keeps two parts that theirs does without: two epochs a batch, under the clip, and advantages divided by their standard
 # deviation.)
 
-# %%
+# %% tags=["nbval-check-output"]
 kinds = {"parts": "PPO", "no-value-start": "value network from the SFT model",
          "no-whitening": "advantages not whitened", "no-clip": "no clip",
          "no-kl": "no KL penalty", "parts-rloo": "RLOO"}
@@ -644,7 +644,7 @@ expect(change < 0.05, "stored: without the clip, whitening or the value network'
 # (30 updates of PPO, 42 of RLOO). **Best of n** does not train at all: it samples n texts and keeps the best. Its KL from the SFT model is at most
 # $\log n - (n - 1)/n$ nats, 1.8 for $n = 16$ (lesson 14). The dotted corner is the target that the course had set: VADER 0.80 at 5 nats at most.
 
-# %%
+# %% tags=["nbval-check-output"]
 def path(many):
     """Mean over seeds of (KL, VADER) along the evaluations."""
     evaluations = [[(one.kl, one.rewards["vader"]) for one in r["evaluations"]] for r in many]

@@ -9,7 +9,7 @@
 #
 # You may stop at any moment. Run the cells again from the top: rounds that are done are skipped.
 
-# %%
+# %% tags=["nbval-check-output"]
 import copy
 import json
 
@@ -372,7 +372,7 @@ if loop.source == "scripted" and METHOD == "dpo":
 # model samples four answers, and the same reward model chooses. A method without a row
 # was not measured.
 
-# %%
+# %% tags=["nbval-check-output"]
 jobs = {f"{method}, {kind}": results(f"{method}-{kind}")
         for kind in ("short", "simple", "cheerful") for method in ("dpo", "rloo", "rejection")}
 jobs["dpo, short, 48 labels"] = results("dpo-short-48")
@@ -405,7 +405,7 @@ show(plots.win_rates(jobs),
 #
 # > **Predict.** The reward model's mean reward rises. What happens to the win rate by the labeler, and to the text?
 
-# %%
+# %% tags=["nbval-check-output"]
 free = results("rloo-simple-free")[0]
 show(plots.over_optimisation(free["rounds"]),
      alt="Reward of the reward model and win rate by the labeler after each round, against the KL divergence.")

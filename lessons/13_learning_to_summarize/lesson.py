@@ -144,7 +144,7 @@ for name, score in {"reward model": rewards, "length": words}.items():
 # One split of 44 test articles is a small sample. `benchmarks/summarize.py reward` splits the articles twenty times. Layers and strength of the fit were
 # chosen on splits 0 to 4; these are splits 1000 to 1019, run once (stored).
 
-# %%
+# %% tags=["nbval-check-output"]
 rows = results("reward")
 NAMES = {"states": "reward model", "scalars": "all simple numbers together",
          "states and scalars": "reward model and simple numbers", "others": "the other annotators", "length": "length alone",
@@ -232,7 +232,7 @@ expect(chosen_words > mean_words + 5, "free to choose, it chooses longer ones",
 # Below the figure stand three texts to compare with: the lead, sentences drawn at *random* from the text, and the reference, a person's summary. The
 # rewards there are not reduced by the lead's, so they may be below zero.
 
-# %%
+# %% tags=["nbval-check-output"]
 from course_lib.lm.best_of_n import best_of_n_kl, expected_best
 
 best_within = mine("13.5")

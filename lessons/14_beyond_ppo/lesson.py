@@ -369,7 +369,7 @@ expect(stored_one[1] - first[1] > 2 * abs(stored_one[16] - first[16]), "pass@16 
 # The next cell shows whole runs, stored by `benchmarks/beyond_ppo.py`. A method without a row was not measured.
 # Each seed trains a beginner of its own first, so the grey points differ from seed to seed.
 
-# %%
+# %% tags=["nbval-check-output"]
 def stored(job):
     """The runs of one job of benchmarks/beyond_ppo.py; none if it was not measured."""
     path = root() / "benchmarks" / "results" / f"beyond_ppo_{job}.jsonl"
@@ -440,7 +440,7 @@ print("by the hurried check:", hurried_check(last_texts).mean().item(), " by you
 # fitted to more labels, and no policy is trained on it. A **win** is a completion to which gold gives a higher reward than to the SFT model's
 # completion of the same prompt; the win rate (lesson 12) is the share of wins.
 
-# %%
+# %% tags=["nbval-check-output"]
 from course_lib.lm.evaluation import benchmark_results
 
 names = {"text-best-of-16": "best of 16", "text-rejection": "rejection sampling", "text-dpo": "DPO, people's texts",

@@ -210,7 +210,7 @@ print(logits)
 # there: position bias. **Do [exercise 15.3](../exercises/15_evaluate_and_scale.ipynb)**, which takes the bias out and measures it. Then on real
 # preferences between rated texts (lesson 10), stored by `benchmarks/scale.py judge`:
 
-# %%
+# %% tags=["nbval-check-output"]
 swap_test = mine("15.3")
 lines = results("judge")
 logits = torch.tensor([pair for line in lines for pair in line["logits"]])
@@ -242,7 +242,7 @@ expect(right(outright) > right(logits[:, 0]) + 0.05, "asked about one text at a 
 #
 # On lesson 13's summaries even the single question fails, "Is this a good summary of the article?", Yes or No:
 
-# %%
+# %% tags=["nbval-check-output"]
 single = results("outright")[0]
 print(f"of {single['preferences']:,} preferences the single question predicts {single['asked']:.1%}, length alone {single['length']:.1%} (stored)")
 expect(single["asked"] < 0.55 < single["length"], "about summaries the model, asked outright, is a coin")
@@ -256,7 +256,7 @@ expect(single["asked"] < 0.55 < single["length"], "about summaries the model, as
 #
 # > **Predict.** Model labels cost nothing. Are 10,000 of them better than 1,000 by people?
 
-# %%
+# %% tags=["nbval-check-output"]
 rows = results("labels")
 COUNTS = [one["count"] for one in rows[0]["rows"]]
 curves = {label: [[one[name] for one in row["rows"]] for row in rows]
@@ -301,7 +301,7 @@ expect(best_of_pool(plain, test.words, [16])[0] > best_of_pool(treated, test.wor
        and best_of_pool(treated, test.gold, [16])[0] > best_of_pool(plain, test.gold, [16])[0] + 0.1,
        "controlled for length, it chooses shorter texts and better ones")
 
-# %%
+# %% tags=["nbval-check-output"]
 rows = results("length")
 SHARES = sorted({one["share"] for one in rows[0]["rows"]})
 
@@ -323,7 +323,7 @@ expect(all(np.diff(np.mean(panels["words of the best of 16"]["as fitted"], axis=
 # The treatment works because here length has *nothing* to do with the rating: length alone predicts these preferences like a coin. On lesson 13's summaries
 # it does not work so well:
 
-# %%
+# %% tags=["nbval-check-output"]
 rows = results("summaries")
 for name in rows[0]["accuracy"]:
     both = [[row["accuracy"][name][k] for row in rows] for k in (0, 1)]
@@ -357,7 +357,7 @@ print(f"{'best possible':20s} {test.gold[luck].amax(dim=1).mean():.2f}")
 # That is one seed. Here are twenty, for n up to 1,024 (`benchmarks/scale.py ensembles`). Left: five proxies with 100 labels *each*, beside one proxy with all 500. Right:
 # five proxies on bootstrap samples of the *same* 100 labels.
 
-# %%
+# %% tags=["nbval-check-output"]
 rows = results("ensembles")
 SIZES = rows[0]["sizes"]
 mean_of = {name: np.mean([row["gold"][name] for row in rows], axis=0) for name in rows[0]["gold"]}
@@ -470,7 +470,7 @@ expect(now["after RLOO"] < 0.85 * now["before"], "the policy writes less toxic t
 # at its bound of KL (lesson 14), and beside a reward that looks like a small change: the *log-odds* of being harmless in place of the probability. From 90% harmless to 99% and on to 99.9% is about as far in log-odds each time; in
 # probabilities there is soon nothing left to gain.
 
-# %%
+# %% tags=["nbval-check-output"]
 rows = results("toxicity")
 mean = {name: {what: np.mean([row[name][what] for row in rows]) for what in ("flagged", "once", "kl", "vader", "distinct_2", "length")}
         for name in ("before", "probability", "log-odds")}

@@ -15,6 +15,11 @@ from course_lib.authoring.render import FOLDERS
 from course_lib.authoring.source import Cell, lessons, read_cells
 
 LESSONS = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.slug)
+COMPUTE_TOO = [         # lesson and first line of cells that show results of benchmarks beside what they compute
+    ("15", "from course_lib.lm.hhh_texts import QUESTIONS, REQUESTS"),
+    ("15", "declined, helped = next(iter(curves.values()))"),
+    ("15", "from course_lib.lm.scale_data import load_pairs"),
+    ("15", "from course_lib.lm.int8 import megabytes, to_int8")]
 WORDS = 7        # that many words in a row of somebody else's text are a quotation
 
 
@@ -73,6 +78,16 @@ def test_stored_pictures_have_a_ground_of_their_own_so_that_they_can_be_read_on_
                 assert least == most == 255, f"{folder}/{lesson.slug}: a picture with transparent parts"
                 seen += 1
     assert seen > 200
+
+
+def test_cells_that_show_results_of_benchmarks_are_compared_with_what_they_show_now():
+    shows = re.compile(r"(?<!def )\b(?:results|benchmark_results|stored|measured)\(|stored_ablation")
+    cells = [(lesson.number, cell) for lesson in lessons() for cell in read_cells(lesson.lesson) if cell.kind == "code"]
+    tagged = [cell for _, cell in cells if "nbval-check-output" in cell.tags]
+    without = [(number, cell.source.split("\n")[0]) for number, cell in cells
+               if shows.search(cell.source) and cell not in tagged]
+    assert without == COMPUTE_TOO
+    assert len(tagged) >= 22
 
 
 def test_no_texts_of_others_are_stored():

@@ -33,6 +33,17 @@ def test_a_good_notebook_passes_in_its_own_folder_with_this_python(tmp_path):
     assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout
 
 
+@pytest.mark.parametrize(("stored", "passes"), [("0.7, 1.5 CPU-seconds on this machine\n", True),
+                                                ("0.8, 1.5 CPU-seconds on this machine\n", False)])
+def test_a_cell_that_shows_stored_results_must_show_what_the_notebook_holds(tmp_path, stored, passes):
+    cell = v4.new_code_cell("print('0.7, 0.3 CPU-seconds on this machine')", execution_count=1,
+                            outputs=[v4.new_output("stream", name="stdout", text=stored)])
+    cell.metadata["tags"] = ["nbval-check-output"]
+    nbformat.write(v4.new_notebook(cells=[cell]), tmp_path / "table.ipynb")
+    done = nbval(tmp_path / "table.ipynb")
+    assert (done.returncode == 0) is passes, done.stdout
+
+
 def test_cells_run_in_their_order(tmp_path):
     count = notebook(tmp_path / "count.ipynb", "x = 0", *[f"assert x == {n}\nx += 1" for n in range(8)])
     done = nbval(count)
