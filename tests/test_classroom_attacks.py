@@ -72,6 +72,8 @@ def flood():
 @pytest.mark.parametrize("place_", ["in a call", "beside the answer"])
 def test_questions_without_an_end_are_answered_until_time_is_up(place_, tmp_path, shielded, monkeypatch):
     monkeypatch.setattr("course_lib.classroom.student.DEFINES", 3.0)
+    monkeypatch.setattr(grader, "SLOWER", 0.2)
+    monkeypatch.setattr(grader, "THE_WAY", 2.0)
     source = answer("flood()", FLOOD) if place_ == "in a call" else answer("FLOODED", FLOOD + "\nFLOODED = flood()\n")
     began = time.monotonic()
     result = graded(tmp_path, source, shielded)

@@ -48,6 +48,14 @@ def box():
     made.close()
 
 
+@pytest.fixture
+def soon_too_slow(monkeypatch):
+    """Limits of a few seconds, for answers without an end."""
+    monkeypatch.setattr(grader, "SLOWER", 0.2)
+    monkeypatch.setattr(grader, "THE_WAY", 2.0)
+    monkeypatch.setattr("course_lib.classroom.student.DEFINES", 3.0)
+
+
 def with_here(source, statements, before=""):
     """`source` with statements at the start of its function, and others before it."""
     inside = textwrap.indent(textwrap.dedent(statements).strip() or "pass", "    ").strip()
@@ -182,7 +190,9 @@ WRONG_ANSWERS = {
 
 
 @pytest.mark.parametrize("what", WRONG_ANSWERS)
-def test_a_wrong_answer_gets_no_points_and_costs_no_other_exercise_any(what, tmp_path, shielded):
+def test_a_wrong_answer_gets_no_points_and_costs_no_other_exercise_any(what, tmp_path, shielded, request):
+    if "endless" in what:
+        request.getfixturevalue("soon_too_slow")
     result = graded(tmp_path, with_here(WRONG, WRONG_ANSWERS[what]), shielded)
     assert result.reason == "" and result.points == WITHOUT, status(result)
     assert result.reports[0].points == 0 and set(status(result)[1:]) <= {"failed", "skipped", "stopped"}
@@ -300,7 +310,7 @@ def test_an_answer_that_is_missing_is_told_so_and_gets_no_points(tmp_path, box):
     assert "is no Python" in result.notes[0]
 
 
-def test_an_endless_loop_that_an_answer_needs_costs_that_exercise_alone(tmp_path, box):
+def test_an_endless_loop_that_an_answer_needs_costs_that_exercise_alone(tmp_path, box, soon_too_slow):
     endless = "TABLE = []\nwhile True:\n    TABLE.append(1)\n    TABLE.clear()\n"
     result = graded(tmp_path, with_here(RIGHT, "TABLE", endless), box)
     assert result.points == WITHOUT and "took too long" in result.reports[0].first_miss.mistake

@@ -138,6 +138,13 @@ def test_in_another_thread_the_watch_stops_that_thread_and_no_other(work, monkey
     assert results[0].first_miss.status == "stopped"
 
 
+def test_no_thread_of_a_check_is_left_running_for_python_to_stumble_over_at_its_end(work):
+    before = set(threading.enumerate())
+    for _ in range(20):
+        run(registry.load("99.1"), lambda r: r - r.mean(-1, keepdim=True))
+        assert set(threading.enumerate()) == before
+
+
 def test_what_was_raised_too_late_does_not_come_later(monkeypatch):
     raised = []
     monkeypatch.setattr(memory_limit, "_raise_in", lambda thread, kind: raised.append(kind))

@@ -122,7 +122,8 @@ def time_limit(seconds: float, speak: Callable[[str], None], call: Callable[[], 
                   + ". To stop it, choose Kernel > Interrupt in the menu or press the stop button (■) above the "
                     "notebook; then look for a loop that never ends or a very large tensor.")
 
-    threading.Thread(target=watch, daemon=True).start()
+    watches = threading.Thread(target=watch, daemon=True)
+    watches.start()
     try:
         if alarm:
             with alarm.set():
@@ -131,6 +132,7 @@ def time_limit(seconds: float, speak: Callable[[str], None], call: Callable[[], 
             yield
     finally:
         done.set()
+        watches.join()                                  # see memory_limit.py
 
 
 def kept_waiting(task: str = "thread-self") -> float:

@@ -73,7 +73,8 @@ def memory_limit() -> Iterator[MemoryWatch]:
     """Stop the block, of this thread, with `TooMuchMemory` or a MemoryError when it takes too much memory."""
     watch = MemoryWatch(free_memory())
     with _refused_beyond(watch.free):
-        threading.Thread(target=watch.look, daemon=True).start()
+        looks = threading.Thread(target=watch.look, daemon=True)
+        looks.start()
         try:
             try:
                 yield watch
@@ -81,6 +82,7 @@ def memory_limit() -> Iterator[MemoryWatch]:
                 watch.end()
         finally:
             watch.end()             # the first one may have been interrupted by the very exception
+            looks.join()            # a daemon thread inside torch when Python ends (its garbage collector) aborts it
 
 
 @contextmanager
