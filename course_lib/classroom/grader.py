@@ -25,7 +25,7 @@ from course_lib.exercises.isolation import TimeIsUp
 from course_lib.exercises.registry import Case, Exercise
 from course_lib.exercises.report import Outcome, Report
 
-SLOWER, THE_WAY = 2.0, 5.0      # a case's limit here: times the one in the notebook, and seconds for the way there and back
+SLOWER, THE_WAY = 2.0, 5.0      # a case's limit here: times the notebook's, and seconds for the way there and back
 GRADER = "the grader could not do its work"        # then the notebook is not at fault, and is tried again next time
 
 
