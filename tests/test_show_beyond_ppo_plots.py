@@ -19,9 +19,8 @@ FIGURES = {
          "SFT": {"pass@1": [(0.4, 0.4)], "pass@16": [(0.9, 0.6)]}}, title),
     "hack": lambda title: plots.hack([0.4, 0.9], [0.4, 0.0], [3.5, 1.0], title),
     "everything": lambda title: plots.everything(
-        {"DPO": plots.Way([(0, 0), (3, 0.4)], 0.55, (0.5, 0.6)),
-         "best of 16": plots.Way([(0, 0), (1.8, 1.4)], 0.8, (0.7, 0.9)),
-         "not counted": plots.Way([(0, 0), (5, 1)])}, title),
+        {"DPO": plots.Way([[(0, 0), (3, 0.4)], [(0, 0), (3.4, 0.3)]], [0.55, 0.6]),
+         "best of 16": plots.Way([[(0, 0), (1.8, 1.4)]], [0.8])}, title),
 }
 pytestmark = pytest.mark.usefixtures("course_style")
 

@@ -109,11 +109,6 @@ def plus_minus(values: list[float], digits: int = 1, scale: float = 100.0) -> st
     return f"{number(scale * statistics.mean(values), digits)} ± {number(scale * statistics.stdev(values), digits)}"
 
 
-def shares(wins: float, pairs: float) -> str:
-    """`81% (75–85%)`, with Wilson's 95% interval."""
-    return f"{percent(wins / pairs)} ({between(*wilson(wins, pairs))})"
-
-
 def seeds_of(rows: list[dict]) -> str:
     """`seed 5`, or `seeds 5, 7 and 1000 to 1004`."""
     blocks: list[list[int]] = []

@@ -14,7 +14,6 @@ from tools.results_figures import (
     mean_interval,
     percent,
     plus_minus,
-    shares,
     span,
 )
 
@@ -96,28 +95,36 @@ def lesson_11() -> Row:
 
 def lesson_12() -> Row:
     """A pretrained model and a stated preference."""
-    words = {"dpo-simple": "simple words", "dpo-short": "short and plain", "dpo-cheerful": "cheerful"}
-    runs = {job: load(f"own_preferences_{job}")[0] for job in words}
+    words = {"simple": "simple words", "short": "short and plain", "cheerful": "cheerful"}
+    runs = {kind: load(f"own_preferences_dpo-{kind}") for kind in words}
+    others = {name: load(f"own_preferences_{job}-simple")
+              for name, job in (("rejection sampling", "rejection"), ("RLOO", "rloo"))}
     free = load("own_preferences_rloo-simple-free")[0]
 
-    def won(run: dict) -> str:
-        return f"{percent(run['win_rate'])} ({between(run['low'], run['high'])})"
+    def won(many: list[dict], digits: int = 0) -> str:
+        return each([100 * run["win_rate"] for run in many], digits) + "%"
 
-    every = list(runs.values())
+    every = [run for many in runs.values() for run in many]
+    wide = 50 * statistics.mean(run["high"] - run["low"] for run in every)
     lesson = claim("12", "96 labels make a model that the labeler prefers, blind")
-    return (f"135M model, {every[0]['labels']} labels of its answers, DPO: wins {won(runs['dpo-simple'])} for simple "
-            "words",
-            f"1 seed each; {' and '.join(won(runs[job]) for job in ('dpo-short', 'dpo-cheerful'))} for two others",
+    return (f"135M model, {every[0]['labels']} labels of its answers, DPO: wins {won(runs['simple'])} for simple words",
+            f"{len(runs['simple'])} seeds; {won(runs['short'])} and {won(runs['cheerful'])} for two others",
             "`own_preferences.py`", [
             f"A pretrained model of 135 million weights learns a stated preference of a synthetic labeler from "
             f"{every[0]['labels']} labels of its own answers, by DPO with LoRA in {span(column(every, 'cpu_s'))} "
-            "CPU-seconds (beside other work). On unseen prompts it wins blind comparisons (95% interval): "
-            + "; ".join(f"{won(run)} for *{words[job]}* at {run['kl']:.0f} nats" for job, run in runs.items())
-            + ". One seed each; the aim was 75% within 10 nats and 600 CPU-seconds.",
-            "The best of four answers of the untrained model wins "
-            + each([100 * run["best_of_4"] for run in every], 0) + "%. RLOO without a KL penalty drives the learned "
-            f"reward up and leaves answers of {free['length']:.0f} tokens that win {won(free)} "
-            "(`benchmarks/own_preferences.py`).",
+            "CPU-seconds (beside other work). On unseen prompts it wins blind comparisons, seed by seed from 1000 up: "
+            + "; ".join(f"{won(many)} for *{words[kind]}* at {span(column(many, 'kl'))} nats"
+                        for kind, many in runs.items())
+            + f". Each is known to {wide:.0f} points either way (95% interval); the aim was 75% within 10 nats and 600 "
+            "CPU-seconds.",
+            "Taught simple words by as many labels, "
+            + " and ".join(f"{name} wins {won(many)} ({span(column(many, 'kl'), 1)} nats)"
+                           for name, many in others.items())
+            + ". The best of four answers of the untrained model wins "
+            + ", ".join(f"{span([100 * run['best_of_4'] for run in many])}% for *{words[kind]}*"
+                        for kind, many in runs.items())
+            + ". RLOO without a KL penalty drives the learned reward up and leaves answers of "
+            f"{free['length']:.0f} tokens that win {won([free])} (`benchmarks/own_preferences.py`).",
             f"The run that is stored in the lesson won {lesson} of fewer blind comparisons."])
 
 
@@ -149,28 +156,34 @@ def lesson_13() -> Row:
 
 
 def lesson_14() -> Row:
-    """Ways from preferences to a better model, and GRPO with an exact checker."""
-    names = {"best-of-16": "best of 16", "rejection": "rejection sampling", "rloo": "RLOO", "grpo": "GRPO",
-             "dpo-own": "DPO on pairs of the model's own texts", "dpo": "DPO on the texts that people compared"}
-    runs = {job: load(f"beyond_ppo_text-{job}")[0] for job in names}
-    kl = {job: run["evaluations"][-1]["kl"] for job, run in runs.items()}
-    sums = load("beyond_ppo_sums-grpo")
+    """Ways from preferences to a better model, and training with an exact checker."""
+    names = {"best-of-16": "best of 16", "rejection": "rejection sampling", "ppo": "PPO", "rloo": "RLOO",
+             "grpo": "GRPO", "dpo-own": "DPO on pairs of the model's own texts",
+             "dpo": "DPO on the texts that people compared", "ipo": "IPO", "kto": "KTO on the same"}
+    runs = {job: load(f"beyond_ppo_text-{job}") for job in names}
+    kl = {job: statistics.mean(run["evaluations"][-1]["kl"] for run in many) for job, many in runs.items()}
+    wins = {job: [100 * run["wins"] / run["texts"] for run in many] for job, many in runs.items()}
+    sums, longer = load("beyond_ppo_sums-grpo"), load("beyond_ppo_sums-sft")
     ends = [(run["evaluations"][0], run["evaluations"][-1], run["cpu_s"]) for run in sums]
 
     def moved(name: str) -> str:
-        return " and ".join(f"{percent(first[name])[:-1]} to {percent(last[name])}" for first, last, _ in ends)
+        return ", ".join(f"{percent(first[name])[:-1]} to {percent(last[name])}" for first, last, _ in ends)
 
     hacked = claim("14", "the policy gets its reward without adding")
-    return (f"3,000 labels: GRPO wins {shares(runs['grpo']['wins'], runs['grpo']['texts'])} against the SFT model; "
-            f"exact sums {moved('pass_at_1')}", f"1 seed; {len(sums)} seeds for sums", "`beyond_ppo.py`", [
-            f"One SFT model, {runs['dpo']['labels']:,} labels, one seed each; wins against the SFT model by a better "
-            "reward model (95% interval): " + "; ".join(
-                f"{names[job]} {shares(run['wins'], run['texts'])} at {kl[job]:.1f} nats"
-                + (" at most" if job == "best-of-16" else "") for job, run in runs.items())
-            + " (`benchmarks/beyond_ppo.py`).",
+    return (f"3,000 labels: PPO wins {statistics.mean(wins['ppo']):.0f}% against the SFT model at {kl['ppo']:.0f} nats",
+            f"{len(runs['ppo'])} seeds ({span(wins['ppo'], 0)}%)", "`beyond_ppo.py`", [
+            f"One SFT model, {runs['dpo'][0]['labels']:,} labels; wins against the SFT model by a better reward model, "
+            "mean of the seeds (lowest to highest): " + "; ".join(
+                f"{names[job]} {statistics.mean(wins[job]):.0f}% ({span(wins[job], 0)}) at {kl[job]:.1f} nats"
+                + (" at most" if job == "best-of-16" else "") for job in runs)
+            + f"; {span([len(many) for many in runs.values()])} seeds each (`benchmarks/beyond_ppo.py`).",
             f"GRPO with an exact checker of sums: right at first try {moved('pass_at_1')} on unseen sums in "
-            f"{each([cpu for *_, cpu in ends], 0)} CPU-seconds ({len(sums)} seeds), pass@16 {moved('pass_at_16')}. "
-            f"With a check that stops at the end of the shorter text the model learns to answer nothing ({hacked})."])
+            f"{each([cpu for *_, cpu in ends], 0)} CPU-seconds ({len(sums)} seeds, a beginner of its own each), "
+            f"pass@16 {moved('pass_at_16')}. The same {longer[0]['with_answers']} sums with answers, read for "
+            f"{span(column(longer, 'cpu_s'))} CPU-seconds more: "
+            + ", ".join(f"{percent(run['before'])[:-1]} to {percent(run['after'])}" for run in longer)
+            + ". With a check that stops at the end of the shorter text the model learns to answer nothing "
+            f"({hacked})."])
 
 
 def lesson_15() -> Row:

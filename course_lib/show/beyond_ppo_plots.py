@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from course_lib.show.palette import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILION
 
 MARKS = "osD^vPX*"
+MEAN_OF = 7             # updates of few pairs each: what one of them says is mostly chance
 
 
 def routes() -> Figure:
@@ -57,7 +58,12 @@ def pair_training(before: Mapping[str, float], after: Mapping[str, float], margi
     left.set_xticks([0, 1], ["before", "after DPO"])
     left.set(xlim=(-0.2, 1.45), xlabel="held-out pairs", ylabel="log-probability of a completion\n(nats, mean)")
     left.legend(fontsize=8)
-    right.plot(range(1, len(margins) + 1), margins, color=GREEN)
+    right.plot(range(1, len(margins) + 1), margins, color=GREEN, linewidth=0.9, alpha=0.5)
+    if len(margins) >= MEAN_OF:
+        mean = np.convolve(margins, np.ones(MEAN_OF) / MEAN_OF, mode="valid")
+        right.plot(np.arange(len(mean)) + (MEAN_OF + 1) / 2, mean, color=GREEN, linewidth=2,
+                   label=f"mean of {MEAN_OF} updates")
+        right.legend(fontsize=8)
     right.axhline(0, color=GREY, linewidth=0.8)
     right.set(xlabel="updates", ylabel="margin: implicit reward of the\nchosen minus the rejected one")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -125,23 +131,24 @@ def hack(rewards: Sequence[float], right: Sequence[float], lengths: Sequence[flo
 
 
 class Way(NamedTuple):
-    """One way to train, as the last figure shows it."""
+    """One way to train, as the last figure shows it; an entry a seed."""
 
-    path: Sequence[tuple[float, float]]     # (KL, proxy) along the training
-    wins: float | None = None               # share of completions that gold prefers to the SFT model's, if counted
-    interval: tuple[float, float] = (0, 1)  # of that share
+    paths: Sequence[Sequence[tuple[float, float]]]      # (KL, proxy) along the training
+    wins: Sequence[float]                               # share of completions that gold prefers to the SFT model's
 
 
 def everything(ways: Mapping[str, Way], title: str) -> Figure:
-    """Left: proxy against KL along each training. Right: win rate by gold against KL at the end, with intervals."""
+    """Left: proxy against KL along each training. Right: win rate by gold against KL at the end, mean and range."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 4.0))
     colours = (*COLOURS, "black", ORANGE)
     for (name, way), colour, mark in zip(ways.items(), colours, MARKS + "<>", strict=False):
-        kl, proxy = zip(*way.path, strict=True)
-        left.plot(kl, proxy, mark + "-", color=colour, markersize=4, linewidth=1.2, label=name)
-        if way.wins is not None:
-            low, high = way.wins - way.interval[0], way.interval[1] - way.wins
-            right.errorbar(kl[-1], way.wins, yerr=[[low], [high]], fmt=mark, color=colour, capsize=2)
+        for number, path in enumerate(way.paths):
+            kl, proxy = zip(*path, strict=True)
+            left.plot(kl, proxy, "-", color=colour, linewidth=1.0, alpha=0.7)
+            left.plot(kl[-1], proxy[-1], mark, color=colour, markersize=5, label=None if number else name)
+        ends, wins = np.array([path[-1][0] for path in way.paths]), np.array(way.wins)
+        right.errorbar(ends.mean(), wins.mean(), fmt=mark, color=colour, capsize=2,
+                       yerr=[[wins.mean() - wins.min()], [wins.max() - wins.mean()]])
     _half(right)
     left.set(xlabel="KL from the SFT model (nats a completion)", ylabel="proxy reward (std of the SFT model's texts)")
     right.set(xlabel="KL from the SFT model (nats a completion)", ylabel="win rate against the SFT model, by gold")

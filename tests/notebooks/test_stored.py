@@ -81,7 +81,7 @@ def test_stored_pictures_have_a_ground_of_their_own_so_that_they_can_be_read_on_
 
 
 def test_cells_that_show_results_of_benchmarks_are_compared_with_what_they_show_now():
-    shows = re.compile(r"(?<!def )\b(?:results|benchmark_results|stored|measured)\(|stored_ablation")
+    shows = re.compile(r"(?<!def )\b(?:results|benchmark_results|benchmark_runs|stored|measured)\(|stored_ablation")
     cells = [(lesson.number, cell) for lesson in lessons() for cell in read_cells(lesson.lesson) if cell.kind == "code"]
     tagged = [cell for _, cell in cells if "nbval-check-output" in cell.tags]
     without = [(number, cell.source.split("\n")[0]) for number, cell in cells
