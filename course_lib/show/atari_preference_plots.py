@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from course_lib.paths import root
 from course_lib.show.palette import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILION
 
+FRESH = 1000                            # seeds from here on chose no setting
 CLIPPED_AXIS = dict(left=False, bottom=False, labelleft=False, labelbottom=False)
 
 
@@ -48,12 +49,19 @@ def run_table(runs: Mapping[str, Sequence[Mapping]]) -> str:
 
 
 def return_curves(runs: Mapping[str, Sequence[Mapping]], title: str) -> Figure:
-    """True return during training, one line a seed, a panel a job; dashed where the last label had been given."""
+    """True return during training, one line a seed, a panel a job; dashed where the last label had been given.
+
+    Seeds from `FRESH` on, which chose no setting, are thin and black; one that ends where it began is named.
+    """
     figure, panels = plt.subplots(1, len(runs), figsize=(max(4.4, 3.1 * len(runs)), 2.9), sharey=True, squeeze=False)
     for ax, (job, lines) in zip(panels[0], runs.items(), strict=True):
         for line, colour in zip(lines, COLOURS * len(lines), strict=False):
             steps, _, returns = zip(*line["curve"], strict=True)
-            ax.plot([step / 1000 for step in steps], returns, color=colour, label=f"seed {line['seed']}")
+            style = {"color": "black", "linewidth": 0.9} if line["seed"] >= FRESH else {"color": colour}
+            ax.plot([step / 1000 for step in steps], returns, label=f"seed {line['seed']}", **style)
+            if returns[-1] <= returns[0]:
+                ax.annotate(f"seed {line['seed']}", (steps[-1] / 1000, returns[-1]), xytext=(0, 4), fontsize=8,
+                            textcoords="offset points", ha="right")
         end = labels_end(lines[0]["settings"]) / 1000
         ax.axvline(end, color=GREY, linestyle="--", linewidth=1)
         ax.annotate("last labels", (end, 21), color=GREY, fontsize=8, ha="right", va="top", rotation=90)

@@ -525,8 +525,8 @@ print(plots.run_table(measured))
 # %% tags=["nbval-check-output"]
 pixels = {job: measured[job] for job in ("pixels-400", "pixels-160", "pixels-160-noise")}
 show(plots.return_curves(pixels, "The true return of each seed, which no learner saw"),
-     alt="True return against agent steps, one line a seed and one panel a job; a dashed line "
-         "marks where the last labels were given.")
+     alt="True return against agent steps, one line a seed and one panel a job, thin and black "
+         "for seeds from 1000 up; a dashed line marks where the last labels were given.")
 for job in ("features-200", *pixels):
     lines = measured[job]
     reached = sum(line["reached"] for line in lines)
