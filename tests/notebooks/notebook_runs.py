@@ -21,7 +21,7 @@ from course_lib.authoring import execute
 
 CELL_SECONDS = 900                  # a cell that hangs; not one on a slow machine
 RUN = ("notebooks", "solutions")
-SECONDS = Path(__file__).with_name("seconds.cfg")       # what nbval takes for equal where it compares
+EQUAL = Path(__file__).with_name("equal.cfg")           # what nbval takes for equal where it compares
 
 
 class Raised(NamedTuple):
@@ -50,12 +50,12 @@ def nbval_command(notebooks: Iterable[Path], cell_seconds: int = CELL_SECONDS, w
     """pytest with nbval: every cell must run, in its order, on this Python's kernel.
 
     Where a cell has the tag `nbval-check-output` (it shows what benchmarks have stored), its output is compared with
-    the one in the notebook, but for the seconds that a claim took. A hanging cell or a dead kernel is noticed after
-    `cell_seconds`. All cells of one notebook stay in one worker.
+    the one in the notebook, but for pictures and the seconds that a claim took. A hanging cell or a dead kernel is
+    noticed after `cell_seconds`. All cells of one notebook stay in one worker.
     """
     parallel = ["-n", str(workers), "--dist", "loadscope"] if workers else ["-p", "no:xdist"]
     return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
-            "--nbval-lax", f"--nbval-sanitize-with={SECONDS}", "--nbval-current-env",
+            "--nbval-lax", f"--nbval-sanitize-with={EQUAL}", "--nbval-current-env",
             f"--nbval-cell-timeout={cell_seconds}",
             *parallel, *map(str, notebooks)]
 

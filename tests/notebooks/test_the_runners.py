@@ -33,11 +33,19 @@ def test_a_good_notebook_passes_in_its_own_folder_with_this_python(tmp_path):
     assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize(("stored", "passes"), [("0.7, 1.5 CPU-seconds on this machine\n", True),
-                                                ("0.8, 1.5 CPU-seconds on this machine\n", False)])
-def test_a_cell_that_shows_stored_results_must_show_what_the_notebook_holds(tmp_path, stored, passes):
-    cell = v4.new_code_cell("print('0.7, 0.3 CPU-seconds on this machine')", execution_count=1,
-                            outputs=[v4.new_output("stream", name="stdout", text=stored)])
+PICTURE = '<img alt="{}" src="data:image/png;base64,{}">'
+
+
+@pytest.mark.parametrize(("printed", "picture", "passes"), [
+    ("0.7, 1.5 CPU-seconds on this machine\n", ("A curve.", "Zm9v"), True),
+    ("0.8, 0.3 CPU-seconds on this machine\n", ("A curve.", "YmFy"), False),
+    ("0.7, 0.3 CPU-seconds on this machine\n", ("Two curves.", "YmFy"), False)])
+def test_a_cell_that_shows_stored_results_must_show_what_the_notebook_holds(tmp_path, printed, picture, passes):
+    shows = f"print('0.7, 0.3 CPU-seconds on this machine')\nHTML({PICTURE.format('A curve.', 'YmFy')!r})"
+    cell = v4.new_code_cell(f"from IPython.display import HTML\n{shows}", execution_count=1, outputs=[
+        v4.new_output("stream", name="stdout", text=printed),
+        v4.new_output("execute_result", execution_count=1, data={
+            "text/plain": "<IPython.core.display.HTML object>", "text/html": PICTURE.format(*picture)})])
     cell.metadata["tags"] = ["nbval-check-output"]
     nbformat.write(v4.new_notebook(cells=[cell]), tmp_path / "table.ipynb")
     done = nbval(tmp_path / "table.ipynb")
