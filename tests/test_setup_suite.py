@@ -48,6 +48,13 @@ def test_over_budget_is_a_warning_and_far_over_is_stopped(runner, monkeypatch, t
     assert runner.run(stuck, tmp_path, patience=0.5).status == "STOPPED"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a stage is stopped without a word")
+def test_a_stage_that_is_stopped_may_say_what_had_failed(runner, tmp_path, capfd):
+    as_pytest_does = "import time\ntry:\n    time.sleep(600)\nfinally:\n    print('the name of it', flush=True)"
+    assert runner.run(runner.Stage("two", "hangs", python(as_pytest_does), 1), tmp_path, patience=5).status == "STOPPED"
+    assert "the name of it" in capfd.readouterr().out
+
+
 def test_one_may_have_more_patience(runner, monkeypatch, capfd):
     takes_longer = runner.Stage("long", "takes longer", python("import time; time.sleep(3)"), 1)
     monkeypatch.setattr(runner, "STAGES", (takes_longer,))

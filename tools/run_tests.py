@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,6 +25,7 @@ from course_lib.interrupts import PatientInterrupt
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_AFTER = 4      # budgets; --patience
+LAST_WORDS = 20.0   # seconds that a stage has to say what failed before it was stopped
 COURSE = (sys.executable, "-m", "course_lib.cli")
 PYTEST = (sys.executable, "-m", "pytest", "--color=auto", "-p", "no:cacheprovider",
           "--durations=15", "--durations-min=5")
@@ -106,7 +108,7 @@ def run(stage: Stage, work: Path, output: IO[bytes] | None = None, patience: flo
         code = process.wait(patience * stage.budget)
         status = "passed" if code == 0 else "FAILED"
     except subprocess.TimeoutExpired:
-        stop(process)
+        stop(process, says=LAST_WORDS)
         status = "STOPPED"
     except KeyboardInterrupt:
         stop(process)
@@ -114,10 +116,15 @@ def run(stage: Stage, work: Path, output: IO[bytes] | None = None, patience: flo
     return Result(stage, status, time.monotonic() - begun)
 
 
-def stop(process: subprocess.Popen) -> None:
-    """End a stage and whatever it started."""
+def stop(process: subprocess.Popen, says: float = 0) -> None:
+    """End a stage and whatever it started; with `says`, after so many seconds in which it may tell what had failed."""
+    if says and os.name == "posix":
+        process.send_signal(signal.SIGINT)              # pytest prints the failures so far, and ends
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(says)
     if os.name == "posix":
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):              # all of it has ended by itself
+            os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
     process.wait()
