@@ -119,3 +119,9 @@ def test_a_picture_of_something_else_is_noticed(tmp_path, monkeypatch):
     shutil.copy(tmp_path / "lessons" / "10.webp", tmp_path / "lessons" / "03.webp")
     assert not thumbnails.up_to_date("03")
     assert np.asarray(Image.open(tmp_path / "lessons" / "03.webp")).shape[:2] == thumbnails.SIZE[::-1]
+
+
+def test_runs_come_by_seed_whatever_the_order_in_which_they_were_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(results_figures, "RESULTS", tmp_path)
+    (tmp_path / "some.jsonl").write_text('{"seed": 1004, "n": 3}\n{"seed": 1002, "n": 2}\n{"seed": 5, "n": 1}\n')
+    assert results_figures.column(results_figures.load("some"), "n") == [1, 2, 3]

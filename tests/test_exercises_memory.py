@@ -142,7 +142,7 @@ def test_no_thread_of_a_check_is_left_running_for_python_to_stumble_over_at_its_
     before = set(threading.enumerate())
     for _ in range(20):
         run(registry.load("99.1"), lambda r: r - r.mean(-1, keepdim=True))
-        assert set(threading.enumerate()) == before
+        assert set(threading.enumerate()) <= before
 
 
 def test_what_was_raised_too_late_does_not_come_later(monkeypatch):

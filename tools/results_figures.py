@@ -20,7 +20,7 @@ class Missing(SystemExit):
 
 
 def load(name: str) -> list[dict]:
-    """The runs in a file `NAME.jsonl` or `NAME.json` of benchmarks/results. Raises Missing where there are none."""
+    """The runs in `NAME.jsonl` or `NAME.json` of benchmarks/results, by seed. Raises Missing where there are none."""
     path = next((path for path in (RESULTS / f"{name}.jsonl", RESULTS / f"{name}.json") if path.is_file()), None)
     if path is None:
         raise Missing(f"benchmarks/results has no file {name}: run the benchmark again, or take its sentences out")
@@ -28,7 +28,7 @@ def load(name: str) -> list[dict]:
     runs = json.loads(text)["runs"] if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
     if not runs:
         raise Missing(f"{path} is empty")
-    return runs
+    return sorted(runs, key=lambda run: run.get("seed", 0))
 
 
 def goal(benchmark: str, names: str) -> tuple[float, ...]:
@@ -78,6 +78,11 @@ def span(values: list[float], digits: int = 0, unit: str = "", to: str = " to ")
 def each(values: list[float], digits: int = 1) -> str:
     """`20.0, 18.8 and 19.3`."""
     words = [number(value, digits) for value in values]
+    return listed(words)
+
+
+def listed(words: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
@@ -119,7 +124,7 @@ def seeds_of(rows: list[dict]) -> str:
             blocks.append([seed])
     words = [word for block in blocks
              for word in ([f"{block[0]} to {block[-1]}"] if len(block) > 2 else map(str, block))]
-    return ("seeds " if len(rows) > 1 else "seed ") + " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    return ("seeds " if len(rows) > 1 else "seed ") + listed(words)
 
 
 def column(rows: list[dict], name: str) -> list:

@@ -101,14 +101,14 @@ def lesson_12() -> Row:
               for name, job in (("rejection sampling", "rejection"), ("RLOO", "rloo"))}
     free = load("own_preferences_rloo-simple-free")[0]
 
-    def won(many: list[dict], digits: int = 0) -> str:
-        return each([100 * run["win_rate"] for run in many], digits) + "%"
+    def won(many: list[dict]) -> str:
+        return each([100 * run["win_rate"] for run in many]) + "%"
 
     every = [run for many in runs.values() for run in many]
     wide = 50 * statistics.mean(run["high"] - run["low"] for run in every)
     lesson = claim("12", "96 labels make a model that the labeler prefers, blind")
     return (f"135M model, {every[0]['labels']} labels of its answers, DPO: wins {won(runs['simple'])} for simple words",
-            f"{len(runs['simple'])} seeds; {won(runs['short'])} and {won(runs['cheerful'])} for two others",
+            f"{len(runs['simple'])} seeds; short and plain {won(runs['short'])}, cheerful {won(runs['cheerful'])}",
             "`own_preferences.py`", [
             f"A pretrained model of 135 million weights learns a stated preference of a synthetic labeler from "
             f"{every[0]['labels']} labels of its own answers, by DPO with LoRA in {span(column(every, 'cpu_s'))} "

@@ -544,10 +544,9 @@ for job in ("features-200", *pixels):
 # others', not their CPU-seconds.
 #
 # **One of them failed.** From its 100,000th step to its end, seed 1002 lost every point of every game, though all of its
-# 160 labels were right. Its policy had moved to where nobody on our side hits the ball. Clips of such games differ only in
-# how many points are lost in them, so labels about them cannot show what a hit is worth: later rounds did not help. If
-# your agent, film after film, no longer touches the ball, start a new run, with another seed and more labels before the
-# first training.
+# 160 labels were right. Clips of games in which every point is lost differ only in how many are lost in them, so labels
+# about them cannot say what wins one: later rounds did not help. If your agent still loses every point when half of the
+# labels are given, start a new run with another seed: the other ten were ahead in the end.
 #
 # What others report for Pong from preferences:
 #

@@ -395,9 +395,8 @@ show(plots.win_rates(jobs),
 # rate, *short* comes near it, *cheerful* stays below. For *short* and *cheerful* answers, best of 4 wins about as often as the trained policy.
 # For *simple words* it wins no more often than chance, and only training on the labels themselves helps.
 #
-# RLOO and rejection sampling learn from the *reward model*, and with as few labels it is a weak teacher: it agrees with little more than six of ten labels
-# that it was not fitted to. In as many CPU-seconds both policies moved by less than one nat for *simple words* and win little more than half. DPO
-# takes every label directly.
+# RLOO and rejection sampling learn from the *reward model*. For *simple words* it agrees with little more than six of ten labels that it was not
+# fitted to. In as many CPU-seconds as DPO took, both policies moved by less than one nat there, and win little more than half.
 #
 # A preference that failed is not in the table: *first person*. The model hardly ever says "I", so nearly all pairs were ties. What the policy never
 # does cannot be preferred; the backflip needed **exploration** for the same reason (lesson 05).

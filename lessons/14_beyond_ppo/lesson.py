@@ -385,7 +385,7 @@ for name, job in jobs.items():
             label: [(steps[0][key], steps[-1][key]) for steps in runs]
             for label, key in (("pass@1", "pass_at_1"), ("pass@16", "pass_at_16"))}
         print(f"{name:22s} {len(runs)} seeds, {np.mean([run['cpu_s'] for run in stored(job)]):.0f} CPU-s each")
-show(plots.before_and_after(ways, "pass@1 rises; pass@16 moves less, up or down (in brackets: seeds)"),
+show(plots.before_and_after(ways, "pass@1 rises in every run, pass@16 not in all (in brackets: seeds)"),
      alt="For each way to train, pass@1 and pass@16 on unseen sums before and after, a line for each seed.")
 
 # %% [markdown]
@@ -492,7 +492,7 @@ expect(min(own) > max(peoples), "DPO wins more often when the pairs are the mode
 #
 # | you have | take | because |
 # |---|---|---|
-# | good answers to imitate | SFT | nothing else learns as much from as little (last row of 14.6) |
+# | good answers to imitate | SFT | in 14.6 nothing else came as far (its last row) |
 # | a reward, few answers to write | best-of-n | no training; any reward; the KL is bounded |
 # | a reward, many answers to write | rejection sampling | as simple as SFT; without a KL penalty, so use few rounds |
 # | pairs of the model's own answers | DPO | no reward model, no RL loop; watch the chosen log-probability |
